@@ -70,6 +70,7 @@ struct mw_state {
 	size_t worker_count;
 	struct mw_state_worker *workers;
 };
+#define MW_STATE_FRAME_MAX (2u << 20) /* octets of a snapshot: both lists full are about 1.3 MiB */
 void mw_state_encode(struct mw_pack *b, const struct mw_state *s);
 /* Allocates tasks and workers; mw_state_fini frees them. */
 enum mw_rc mw_state_decode(struct mw_octets payload, struct mw_state *s_r);

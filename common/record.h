@@ -11,7 +11,11 @@
 
 #include "wire.h"
 
-#define MW_RECORD_LIST_MAX 2048 /* items in any list of a record; more is a protocol error */
+#define MW_RECORD_VERSION 1
+#define MW_RECORD_LIST_MAX 2048		/* items in any list of a record; more is MW_ERR_LIMIT */
+#define MW_RECORD_TEXT_MAX (32 * 1024)	/* octets of one text; the encoder cuts */
+#define MW_RECORD_ITEM_MAX 1024		/* octets of one text in a list or row; the encoder cuts */
+#define MW_RECORD_FRAME_MAX (4u << 20)	/* octets of a record; the encoder cuts texts and lists until it fits */
 
 struct mw_list {
 	size_t count;
@@ -136,10 +140,11 @@ struct mw_record {
 	uint32_t conn_new, conn_quit, conn_reuse, conn_reuse_fail;
 };
 
+/* Appends to *b; *b->failed tells of no memory. What is too long is cut (limits above), so that the result can be read. */
 void mw_record_encode(struct mw_pack *b, const struct mw_record *r);
 
 /* Everything of *r_r borrows from frame and from *arena_r, which mw_record_fini frees. MW_OK, MW_ERR_PROTO, MW_ERR_LIMIT
- * or MW_ERR_NOMEM; *r_r untouched unless MW_OK. */
+ * or MW_ERR_NOMEM; *r_r untouched and *arena_r NULL unless MW_OK. */
 struct mw_record_arena;
 enum mw_rc mw_record_decode(struct mw_octets frame, struct mw_record *r_r, struct mw_record_arena **arena_r);
 void mw_record_fini(struct mw_record_arena **arena_p);
