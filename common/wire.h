@@ -1,5 +1,6 @@
 /*
- * The only place that knows the bytes of control frames and job headers. Grammar: docs/wire.md.
+ * The only place that knows the bytes: wire.c has cursor and packer, frames.c the fields of each frame. Grammar:
+ * docs/wire.md.
  *
  * Every frame is one msgpack array: version, type, then fields in a fixed order, appended and never reordered.
  * A newer peer's extra fields are skipped; missing or ill-typed ones and left-over octets refuse the frame.

@@ -1,0 +1,74 @@
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void mw_text_fini(struct mw_text *t)
+{
+	free(t->p);
+	*t = (struct mw_text){ 0 };
+}
+
+void mw_text_clear(struct mw_text *t)
+{
+	t->n = 0;
+	t->failed = false;
+	if (t->p != NULL)
+		t->p[0] = '\0';
+}
+
+/* Room for n more octets and the NUL. */
+static bool text_room(struct mw_text *t, size_t n)
+{
+	size_t cap = t->cap != 0 ? t->cap : 256;
+	char *p;
+
+	if (t->failed)
+		return false;
+	if (n < t->cap - t->n)
+		return true;
+	while (cap - t->n <= n)
+		cap *= 2;
+	p = realloc(t->p, cap);
+	if (p == NULL) {
+		t->failed = true;
+		return false;
+	}
+	t->p = p;
+	t->cap = cap;
+	return true;
+}
+
+void mw_text_add_octets(struct mw_text *t, const void *p, size_t n)
+{
+	if (!text_room(t, n))
+		return;
+	if (n > 0)
+		memcpy(t->p + t->n, p, n);
+	t->n += n;
+	t->p[t->n] = '\0';
+}
+
+void mw_text_add(struct mw_text *t, const char *s)
+{
+	mw_text_add_octets(t, s, strlen(s));
+}
+
+void mw_text_addf(struct mw_text *t, const char *fmt, ...)
+{
+	va_list args, again;
+	int n;
+
+	va_start(args, fmt);
+	va_copy(again, args);
+	n = vsnprintf(NULL, 0, fmt, args);
+	va_end(args);
+	if (n < 0)
+		t->failed = true;
+	else if (text_room(t, (size_t)n)) {
+		vsnprintf(t->p + t->n, (size_t)n + 1, fmt, again);
+		t->n += (size_t)n;
+	}
+	va_end(again);
+}
