@@ -118,7 +118,7 @@ struct mw_kind_slots {
 struct mw_hello {
 	char service[MW_NAME_MAX];	/* scanner, dkim, reputation */
 	char worker[MW_NAME_MAX];	/* unique per process: host-pid-random, for logs and the status view */
-	char endpoint[MW_ENDPOINT_MAX]; /* of its PULL; "tcp://*:PORT": join the message's Peer-Address */
+	char endpoint[MW_ENDPOINT_MAX]; /* of its PULL, as bound; tcp: port joined to the Peer-Address */
 	char key[MW_KEY_TEXT_MAX];	/* CURVE public key of that PULL, Z85; "" without CURVE */
 	char software[MW_NAME_MAX];	/* MW_VERSION */
 	char engine[96];		/* engine and signature version; "" when the kind has none */
