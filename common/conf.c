@@ -1,0 +1,476 @@
+/* What services ask of the settings: one slot for each name, and for each policy bank a copy with
+ * its own on top. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "conf_priv.h"
+
+enum origin { FROM_DEFAULT, FROM_FILE, FROM_ENV, FROM_BANK };
+
+struct slot {
+	struct mw_val *val; /* never NULL in a whole conf */
+	const char **items; /* LIST: the texts */
+	bool owned;	    /* val and items are this view's */
+	enum origin origin;
+};
+
+struct mw_conf {
+	char *path;
+	struct slot *slots;	    /* one for each setting */
+	const struct mw_conf *base; /* of a view; NULL: this is the base */
+	char *bank;		    /* name of a view */
+	size_t view_count;
+	struct mw_conf **views;
+};
+
+static void slot_clear(struct slot *s)
+{
+	if (s->owned) {
+		if (s->val != NULL)
+			mw_val_fini(s->val);
+		free(s->val);
+		free(s->items);
+	}
+	*s = (struct slot){ 0 };
+}
+
+/* Take *v (left empty) as the slot's value. */
+static bool slot_take(
+	struct slot *s, const struct mw_setting *setting, struct mw_val *v, enum origin origin)
+{
+	struct slot fresh = { .owned = true, .origin = origin };
+
+	fresh.val = malloc(sizeof(*fresh.val));
+	if (fresh.val != NULL) {
+		*fresh.val = *v;
+		*v = (struct mw_val){ .tag = MW_V_NIL };
+	}
+	if (fresh.val != NULL && setting->type == MW_T_LIST) {
+		fresh.items = calloc(fresh.val->count + 1, sizeof(*fresh.items));
+		for (size_t i = 0; fresh.items != NULL && i < fresh.val->count; i++)
+			fresh.items[i] = fresh.val->vals[i].str;
+	}
+	if (fresh.val == NULL || (setting->type == MW_T_LIST && fresh.items == NULL)) {
+		slot_clear(&fresh);
+		return false;
+	}
+	slot_clear(s);
+	*s = fresh;
+	return true;
+}
+
+static struct mw_conf *conf_new(void)
+{
+	struct mw_conf *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->slots = calloc(mw_settings_count + 1, sizeof(*c->slots));
+	if (c->slots == NULL) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void mw_conf_destroy(struct mw_conf **conf_p)
+{
+	struct mw_conf *c = *conf_p;
+
+	*conf_p = NULL;
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->view_count; i++)
+		mw_conf_destroy(&c->views[i]);
+	for (size_t i = 0; i < mw_settings_count; i++)
+		slot_clear(&c->slots[i]);
+	free(c->views);
+	free(c->slots);
+	free(c->bank);
+	free(c->path);
+	free(c);
+}
+
+/* ------------------------------------------------------------------ policy banks */
+
+struct bank_load {
+	struct mw_conf *view;
+	const char *bank;
+	struct mw_conf_errors *errors;
+};
+
+static bool is_merge(const struct mw_setting *s, const struct mw_val *v)
+{
+	return s->type == MW_T_TABLE && v->tag == MW_V_TABLE && (!v->is_array || v->count == 0) &&
+	       !mw_val_bool(mw_val_field(v, "REPLACE"), false);
+}
+
+/* The bank's value as it is to stand in the view: over the old hash, without the word REPLACE. */
+static bool merged(const struct mw_setting *s, const struct mw_val *old, const struct mw_val *v,
+	struct mw_val *r)
+{
+	if (s->type != MW_T_TABLE || v->tag != MW_V_TABLE)
+		return mw_val_copy(r, v);
+	if (is_merge(s, v) && old->tag == MW_V_TABLE) {
+		if (!mw_val_copy(r, old))
+			return false;
+		r->line = v->line;
+	} else {
+		*r = (struct mw_val){ .tag = MW_V_TABLE, .line = v->line };
+		if (!mw_val_set_table(r, 0))
+			return false;
+	}
+	for (size_t i = 0; i < v->count; i++)
+		if (strcmp(v->keys[i], "REPLACE") != 0 && !mw_val_put(r, v->keys[i], &v->vals[i])) {
+			mw_val_fini(r);
+			return false;
+		}
+	r->is_array = v->is_array && r->count == v->count;
+	return true;
+}
+
+static void bank_setting(struct bank_load *b, const char *name, const struct mw_val *v)
+{
+	int i = mw_setting_index(name);
+	const struct mw_setting *s = &mw_settings[i];
+	struct mw_val own;
+	char shown[300];
+
+	snprintf(shown, sizeof(shown), "policy_bank.%s.%s", b->bank, name);
+	if (s->scope != MW_S_BANK) {
+		mw_conf_error(b->errors, v->line, "%s: this setting cannot stand in a policy bank",
+			shown);
+		return;
+	}
+	if (!merged(s, b->view->slots[i].val, v, &own)) {
+		mw_conf_error(b->errors, v->line, "%s: out of memory", shown);
+		return;
+	}
+	if (mw_setting_check(s, shown, &own, b->errors) &&
+		!slot_take(&b->view->slots[i], s, &own, FROM_BANK))
+		mw_conf_error(b->errors, v->line, "%s: out of memory", shown);
+	mw_val_fini(&own);
+}
+
+/* Settings of a bank, and within it of an own table (prefix "scanner."). */
+static void bank_fields(struct bank_load *b, const char *prefix, const struct mw_val *table)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct mw_val *v = &table->vals[i];
+		char name[300], hint[100];
+
+		snprintf(name, sizeof(name), "%s%s", prefix, table->keys[i]);
+		if (mw_setting_index(name) >= 0) {
+			bank_setting(b, name, v);
+		} else if (*prefix == '\0' && v->tag == MW_V_TABLE && mw_setting_is_group(name)) {
+			mw_strlcpy(name + strlen(name), ".", 2);
+			bank_fields(b, name, v);
+		} else {
+			mw_conf_error(b->errors, v->line, "policy_bank.%s.%s: unknown setting%s",
+				b->bank, name, mw_setting_hint(name, hint, sizeof(hint)));
+		}
+	}
+}
+
+static struct mw_conf *view_new(struct mw_conf *base, const char *bank)
+{
+	struct mw_conf *view = conf_new();
+
+	if (view == NULL)
+		return NULL;
+	view->base = base;
+	view->path = base->path != NULL ? strdup(base->path) : NULL;
+	view->bank = strdup(bank);
+	for (size_t i = 0; i < mw_settings_count; i++) {
+		view->slots[i] = base->slots[i];
+		view->slots[i].owned = false;
+	}
+	if (view->bank == NULL || (base->path != NULL && view->path == NULL))
+		mw_conf_destroy(&view);
+	return view;
+}
+
+/* Loading MYNETS makes a mail originating, before the bank's own settings. */
+static bool start_bank(struct mw_conf *view, unsigned line)
+{
+	int i = mw_setting_index("originating");
+	struct mw_val yes = { .tag = MW_V_BOOL, .b = true, .line = line };
+
+	if (strcmp(view->bank, "MYNETS") != 0 || i < 0 || mw_settings[i].type != MW_T_BOOL)
+		return true;
+	return slot_take(&view->slots[i], &mw_settings[i], &yes, FROM_BANK);
+}
+
+static void load_bank(struct mw_conf *conf, const char *bank, const struct mw_val *table,
+	struct mw_conf_errors *e)
+{
+	struct bank_load b = { .bank = bank, .errors = e };
+
+	if (table->tag != MW_V_TABLE || (table->is_array && table->count > 0)) {
+		mw_conf_error(e, table->line,
+			"policy_bank.%s: expected a table of settings by name", bank);
+		return;
+	}
+	b.view = view_new(conf, bank);
+	if (b.view == NULL || !start_bank(b.view, table->line)) {
+		mw_conf_error(e, table->line, "policy_bank.%s: out of memory", bank);
+		mw_conf_destroy(&b.view);
+		return;
+	}
+	bank_fields(&b, "", table);
+	conf->views[conf->view_count++] = b.view;
+}
+
+static void load_banks(struct mw_conf *conf, struct mw_conf_errors *e)
+{
+	int i = mw_setting_index("policy_bank");
+	const struct mw_val *banks = i >= 0 ? conf->slots[i].val : NULL;
+
+	if (banks == NULL || banks->count == 0)
+		return;
+	conf->views = calloc(banks->count, sizeof(struct mw_conf *));
+	if (conf->views == NULL) {
+		mw_conf_error(e, banks->line, "policy_bank: out of memory");
+		return;
+	}
+	for (size_t k = 0; k < banks->count; k++)
+		load_bank(conf, banks->keys[k], &banks->vals[k], e);
+}
+
+static void check_interfaces(const struct mw_conf *conf, struct mw_conf_errors *e)
+{
+	int i = mw_setting_index("interface_policy"), b = mw_setting_index("policy_bank");
+	const struct mw_val *table = i >= 0 ? conf->slots[i].val : NULL;
+
+	for (size_t k = 0; table != NULL && k < table->count; k++) {
+		const struct mw_val *v = &table->vals[k];
+
+		if (v->tag != MW_V_STR)
+			mw_conf_error(e, v->line,
+				"interface_policy[\"%s\"]: expected the name of a policy bank",
+				table->keys[k]);
+		else if (b < 0 || mw_val_field(conf->slots[b].val, v->str) == NULL)
+			mw_conf_error(e, v->line,
+				"interface_policy[\"%s\"] = \"%s\": there is no such policy bank",
+				table->keys[k], v->str);
+	}
+}
+
+/* ------------------------------------------------------------------ loading */
+
+static char *read_file(const char *path, size_t *n_r, struct mw_conf_errors *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	char *text = NULL;
+	size_t n = 0;
+	ssize_t got = -1;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		mw_conf_error(e, 0, "%s: cannot be read: %s", path, strerror(errno));
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > MW_CONF_FILE_MAX) {
+		mw_conf_error(
+			e, 0, "%s: expected a file of at most %d octets", path, MW_CONF_FILE_MAX);
+		goto out;
+	}
+	text = malloc(MW_CONF_FILE_MAX + 1);
+	while (text != NULL && n <= MW_CONF_FILE_MAX &&
+		(got = read(fd, text + n, MW_CONF_FILE_MAX + 1 - n)) > 0)
+		n += (size_t)got;
+	if (got == 0 && n <= MW_CONF_FILE_MAX) {
+		*n_r = n;
+		close(fd);
+		return text;
+	}
+	mw_conf_error(e, 0, "%s: cannot be read: %s", path,
+		got < 0 ? strerror(errno) : "it grew meanwhile");
+out:
+	if (fd >= 0)
+		close(fd);
+	free(text);
+	return NULL;
+}
+
+static void take_file(struct mw_conf *conf, const char *path, struct mw_conf_errors *e)
+{
+	struct mw_conf_raw *raw = calloc(mw_settings_count + 1, sizeof(*raw));
+	size_t n;
+	char *text = raw != NULL ? read_file(path, &n, e) : NULL;
+
+	if (raw == NULL)
+		mw_conf_error(e, 0, "out of memory");
+	if (text != NULL)
+		mw_conf_lua_read(text, n, raw, e);
+	for (size_t i = 0; text != NULL && i < mw_settings_count; i++) {
+		const struct mw_setting *s = &mw_settings[i];
+
+		if (raw[i].set && mw_setting_check(s, s->name, &raw[i].val, e) &&
+			!slot_take(&conf->slots[i], s, &raw[i].val, FROM_FILE))
+			mw_conf_error(e, 0, "out of memory");
+		mw_val_fini(&raw[i].val);
+	}
+	free(text);
+	free(raw);
+}
+
+/* An empty variable counts as none: that is how compose files leave one unset. */
+static void take_environment(struct mw_conf *conf, struct mw_conf_errors *e)
+{
+	for (size_t i = 0; i < mw_settings_count; i++) {
+		const struct mw_setting *s = &mw_settings[i];
+		const char *text = s->env != NULL ? getenv(s->env) : NULL;
+		struct mw_val v = { .tag = MW_V_NIL };
+
+		if (text == NULL || *text == '\0')
+			continue;
+		if (mw_setting_from_env(s, text, &v, e) &&
+			!slot_take(&conf->slots[i], s, &v, FROM_ENV))
+			mw_conf_error(e, 0, "out of memory");
+		mw_val_fini(&v);
+	}
+}
+
+static bool take_defaults(struct mw_conf *conf, struct mw_conf_errors *e)
+{
+	struct mw_val *vals = calloc(mw_settings_count + 1, sizeof(*vals));
+	bool ok = vals != NULL && mw_conf_lua_defaults(vals);
+
+	for (size_t i = 0; vals != NULL && i < mw_settings_count; i++) {
+		struct mw_conf_errors ours = { 0 };
+
+		if (ok &&
+			!mw_setting_check(&mw_settings[i], mw_settings[i].name, &vals[i], &ours)) {
+			fputs(ours.list[0].text, stderr);
+			abort(); /* common/settings/: our bug */
+		}
+		ok = ok && slot_take(&conf->slots[i], &mw_settings[i], &vals[i], FROM_DEFAULT);
+		mw_val_fini(&vals[i]);
+	}
+	free(vals);
+	if (!ok)
+		mw_conf_error(e, 0, "out of memory");
+	return ok;
+}
+
+enum mw_rc mw_conf_load(const char *path, struct mw_conf **conf_r, char **errors_r)
+{
+	struct mw_conf *conf = conf_new();
+	struct mw_conf_errors *e = calloc(1, sizeof(*e));
+	enum mw_rc rc = MW_ERR_NOMEM;
+	char *text = NULL;
+
+	*errors_r = NULL;
+	if (conf == NULL || e == NULL)
+		goto out;
+	e->file = path;
+	if (take_defaults(conf, e)) {
+		conf->path = path != NULL ? strdup(path) : NULL;
+		if (path != NULL)
+			take_file(conf, path, e);
+		take_environment(conf, e);
+		load_banks(conf, e);
+		check_interfaces(conf, e);
+	}
+	rc = e->count == 0 && (path == NULL || conf->path != NULL) ? MW_OK : MW_ERR_CONF;
+	text = mw_conf_errors_take(e);
+out:
+	free(e);
+	if (rc != MW_OK) {
+		mw_conf_destroy(&conf);
+		*errors_r = text != NULL ? text : strdup("out of memory\n");
+		return rc;
+	}
+	*conf_r = conf;
+	return MW_OK;
+}
+
+/* ------------------------------------------------------------------ asking */
+
+static const struct slot *ask(const struct mw_conf *conf, const char *name, unsigned types)
+{
+	int i = mw_setting_index(name);
+
+	if (i < 0 || (MW_BIT(mw_settings[i].type) & types) == 0) {
+		fprintf(stderr, "setting %s: %s\n", name,
+			i < 0 ? "there is none" : "asked for as another type");
+		abort(); /* our bug */
+	}
+	return &conf->slots[i];
+}
+
+const char *mw_conf_path(const struct mw_conf *conf)
+{
+	return conf->path;
+}
+
+bool mw_conf_bool(const struct mw_conf *conf, const char *name)
+{
+	return ask(conf, name, MW_BIT(MW_T_BOOL))->val->b;
+}
+
+int64_t mw_conf_int(const struct mw_conf *conf, const char *name)
+{
+	const struct slot *s =
+		ask(conf, name, MW_BIT(MW_T_INT) | MW_BIT(MW_T_MILLI) | MW_BIT(MW_T_DESTINY));
+
+	return mw_setting_number(&mw_settings[s - conf->slots], s->val);
+}
+
+const char *mw_conf_text(const struct mw_conf *conf, const char *name)
+{
+	return ask(conf, name, MW_BIT(MW_T_TEXT))->val->str;
+}
+
+size_t mw_conf_list(const struct mw_conf *conf, const char *name, const char *const **items_r)
+{
+	const struct slot *s = ask(conf, name, MW_BIT(MW_T_LIST));
+
+	*items_r = s->items;
+	return s->val->count;
+}
+
+const struct mw_val *mw_conf_val(const struct mw_conf *conf, const char *name)
+{
+	return ask(conf, name, ~0u)->val;
+}
+
+bool mw_conf_is_set(const struct mw_conf *conf, const char *name)
+{
+	return ask(conf, name, ~0u)->origin != FROM_DEFAULT;
+}
+
+const char *mw_conf_origin(const struct mw_conf *conf, const char *name, char *buf, size_t size)
+{
+	const struct slot *s = ask(conf, name, ~0u);
+
+	switch (s->origin) {
+	case FROM_DEFAULT:
+		snprintf(buf, size, "default");
+		break;
+	case FROM_FILE:
+		snprintf(buf, size, "%s:%u", conf->path, s->val->line);
+		break;
+	case FROM_ENV:
+		snprintf(buf, size, "environment %s", mw_settings[s - conf->slots].env);
+		break;
+	case FROM_BANK:
+		snprintf(buf, size, "policy bank %s, %s:%u", conf->bank, conf->path, s->val->line);
+		break;
+	}
+	return buf;
+}
+
+const struct mw_conf *mw_conf_bank(const struct mw_conf *conf, const char *bank)
+{
+	if (conf->base != NULL)
+		conf = conf->base;
+	for (size_t i = 0; i < conf->view_count; i++)
+		if (strcmp(conf->views[i]->bank, bank) == 0)
+			return conf->views[i];
+	return NULL;
+}

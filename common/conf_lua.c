@@ -1,0 +1,807 @@
+/*
+ * A settings file is a Lua program that assigns; this file runs it and says what was assigned, and
+ * on which line.
+ *
+ * The program sees no library that reaches outside or whose single call can run for long, and has
+ * bounds on instructions, CPU time and memory. Settings are not Lua globals: _ENV is an empty table
+ * whose metamethods note each assignment. Own tables (pipeline, scanner ...) and settings of type
+ * table are such proxies too, so that `pipeline.run_dir = "x"` and `pipeline = { run_dir = "x" }`
+ * mean the same.
+ */
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "conf_priv.h"
+
+#define HOOK_STEPS 100	       /* instructions between two looks at the bounds */
+#define TABLE_ITEMS_MAX 100000 /* items of a table that table.insert and table.remove will shift   \
+				*/
+
+struct reader {
+	lua_State *L;
+	struct mw_conf_raw *raw;
+	struct mw_conf_errors *errors;
+	struct mw_conf_lines *lines;
+	size_t memory, memory_max, values;
+	long steps;
+	uint64_t cpu_began_us;
+	char path[MW_CONF_PATH_MAX];
+};
+
+/* Registry keys: their addresses. */
+static char store_key;	 /* name -> value as assigned */
+static char lines_key;	 /* name of a table setting -> { key -> line } */
+static char proxies_key; /* name -> proxy */
+static char library_key; /* what programs may call, and the constants */
+
+static struct reader *reader_of(lua_State *L)
+{
+	return *(struct reader **)lua_getextraspace(L);
+}
+
+/* ------------------------------------------------------------------ bounds */
+
+static void *bounded_alloc(void *ud, void *p, size_t had, size_t want)
+{
+	struct reader *r = ud;
+	void *q;
+
+	if (p == NULL)
+		had = 0; /* Lua tells the kind of object here */
+	if (want == 0) {
+		r->memory -= had;
+		free(p);
+		return NULL;
+	}
+	if (want > had && r->memory + (want - had) > r->memory_max)
+		return NULL;
+	q = realloc(p, want);
+	if (q != NULL)
+		r->memory = r->memory - had + want;
+	return q;
+}
+
+static void budget(lua_State *L, lua_Debug *ar)
+{
+	struct reader *r = reader_of(L);
+
+	(void)ar;
+	r->steps += HOOK_STEPS;
+	if (r->steps > MW_CONF_STEPS_MAX)
+		luaL_error(L, "the file takes more than %d instructions", MW_CONF_STEPS_MAX);
+	if (mw_cpu_us() - r->cpu_began_us > MW_CONF_CPU_US_MAX)
+		luaL_error(
+			L, "the file takes more than %d ms of CPU time", MW_CONF_CPU_US_MAX / 1000);
+}
+
+/* ------------------------------------------------------------------ library */
+
+/* table.insert and table.remove behind a look at the length: with a made-up border they could shift
+ * for years. */
+static int shift_bounded(lua_State *L)
+{
+	if (luaL_len(L, 1) > TABLE_ITEMS_MAX)
+		return luaL_error(L, "table of more than %d items", TABLE_ITEMS_MAX);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
+/* What programs may call. Patterns, rep, format-free: no single call may take long or much. */
+static const struct {
+	const char *table;
+	const char *names[14];
+} allowed[] = {
+	{ "string", { "byte", "char", "format", "len", "lower", "reverse", "sub", "upper" } },
+	{ "table", { "concat", "insert", "remove", "sort", "unpack" } },
+	{ "math", { "abs", "ceil", "floor", "fmod", "huge", "max", "maxinteger", "min",
+			  "mininteger", "pi", "sqrt", "tointeger", "type" } },
+	{ NULL, { "assert", "error", "ipairs", "next", "pairs", "select", "tonumber", "tostring",
+			"type" } },
+};
+
+/* Leave in the table at the top only the named fields. */
+static void keep_only(lua_State *L, const char *const *names, size_t most)
+{
+	lua_newtable(L);
+	for (size_t i = 0; i < most && names[i] != NULL; i++) {
+		lua_getfield(L, -2, names[i]);
+		if (strcmp(names[i], "insert") == 0 || strcmp(names[i], "remove") == 0)
+			lua_pushcclosure(L, shift_bounded, 1);
+		lua_setfield(L, -2, names[i]);
+	}
+	lua_remove(L, -2);
+}
+
+static void push_library(lua_State *L)
+{
+	luaL_requiref(L, "string", luaopen_string, 0);
+	luaL_requiref(L, "table", luaopen_table, 0);
+	luaL_requiref(L, "math", luaopen_math, 0);
+	luaL_requiref(L, "_G", luaopen_base, 0);
+	lua_settop(L, 0);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+	lua_getfield(L, 1, "_G");
+	keep_only(L, allowed[3].names, MW_COUNT(allowed[3].names));
+	for (size_t i = 0; i < 3; i++) {
+		lua_getfield(L, 1, allowed[i].table);
+		keep_only(L, allowed[i].names, MW_COUNT(allowed[i].names));
+		lua_setfield(L, 2, allowed[i].table);
+	}
+	for (int i = MW_D_TEMPFAIL; i <= MW_D_PASS; i++) {
+		if (mw_destiny_name(i) == NULL)
+			continue;
+		lua_pushinteger(L, i);
+		lua_setfield(L, 2, mw_destiny_name(i));
+	}
+	/* ("x"):rep(n) reaches the library through the metatable of strings. */
+	lua_pushliteral(L, "");
+	lua_getmetatable(L, -1);
+	lua_getfield(L, 2, "string");
+	lua_setfield(L, -2, "__index");
+	lua_settop(L, 2);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
+	lua_settop(L, 0);
+}
+
+/* ------------------------------------------------------------------ assignments */
+
+static unsigned current_line(lua_State *L)
+{
+	lua_Debug ar;
+
+	for (int level = 0; lua_getstack(L, level, &ar); level++)
+		if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0)
+			return (unsigned)ar.currentline;
+	return 0;
+}
+
+static size_t path_push(struct reader *r, const char *key)
+{
+	size_t had = strlen(r->path);
+
+	if (had + strlen(key) + 2 > sizeof(r->path))
+		return SIZE_MAX;
+	if (had > 0)
+		r->path[had] = MW_CONF_SEP;
+	strcpy(r->path + had + (had > 0), key);
+	return had;
+}
+
+static void path_pop(struct reader *r, size_t had)
+{
+	if (had != SIZE_MAX)
+		r->path[had] = '\0';
+}
+
+/* "pipeline.run_dir" as the scanner of lines writes it. */
+static void path_set_name(struct reader *r, const char *name)
+{
+	mw_strlcpy(r->path, name, sizeof(r->path));
+	for (char *p = r->path; *p != '\0'; p++)
+		if (*p == '.')
+			*p = MW_CONF_SEP;
+}
+
+static void push_proxy(lua_State *L, const char *name);
+static void assign(lua_State *L, const char *name, int value, unsigned line);
+
+static bool is_proxy(lua_State *L, int value)
+{
+	return lua_istable(L, value) && lua_getmetatable(L, value) && (lua_pop(L, 1), true);
+}
+
+/* Every field of a table that was assigned to an own table's name. */
+static void assign_group(lua_State *L, const char *name, int value, unsigned line)
+{
+	struct reader *r = reader_of(L);
+
+	if (!lua_istable(L, value) || is_proxy(L, value)) {
+		mw_conf_error(r->errors, line, "%s = %s: expected a table of its settings", name,
+			luaL_typename(L, value));
+		return;
+	}
+	luaL_checkstack(L, 8, NULL);
+	for (lua_pushnil(L); lua_next(L, value) != 0; lua_pop(L, 1)) {
+		char full[160];
+		const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "[...]";
+
+		snprintf(full, sizeof(full), "%s.%s", name, key);
+		path_set_name(r, full);
+		assign(L, full, lua_gettop(L), mw_conf_lines_field(r->lines, r->path, line, NULL));
+	}
+}
+
+/* value: absolute index. name may be any text of the file. */
+static void assign(lua_State *L, const char *name, int value, unsigned line)
+{
+	struct reader *r = reader_of(L);
+	int i = mw_setting_index(name);
+	char hint[100];
+
+	if (i < 0 && mw_setting_is_group(name)) {
+		assign_group(L, name, value, line);
+		return;
+	}
+	if (i < 0) {
+		mw_conf_error(r->errors, line, "%.100s: unknown setting%s", name,
+			mw_setting_hint(name, hint, sizeof(hint)));
+		return;
+	}
+	if (is_proxy(L, value)) {
+		mw_conf_error(r->errors, line,
+			"%s: another setting's table cannot be its value, copy the fields", name);
+		return;
+	}
+	r->raw[i].set = true;
+	r->raw[i].val.line = line;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &store_key);
+	lua_pushvalue(L, value);
+	lua_setfield(L, -2, name);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &lines_key);
+	lua_pushnil(L);
+	lua_setfield(L, -2, name);
+	lua_pop(L, 2);
+}
+
+/* The table that is the value of that table setting so far; made when there is none. */
+static void push_content(lua_State *L, const char *name)
+{
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &store_key);
+	if (lua_getfield(L, -1, name) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_newtable(L);
+		lua_pushvalue(L, -1);
+		lua_setfield(L, -3, name);
+	}
+	lua_remove(L, -2);
+}
+
+/* Store top of stack under the key below it in that table setting; pops both. line: of the
+ * statement. */
+static void assign_key(lua_State *L, const char *name, unsigned line)
+{
+	struct reader *r = reader_of(L);
+	int i = mw_setting_index(name), key = lua_gettop(L) - 1;
+
+	push_content(L, name);
+	lua_pushvalue(L, key);
+	lua_pushvalue(L, key + 1);
+	lua_rawset(L, -3);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &lines_key);
+	luaL_getsubtable(L, -1, name);
+	lua_pushvalue(L, key);
+	lua_pushinteger(L, line);
+	lua_rawset(L, -3);
+	if (!r->raw[i].set)
+		r->raw[i].val.line = line;
+	r->raw[i].set = true;
+	lua_settop(L, key - 1);
+}
+
+/* Text of a key that Lua holds at that index, for paths and messages. */
+static const char *key_text(lua_State *L, int at, char *buf, size_t size)
+{
+	if (lua_type(L, at) == LUA_TSTRING)
+		mw_strlcpy(buf, lua_tostring(L, at), size);
+	else if (lua_isinteger(L, at))
+		snprintf(buf, size, "%lld", (long long)lua_tointeger(L, at));
+	else
+		snprintf(buf, size, "[%s]", luaL_typename(L, at));
+	return buf;
+}
+
+/* name of the setting or own table that a proxy's function belongs to; "" for _ENV. */
+static const char *full_name(lua_State *L, int key, char *buf, size_t size)
+{
+	const char *prefix = lua_tostring(L, lua_upvalueindex(1));
+	char text[100];
+
+	snprintf(buf, size, "%s%s%s", prefix, *prefix != '\0' ? "." : "",
+		key_text(L, key, text, sizeof(text)));
+	return buf;
+}
+
+/* Evaluate a setting's default and push it. */
+static void push_default(lua_State *L, const struct mw_setting *s)
+{
+	char source[1200];
+
+	snprintf(source, sizeof(source), "return %s", s->dflt);
+	if (luaL_loadbufferx(L, source, strlen(source), s->name, "t") != LUA_OK)
+		lua_error(L);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key);
+	lua_setupvalue(L, -2, 1);
+	lua_call(L, 0, 1);
+}
+
+/* A read of a setting: what was assigned, or its default; tables of which a part may be set are
+ * proxies. */
+static void push_setting(lua_State *L, int i, const char *name)
+{
+	struct reader *r = reader_of(L);
+
+	if (mw_settings[i].type == MW_T_TABLE) {
+		push_proxy(L, name);
+		return;
+	}
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &store_key);
+	lua_getfield(L, -1, name);
+	if (r->raw[i].set)
+		return;
+	push_default(L, &mw_settings[i]);
+	if (!lua_istable(L, -1))
+		return;
+	/* The program may go on to change it in place (table.insert): then this is its value. */
+	assign(L, name, lua_gettop(L), current_line(L));
+}
+
+static int on_read(lua_State *L)
+{
+	char name[200], hint[100];
+	int i;
+
+	if (*lua_tostring(L, lua_upvalueindex(1)) == '\0' && lua_type(L, 2) == LUA_TSTRING) {
+		lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key);
+		lua_pushvalue(L, 2);
+		if (lua_rawget(L, -2) != LUA_TNIL)
+			return 1;
+	}
+	full_name(L, 2, name, sizeof(name));
+	i = mw_setting_index(name);
+	if (i >= 0) {
+		push_setting(L, i, name);
+		return 1;
+	}
+	if (mw_setting_is_group(name)) {
+		push_proxy(L, name);
+		return 1;
+	}
+	mw_conf_error(reader_of(L)->errors, current_line(L), "%.100s: unknown name%s", name,
+		mw_setting_hint(name, hint, sizeof(hint)));
+	lua_pushnil(L);
+	return 1;
+}
+
+static int on_write(lua_State *L)
+{
+	struct reader *r = reader_of(L);
+	unsigned line = current_line(L);
+	char name[200];
+
+	full_name(L, 2, name, sizeof(name));
+	path_set_name(r, name);
+	assign(L, name, 3, mw_conf_lines_statement(r->lines, r->path, line));
+	return 0;
+}
+
+/* The same two for a setting that is a table. */
+static int on_table_read(lua_State *L)
+{
+	push_content(L, lua_tostring(L, lua_upvalueindex(1)));
+	lua_pushvalue(L, 2);
+	lua_rawget(L, -2);
+	return 1;
+}
+
+static int on_table_write(lua_State *L)
+{
+	struct reader *r = reader_of(L);
+	const char *name = lua_tostring(L, lua_upvalueindex(1));
+	unsigned line = current_line(L);
+	char key[100];
+	size_t had;
+
+	path_set_name(r, name);
+	had = path_push(r, key_text(L, 2, key, sizeof(key)));
+	line = mw_conf_lines_statement(r->lines, r->path, line);
+	path_pop(r, had);
+	lua_settop(L, 3);
+	assign_key(L, name, line);
+	return 0;
+}
+
+static int on_table_pairs(lua_State *L)
+{
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key);
+	lua_getfield(L, -1, "next");
+	push_content(L, lua_tostring(L, lua_upvalueindex(1)));
+	lua_pushnil(L);
+	return 3;
+}
+
+static int on_table_len(lua_State *L)
+{
+	push_content(L, lua_tostring(L, lua_upvalueindex(1)));
+	lua_pushinteger(L, (lua_Integer)lua_rawlen(L, -1));
+	return 1;
+}
+
+/* dkim_key("domain", "selector", "file", { options }): one more entry of the list. */
+static int on_dkim_key(lua_State *L)
+{
+	static const char *const names[] = { "domain", "selector", "file" };
+	const char *name = lua_tostring(L, lua_upvalueindex(1));
+	unsigned line = current_line(L);
+
+	lua_settop(L, 5); /* the proxy, three texts, options */
+	for (int i = 0; i < 3; i++)
+		if (lua_type(L, 2 + i) != LUA_TSTRING) {
+			mw_conf_error(reader_of(L)->errors, line,
+				"dkim_key: argument %d: expected the %s as a string", i + 1,
+				names[i]);
+			return 0;
+		}
+	if (!lua_isnil(L, 5) && !lua_istable(L, 5)) {
+		mw_conf_error(reader_of(L)->errors, line,
+			"dkim_key: argument 4: expected a table of options");
+		return 0;
+	}
+	push_content(L, name); /* 6 */
+	lua_pushinteger(L, (lua_Integer)lua_rawlen(L, 6) + 1);
+	lua_newtable(L); /* 8 */
+	if (lua_istable(L, 5))
+		for (lua_pushnil(L); lua_next(L, 5) != 0;) {
+			lua_pushvalue(L, -2);
+			lua_insert(L, -2);
+			lua_rawset(L, 8);
+		}
+	for (int i = 0; i < 3; i++) {
+		lua_pushvalue(L, 2 + i);
+		lua_setfield(L, 8, names[i]);
+	}
+	assign_key(L, name, line);
+	return 0;
+}
+
+static void set_meta(lua_State *L, const char *event, lua_CFunction f, const char *name)
+{
+	lua_pushstring(L, name);
+	lua_pushcclosure(L, f, 1);
+	lua_setfield(L, -2, event);
+}
+
+/* An empty table whose reads and writes are those of the setting or own table of that name ("" is
+ * _ENV). */
+static void push_proxy(lua_State *L, const char *name)
+{
+	bool is_setting = mw_setting_index(name) >= 0;
+
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &proxies_key);
+	if (lua_getfield(L, -1, name) != LUA_TNIL) {
+		lua_remove(L, -2);
+		return;
+	}
+	lua_pop(L, 1);
+	lua_newtable(L);
+	lua_newtable(L);
+	set_meta(L, "__index", is_setting ? on_table_read : on_read, name);
+	set_meta(L, "__newindex", is_setting ? on_table_write : on_write, name);
+	if (is_setting) {
+		set_meta(L, "__pairs", on_table_pairs, name);
+		set_meta(L, "__len", on_table_len, name);
+	}
+	if (strcmp(name, "dkim_key") == 0)
+		set_meta(L, "__call", on_dkim_key, name);
+	lua_setmetatable(L, -2);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -3, name);
+	lua_remove(L, -2);
+}
+
+/* ------------------------------------------------------------------ from Lua's values to ours */
+
+struct ranked {
+	char *key;
+	struct mw_val val;
+	size_t order;
+};
+
+static void convert(struct reader *r, const char *name, struct mw_val *v, unsigned depth);
+
+static int ranked_compare(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (x->order != y->order)
+		return x->order < y->order ? -1 : 1;
+	return strcmp(x->key, y->key);
+}
+
+static size_t count_fields(lua_State *L, int table)
+{
+	size_t n = 0;
+
+	for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1))
+		n++;
+	return n;
+}
+
+/* Keys in the order of the source where it is known, else of the alphabet; Lua's own order is that
+ * of its hash. */
+static bool sort_fields(struct mw_val *v, const size_t *order)
+{
+	struct ranked *all = calloc(v->count + 1, sizeof(*all));
+
+	if (all == NULL)
+		return false;
+	for (size_t i = 0; i < v->count; i++)
+		all[i] = (struct ranked){ v->keys[i], v->vals[i], order[i] };
+	qsort(all, v->count, sizeof(*all), ranked_compare);
+	for (size_t i = 0; i < v->count; i++) {
+		v->keys[i] = all[i].key;
+		v->vals[i] = all[i].val;
+	}
+	free(all);
+	return true;
+}
+
+/* One field: key below the top, value at the top of Lua's stack. base: line of the table. */
+static void convert_field(struct reader *r, const char *name, struct mw_val *table, size_t i,
+	size_t *order, unsigned depth)
+{
+	lua_State *L = r->L;
+	char key[256];
+	size_t had;
+
+	if ((lua_type(L, -2) != LUA_TSTRING && !lua_isinteger(L, -2)) ||
+		lua_rawlen(L, -2) >= sizeof(key) ||
+		(lua_type(L, -2) == LUA_TSTRING &&
+			strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2))) {
+		mw_conf_error(r->errors, table->line,
+			"%s: a key must be a text of less than %zu octets or a whole number", name,
+			sizeof(key));
+		table->keys[i] = strdup("?");
+		order[i] = i;
+		return;
+	}
+	key_text(L, -2, key, sizeof(key));
+	table->keys[i] = strdup(key);
+	had = path_push(r, key);
+	table->vals[i].line = table->line;
+	order[i] = SIZE_MAX;
+	if (had != SIZE_MAX)
+		table->vals[i].line =
+			mw_conf_lines_field(r->lines, r->path, table->line, &order[i]);
+	if (depth == 1) { /* set by a statement of its own? */
+		lua_rawgetp(L, LUA_REGISTRYINDEX, &lines_key);
+		if (lua_getfield(L, -1, name) == LUA_TTABLE) {
+			lua_pushvalue(L, -4);
+			if (lua_rawget(L, -2) == LUA_TNUMBER)
+				table->vals[i].line = (unsigned)lua_tointeger(L, -1);
+			lua_pop(L, 1);
+		}
+		lua_pop(L, 2);
+	}
+	convert(r, name, &table->vals[i], depth + 1);
+	path_pop(r, had);
+}
+
+static void convert_table(struct reader *r, const char *name, struct mw_val *v, unsigned depth)
+{
+	lua_State *L = r->L;
+	int table = lua_gettop(L);
+	size_t n = count_fields(L, table), length = 0, i = 0, *order;
+
+	if (depth > MW_CONF_DEPTH_MAX || !lua_checkstack(L, 10)) {
+		mw_conf_error(r->errors, v->line, "%s: more than %d tables within tables", name,
+			MW_CONF_DEPTH_MAX);
+		return;
+	}
+	if (is_proxy(L, table)) {
+		mw_conf_error(r->errors, v->line, "%s: another setting's table cannot be its value",
+			name);
+		return;
+	}
+	while (length < n && lua_rawgeti(L, table, (lua_Integer)length + 1) != LUA_TNIL) {
+		lua_pop(L, 1);
+		length++;
+	}
+	lua_settop(L, table);
+	r->values += n;
+	order = r->values <= MW_CONF_VALUES_MAX ? calloc(n + 1, sizeof(*order)) : NULL;
+	if (order == NULL || !mw_val_set_table(v, n)) {
+		mw_conf_error(
+			r->errors, v->line, "%s: more than %d values", name, MW_CONF_VALUES_MAX);
+		free(order);
+		mw_val_fini(v);
+		return;
+	}
+	v->is_array = length == n;
+	if (v->is_array)
+		for (i = 0; i < n; i++) {
+			lua_pushinteger(L, (lua_Integer)i + 1);
+			lua_rawgeti(L, table, (lua_Integer)i + 1);
+			convert_field(r, name, v, i, order, depth);
+			lua_settop(L, table);
+		}
+	else
+		for (lua_pushnil(L); i < n && lua_next(L, table) != 0; lua_pop(L, 1))
+			convert_field(r, name, v, i++, order, depth);
+	lua_settop(L, table);
+	for (i = 0; i < n; i++)
+		if (v->keys[i] == NULL) { /* no memory: nothing half-made goes on */
+			mw_conf_error(r->errors, v->line, "%s: out of memory", name);
+			v->keys[i] = strdup("");
+		}
+	if (!v->is_array && !sort_fields(v, order))
+		mw_conf_error(r->errors, v->line, "%s: out of memory", name);
+	free(order);
+}
+
+/* The value at the top of Lua's stack into *v, of which line is set. */
+static void convert(struct reader *r, const char *name, struct mw_val *v, unsigned depth)
+{
+	lua_State *L = r->L;
+	unsigned line = v->line;
+	size_t n;
+	const char *s;
+
+	switch (lua_type(L, -1)) {
+	case LUA_TNIL:
+		break;
+	case LUA_TBOOLEAN:
+		v->tag = MW_V_BOOL;
+		v->b = lua_toboolean(L, -1);
+		break;
+	case LUA_TNUMBER:
+		v->tag = MW_V_NUM;
+		v->num = lua_tonumber(L, -1);
+		break;
+	case LUA_TSTRING:
+		s = lua_tolstring(L, -1, &n);
+		if (memchr(s, '\0', n) != NULL)
+			mw_conf_error(
+				r->errors, line, "%s: a text must not hold a NUL octet", name);
+		else if (!mw_val_set_text(v, s, n))
+			mw_conf_error(r->errors, line, "%s: out of memory", name);
+		break;
+	case LUA_TTABLE:
+		convert_table(r, name, v, depth);
+		v->line = line;
+		break;
+	default:
+		mw_conf_error(r->errors, line, "%s: expected a value, not a %s", name,
+			luaL_typename(L, -1));
+	}
+}
+
+static int convert_all(lua_State *L)
+{
+	struct reader *r = reader_of(L);
+
+	for (size_t i = 0; i < mw_settings_count; i++) {
+		if (!r->raw[i].set)
+			continue;
+		lua_settop(L, 0);
+		lua_rawgetp(L, LUA_REGISTRYINDEX, &store_key);
+		lua_getfield(L, 1, mw_settings[i].name);
+		path_set_name(r, mw_settings[i].name);
+		convert(r, mw_settings[i].name, &r->raw[i].val, 1);
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ runs */
+
+struct source {
+	const char *p;
+	size_t n;
+};
+
+static int prepare(lua_State *L)
+{
+	push_library(L);
+	lua_newtable(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &store_key);
+	lua_newtable(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &lines_key);
+	lua_newtable(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &proxies_key);
+	return 0;
+}
+
+static int run_file(lua_State *L)
+{
+	const struct source *src = lua_touserdata(L, 1);
+
+	lua_sethook(L, budget, LUA_MASKCOUNT, HOOK_STEPS);
+	if (luaL_loadbufferx(L, src->p, src->n, "=conf", "t") != LUA_OK)
+		return lua_error(L);
+	push_proxy(L, "");
+	lua_setupvalue(L, -2, 1);
+	lua_call(L, 0, 0);
+	return 0;
+}
+
+static int read_defaults(lua_State *L)
+{
+	struct reader *r = reader_of(L);
+
+	for (size_t i = 0; i < mw_settings_count; i++) {
+		lua_settop(L, 0);
+		push_default(L, &mw_settings[i]);
+		mw_strlcpy(r->path, mw_settings[i].name, sizeof(r->path));
+		convert(r, mw_settings[i].name, &r->raw[i].val, 1);
+	}
+	return 0;
+}
+
+/* Call f protected; what it threw becomes an error of the file. */
+static bool protected_call(struct reader *r, lua_CFunction f, void *arg)
+{
+	lua_State *L = r->L;
+	const char *text;
+	unsigned line = 0;
+	int skip = 0;
+
+	lua_settop(L, 0);
+	lua_pushcfunction(L, f); /* a light C function: takes no memory */
+	lua_pushlightuserdata(L, arg);
+	if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+		return true;
+	lua_sethook(L, NULL, 0, 0);
+	text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error that is no text";
+	if (sscanf(text, "conf:%u: %n", &line, &skip) == 1 && skip > 0)
+		text += skip;
+	mw_conf_error(r->errors, line > 0 ? line : 1, "%s", text);
+	return false;
+}
+
+static bool reader_open(struct reader *r)
+{
+	r->memory_max = MW_CONF_MEMORY_MAX;
+	r->L = lua_newstate(bounded_alloc, r);
+	if (r->L == NULL) {
+		mw_conf_error(r->errors, 1, "out of memory");
+		return false;
+	}
+	*(struct reader **)lua_getextraspace(r->L) = r;
+	r->cpu_began_us = mw_cpu_us();
+	return protected_call(r, prepare, NULL);
+}
+
+void mw_conf_lua_read(const char *src, size_t n, struct mw_conf_raw *raw, struct mw_conf_errors *e)
+{
+	struct reader r = { .raw = raw, .errors = e, .lines = mw_conf_lines_scan(src, n) };
+	struct source source = { src, n };
+
+	if (reader_open(&r)) {
+		/* Also after a failure: what was set before it is checked, so that all errors are
+		 * told at once. */
+		protected_call(&r, run_file, &source);
+		r.memory_max += MW_CONF_MEMORY_MAX; /* reading what it left behind must not fail for
+						       its greed */
+		protected_call(&r, convert_all, NULL);
+	}
+	if (r.L != NULL)
+		lua_close(r.L);
+	mw_conf_lines_destroy(&r.lines);
+}
+
+bool mw_conf_lua_defaults(struct mw_val *vals)
+{
+	struct mw_conf_raw *raw = calloc(mw_settings_count + 1, sizeof(*raw));
+	struct mw_conf_errors errors = { .file = "built-in defaults" };
+	struct reader r = { .raw = raw, .errors = &errors };
+	char *text;
+
+	if (raw == NULL)
+		return false;
+	if (reader_open(&r))
+		protected_call(&r, read_defaults, NULL);
+	if (r.L != NULL)
+		lua_close(r.L);
+	text = mw_conf_errors_take(&errors);
+	if (text != NULL) {
+		fputs(text, stderr);
+		abort(); /* common/settings/: our bug */
+	}
+	for (size_t i = 0; i < mw_settings_count; i++)
+		vals[i] = raw[i].val;
+	free(raw);
+	return true;
+}

@@ -1,0 +1,97 @@
+/*
+ * What the files of the settings share: conf_lines.c (where in the source a name stands),
+ * conf_lua.c (a file becomes raw values), conf_check.c (raw values against the table of settings),
+ * conf.c (what the services ask). Nobody else includes this.
+ */
+#ifndef MW_CONF_PRIV_H
+#define MW_CONF_PRIV_H
+
+#include "conf.h"
+
+#define MW_CONF_FILE_MAX (1024 * 1024)	      /* octets of a settings file */
+#define MW_CONF_MEMORY_MAX (32 * 1024 * 1024) /* octets that evaluating it may take */
+#define MW_CONF_STEPS_MAX (10 * 1000 * 1000)  /* Lua instructions of one load */
+#define MW_CONF_CPU_US_MAX                                                                         \
+	(2 * 1000 * 1000) /* microseconds of one load: single library calls count little above */
+#define MW_CONF_VALUES_MAX 200000 /* values in all tables together */
+#define MW_CONF_DEPTH_MAX 12	  /* tables within tables */
+#define MW_CONF_ERRORS_MAX 100	  /* errors told of one file */
+#define MW_CONF_PATH_MAX 512	  /* octets of "name SEP key SEP key" */
+#define MW_CONF_SEP '\x1f'	  /* between keys in a path: keys may hold dots */
+
+/* ---- errors, told together, in the order of their lines ---- */
+
+struct mw_conf_error {
+	unsigned line;
+	size_t order;
+	char *text;
+};
+
+struct mw_conf_errors {
+	const char *file; /* NULL: no file */
+	size_t count, more;
+	struct mw_conf_error list[MW_CONF_ERRORS_MAX];
+};
+
+/* line 0: not about a line of the file, the text stands alone. */
+void mw_conf_error(struct mw_conf_errors *e, unsigned line, const char *fmt, ...) MW_PRINTF(3, 4);
+/* All of them as one text, a line each; NULL when there are none. The list is empty afterwards. */
+char *mw_conf_errors_take(struct mw_conf_errors *e);
+
+/* ---- where names stand in the source (conf_lines.c) ---- */
+
+struct mw_conf_lines;
+struct mw_conf_lines *mw_conf_lines_scan(const char *src, size_t n);
+void mw_conf_lines_destroy(struct mw_conf_lines **l_p);
+/* Line on which the assignment to path begins that Lua saw ending on that line; `reported` when not
+ * found. */
+unsigned mw_conf_lines_statement(
+	const struct mw_conf_lines *l, const char *path, unsigned reported);
+/* Line of a key set at or behind `from`; from when not found. order_r (may be NULL): its rank in
+ * the source. */
+unsigned mw_conf_lines_field(
+	const struct mw_conf_lines *l, const char *path, unsigned from, size_t *order_r);
+
+/* ---- values ---- */
+
+void mw_val_fini(struct mw_val *v);
+/* False: no memory; *dst is then empty. */
+bool mw_val_copy(struct mw_val *dst, const struct mw_val *src);
+bool mw_val_set_text(struct mw_val *v, const char *s, size_t n);
+/* Room for count fields, all nil. */
+bool mw_val_set_table(struct mw_val *v, size_t count);
+/* Put a copy of src under key: replaces or appends. */
+bool mw_val_put(struct mw_val *table, const char *key, const struct mw_val *src);
+
+/* ---- a file's raw values (conf_lua.c) ---- */
+
+struct mw_conf_raw {
+	bool set;
+	struct mw_val val;
+};
+
+/* Evaluate src (the text of file e->file); raw has mw_settings_count slots, zeroed. Errors are
+ * appended to *e. */
+void mw_conf_lua_read(const char *src, size_t n, struct mw_conf_raw *raw, struct mw_conf_errors *e);
+/* Evaluate every setting's default. False: no memory. A default that is no Lua ends the process:
+ * our bug. */
+bool mw_conf_lua_defaults(struct mw_val *vals);
+
+/* ---- the table of settings (conf_check.c) ---- */
+
+/* Index in mw_settings, or -1. */
+int mw_setting_index(const char *name);
+/* True when some setting is called "name.something". */
+bool mw_setting_is_group(const char *name);
+/* "; did you mean X?" or "". prefix: only names that begin so are near. */
+const char *mw_setting_hint(const char *name, char *buf, size_t size);
+/* Check *v against its setting, making its one form of it (0 and 1 become booleans). False: an
+ * error was added. */
+bool mw_setting_check(
+	const struct mw_setting *s, const char *shown, struct mw_val *v, struct mw_conf_errors *e);
+/* Fill *v from the variable's text, checked. */
+bool mw_setting_from_env(
+	const struct mw_setting *s, const char *text, struct mw_val *v, struct mw_conf_errors *e);
+int64_t mw_setting_number(const struct mw_setting *s, const struct mw_val *v);
+
+#endif
