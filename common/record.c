@@ -212,12 +212,12 @@ const char *mw_action_name(enum mw_action action)
 /* How much is told when a record would not fit in MW_RECORD_FRAME_MAX: header texts are the
  * sender's to inflate. */
 struct cut {
-	size_t text, item, list;
+	size_t text, item, list, rows; /* rows: of recipients all are always told */
 };
 static const struct cut cuts[] = {
-	{ MW_RECORD_TEXT_MAX, MW_RECORD_ITEM_MAX, MW_RECORD_LIST_MAX },
-	{ 1024, 320, 256 },
-	{ 256, 128, 32 },
+	{ MW_RECORD_TEXT_MAX, MW_RECORD_ITEM_MAX, MW_RECORD_LIST_MAX, MW_RECORD_LIST_MAX },
+	{ 1024, 320, 256, 1024 },
+	{ 256, 128, 32, 256 },
 };
 
 static void put_octets(struct mw_pack *b, struct mw_octets o, size_t most)
@@ -244,6 +244,8 @@ static void put_rows(
 	const char *rows;
 
 	memcpy(&rows, base + f->at, sizeof(rows));
+	if (f->row != &rcpt_row && n > cut->rows)
+		n = cut->rows;
 	if (n > MW_RECORD_LIST_MAX)
 		n = MW_RECORD_LIST_MAX;
 	mw_pack_array(b, n);

@@ -15,7 +15,7 @@
 #define MW_RECORD_LIST_MAX 2048		/* items in any list of a record; more is MW_ERR_LIMIT */
 #define MW_RECORD_TEXT_MAX (32 * 1024)	/* octets of one text; the encoder cuts */
 #define MW_RECORD_ITEM_MAX 1024		/* octets of one text in a list or row; the encoder cuts */
-#define MW_RECORD_FRAME_MAX (4u << 20)	/* octets of a record; the encoder cuts texts and lists until it fits */
+#define MW_RECORD_FRAME_MAX (1984u * 1024) /* octets of a record, below what event sockets take; the encoder cuts */
 
 struct mw_list {
 	size_t count;
