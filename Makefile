@@ -28,7 +28,9 @@ SERVICES := smtp-front scanner dkim reputation logger snmp-agent status
 PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp
 PKGS_smtp-front := zlib
 PKGS_scanner    := jansson
-PKGS_dkim       := opendkim libunbound openssl
+# libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
+PKGS_dkim       := opendkim openssl
+LIBS_dkim       := -lunbound
 PKGS_reputation := hiredis
 PKGS_logger     := jansson hiredis
 PKGS_snmp-agent :=
