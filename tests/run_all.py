@@ -5,14 +5,15 @@
 
 A step is KIND[@LABEL]=WHAT:
     unit=DIR[:S]              every program DIR/**/test_* (cmocka); S: seconds for one program, 120
-    pytest=BUILD:S:PATH[,..]  pytest on those paths with MAILWEIR_BUILD=BUILD; S: seconds for all of it
+    pytest=BUILD:S:WHAT[,..]  pytest with MW_BIN=BUILD/bin and MW_BENCH=BUILD/bench; WHAT: a path or an option of pytest,
+                              or NAME=VALUE for its environment; S: seconds for all of it
     fuzz=BUILD:HOW[:S]        tests/fuzz/run.sh on all targets in BUILD/fuzz; HOW: replay, N (seconds each), /N (together)
     run=S:COMMAND             a shell command that passes or fails as one test
 A label, as in unit@asan=build/asan/unit, names the step in the output and in the table at the end.
 
 Steps go on after a failure. A step that outlives its seconds is ended with all it started in its session and counts as
 failed; so does one that ends badly without saying which test failed, and one that ran nothing. Environment:
-MW_TEST_SLOW=N multiplies every time limit (default 1; for slow machines and sanitizers).
+MW_SLOW=N multiplies every time limit, here and in the end-to-end tests (default 1; for slow machines).
 """
 
 import argparse
@@ -28,7 +29,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SLOW = float(os.environ.get("MW_TEST_SLOW", "1"))
+SLOW = float(os.environ.get("MW_SLOW", "1"))
 UNIT_S, FUZZ_S = 120, 600
 END_WAIT_S = 10  # between SIGTERM and SIGKILL
 
@@ -176,12 +177,15 @@ def junit_count(path, label):
 
 
 def step_pytest(what, label):
-    build, seconds, paths = what.split(":", 2)
+    build, seconds, words = what.split(":", 2)
+    words = words.split(",")
+    settings = [word for word in words if re.match(r"[A-Z_]+=", word)]
+    env = {"MW_BIN": os.path.join(ROOT, build, "bin"), "MW_BENCH": os.path.join(ROOT, build, "bench"),
+           "PYTHONDONTWRITEBYTECODE": "1", **dict(word.split("=", 1) for word in settings)}
     with tempfile.TemporaryDirectory(prefix="mailweir-tests-") as folder:
         report = os.path.join(folder, "junit.xml")
         code, _ = run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rsfE", "--color=no",
-                       f"--junitxml={report}", *paths.split(",")], float(seconds),
-                      env={"MAILWEIR_BUILD": os.path.join(ROOT, build), "PYTHONDONTWRITEBYTECODE": "1"})
+                       f"--junitxml={report}", *(word for word in words if word not in settings)], float(seconds), env=env)
         count = junit_count(report, label) if os.path.exists(report) else Count()
     if code != 0 and not count.failed:
         count.fail(f"{label}: pytest: {ended(code)}")
