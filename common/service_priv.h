@@ -1,0 +1,49 @@
+/* What the files of the service skeleton share. Nobody else includes this. */
+#ifndef MW_SERVICE_PRIV_H
+#define MW_SERVICE_PRIV_H
+
+#include "service.h"
+
+#define MW_EX_CONFIG 78 /* sysexits.h: what systemd and people take for wrong settings */
+
+/* ---- arguments (service_args.c) ---- */
+
+enum mw_service_mode { MW_RUN, MW_CHECK, MW_HEALTH, MW_SAID /* version, help: done */, MW_USAGE };
+
+struct mw_service_args {
+	enum mw_service_mode mode;
+	const char *config; /* NULL: embedded defaults */
+	const char *instance;
+	int level; /* of -d; INT_MIN: not given */
+};
+
+/* Reads argv and MAILWEIR_CONFIG, MAILWEIR_INSTANCE; prints what --help, --version and mistakes
+ * call for. */
+void mw_service_args(int argc, char **argv, const char *name, struct mw_service_args *args_r);
+/* amavisd's log_level, and -d, as a level of ours. */
+void mw_service_log_level(const struct mw_service_args *args, const struct mw_conf *conf);
+
+/* ---- who we are (service_user.c) ---- */
+
+/*
+ * Make the folders that must be there, check the settings file's owner, become daemon_user when we
+ * are root, take all descriptors that the hard limit allows, and no new privileges from here on.
+ */
+enum mw_rc mw_service_settle(const char *name, const struct mw_conf *conf, struct mw_err *err_r);
+
+/* ---- health (service_health.c) ---- */
+
+#define MW_HEALTH_WAIT_MS 3000 /* --health asks no longer than this */
+
+struct mw_health;
+/* A socket in pipeline.run_dir that answers every connection with one line; say fills *why and
+ * tells whether all is well. Another process of the same name and instance that is alive keeps it:
+ * then *h_r is NULL and MW_OK. */
+enum mw_rc mw_health_open(struct mw_health **h_r, struct mw_loop *loop, const struct mw_conf *conf,
+	const char *name, const char *instance, bool (*say)(void *arg, struct mw_err *why),
+	void *arg, struct mw_err *err_r);
+void mw_health_close(struct mw_health **h_p);
+/* --health: ask the running process, print its answer; the exit code. */
+int mw_health_ask(const struct mw_conf *conf, const char *name, const char *instance);
+
+#endif

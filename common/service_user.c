@@ -1,0 +1,167 @@
+/* From root to the service's own user, and what has to be done before. */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "log.h"
+#include "service_priv.h"
+
+#define DEFAULT_USER "mailweir"
+#define FILES_MAX 1048576 /* descriptors; some containers have a hard limit of a milliard */
+#define GROUPS_MAX 64
+
+/* Folders that must be there before work begins, made when they are not. service NULL: for all. */
+static const struct {
+	const char *service, *setting;
+} folders[] = {
+	{ NULL, "pipeline.run_dir" },
+	{ "smtp-front", "QUARANTINEDIR" },
+};
+
+/* The user to become, NULL: none (not root, or there is no such user and none was asked for). */
+static enum mw_rc find_user(
+	const struct mw_conf *conf, struct passwd **user_r, struct mw_err *err_r)
+{
+	const char *name = mw_conf_text(conf, "daemon_user");
+
+	*user_r = NULL;
+	if (geteuid() != 0)
+		return MW_OK;
+	*user_r = getpwnam(name != NULL ? name : DEFAULT_USER);
+	if (*user_r == NULL && name != NULL)
+		return mw_fail(
+			err_r, MW_ERR_CONF, "daemon_user = \"%s\": there is no such user", name);
+	if (*user_r == NULL)
+		mw_log(MW_WARN, "running_as_root", "hint=\"create the user %s or set daemon_user\"",
+			DEFAULT_USER);
+	return MW_OK;
+}
+
+static bool in_group(const struct passwd *user, gid_t gid)
+{
+	gid_t groups[GROUPS_MAX];
+	int n = GROUPS_MAX;
+
+	if (getgrouplist(user->pw_name, user->pw_gid, groups, &n) < 0)
+		n = GROUPS_MAX;
+	for (int i = 0; i < n; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* Settings are programs: whoever may write them is as strong as who starts us. */
+static enum mw_rc check_config(
+	const struct mw_conf *conf, const struct passwd *user, struct mw_err *err_r)
+{
+	const char *path = mw_conf_path(conf);
+	struct stat st;
+
+	if (path == NULL)
+		return MW_OK;
+	if (stat(path, &st) < 0)
+		return mw_fail(err_r, MW_ERR_CONF, "%s: %s", path, strerror(errno));
+	if ((st.st_mode & S_IWOTH) != 0)
+		return mw_fail(err_r, MW_ERR_CONF, "%s: writable by everybody; chmod o-w it", path);
+	if (user != NULL && user->pw_uid != 0 &&
+		(st.st_uid == user->pw_uid ||
+			((st.st_mode & S_IWGRP) != 0 && in_group(user, st.st_gid))))
+		return mw_fail(err_r, MW_ERR_CONF,
+			"%s: writable by the user %s that the service runs as; chown it to root",
+			path, user->pw_name);
+	return MW_OK;
+}
+
+/* mkdir -p; only a folder that we made gets its owner from us. */
+static enum mw_rc make_folder(const char *path, const struct passwd *user, struct mw_err *err_r)
+{
+	char part[4096];
+	struct stat st;
+
+	if (mw_strlcpy(part, path, sizeof(part)) >= sizeof(part))
+		return mw_fail(err_r, MW_ERR_CONF, "%.60s...: path of more than %zu octets", path,
+			sizeof(part));
+	for (char *p = strchr(part + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return mw_fail(err_r, MW_ERR_IO, "folder %s: %s", part, strerror(errno));
+		*p = '/';
+	}
+	if (mkdir(path, 0750) == 0) {
+		if (user != NULL && lchown(path, user->pw_uid, user->pw_gid) < 0)
+			return mw_fail(err_r, MW_ERR_IO, "folder %s: chown to %s: %s", path,
+				user->pw_name, strerror(errno));
+		return MW_OK;
+	}
+	if (errno != EEXIST)
+		return mw_fail(err_r, MW_ERR_IO, "folder %s: %s", path, strerror(errno));
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return mw_fail(err_r, MW_ERR_IO, "%s: is no folder", path);
+	return MW_OK;
+}
+
+static enum mw_rc make_folders(const char *service, const struct mw_conf *conf,
+	const struct passwd *user, struct mw_err *err_r)
+{
+	for (size_t i = 0; i < MW_COUNT(folders); i++) {
+		const struct mw_setting *s = mw_setting_find(folders[i].setting);
+		const char *path;
+		enum mw_rc rc;
+
+		if (s == NULL ||
+			(folders[i].service != NULL && strcmp(folders[i].service, service) != 0))
+			continue;
+		path = mw_conf_text(conf, s->name);
+		rc = path != NULL && *path != '\0' ? make_folder(path, user, err_r) : MW_OK;
+		if (rc != MW_OK)
+			return rc;
+	}
+	return MW_OK;
+}
+
+static enum mw_rc become(const struct passwd *user, struct mw_err *err_r)
+{
+	if (initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
+		setuid(user->pw_uid) < 0)
+		return mw_fail(
+			err_r, MW_ERR_IO, "becoming user %s: %s", user->pw_name, strerror(errno));
+	if (user->pw_uid != 0 && setuid(0) == 0)
+		return mw_fail(err_r, MW_ERR_IO, "user %s could become root again", user->pw_name);
+	return MW_OK;
+}
+
+static void raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		mw_log(MW_WARN, "file_limit_kept", "reason=\"%s\"", strerror(errno));
+}
+
+enum mw_rc mw_service_settle(const char *name, const struct mw_conf *conf, struct mw_err *err_r)
+{
+	struct passwd *user;
+	enum mw_rc rc = find_user(conf, &user, err_r);
+
+	umask(S_IWGRP | S_IRWXO);
+	if (rc == MW_OK)
+		rc = check_config(conf, user, err_r);
+	if (rc == MW_OK)
+		rc = make_folders(name, conf, user, err_r);
+	if (rc != MW_OK)
+		return rc;
+	raise_files();
+	if (user != NULL)
+		rc = become(user, err_r);
+	if (rc == MW_OK && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		rc = mw_fail(err_r, MW_ERR_IO, "no_new_privs: %s", strerror(errno));
+	return rc;
+}
