@@ -60,7 +60,7 @@ static json_t *totals(struct doc *d)
 	put_int(d, o, "quarantined", c->quarantined);
 	put_int(d, o, "alerts", d->l->alerts_seen);
 	put_int(d, o, "records_lost", d->l->records_lost);
-	put_int(d, o, "fronts_over_limit", d->l->fronts_over);
+	put_int(d, o, "snapshots_dropped", d->l->fronts_over);
 	return o;
 }
 

@@ -28,7 +28,7 @@ struct statussvc_live {
 	size_t max_fronts, front_count;
 	struct statussvc_front *fronts;
 	uint64_t keep_front_ms;
-	uint64_t fronts_over; /* told of, but there was no room */
+	uint64_t fronts_over; /* what was told of fronts that there is no room for */
 	size_t max_alerts, alert_count, alert_next;
 	struct statussvc_alert *alerts; /* a ring */
 	uint64_t alerts_seen, records_lost;
