@@ -1,7 +1,7 @@
 """A Docker engine for tests: the one that runs, or one of our own that leaves nothing behind.
 
-Ours keeps its images in build/docker (the next run finds its layers again) and everything else in a private folder. It
-runs twice: to build images in the machine's network without a bridge or a packet filter rule, then to run containers in
+Ours keeps its images in CACHE (the next run finds its layers again) and everything else in a private folder. It runs
+twice: to build images in the machine's network without a bridge or a packet filter rule, then to run containers in
 a network and mount namespace of its own, where its bridges, rules and mounts end with it.
 """
 import contextlib
@@ -11,14 +11,17 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
+from pathlib import Path
 
 import mw
 
 START_S = 60
 BUILD_S = 1500
 CLONE_NEWNET = 0x40000000
-DATA = mw.ROOT / "build/docker"
+# Not below build/: thousands of files there would slow make down. MW_DOCKER_CACHE names another folder.
+CACHE = Path(os.environ.get("MW_DOCKER_CACHE", "/var/tmp/mailweir-tests-docker"))
 
 
 class NoEngine(Exception):
@@ -67,15 +70,18 @@ class OwnEngine(Engine):
         self.sock = suite.folder / "docker.sock"
         self.env = {"DOCKER_HOST": f"unix://{self.sock}", "DOCKER_CONFIG": str(suite.folder / "docker-config")}
         self.process = None
-        DATA.mkdir(parents=True, exist_ok=True)
-        self.lock = open(DATA.with_suffix(".lock"), "w")  # pylint: disable=consider-using-with
+        CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
+        at = CACHE.lstat()
+        if not stat.S_ISDIR(at.st_mode) or at.st_uid != os.geteuid():
+            raise NoEngine(f"{CACHE} is not a folder of ours")
+        self.lock = open(CACHE / "lock", "w")  # pylint: disable=consider-using-with
         fcntl.flock(self.lock, fcntl.LOCK_EX)
 
     def run(self, name, unshare, setup, args):
         """Start dockerd and wait until it answers. NoEngine when it ends instead."""
         self.stop()
         # It goes with us, however we go; its containers go with it.
-        dockerd = ["setpriv", "--pdeathsig", "TERM", "dockerd", "--host", f"unix://{self.sock}", "--data-root", DATA,
+        dockerd = ["setpriv", "--pdeathsig", "TERM", "dockerd", "--host", f"unix://{self.sock}", "--data-root", CACHE / "data",
             "--exec-root", self.suite.folder / "x", "--pidfile", self.suite.folder / "docker.pid", *args]
         self.process = self.suite.peer(name, ["unshare", *unshare, "sh", "-c", f'{setup}exec "$@"', "sh", *dockerd])
 
@@ -90,8 +96,7 @@ class OwnEngine(Engine):
 
     def build(self, image):
         self.run("dockerd-build", ["--mount"], "", ["--bridge", "none", "--iptables=false"])
-        (mw.ROOT / "build/images").mkdir(parents=True, exist_ok=True)
-        run_build({"IMAGE": image, "BUILD_NETWORK": "host", "ROOTFS": str(mw.ROOT / "build/images/base.tar")}, self.env)
+        run_build({"IMAGE": image, "BUILD_NETWORK": "host", "ROOTFS": str(CACHE / "base.tar")}, self.env)
 
     def start(self):
         self.run("dockerd", ["--mount", "--net"], "ip link set lo up && ", [])
