@@ -62,7 +62,8 @@ static struct parsed parse_record(const char *text, enum dkimsvc_alg alg)
 			r.is_key = true;
 			r.revoked = tag.value.n == 0;
 		} else if (value_is(tag.name, "k")) {
-			r.fits = mw_octets_ieq(tag.value, alg == DKIMSVC_RSA_SHA256 ? "rsa" : "ed25519");
+			r.fits = mw_octets_ieq(
+				tag.value, alg == DKIMSVC_RSA_SHA256 ? "rsa" : "ed25519");
 		} else if (value_is(tag.name, "t")) {
 			r.testing = has_flag_y(tag.value);
 		}
@@ -81,8 +82,10 @@ static void refuse(struct dkimsvc_key *key, enum dkimsvc_result as, const char *
 	key->text[0] = '\0';
 }
 
-/* Several TXT records: RFC 6376 section 3.6.2.2 leaves it undefined; one key among other records is clear enough. */
-static void choose_among(const struct dkimsvc_txt *txt, enum dkimsvc_alg alg, struct dkimsvc_key *key)
+/* Several TXT records: RFC 6376 section 3.6.2.2 leaves it undefined; one key among other records is
+ * clear enough. */
+static void choose_among(
+	const struct dkimsvc_txt *txt, enum dkimsvc_alg alg, struct dkimsvc_key *key)
 {
 	char text[DKIMSVC_KEY_OCTETS_MAX];
 	struct parsed chosen = { 0 };
@@ -112,7 +115,8 @@ static void choose_among(const struct dkimsvc_txt *txt, enum dkimsvc_alg alg, st
 		key->testing = chosen.testing;
 }
 
-void dkimsvc_key_choose(const struct dkimsvc_txt *txt, enum dkimsvc_alg alg, struct dkimsvc_key *key_r)
+void dkimsvc_key_choose(
+	const struct dkimsvc_txt *txt, enum dkimsvc_alg alg, struct dkimsvc_key *key_r)
 {
 	memset(key_r, 0, sizeof(*key_r));
 	key_r->usable = true;

@@ -21,7 +21,8 @@ enum mw_rc dkimsvc_message_open(struct dkimsvc_message *m, const struct mw_job *
 	add_body(m, mw_octets_of(first.p + m->header.body, first.n - m->header.body));
 	if (job->part_count > 1)
 		add_body(m, job->parts[1]);
-	m->header_has_nul = m->header.section.n > 0 && memchr(m->header.section.p, '\0', m->header.section.n) != NULL;
+	m->header_has_nul = m->header.section.n > 0 &&
+			    memchr(m->header.section.p, '\0', m->header.section.n) != NULL;
 	return MW_OK;
 }
 
@@ -57,7 +58,8 @@ static size_t chunk_size(const unsigned char *p, size_t n)
 	return DKIMSVC_CHUNK_OCTETS;
 }
 
-bool dkimsvc_message_chunk(const struct dkimsvc_message *m, struct dkimsvc_body_pos *pos, struct mw_octets *chunk_r)
+bool dkimsvc_message_chunk(
+	const struct dkimsvc_message *m, struct dkimsvc_body_pos *pos, struct mw_octets *chunk_r)
 {
 	const struct mw_octets *piece;
 
@@ -66,7 +68,8 @@ bool dkimsvc_message_chunk(const struct dkimsvc_message *m, struct dkimsvc_body_
 	if (pos->piece == m->body_count)
 		return false;
 	piece = &m->body[pos->piece];
-	*chunk_r = mw_octets_of(piece->p + pos->at, chunk_size(piece->p + pos->at, piece->n - pos->at));
+	*chunk_r = mw_octets_of(
+		piece->p + pos->at, chunk_size(piece->p + pos->at, piece->n - pos->at));
 	pos->at += chunk_r->n;
 	return true;
 }

@@ -1,4 +1,5 @@
-/* A job's octets as DKIM wants them: an indexed header section and a body in at most two pieces, nothing copied. */
+/* A job's octets as DKIM wants them: an indexed header section and a body in at most two pieces,
+ * nothing copied. */
 #ifndef DKIMSVC_MESSAGE_H
 #define DKIMSVC_MESSAGE_H
 
@@ -13,8 +14,9 @@ struct dkimsvc_message {
 };
 
 /*
- * m: zeroed. The header section lies in the job's first part; what follows it there and the second part are the body.
- * MW_OK, MW_ERR_LIMIT (header.h), MW_ERR_NOMEM, or MW_ERR_PROTO when there are no octets. Borrows from the job.
+ * m: zeroed. The header section lies in the job's first part; what follows it there and the second
+ * part are the body. MW_OK, MW_ERR_LIMIT (header.h), MW_ERR_NOMEM, or MW_ERR_PROTO when there are
+ * no octets. Borrows from the job.
  */
 enum mw_rc dkimsvc_message_open(struct dkimsvc_message *m, const struct mw_job *job);
 void dkimsvc_message_fini(struct dkimsvc_message *m);
@@ -23,17 +25,20 @@ void dkimsvc_message_fini(struct dkimsvc_message *m);
 struct mw_octets dkimsvc_message_field(const struct dkimsvc_message *m, const struct mw_field *f);
 
 /*
- * The body in pieces of at most DKIMSVC_CHUNK_OCTETS, cut behind a CRLF where there is one: libopendkim keeps no state
- * about a line's begin. *at is 0 first and is moved on. False: no more.
+ * The body in pieces of at most DKIMSVC_CHUNK_OCTETS, cut behind a CRLF where there is one:
+ * libopendkim keeps no state about a line's begin. *at is 0 first and is moved on. False: no more.
  */
 #define DKIMSVC_CHUNK_OCTETS 65536
 struct dkimsvc_body_pos {
 	size_t piece, at;
 };
-bool dkimsvc_message_chunk(const struct dkimsvc_message *m, struct dkimsvc_body_pos *pos, struct mw_octets *chunk_r);
-/* False for a body that is not empty and does not end in CRLF: canonicalization adds one (RFC 6376 section 3.4.3). */
+bool dkimsvc_message_chunk(
+	const struct dkimsvc_message *m, struct dkimsvc_body_pos *pos, struct mw_octets *chunk_r);
+/* False for a body that is not empty and does not end in CRLF: canonicalization adds one (RFC 6376
+ * section 3.4.3). */
 bool dkimsvc_message_ends_in_crlf(const struct dkimsvc_message *m);
-/* True when a line feed stands without a carriage return, in header or body. Looks at every octet. */
+/* True when a line feed stands without a carriage return, in header or body. Looks at every octet.
+ */
 bool dkimsvc_message_has_bare_lf(const struct dkimsvc_message *m);
 size_t dkimsvc_message_octets(const struct dkimsvc_message *m);
 

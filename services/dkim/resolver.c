@@ -50,8 +50,8 @@ size_t dkimsvc_resolver_waiting(const struct dkimsvc_resolver *r)
 /* ------------------------------------------------------------------ settings */
 
 /*
- * What differs from libunbound's defaults. Its 16 outgoing sockets let a few silent servers block all others; and it
- * refuses to ask 127.0.0.1, where a host's own resolver usually is.
+ * What differs from libunbound's defaults. Its 16 outgoing sockets let a few silent servers block
+ * all others; and it refuses to ask 127.0.0.1, where a host's own resolver usually is.
  */
 static const char *const ub_options[][2] = {
 	{ "do-not-query-localhost:", "no" },
@@ -62,17 +62,20 @@ static const char *const ub_options[][2] = {
 	{ "edns-buffer-size:", "1232" },
 };
 
-static enum mw_rc add_nameserver(struct ub_ctx *ub, const char *address, const char *from, struct mw_err *err_r)
+static enum mw_rc add_nameserver(
+	struct ub_ctx *ub, const char *address, const char *from, struct mw_err *err_r)
 {
 	int rc = ub_ctx_set_fwd(ub, address);
 
 	if (rc == 0)
 		return MW_OK;
-	return mw_fail(err_r, MW_ERR_CONF, "%s: %s is no nameserver address (ADDRESS or ADDRESS@PORT): %s", from,
+	return mw_fail(err_r, MW_ERR_CONF,
+		"%s: %s is no nameserver address (ADDRESS or ADDRESS@PORT): %s", from,
 		mw_quote(address), ub_strerror(rc));
 }
 
-/* "fe80::1%eth0" as libunbound takes it, "fe80::1%2": IPv6-only networks announce such addresses. */
+/* "fe80::1%eth0" as libunbound takes it, "fe80::1%2": IPv6-only networks announce such addresses.
+ */
 static bool number_scope(const char *address, char *buf, size_t size)
 {
 	const char *percent = strchr(address, '%');
@@ -81,10 +84,12 @@ static bool number_scope(const char *address, char *buf, size_t size)
 	if (percent == NULL || percent[1] == '\0' || (percent[1] >= '0' && percent[1] <= '9'))
 		return mw_strlcpy(buf, address, size) < size;
 	index = if_nametoindex(percent + 1);
-	return index != 0 && (size_t)snprintf(buf, size, "%.*s%%%u", (int)(percent - address), address, index) < size;
+	return index != 0 && (size_t)snprintf(buf, size, "%.*s%%%u", (int)(percent - address),
+				     address, index) < size;
 }
 
-/* ub_ctx_resolvconf cuts addresses at "%" and takes 127.0.0.1 when there is no line at all; so this reads it. */
+/* ub_ctx_resolvconf cuts addresses at "%" and takes 127.0.0.1 when there is no line at all; so this
+ * reads it. */
 static enum mw_rc read_resolv_conf(struct ub_ctx *ub, const char *path, struct mw_err *err_r)
 {
 	char line[RESOLV_LINE_MAX], address[128];
@@ -93,8 +98,11 @@ static enum mw_rc read_resolv_conf(struct ub_ctx *ub, const char *path, struct m
 	size_t count = 0;
 
 	if (f == NULL)
-		return mw_fail(err_r, MW_ERR_CONF, "dkim.nameservers is empty and %s cannot be read: %s", path, strerror(errno));
-	while (rc == MW_OK && count < DKIMSVC_NAMESERVERS_MAX && fgets(line, sizeof(line), f) != NULL) {
+		return mw_fail(err_r, MW_ERR_CONF,
+			"dkim.nameservers is empty and %s cannot be read: %s", path,
+			strerror(errno));
+	while (rc == MW_OK && count < DKIMSVC_NAMESERVERS_MAX &&
+		fgets(line, sizeof(line), f) != NULL) {
 		char *save, *word = strtok_r(line, " \t\r\n", &save);
 
 		if (word == NULL || strcmp(word, "nameserver") != 0)
@@ -107,11 +115,13 @@ static enum mw_rc read_resolv_conf(struct ub_ctx *ub, const char *path, struct m
 	}
 	fclose(f);
 	if (rc == MW_OK && count == 0)
-		rc = mw_fail(err_r, MW_ERR_CONF, "dkim.nameservers is empty and %s names no nameserver", path);
+		rc = mw_fail(err_r, MW_ERR_CONF,
+			"dkim.nameservers is empty and %s names no nameserver", path);
 	return rc;
 }
 
-static enum mw_rc set_sources(struct ub_ctx *ub, const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
+static enum mw_rc set_sources(
+	struct ub_ctx *ub, const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
 {
 	enum mw_rc rc = MW_OK;
 	int ub_rc;
@@ -119,7 +129,8 @@ static enum mw_rc set_sources(struct ub_ctx *ub, const struct dkimsvc_resolver_c
 	if (conf->local_only) {
 		ub_rc = ub_ctx_zone_add(ub, ".", "static");
 		if (ub_rc != 0)
-			return mw_fail(err_r, MW_ERR_CONF, "dkim.dns_local_only: %s", ub_strerror(ub_rc));
+			return mw_fail(
+				err_r, MW_ERR_CONF, "dkim.dns_local_only: %s", ub_strerror(ub_rc));
 	} else if (conf->nameserver_count == 0) {
 		rc = read_resolv_conf(ub, conf->resolv_conf, err_r);
 	}
@@ -128,30 +139,34 @@ static enum mw_rc set_sources(struct ub_ctx *ub, const struct dkimsvc_resolver_c
 	for (size_t i = 0; rc == MW_OK && i < conf->data_count; i++) {
 		ub_rc = ub_ctx_data_add(ub, conf->data[i]);
 		if (ub_rc != 0)
-			rc = mw_fail(err_r, MW_ERR_CONF, "dkim.dns_data: %s is no record in zone file syntax: %s",
+			rc = mw_fail(err_r, MW_ERR_CONF,
+				"dkim.dns_data: %s is no record in zone file syntax: %s",
 				mw_quote(conf->data[i]), ub_strerror(ub_rc));
 	}
 	return rc;
 }
 
-static enum mw_rc set_options(struct ub_ctx *ub, const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
+static enum mw_rc set_options(
+	struct ub_ctx *ub, const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
 {
 	int rc;
 
 	for (size_t i = 0; i < MW_COUNT(ub_options); i++) {
 		rc = ub_ctx_set_option(ub, ub_options[i][0], ub_options[i][1]);
 		if (rc != 0)
-			return mw_fail(err_r, MW_ERR_CONF, "libunbound refuses %s %s: %s", ub_options[i][0], ub_options[i][1],
-				ub_strerror(rc));
+			return mw_fail(err_r, MW_ERR_CONF, "libunbound refuses %s %s: %s",
+				ub_options[i][0], ub_options[i][1], ub_strerror(rc));
 	}
 	if (conf->trust_anchor_file == NULL || conf->trust_anchor_file[0] == '\0')
 		return MW_OK;
 	/* libunbound opens it only with the first question, and then as a failed question. */
 	if (access(conf->trust_anchor_file, R_OK) != 0)
-		return mw_fail(err_r, MW_ERR_CONF, "dkim.trust_anchor_file: %s: %s", conf->trust_anchor_file, strerror(errno));
+		return mw_fail(err_r, MW_ERR_CONF, "dkim.trust_anchor_file: %s: %s",
+			conf->trust_anchor_file, strerror(errno));
 	rc = ub_ctx_add_ta_file(ub, conf->trust_anchor_file);
 	if (rc != 0)
-		return mw_fail(err_r, MW_ERR_CONF, "dkim.trust_anchor_file: %s: %s", conf->trust_anchor_file, ub_strerror(rc));
+		return mw_fail(err_r, MW_ERR_CONF, "dkim.trust_anchor_file: %s: %s",
+			conf->trust_anchor_file, ub_strerror(rc));
 	return MW_OK;
 }
 
@@ -163,7 +178,8 @@ static void self_test_came(void *arg, int err, struct ub_result *result)
 	ub_resolve_free(result);
 }
 
-/* One question that is answered without the network: it finishes the settings and starts the thread. */
+/* One question that is answered without the network: it finishes the settings and starts the
+ * thread. */
 static enum mw_rc self_test(struct ub_ctx *ub, struct mw_err *err_r)
 {
 	static int outcome; /* static: the thread may answer when we have given up */
@@ -171,21 +187,28 @@ static enum mw_rc self_test(struct ub_ctx *ub, struct mw_err *err_r)
 	int rc;
 
 	outcome = 1;
-	rc = ub_resolve_async(ub, "localhost.", DNS_TYPE_A, DNS_CLASS_IN, &outcome, self_test_came, NULL);
+	rc = ub_resolve_async(
+		ub, "localhost.", DNS_TYPE_A, DNS_CLASS_IN, &outcome, self_test_came, NULL);
 	if (rc != 0)
-		return mw_fail(err_r, MW_ERR_CONF, "the resolver does not start: %s (dkim.nameservers, dkim.trust_anchor_file)",
+		return mw_fail(err_r, MW_ERR_CONF,
+			"the resolver does not start: %s (dkim.nameservers, "
+			"dkim.trust_anchor_file)",
 			ub_strerror(rc));
 	while (outcome == 1) {
 		struct pollfd p = { .fd = ub_fd(ub), .events = POLLIN };
 		uint64_t now_ms = mw_mono_ms();
 
 		if (now_ms >= end_ms)
-			return mw_fail(err_r, MW_ERR_TIMEOUT, "the resolver did not answer for itself within %d ms", SELF_TEST_MS);
+			return mw_fail(err_r, MW_ERR_TIMEOUT,
+				"the resolver did not answer for itself within %d ms",
+				SELF_TEST_MS);
 		if (poll(&p, 1, (int)(end_ms - now_ms)) > 0 && ub_process(ub) != 0)
 			return mw_fail(err_r, MW_ERR_IO, "the resolver's thread is gone");
 	}
 	if (outcome != 0)
-		return mw_fail(err_r, MW_ERR_CONF, "the resolver does not work: %s (dkim.trust_anchor_file)", ub_strerror(outcome));
+		return mw_fail(err_r, MW_ERR_CONF,
+			"the resolver does not work: %s (dkim.trust_anchor_file)",
+			ub_strerror(outcome));
 	return MW_OK;
 }
 
@@ -195,7 +218,8 @@ static void readable(void *arg, int events)
 
 	(void)events;
 	if (ub_process(r->ub) != 0) {
-		/* The thread is gone: every look-up would wait for its end in vain. Another worker has a resolver. */
+		/* The thread is gone: every look-up would wait for its end in vain. Another worker
+		 * has a resolver. */
 		mw_log(MW_ERROR, "resolver_gone", "waiting=%zu", r->waiting_count);
 		_exit(1);
 	}
@@ -213,7 +237,8 @@ enum mw_rc dkimsvc_resolver_open(struct dkimsvc_resolver **r_r, struct mw_loop *
 	r->ub = ub_ctx_create();
 	if (r->ub == NULL) {
 		free(r);
-		return mw_fail(err_r, MW_ERR_NOMEM, "libunbound makes no context: no memory or no randomness");
+		return mw_fail(err_r, MW_ERR_NOMEM,
+			"libunbound makes no context: no memory or no randomness");
 	}
 	rc = set_options(r->ub, conf, err_r);
 	if (rc == MW_OK)
@@ -278,14 +303,16 @@ static void read_answer(const struct ub_result *u, struct dkimsvc_txt *txt)
 			txt->too_many = true;
 			return;
 		}
-		txt->records[txt->count++] = mw_octets_of(u->data[i], u->len[i] > 0 ? (size_t)u->len[i] : 0);
+		txt->records[txt->count++] =
+			mw_octets_of(u->data[i], u->len[i] > 0 ? (size_t)u->len[i] : 0);
 	}
 }
 
 static void answered(void *arg, int err, struct ub_result *u)
 {
 	struct dkimsvc_lookup *l = arg;
-	struct dkimsvc_txt txt = { .state = DKIMSVC_DNS_FAILED, .why = "DNS could not answer for the key" };
+	struct dkimsvc_txt txt = { .state = DKIMSVC_DNS_FAILED,
+		.why = "DNS could not answer for the key" };
 	void (*came)(void *, const struct dkimsvc_txt *) = l->came;
 	void *came_arg = l->arg;
 
@@ -307,7 +334,9 @@ struct dkimsvc_lookup *dkimsvc_resolver_txt(struct dkimsvc_resolver *r, const ch
 	l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return NULL;
-	*l = (struct dkimsvc_lookup){ .r = r, .came = came, .arg = arg, .next = r->waiting, .prev_p = &r->waiting };
+	*l = (struct dkimsvc_lookup){
+		.r = r, .came = came, .arg = arg, .next = r->waiting, .prev_p = &r->waiting
+	};
 	if (r->waiting != NULL)
 		r->waiting->prev_p = &l->next;
 	r->waiting = l;

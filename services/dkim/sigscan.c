@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 #define LABEL_MAX 63 /* RFC 1035 section 2.3.4 */
-#define NUMBER_DIGITS_MAX 12 /* RFC 6376 section 3.5: longer x= may be taken for infinite; nobody means it */
+#define NUMBER_DIGITS_MAX                                                                          \
+	12 /* RFC 6376 section 3.5: longer x= may be taken for infinite; nobody means it */
 
 const char *dkimsvc_result_name(enum dkimsvc_result result)
 {
@@ -44,14 +45,16 @@ static struct mw_octets trim(struct mw_octets o)
 	return o;
 }
 
-/* Printable ASCII, blanks, and CRLF only where a blank follows: anything else in a field is an attempt at something. */
+/* Printable ASCII, blanks, and CRLF only where a blank follows: anything else in a field is an
+ * attempt at something. */
 static bool fold_is_sound(struct mw_octets o)
 {
 	for (size_t i = 0; i < o.n; i++) {
 		unsigned char c = o.p[i];
 
 		if (c == '\r') {
-			if (i + 2 >= o.n || o.p[i + 1] != '\n' || (o.p[i + 2] != ' ' && o.p[i + 2] != '\t'))
+			if (i + 2 >= o.n || o.p[i + 1] != '\n' ||
+				(o.p[i + 2] != ' ' && o.p[i + 2] != '\t'))
 				return false;
 			i++;
 		} else if ((c < ' ' && c != '\t') || c > 0x7e) {
@@ -97,7 +100,8 @@ static bool octets_are(struct mw_octets o, const char *text)
 	return o.n == strlen(text) && memcmp(o.p, text, o.n) == 0;
 }
 
-/* A domain or selector: labels of letters, digits, hyphens and underscores. Copies it into buf when it is one. */
+/* A domain or selector: labels of letters, digits, hyphens and underscores. Copies it into buf when
+ * it is one. */
 static bool take_domain(struct mw_octets o, char *buf, size_t size)
 {
 	size_t label = 0;
@@ -184,7 +188,8 @@ static const char *read_s(struct mw_octets v, struct dkimsvc_sig *sig)
 	return take_domain(v, sig->s, sizeof(sig->s)) ? NULL : "invalid s=";
 }
 
-/* dkim-quoted-printable, RFC 6376 section 2.11: an "=" always begins two capital hexadecimal digits. */
+/* dkim-quoted-printable, RFC 6376 section 2.11: an "=" always begins two capital hexadecimal
+ * digits. */
 static const char *read_i(struct mw_octets v, struct dkimsvc_sig *sig)
 {
 	static const char hex[] = "0123456789ABCDEF";
@@ -194,8 +199,8 @@ static const char *read_i(struct mw_octets v, struct dkimsvc_sig *sig)
 	for (size_t i = 0; i < v.n; i++) {
 		if (v.p[i] <= ' ' || v.p[i] > 0x7e)
 			return "invalid i=";
-		if (v.p[i] == '=' &&
-			(i + 2 >= v.n || memchr(hex, v.p[i + 1], 16) == NULL || memchr(hex, v.p[i + 2], 16) == NULL))
+		if (v.p[i] == '=' && (i + 2 >= v.n || memchr(hex, v.p[i + 1], 16) == NULL ||
+					     memchr(hex, v.p[i + 2], 16) == NULL))
 			return "invalid i=";
 	}
 	mw_strncpy(sig->i, sizeof(sig->i), v.p, v.n);
@@ -204,8 +209,8 @@ static const char *read_i(struct mw_octets v, struct dkimsvc_sig *sig)
 
 static const char *read_c(struct mw_octets v, struct dkimsvc_sig *sig)
 {
-	static const char *const known[] = { "simple", "relaxed", "simple/simple", "simple/relaxed", "relaxed/simple",
-		"relaxed/relaxed" };
+	static const char *const known[] = { "simple", "relaxed", "simple/simple", "simple/relaxed",
+		"relaxed/simple", "relaxed/relaxed" };
 
 	(void)sig;
 	for (size_t i = 0; i < MW_COUNT(known); i++)
@@ -222,7 +227,8 @@ static const char *read_h(struct mw_octets v, struct dkimsvc_sig *sig)
 	(void)sig;
 	for (;;) {
 		const unsigned char *colon = v.n > 0 ? memchr(v.p, ':', v.n) : NULL;
-		struct mw_octets name = trim(mw_octets_of(v.p, colon != NULL ? (size_t)(colon - v.p) : v.n));
+		struct mw_octets name =
+			trim(mw_octets_of(v.p, colon != NULL ? (size_t)(colon - v.p) : v.n));
 
 		if (name.n == 0)
 			return "invalid h=";
@@ -254,7 +260,9 @@ static const char *read_q(struct mw_octets v, struct dkimsvc_sig *sig)
 	for (;;) {
 		const unsigned char *colon = v.n > 0 ? memchr(v.p, ':', v.n) : NULL;
 
-		if (mw_octets_ieq(trim(mw_octets_of(v.p, colon != NULL ? (size_t)(colon - v.p) : v.n)), "dns/txt"))
+		if (mw_octets_ieq(
+			    trim(mw_octets_of(v.p, colon != NULL ? (size_t)(colon - v.p) : v.n)),
+			    "dns/txt"))
 			return NULL;
 		if (colon == NULL)
 			return "unknown query method";
@@ -264,7 +272,9 @@ static const char *read_q(struct mw_octets v, struct dkimsvc_sig *sig)
 
 static const char *read_t(struct mw_octets v, struct dkimsvc_sig *sig)
 {
-	return take_number(v, NUMBER_DIGITS_MAX, &sig->t) && sig->t >= DKIMSVC_EPOCH_S ? NULL : "invalid t=";
+	return take_number(v, NUMBER_DIGITS_MAX, &sig->t) && sig->t >= DKIMSVC_EPOCH_S
+		       ? NULL
+		       : "invalid t=";
 }
 
 static const char *read_x(struct mw_octets v, struct dkimsvc_sig *sig)
@@ -339,7 +349,8 @@ static void scan_tags(struct mw_octets rest, struct dkimsvc_sig *sig)
 
 	while ((more = dkimsvc_tag_next(&rest, &tags[count])) == 1) {
 		for (size_t i = 0; i < MW_COUNT(known_tags); i++)
-			if (octets_are(tags[count].name, known_tags[i].name) && (seen & MW_BIT(i)) == 0) {
+			if (octets_are(tags[count].name, known_tags[i].name) &&
+				(seen & MW_BIT(i)) == 0) {
 				complain(sig, known_tags[i].read(tags[count].value, sig));
 				seen |= MW_BIT(i);
 			}

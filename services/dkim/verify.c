@@ -5,13 +5,15 @@
 #include <dkim.h>
 
 /*
- * Expiry and t= in the future are judged by the scanner, so that an expired signature is still verified and its key
- * measured: libopendkim would stop there. This makes its own tests pass. No larger: it computes t - drift unsigned.
+ * Expiry and t= in the future are judged by the scanner, so that an expired signature is still
+ * verified and its key measured: libopendkim would stop there. This makes its own tests pass. No
+ * larger: it computes t - drift unsigned.
  */
 #define LIB_DRIFT_S ((uint64_t)DKIMSVC_EPOCH_S)
 
-/* A field that no h= can name (a blank within its name): libopendkim's array of chosen fields has no room for the
- * step behind the last when every field is chosen and h= goes on (dkim_canon_selecthdrs). */
+/* A field that no h= can name (a blank within its name): libopendkim's array of chosen fields has
+ * no room for the step behind the last when every field is chosen and h= goes on
+ * (dkim_canon_selecthdrs). */
 #define SPARE_FIELD "x y: z"
 
 struct dkimsvc_verifier {
@@ -31,7 +33,8 @@ const char *dkimsvc_verifier_version(void)
 	uint32_t v = dkim_libversion();
 
 	if (text[0] == '\0')
-		snprintf(text, sizeof(text), "libopendkim %u.%u.%u", (v >> 24) & 0xff, (v >> 16) & 0xff, (v >> 8) & 0xff);
+		snprintf(text, sizeof(text), "libopendkim %u.%u.%u", (v >> 24) & 0xff,
+			(v >> 16) & 0xff, (v >> 8) & 0xff);
 	return text;
 }
 
@@ -57,8 +60,9 @@ static DKIM_CBSTAT on_key(DKIM *dkim, DKIM_SIGINFO *sig, u_char *buf, size_t buf
 		return DKIM_CBSTAT_ERROR;
 	for (int i = 0; i < nsigs && (size_t)i < run->count; i++)
 		if (sigs[i] == sig)
-			return mw_strlcpy((char *)buf, run->fed[i]->key.text, buflen) < buflen ? DKIM_CBSTAT_CONTINUE
-											       : DKIM_CBSTAT_ERROR;
+			return mw_strlcpy((char *)buf, run->fed[i]->key.text, buflen) < buflen
+				       ? DKIM_CBSTAT_CONTINUE
+				       : DKIM_CBSTAT_ERROR;
 	return DKIM_CBSTAT_NOTFOUND;
 }
 
@@ -66,16 +70,21 @@ static DKIM_CBSTAT on_key(DKIM *dkim, DKIM_SIGINFO *sig, u_char *buf, size_t buf
 
 static bool set_lib_options(DKIM_LIB *lib)
 {
-	/* DELAYSIGPROC: one signature that fails early must not end the others. BADSIGHANDLES: each field given is one
-	 * entry of its list, and a From: that it cannot read is none of DKIM's business. */
+	/* DELAYSIGPROC: one signature that fails early must not end the others. BADSIGHANDLES: each
+	 * field given is one entry of its list, and a From: that it cannot read is none of DKIM's
+	 * business. */
 	u_int flags = DKIM_LIBFLAGS_DELAYSIGPROC | DKIM_LIBFLAGS_BADSIGHANDLES;
 	uint64_t drift = LIB_DRIFT_S;
 	u_int minimum = 0; /* dkim_minimum_key_bits is policy, and so the front's */
 
-	return dkim_options(lib, DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags, sizeof(flags)) == DKIM_STAT_OK &&
-	       dkim_options(lib, DKIM_OP_SETOPT, DKIM_OPTS_CLOCKDRIFT, &drift, sizeof(drift)) == DKIM_STAT_OK &&
-	       dkim_options(lib, DKIM_OP_SETOPT, DKIM_OPTS_MINKEYBITS, &minimum, sizeof(minimum)) == DKIM_STAT_OK &&
-	       dkim_set_key_lookup(lib, on_key) == DKIM_STAT_OK && dkim_set_prescreen(lib, on_prescreen) == DKIM_STAT_OK;
+	return dkim_options(lib, DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags, sizeof(flags)) ==
+		       DKIM_STAT_OK &&
+	       dkim_options(lib, DKIM_OP_SETOPT, DKIM_OPTS_CLOCKDRIFT, &drift, sizeof(drift)) ==
+		       DKIM_STAT_OK &&
+	       dkim_options(lib, DKIM_OP_SETOPT, DKIM_OPTS_MINKEYBITS, &minimum, sizeof(minimum)) ==
+		       DKIM_STAT_OK &&
+	       dkim_set_key_lookup(lib, on_key) == DKIM_STAT_OK &&
+	       dkim_set_prescreen(lib, on_prescreen) == DKIM_STAT_OK;
 }
 
 enum mw_rc dkimsvc_verifier_open(struct dkimsvc_verifier **v_r, struct mw_err *err_r)
@@ -86,10 +95,13 @@ enum mw_rc dkimsvc_verifier_open(struct dkimsvc_verifier **v_r, struct mw_err *e
 	*v_r = NULL;
 	if (v == NULL || (v->lib = dkim_init(NULL, NULL)) == NULL)
 		rc = mw_fail(err_r, MW_ERR_NOMEM, "libopendkim does not start");
-	else if (!dkim_libfeature(v->lib, DKIM_FEATURE_SHA256) || !dkim_libfeature(v->lib, DKIM_FEATURE_ED25519))
-		rc = mw_fail(err_r, MW_ERR_CONF, "this %s was built without SHA-256 or Ed25519", dkimsvc_verifier_version());
+	else if (!dkim_libfeature(v->lib, DKIM_FEATURE_SHA256) ||
+		 !dkim_libfeature(v->lib, DKIM_FEATURE_ED25519))
+		rc = mw_fail(err_r, MW_ERR_CONF, "this %s was built without SHA-256 or Ed25519",
+			dkimsvc_verifier_version());
 	else if (!set_lib_options(v->lib))
-		rc = mw_fail(err_r, MW_ERR_CONF, "%s refuses our options", dkimsvc_verifier_version());
+		rc = mw_fail(
+			err_r, MW_ERR_CONF, "%s refuses our options", dkimsvc_verifier_version());
 	if (rc == MW_OK)
 		*v_r = v;
 	else
@@ -107,7 +119,8 @@ void dkimsvc_verifier_close(struct dkimsvc_verifier **v_p)
 
 /* ------------------------------------------------------------------ results */
 
-/* libopendkim's errors that are not neutral (RFC 8601 section 2.7.1: a signature that cannot be processed). */
+/* libopendkim's errors that are not neutral (RFC 8601 section 2.7.1: a signature that cannot be
+ * processed). */
 static const struct {
 	int error;
 	enum dkimsvc_result result;
@@ -149,7 +162,9 @@ static unsigned key_bits(const struct dkimsvc_checked *c, DKIM_SIGINFO *sig)
 
 	if (dkim_sig_getkeysize(sig, &bits) != DKIM_STAT_OK || bits == 0)
 		return 0;
-	return c->sig.alg == DKIMSVC_ED25519_SHA256 ? 256 : bits; /* the library tells the signature's size */
+	return c->sig.alg == DKIMSVC_ED25519_SHA256
+		       ? 256
+		       : bits; /* the library tells the signature's size */
 }
 
 static void judge(struct dkimsvc_checked *c, DKIM_SIGINFO *sig)
@@ -160,10 +175,13 @@ static void judge(struct dkimsvc_checked *c, DKIM_SIGINFO *sig)
 	c->bits = key_bits(c, sig);
 	if (passed && error == DKIM_SIGERROR_OK && dkim_sig_getbh(sig) == DKIM_SIGBH_MATCH) {
 		c->result = c->sig.expired ? DKIMSVC_FAIL : DKIMSVC_PASS;
-		c->reason = c->sig.expired ? "signature expired" : c->key.testing ? "test mode" : "";
+		c->reason = c->sig.expired   ? "signature expired"
+			    : c->key.testing ? "test mode"
+					     : "";
 	} else if (error == DKIM_SIGERROR_BADSIG) {
 		c->result = DKIMSVC_FAIL;
-		c->reason = dkim_sig_getbh(sig) == DKIM_SIGBH_MISMATCH ? "body has been altered" : "signature did not verify";
+		c->reason = dkim_sig_getbh(sig) == DKIM_SIGBH_MISMATCH ? "body has been altered"
+								       : "signature did not verify";
 	} else if (error == DKIM_SIGERROR_OK || error == DKIM_SIGERROR_UNKNOWN) {
 		c->result = DKIMSVC_TEMPERROR; /* the library ran out of something: who knows */
 		c->reason = "signature could not be processed";
@@ -199,7 +217,8 @@ static DKIM_STAT feed_field(DKIM *dkim, struct mw_octets field)
 	return dkim_header(dkim, (u_char *)(uintptr_t)field.p, field.n);
 }
 
-static struct dkimsvc_checked *checked_of(struct dkimsvc_checked *checked, size_t count, const struct mw_field *field)
+static struct dkimsvc_checked *checked_of(
+	struct dkimsvc_checked *checked, size_t count, const struct mw_field *field)
 {
 	for (size_t i = 0; i < count; i++)
 		if (checked[i].field == field)
@@ -207,8 +226,8 @@ static struct dkimsvc_checked *checked_of(struct dkimsvc_checked *checked, size_
 	return NULL; /* one too many */
 }
 
-static enum mw_rc feed_header(DKIM *dkim, const struct dkimsvc_message *m, struct dkimsvc_checked *checked, size_t count,
-	struct run *run)
+static enum mw_rc feed_header(DKIM *dkim, const struct dkimsvc_message *m,
+	struct dkimsvc_checked *checked, size_t count, struct run *run)
 {
 	if (feed_field(dkim, mw_octets_of_text(SPARE_FIELD)) != DKIM_STAT_OK)
 		return MW_ERR_NOMEM;
@@ -251,26 +270,30 @@ static enum mw_rc feed_body(DKIM *dkim, const struct dkimsvc_message *m, const a
 	return stat == DKIM_STAT_OK ? MW_OK : MW_ERR_NOMEM;
 }
 
-static enum mw_rc run_library(DKIM *dkim, const struct dkimsvc_message *m, struct dkimsvc_checked *checked, size_t count,
-	const atomic_bool *stop)
+static enum mw_rc run_library(DKIM *dkim, const struct dkimsvc_message *m,
+	struct dkimsvc_checked *checked, size_t count, const atomic_bool *stop)
 {
 	struct dkimsvc_checked *fed[DKIMSVC_SIGNATURES_MAX];
 	bool refused[DKIMSVC_SIGNATURES_MAX];
 	struct run run = { .fed = fed, .refused = refused };
 	DKIM_SIGINFO **sigs;
 	int nsigs = 0;
+	DKIM_STAT stat;
 	enum mw_rc rc;
 
 	dkim_set_user_context(dkim, &run);
 	rc = feed_header(dkim, m, checked, count, &run);
 	if (rc != MW_OK)
 		return rc;
-	if (dkim_eoh(dkim) != DKIM_STAT_OK)
-		return MW_ERR_NOMEM; /* every signature here is well-formed and one has a key: nothing else can fail */
-	rc = feed_body(dkim, m, stop);
-	if (rc != MW_OK)
-		return rc;
-	(void)dkim_eom(dkim, NULL); /* the best signature's result; we ask for each */
+	stat = dkim_eoh(dkim);
+	if (stat == DKIM_STAT_OK) {
+		rc = feed_body(dkim, m, stop);
+		if (rc != MW_OK)
+			return rc;
+		(void)dkim_eom(dkim, NULL);   /* the best signature's result; we ask for each */
+	} else if (stat != DKIM_STAT_NOSIG) { /* NOSIG: all that it was given are ignored */
+		return MW_ERR_NOMEM;
+	}
 	if (dkim_getsiglist(dkim, &sigs, &nsigs) != DKIM_STAT_OK || (size_t)nsigs != run.count)
 		return MW_ERR_NOMEM;
 	for (size_t i = 0; i < run.count; i++) {
@@ -284,8 +307,8 @@ static enum mw_rc run_library(DKIM *dkim, const struct dkimsvc_message *m, struc
 	return MW_OK;
 }
 
-enum mw_rc dkimsvc_verify(struct dkimsvc_verifier *v, const struct dkimsvc_message *m, struct dkimsvc_checked *checked,
-	size_t count, const atomic_bool *stop)
+enum mw_rc dkimsvc_verify(struct dkimsvc_verifier *v, const struct dkimsvc_message *m,
+	struct dkimsvc_checked *checked, size_t count, const atomic_bool *stop)
 {
 	const char *unusable = NULL;
 	DKIM_STAT stat;
@@ -296,7 +319,8 @@ enum mw_rc dkimsvc_verify(struct dkimsvc_verifier *v, const struct dkimsvc_messa
 	if (m->header_has_nul)
 		unusable = "NUL in the header";
 	else if (dkimsvc_message_has_bare_lf(m))
-		unusable = "line feed without carriage return"; /* libopendkim would leave octets out of its hash */
+		unusable = "line feed without carriage return"; /* libopendkim would leave octets
+								   out of its hash */
 	for (size_t i = 0; i < count; i++)
 		left += needs_library(&checked[i], unusable);
 	if (left == 0)

@@ -1,7 +1,8 @@
 /*
- * Verifying with libopendkim, from memory to memory: a message, its signatures and their keys in, results out.
- * No input or output: the key of each signature was looked up before and is handed over by libopendkim's key hook, so
- * that its parser never waits for DNS and never sees a DNS packet.
+ * Verifying with libopendkim, from memory to memory: a message, its signatures and their keys in,
+ * results out. No input or output: the key of each signature was looked up before and is handed
+ * over by libopendkim's key hook, so that its parser never waits for DNS and never sees a DNS
+ * packet.
  */
 #ifndef DKIMSVC_VERIFY_H
 #define DKIMSVC_VERIFY_H
@@ -29,10 +30,11 @@ struct dkimsvc_checked {
 };
 
 /*
- * Fill result, reason and bits of each of count signatures (at most DKIMSVC_SIGNATURES_MAX, top-down). May run in any
- * thread; one verifier serves many. MW_OK, MW_ERR_NOMEM, or MW_ERR_GONE when *stop became true.
+ * Fill result, reason and bits of each of count signatures (at most DKIMSVC_SIGNATURES_MAX,
+ * top-down). May run in any thread; one verifier serves many. MW_OK, MW_ERR_NOMEM, or MW_ERR_GONE
+ * when *stop became true.
  */
-enum mw_rc dkimsvc_verify(struct dkimsvc_verifier *v, const struct dkimsvc_message *m, struct dkimsvc_checked *checked,
-	size_t count, const atomic_bool *stop);
+enum mw_rc dkimsvc_verify(struct dkimsvc_verifier *v, const struct dkimsvc_message *m,
+	struct dkimsvc_checked *checked, size_t count, const atomic_bool *stop);
 
 #endif

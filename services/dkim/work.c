@@ -20,8 +20,9 @@ static void in_loop(uv_work_t *req, int status)
 	w->after(w->arg, w->cancelled);
 }
 
-bool dkimsvc_work_start(struct dkimsvc_work *w, struct mw_loop *loop, void (*run)(void *arg, const atomic_bool *stop),
-	void (*after)(void *arg, bool cancelled), void *arg)
+bool dkimsvc_work_start(struct dkimsvc_work *w, struct mw_loop *loop,
+	void (*run)(void *arg, const atomic_bool *stop), void (*after)(void *arg, bool cancelled),
+	void *arg)
 {
 	w->run = run;
 	w->after = after;
