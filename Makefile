@@ -40,7 +40,7 @@ LIBS_snmp-agent  = $(shell net-snmp-config --agent-libs)
 # The engine holder is a program of its own: no ZeroMQ, no network.
 PKGS_cage       := libclamav libarchive zlib
 LIBS_cage       := -lmagic
-PKGS_tools      := jansson ncursesw
+PKGS_tools      := jansson ncursesw libcurl
 
 .DEFAULT_GOAL := all
 .PHONY: all deps demo test check e2e asan fuzz fuzz-replay bench lint fmt install images help clean
