@@ -34,6 +34,7 @@ BENCH = Path(os.environ.get("MW_BENCH", ROOT / "build/bench"))
 # A sanitised build on a busy machine is slower: every wait is that many times longer.
 SLOW = float(os.environ.get("MW_SLOW", "1"))
 WAIT_S = 20.0
+WORKERS = ("scanner", "dkim", "reputation")
 MARK = "MAILWEIR_TEST_SUITE"  # environment variable that every process of a suite carries
 
 
@@ -322,19 +323,31 @@ class Suite:
 
     # ---- services
 
-    def start(self, service, instance="1", conf=None, wait=True, env=None, limit=None, bin_dir=None):
-        """Start mailweir-SERVICE -i INSTANCE; conf: settings of this one process on top."""
-        argv = [Path(bin_dir or BIN) / f"mailweir-{service}", "-c", self.conf_path(service, instance, conf), "-i", instance]
+    def start(self, service, instance="1", conf=None, wait=True, env=None, limit=None, bin_dir=None, prefix=()):
+        """
+        Start mailweir-SERVICE -i INSTANCE. conf: settings of this one process on top; prefix: a command that runs it,
+        as nsenter, and becomes it.
+        """
+        argv = [*prefix, Path(bin_dir or BIN) / f"mailweir-{service}", "-c", self.conf_path(service, instance, conf), "-i", instance]
         p = Process(self, f"{service}-{instance}", argv, env=env, ready=rf"ready service={service}\b.*\n", limit=limit)
-        p.service, p.instance, p.again = service, instance, (conf, env, limit, bin_dir)
+        p.service, p.instance, p.again = service, instance, (conf, env, limit, bin_dir, prefix)
         self.services[service, instance] = p
         self.processes.append(p)
         return p.wait_ready() if wait else p
 
     def restart(self, p, wait=True):
         """Start again, as it was started, a service that has ended."""
-        conf, env, limit, bin_dir = p.again
-        return self.start(p.service, p.instance, conf, wait, env, limit, bin_dir)
+        return self.start(p.service, p.instance, p.again[0], wait, *p.again[1:])
+
+    def start_all(self, workers=1, services=("scanner", "dkim", "reputation", "logger", "status"), **kw):
+        """A front, and of each other service one, of each worker as many as asked for; all ready."""
+        started = [self.start("smtp-front", wait=False, **kw)]
+        for service in services:
+            count = workers if service in WORKERS else 1
+            started += [self.start(service, str(i + 1), wait=False, **kw) for i in range(count)]
+        for p in started:
+            p.wait_ready()
+        return self
 
     def service(self, service, instance="1"):
         return self.services[service, instance]
@@ -432,6 +445,26 @@ class Suite:
 
     # ---- the end
 
+    def full(self, **kw):
+        """Settings for every check but spam: Redis, DKIM without the network, records into a file."""
+        self.redis()
+        self.set(storage_redis_dsn=[{"server": str(self.folder / "redis.sock")}], enable_dkim_verification=True,
+            dkim__dns_local_only=True)
+        return self
+
+    def records(self):
+        """What the logger wrote: one dict a mail."""
+        return json_lines(self.folder / "mail.json")
+
+    def load(self, *args, mails=1000, connections=10, address=None, wait=True):
+        """build/bench/mwload against the front (or address). Its result; with wait=False the Process."""
+        to = address or self.service("smtp-front").ready_field("smtp").split(",")[0]
+        self.loads = getattr(self, "loads", 0) + 1
+        p = Process(self, f"load-{self.loads}", [BENCH / "mwload", "--to", to, "--mails", mails, "--connections", connections, "--json",
+            *args], ready=r"(\{.*\})\n")
+        self.processes.append(p)
+        return load_result(p) if wait else p
+
     def leftovers(self):
         """Processes of this suite that still run: (pid, command)."""
         mark = f"{MARK}={self.id}".encode()
@@ -482,6 +515,13 @@ class Suite:
             if text:
                 print(f"---- {path.name}, the last {min(lines, len(text))} of {len(text)} lines")
                 print("\n".join(text[-lines:]))
+
+
+def load_result(p, timeout_s=100):
+    """The result of an mwload that may still run."""
+    p.wait_ready(timeout_s)
+    p.popen.wait(WAIT_S)
+    return json.loads(p.ready.group(1))
 
 
 def json_lines(path):

@@ -1,0 +1,65 @@
+"""Acceptance 5: a mail that crashes cages is set aside, and only that mail."""
+import gzip
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import mw
+from mwmail import mail
+
+# Binaries with the test-only trigger: a mail whose body has this line ends the cage that opens it.
+TRIGGER_BIN = Path(os.environ.get("MW_TRIGGER_BIN", mw.BIN.parent.parent / "build-triggers/bin"))
+TRIGGER = "MAILWEIR-TEST-CRASH-CAGE"
+
+
+@pytest.fixture
+def triggered(suite):
+    if not (TRIGGER_BIN / "mailweir-cage").exists():
+        pytest.fail(f"no test binaries in {TRIGGER_BIN}: make TEST_TRIGGERS=1 BUILD={TRIGGER_BIN.parent}")
+    suite.sink()
+    return suite.start_all(workers=2, services=("scanner", "logger"), bin_dir=TRIGGER_BIN)
+
+
+def test_a_mail_that_kills_two_cages_is_poison_and_other_mail_flows(triggered):
+    load = triggered.load("--tag", "other", "--rate", "50", mails=200, connections=5, wait=False)
+    r = triggered.send(mail(f"x\r\n{TRIGGER}\r\n", message_id="<poison@example.com>"))
+    assert 400 <= r.code < 500, r
+    assert mw.load_result(load)["replies"] == {"250": 200}
+    poisoned = triggered.front.log_lines("poison")
+    assert len(poisoned) == 1, poisoned
+    deaths = [line for key, p in triggered.services.items() if key[0] == "scanner" for line in p.log_lines("cage_died")]
+    assert len(deaths) == 2, f"tried twice, not thrice: {deaths}"
+    kept = list((triggered.folder / "quarantine/poison").iterdir())
+    assert len(kept) == 1
+    octets = gzip.open(kept[0]).read() if kept[0].name.endswith(".gz") else kept[0].read_bytes()
+    assert TRIGGER.encode() in octets
+    record = mw.until("its record", lambda: [x for x in triggered.records() if x.get("message_id") == "<poison@example.com>"], 5)
+    assert len(record) == 1
+    assert not any("poison@" in row["message_id"] for row in triggered.sinks[0].index())
+
+
+def test_mail_that_a_killed_scanner_held_is_never_poison(suite):
+    """Its worker dies under it four times and it is still nobody's fault."""
+    suite.sink(store=False)
+    suite.set(child_timeout=60)
+    suite.start_all(services=("scanner",))
+    load = None
+    for _ in range(6):
+        scanner = suite.service("scanner")
+        suite.front.wait_log(r" worker_came ")
+        for pid in mw.children(scanner.pid):
+            os.kill(pid, signal.SIGSTOP)
+        if load is None:
+            load = suite.load("--tag", "held", "--retry-for", "60", "--timeout", "60", mails=20, connections=10, wait=False)
+        before = len(suite.front.log_lines("worker_left"))
+        # Let it be given jobs before it dies: its alive messages say that it holds some.
+        mw.until("jobs to be held", lambda: suite.front.running() and load.running(), 5)
+        scanner.kill()
+        suite.front.wait_log(r" worker_left ", count=before + 1)
+        suite.restart(scanner)
+    result = mw.load_result(load)
+    assert result["taken"] == 20 and result["refused"] == 0, result
+    assert suite.front.log_lines("poison") == []
+    assert not (suite.folder / "quarantine/poison").exists() or not list((suite.folder / "quarantine/poison").iterdir())
