@@ -33,7 +33,6 @@ apt() {
 wanted() {
 	local list
 	for list in "$@"; do
-		[ -r "$list.txt" ] || { say "no list of that name: $list" >&2; return 1; }
 		sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$list.txt"
 	done | sort -u
 }
@@ -95,9 +94,11 @@ install() {
 }
 
 main() {
-	local names want_npm=
+	local list names want_npm=
 
-	wanted "$@" >/dev/null
+	for list in "$@"; do
+		[ -r "$list.txt" ] || { say "no list of that name: $list" >&2; return 1; }
+	done
 	case " $* " in *' test '*) command -v npm >/dev/null || want_npm=yes ;; esac
 	mapfile -t names < <(missing "$@")
 	if [ ${#names[@]} -eq 0 ] && [ -z "$want_npm" ]; then

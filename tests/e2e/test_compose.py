@@ -62,7 +62,8 @@ def compose(engine):
     c = Compose(engine, f"mwtest{os.getpid()}", {
         "MAILWEIR_IMAGE": IMAGE,
         "MAILWEIR_PUBLISH": "127.0.0.1:20100-20199",
-        "MAILWEIR_PUBLISH_STATUS": "127.0.0.1:20200-20299",
+        "MAILWEIR_PUBLISH_OWN": "127.0.0.1:20200-20299",
+        "MAILWEIR_PUBLISH_STATUS": "127.0.0.1:20300-20399",
         "MAILWEIR_FORWARD_METHOD": f"smtp:host.docker.internal:{sink.port}",
     })
     c.sink = sink

@@ -1,0 +1,60 @@
+-- Settings of a usual site: Mailweir beside Postfix on one host (deploy/postfix/), or from deploy/compose.yml.
+--
+-- Names are amavisd's where amavisd has the setting. What is commented out shows the default. Check a change with
+-- `mailweir check-config` (or any service with --check), then send SIGHUP: the file is read whole and taken whole, or
+-- not at all. MAILWEIR_* variables override single settings, for containers.
+
+-- ---------------------------------------------------------------- who we are
+
+-- Our name in replies, Received fields and records; unset: the system's.
+-- myhostname = "mail.example.com"
+
+-- Domains whose recipients are local: a leading dot includes sub-domains.
+local_domains_maps = { ".example.com" }
+
+-- ---------------------------------------------------------------- mail comes in
+
+-- 10024 takes mail from outside, 10026 mail of our own users (submission).
+inet_socket_port = { 10024, 10026 }
+-- inet_socket_bind = { "127.0.0.1", "[::1]" }   -- "*": every address
+-- inet_acl = { "127.0.0.1", "[::1]" }           -- others get 554 before the greeting
+-- smtpd_message_size_limit = 104857600          -- octets; 552
+-- child_timeout = 480                           -- s from the final dot to our reply; 451. Below the MTA's own wait
+
+interface_policy = { ["10026"] = "ORIGINATING" }
+
+policy_bank = {
+	ORIGINATING = {
+		originating = true, -- signed, and remembered for pen pals
+		-- forward_method = "smtp:[127.0.0.1]:10027",
+	},
+}
+
+-- ---------------------------------------------------------------- mail goes out
+
+-- The next hop: Postfix's way back in.
+-- forward_method = "smtp:[127.0.0.1]:10025"
+
+-- ---------------------------------------------------------------- what becomes of what
+
+final_virus_destiny = D_DISCARD     -- D_PASS D_DISCARD D_REJECT D_TEMPFAIL; kept in the quarantine
+final_spam_destiny = D_PASS         -- marked; D_REJECT or D_DISCARD from the kill level on
+-- final_unchecked_destiny = D_PASS -- encrypted, or over a limit: marked
+-- A virus check that could not run: 451, the sender tries again. Unknown is never clean.
+-- virus_scanners_failure_is_fatal = true
+-- spam_scanners_failure_is_fatal = false
+
+-- sa_tag_level_deflt = 2.0            -- X-Spam-Score and -Level from here
+-- sa_tag2_level_deflt = 6.31          -- X-Spam-Flag: YES from here
+-- sa_kill_level_deflt = 6.31          -- final_spam_destiny from here
+
+-- QUARANTINEDIR = "/var/lib/mailweir/quarantine"
+-- virus_quarantine_method = "local:virus-%m.gz"   -- "": not kept
+-- spam_quarantine_method = "local:spam-%m.gz"
+
+-- ---------------------------------------------------------------- mail authentication
+
+enable_dkim_verification = true
+-- enable_dkim_signing = true
+-- dkim_key("example.com", "s2026", "/etc/mailweir/dkim/example.com.s2026.pem")
+-- dkim = { nameservers = { "127.0.0.1" } }        -- empty: those of /etc/resolv.conf
