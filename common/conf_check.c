@@ -215,8 +215,7 @@ static bool fits_maps(const struct mw_setting *s, struct mw_val *v)
 
 static bool fits_table(const struct mw_setting *s, struct mw_val *v)
 {
-	(void)s;
-	return v->tag == MW_V_TABLE;
+	return v->tag == MW_V_TABLE && in_range(s, (double)v->count);
 }
 
 static bool (*const fits[])(const struct mw_setting *s, struct mw_val *v) = {
@@ -229,6 +228,13 @@ static bool (*const fits[])(const struct mw_setting *s, struct mw_val *v) = {
 	[MW_T_MAPS] = fits_maps,
 	[MW_T_TABLE] = fits_table,
 };
+
+/* A table setting whose default is a list of items, as inet_socket_port, and not a hash. */
+static bool is_listing(const struct mw_setting *s)
+{
+	return s->type == MW_T_TABLE && strcmp(s->dflt, "{}") != 0 && s->dflt[0] == '{' &&
+	       strchr(s->dflt, '=') == NULL;
+}
 
 const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t size)
 {
@@ -263,7 +269,9 @@ const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t si
 			"numbers");
 		break;
 	case MW_T_TABLE:
-		snprintf(buf, size, "a table");
+		snprintf(buf, size, "a %s of at most %lld entries%s%s",
+			is_listing(s) ? "list" : "table", (long long)s->most,
+			is_listing(s) ? ", as " : "", is_listing(s) ? s->dflt : "");
 		break;
 	}
 	return buf;
@@ -272,8 +280,9 @@ const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t si
 /* amavisd.conf writes a list of one as the item alone: `inet_socket_port = 10024`. */
 static void wrap_single(const struct mw_setting *s, struct mw_val *v)
 {
-	bool wraps = s->type == MW_T_MAPS ? v->tag != MW_V_TABLE
-					  : s->type == MW_T_LIST && v->tag == MW_V_STR;
+	bool wraps = s->type == MW_T_MAPS || is_listing(s)
+			     ? v->tag != MW_V_TABLE
+			     : s->type == MW_T_LIST && v->tag == MW_V_STR;
 	struct mw_val list = { .tag = MW_V_NIL, .line = v->line };
 
 	if (!wraps || !mw_val_set_table(&list, 0) || !mw_val_put(&list, "1", v)) {
@@ -348,8 +357,21 @@ static bool env_destiny(const char *text, struct mw_val *v)
 	return false;
 }
 
+/* An item of a list of anything: what reads as a number is one. */
+static void numeric_item(struct mw_val *v)
+{
+	char *end;
+	double num = strtod(v->str, &end);
+
+	if (*end != '\0' || end == v->str)
+		return;
+	mw_val_fini(v);
+	v->tag = MW_V_NUM;
+	v->num = num;
+}
+
 /* Items between commas and blanks. */
-static bool env_list(const char *text, struct mw_val *v)
+static bool env_list(const char *text, bool numbers, struct mw_val *v)
 {
 	size_t items = 0, i = 0;
 
@@ -369,6 +391,8 @@ static bool env_list(const char *text, struct mw_val *v)
 		}
 		if (!mw_val_set_text(&v->vals[i], p, n))
 			return false;
+		if (numbers)
+			numeric_item(&v->vals[i]);
 		p += n;
 		p += strspn(p, ", ");
 	}
@@ -396,11 +420,12 @@ bool mw_setting_from_env(
 		ok = mw_val_set_text(v, text, strlen(text));
 		break;
 	case MW_T_LIST:
-		ok = env_list(text, v);
+		ok = env_list(text, false, v);
 		break;
 	case MW_T_MAPS:
 	case MW_T_TABLE:
-		break; /* no setting of these types has a variable: a unit test says so */
+		ok = env_list(text, true, v);
+		break;
 	}
 	if (ok && fits[s->type](s, v))
 		return true;

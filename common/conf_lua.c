@@ -8,44 +8,32 @@
  * table are such proxies too, so that `pipeline.run_dir = "x"` and `pipeline = { run_dir = "x" }`
  * mean the same.
  */
-#include <lua.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "conf_priv.h"
+#include "conf_lua.h"
 
-#define HOOK_STEPS 100	       /* instructions between two looks at the bounds */
-#define TABLE_ITEMS_MAX 100000 /* items of a table that table.insert and table.remove will shift   \
-				*/
-
-struct reader {
-	lua_State *L;
-	struct mw_conf_raw *raw;
-	struct mw_conf_errors *errors;
-	struct mw_conf_lines *lines;
-	size_t memory, memory_max, values;
-	long steps;
-	uint64_t cpu_began_us;
-	char path[MW_CONF_PATH_MAX];
-};
+#define HOOK_STEPS 100 /* instructions between two looks at the bounds */
+#define TABLE_ITEMS_MAX                                                                            \
+	100000 /* items of a table that table.insert and table.remove will shift                   \
+		*/
 
 /* Registry keys: their addresses. */
 static char store_key;	 /* name -> value as assigned */
-static char lines_key;	 /* name of a table setting -> { key -> line } */
 static char proxies_key; /* name -> proxy */
 static char library_key; /* what programs may call, and the constants */
 
-static struct reader *reader_of(lua_State *L)
+static struct mw_lua_reader *reader_of(lua_State *L)
 {
-	return *(struct reader **)lua_getextraspace(L);
+	return *(struct mw_lua_reader **)lua_getextraspace(L);
 }
 
 /* ------------------------------------------------------------------ bounds */
 
 static void *bounded_alloc(void *ud, void *p, size_t had, size_t want)
 {
-	struct reader *r = ud;
+	struct mw_lua_reader *r = ud;
 	void *q;
 
 	if (p == NULL)
@@ -65,7 +53,7 @@ static void *bounded_alloc(void *ud, void *p, size_t had, size_t want)
 
 static void budget(lua_State *L, lua_Debug *ar)
 {
-	struct reader *r = reader_of(L);
+	struct mw_lua_reader *r = reader_of(L);
 
 	(void)ar;
 	r->steps += HOOK_STEPS;
@@ -159,26 +147,8 @@ static unsigned current_line(lua_State *L)
 	return 0;
 }
 
-static size_t path_push(struct reader *r, const char *key)
-{
-	size_t had = strlen(r->path);
-
-	if (had + strlen(key) + 2 > sizeof(r->path))
-		return SIZE_MAX;
-	if (had > 0)
-		r->path[had] = MW_CONF_SEP;
-	strcpy(r->path + had + (had > 0), key);
-	return had;
-}
-
-static void path_pop(struct reader *r, size_t had)
-{
-	if (had != SIZE_MAX)
-		r->path[had] = '\0';
-}
-
 /* "pipeline.run_dir" as the scanner of lines writes it. */
-static void path_set_name(struct reader *r, const char *name)
+static void path_set_name(struct mw_lua_reader *r, const char *name)
 {
 	mw_strlcpy(r->path, name, sizeof(r->path));
 	for (char *p = r->path; *p != '\0'; p++)
@@ -189,17 +159,12 @@ static void path_set_name(struct reader *r, const char *name)
 static void push_proxy(lua_State *L, const char *name);
 static void assign(lua_State *L, const char *name, int value, unsigned line);
 
-static bool is_proxy(lua_State *L, int value)
-{
-	return lua_istable(L, value) && lua_getmetatable(L, value) && (lua_pop(L, 1), true);
-}
-
 /* Every field of a table that was assigned to an own table's name. */
 static void assign_group(lua_State *L, const char *name, int value, unsigned line)
 {
-	struct reader *r = reader_of(L);
+	struct mw_lua_reader *r = reader_of(L);
 
-	if (!lua_istable(L, value) || is_proxy(L, value)) {
+	if (!lua_istable(L, value) || mw_lua_is_proxy(L, value)) {
 		mw_conf_error(r->errors, line, "%s = %s: expected a table of its settings", name,
 			luaL_typename(L, value));
 		return;
@@ -218,7 +183,7 @@ static void assign_group(lua_State *L, const char *name, int value, unsigned lin
 /* value: absolute index. name may be any text of the file. */
 static void assign(lua_State *L, const char *name, int value, unsigned line)
 {
-	struct reader *r = reader_of(L);
+	struct mw_lua_reader *r = reader_of(L);
 	int i = mw_setting_index(name);
 	char hint[100];
 
@@ -231,7 +196,7 @@ static void assign(lua_State *L, const char *name, int value, unsigned line)
 			mw_setting_hint(name, hint, sizeof(hint)));
 		return;
 	}
-	if (is_proxy(L, value)) {
+	if (mw_lua_is_proxy(L, value)) {
 		mw_conf_error(r->errors, line,
 			"%s: another setting's table cannot be its value, copy the fields", name);
 		return;
@@ -241,7 +206,7 @@ static void assign(lua_State *L, const char *name, int value, unsigned line)
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &store_key);
 	lua_pushvalue(L, value);
 	lua_setfield(L, -2, name);
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &lines_key);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &mw_lua_lines_key);
 	lua_pushnil(L);
 	lua_setfield(L, -2, name);
 	lua_pop(L, 2);
@@ -264,14 +229,14 @@ static void push_content(lua_State *L, const char *name)
  * statement. */
 static void assign_key(lua_State *L, const char *name, unsigned line)
 {
-	struct reader *r = reader_of(L);
+	struct mw_lua_reader *r = reader_of(L);
 	int i = mw_setting_index(name), key = lua_gettop(L) - 1;
 
 	push_content(L, name);
 	lua_pushvalue(L, key);
 	lua_pushvalue(L, key + 1);
 	lua_rawset(L, -3);
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &lines_key);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &mw_lua_lines_key);
 	luaL_getsubtable(L, -1, name);
 	lua_pushvalue(L, key);
 	lua_pushinteger(L, line);
@@ -282,18 +247,6 @@ static void assign_key(lua_State *L, const char *name, unsigned line)
 	lua_settop(L, key - 1);
 }
 
-/* Text of a key that Lua holds at that index, for paths and messages. */
-static const char *key_text(lua_State *L, int at, char *buf, size_t size)
-{
-	if (lua_type(L, at) == LUA_TSTRING)
-		mw_strlcpy(buf, lua_tostring(L, at), size);
-	else if (lua_isinteger(L, at))
-		snprintf(buf, size, "%lld", (long long)lua_tointeger(L, at));
-	else
-		snprintf(buf, size, "[%s]", luaL_typename(L, at));
-	return buf;
-}
-
 /* name of the setting or own table that a proxy's function belongs to; "" for _ENV. */
 static const char *full_name(lua_State *L, int key, char *buf, size_t size)
 {
@@ -301,7 +254,7 @@ static const char *full_name(lua_State *L, int key, char *buf, size_t size)
 	char text[100];
 
 	snprintf(buf, size, "%s%s%s", prefix, *prefix != '\0' ? "." : "",
-		key_text(L, key, text, sizeof(text)));
+		mw_lua_key_text(L, key, text, sizeof(text)));
 	return buf;
 }
 
@@ -322,7 +275,7 @@ static void push_default(lua_State *L, const struct mw_setting *s)
  * proxies. */
 static void push_setting(lua_State *L, int i, const char *name)
 {
-	struct reader *r = reader_of(L);
+	struct mw_lua_reader *r = reader_of(L);
 
 	if (mw_settings[i].type == MW_T_TABLE) {
 		push_proxy(L, name);
@@ -368,7 +321,7 @@ static int on_read(lua_State *L)
 
 static int on_write(lua_State *L)
 {
-	struct reader *r = reader_of(L);
+	struct mw_lua_reader *r = reader_of(L);
 	unsigned line = current_line(L);
 	char name[200];
 
@@ -389,16 +342,16 @@ static int on_table_read(lua_State *L)
 
 static int on_table_write(lua_State *L)
 {
-	struct reader *r = reader_of(L);
+	struct mw_lua_reader *r = reader_of(L);
 	const char *name = lua_tostring(L, lua_upvalueindex(1));
 	unsigned line = current_line(L);
 	char key[100];
 	size_t had;
 
 	path_set_name(r, name);
-	had = path_push(r, key_text(L, 2, key, sizeof(key)));
+	had = mw_lua_path_push(r, mw_lua_key_text(L, 2, key, sizeof(key)));
 	line = mw_conf_lines_statement(r->lines, r->path, line);
-	path_pop(r, had);
+	mw_lua_path_pop(r, had);
 	lua_settop(L, 3);
 	assign_key(L, name, line);
 	return 0;
@@ -492,186 +445,11 @@ static void push_proxy(lua_State *L, const char *name)
 	lua_remove(L, -2);
 }
 
-/* ------------------------------------------------------------------ from Lua's values to ours */
-
-struct ranked {
-	char *key;
-	struct mw_val val;
-	size_t order;
-};
-
-static void convert(struct reader *r, const char *name, struct mw_val *v, unsigned depth);
-
-static int ranked_compare(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-
-	if (x->order != y->order)
-		return x->order < y->order ? -1 : 1;
-	return strcmp(x->key, y->key);
-}
-
-static size_t count_fields(lua_State *L, int table)
-{
-	size_t n = 0;
-
-	for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1))
-		n++;
-	return n;
-}
-
-/* Keys in the order of the source where it is known, else of the alphabet; Lua's own order is that
- * of its hash. */
-static bool sort_fields(struct mw_val *v, const size_t *order)
-{
-	struct ranked *all = calloc(v->count + 1, sizeof(*all));
-
-	if (all == NULL)
-		return false;
-	for (size_t i = 0; i < v->count; i++)
-		all[i] = (struct ranked){ v->keys[i], v->vals[i], order[i] };
-	qsort(all, v->count, sizeof(*all), ranked_compare);
-	for (size_t i = 0; i < v->count; i++) {
-		v->keys[i] = all[i].key;
-		v->vals[i] = all[i].val;
-	}
-	free(all);
-	return true;
-}
-
-/* One field: key below the top, value at the top of Lua's stack. base: line of the table. */
-static void convert_field(struct reader *r, const char *name, struct mw_val *table, size_t i,
-	size_t *order, unsigned depth)
-{
-	lua_State *L = r->L;
-	char key[256];
-	size_t had;
-
-	if ((lua_type(L, -2) != LUA_TSTRING && !lua_isinteger(L, -2)) ||
-		lua_rawlen(L, -2) >= sizeof(key) ||
-		(lua_type(L, -2) == LUA_TSTRING &&
-			strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2))) {
-		mw_conf_error(r->errors, table->line,
-			"%s: a key must be a text of less than %zu octets or a whole number", name,
-			sizeof(key));
-		table->keys[i] = strdup("?");
-		order[i] = i;
-		return;
-	}
-	key_text(L, -2, key, sizeof(key));
-	table->keys[i] = strdup(key);
-	had = path_push(r, key);
-	table->vals[i].line = table->line;
-	order[i] = SIZE_MAX;
-	if (had != SIZE_MAX)
-		table->vals[i].line =
-			mw_conf_lines_field(r->lines, r->path, table->line, &order[i]);
-	if (depth == 1) { /* set by a statement of its own? */
-		lua_rawgetp(L, LUA_REGISTRYINDEX, &lines_key);
-		if (lua_getfield(L, -1, name) == LUA_TTABLE) {
-			lua_pushvalue(L, -4);
-			if (lua_rawget(L, -2) == LUA_TNUMBER)
-				table->vals[i].line = (unsigned)lua_tointeger(L, -1);
-			lua_pop(L, 1);
-		}
-		lua_pop(L, 2);
-	}
-	convert(r, name, &table->vals[i], depth + 1);
-	path_pop(r, had);
-}
-
-static void convert_table(struct reader *r, const char *name, struct mw_val *v, unsigned depth)
-{
-	lua_State *L = r->L;
-	int table = lua_gettop(L);
-	size_t n = count_fields(L, table), length = 0, i = 0, *order;
-
-	if (depth > MW_CONF_DEPTH_MAX || !lua_checkstack(L, 10)) {
-		mw_conf_error(r->errors, v->line, "%s: more than %d tables within tables", name,
-			MW_CONF_DEPTH_MAX);
-		return;
-	}
-	if (is_proxy(L, table)) {
-		mw_conf_error(r->errors, v->line, "%s: another setting's table cannot be its value",
-			name);
-		return;
-	}
-	while (length < n && lua_rawgeti(L, table, (lua_Integer)length + 1) != LUA_TNIL) {
-		lua_pop(L, 1);
-		length++;
-	}
-	lua_settop(L, table);
-	r->values += n;
-	order = r->values <= MW_CONF_VALUES_MAX ? calloc(n + 1, sizeof(*order)) : NULL;
-	if (order == NULL || !mw_val_set_table(v, n)) {
-		mw_conf_error(
-			r->errors, v->line, "%s: more than %d values", name, MW_CONF_VALUES_MAX);
-		free(order);
-		mw_val_fini(v);
-		return;
-	}
-	v->is_array = length == n;
-	if (v->is_array)
-		for (i = 0; i < n; i++) {
-			lua_pushinteger(L, (lua_Integer)i + 1);
-			lua_rawgeti(L, table, (lua_Integer)i + 1);
-			convert_field(r, name, v, i, order, depth);
-			lua_settop(L, table);
-		}
-	else
-		for (lua_pushnil(L); i < n && lua_next(L, table) != 0; lua_pop(L, 1))
-			convert_field(r, name, v, i++, order, depth);
-	lua_settop(L, table);
-	for (i = 0; i < n; i++)
-		if (v->keys[i] == NULL) { /* no memory: nothing half-made goes on */
-			mw_conf_error(r->errors, v->line, "%s: out of memory", name);
-			v->keys[i] = strdup("");
-		}
-	if (!v->is_array && !sort_fields(v, order))
-		mw_conf_error(r->errors, v->line, "%s: out of memory", name);
-	free(order);
-}
-
-/* The value at the top of Lua's stack into *v, of which line is set. */
-static void convert(struct reader *r, const char *name, struct mw_val *v, unsigned depth)
-{
-	lua_State *L = r->L;
-	unsigned line = v->line;
-	size_t n;
-	const char *s;
-
-	switch (lua_type(L, -1)) {
-	case LUA_TNIL:
-		break;
-	case LUA_TBOOLEAN:
-		v->tag = MW_V_BOOL;
-		v->b = lua_toboolean(L, -1);
-		break;
-	case LUA_TNUMBER:
-		v->tag = MW_V_NUM;
-		v->num = lua_tonumber(L, -1);
-		break;
-	case LUA_TSTRING:
-		s = lua_tolstring(L, -1, &n);
-		if (memchr(s, '\0', n) != NULL)
-			mw_conf_error(
-				r->errors, line, "%s: a text must not hold a NUL octet", name);
-		else if (!mw_val_set_text(v, s, n))
-			mw_conf_error(r->errors, line, "%s: out of memory", name);
-		break;
-	case LUA_TTABLE:
-		convert_table(r, name, v, depth);
-		v->line = line;
-		break;
-	default:
-		mw_conf_error(r->errors, line, "%s: expected a value, not a %s", name,
-			luaL_typename(L, -1));
-	}
-}
+/* ------------------------------------------------------------------ runs */
 
 static int convert_all(lua_State *L)
 {
-	struct reader *r = reader_of(L);
+	struct mw_lua_reader *r = reader_of(L);
 
 	for (size_t i = 0; i < mw_settings_count; i++) {
 		if (!r->raw[i].set)
@@ -680,12 +458,10 @@ static int convert_all(lua_State *L)
 		lua_rawgetp(L, LUA_REGISTRYINDEX, &store_key);
 		lua_getfield(L, 1, mw_settings[i].name);
 		path_set_name(r, mw_settings[i].name);
-		convert(r, mw_settings[i].name, &r->raw[i].val, 1);
+		mw_lua_convert(r, mw_settings[i].name, &r->raw[i].val, 1);
 	}
 	return 0;
 }
-
-/* ------------------------------------------------------------------ runs */
 
 struct source {
 	const char *p;
@@ -698,7 +474,7 @@ static int prepare(lua_State *L)
 	lua_newtable(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &store_key);
 	lua_newtable(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &lines_key);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &mw_lua_lines_key);
 	lua_newtable(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &proxies_key);
 	return 0;
@@ -719,19 +495,19 @@ static int run_file(lua_State *L)
 
 static int read_defaults(lua_State *L)
 {
-	struct reader *r = reader_of(L);
+	struct mw_lua_reader *r = reader_of(L);
 
 	for (size_t i = 0; i < mw_settings_count; i++) {
 		lua_settop(L, 0);
 		push_default(L, &mw_settings[i]);
 		mw_strlcpy(r->path, mw_settings[i].name, sizeof(r->path));
-		convert(r, mw_settings[i].name, &r->raw[i].val, 1);
+		mw_lua_convert(r, mw_settings[i].name, &r->raw[i].val, 1);
 	}
 	return 0;
 }
 
 /* Call f protected; what it threw becomes an error of the file. */
-static bool protected_call(struct reader *r, lua_CFunction f, void *arg)
+static bool protected_call(struct mw_lua_reader *r, lua_CFunction f, void *arg)
 {
 	lua_State *L = r->L;
 	const char *text;
@@ -751,7 +527,7 @@ static bool protected_call(struct reader *r, lua_CFunction f, void *arg)
 	return false;
 }
 
-static bool reader_open(struct reader *r)
+static bool reader_open(struct mw_lua_reader *r)
 {
 	r->memory_max = MW_CONF_MEMORY_MAX;
 	r->L = lua_newstate(bounded_alloc, r);
@@ -759,14 +535,14 @@ static bool reader_open(struct reader *r)
 		mw_conf_error(r->errors, 1, "out of memory");
 		return false;
 	}
-	*(struct reader **)lua_getextraspace(r->L) = r;
+	*(struct mw_lua_reader **)lua_getextraspace(r->L) = r;
 	r->cpu_began_us = mw_cpu_us();
 	return protected_call(r, prepare, NULL);
 }
 
 void mw_conf_lua_read(const char *src, size_t n, struct mw_conf_raw *raw, struct mw_conf_errors *e)
 {
-	struct reader r = { .raw = raw, .errors = e, .lines = mw_conf_lines_scan(src, n) };
+	struct mw_lua_reader r = { .raw = raw, .errors = e, .lines = mw_conf_lines_scan(src, n) };
 	struct source source = { src, n };
 
 	if (reader_open(&r)) {
@@ -786,7 +562,7 @@ bool mw_conf_lua_defaults(struct mw_val *vals)
 {
 	struct mw_conf_raw *raw = calloc(mw_settings_count + 1, sizeof(*raw));
 	struct mw_conf_errors errors = { .file = "built-in defaults" };
-	struct reader r = { .raw = raw, .errors = &errors };
+	struct mw_lua_reader r = { .raw = raw, .errors = &errors };
 	char *text;
 
 	if (raw == NULL)
