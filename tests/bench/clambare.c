@@ -69,11 +69,11 @@ static int visible(const struct dirent *d)
 static void read_mail(const char *folder)
 {
 	struct dirent **names = NULL;
-	char path[4096];
+	char path[8192];
 	int n = scandir(folder, &names, visible, alphasort);
 
 	for (int i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, names[i]->d_name);
+		snprintf(path, sizeof(path), "%.4000s/%s", folder, names[i]->d_name);
 		if (part_count < PARTS_MAX)
 			read_part(path, strcmp(names[i]->d_name, "000") == 0);
 		free(names[i]);
@@ -85,7 +85,7 @@ static void read_mail(const char *folder)
 static void read_set(const char *folder)
 {
 	struct dirent **names = NULL;
-	char path[4096];
+	char path[8192];
 	int n = scandir(folder, &names, visible, alphasort);
 
 	for (int i = 0; i < n; i++) {

@@ -1,5 +1,6 @@
 """Mails for tests: built by hand, so that every octet is known."""
 import base64
+import hashlib
 import io
 import re
 import subprocess
@@ -112,6 +113,11 @@ class DkimKey:
         self.name = f"{selector}._domainkey.{domain}"
         self.record = "v=DKIM1; k=rsa; p=" + base64.b64encode(der).decode()
 
+    def dns_line(self):
+        """The record as a line of a zone file, its text cut into strings of at most 255 octets."""
+        texts = " ".join(f'"{self.record[i:i + 250]}"' for i in range(0, len(self.record), 250))
+        return f"{self.name}. 60 IN TXT {texts}"
+
     def sign(self, octets, names=("From", "To", "Date", "Subject", "Message-ID")):
         """The mail with a relaxed/relaxed rsa-sha256 signature on top (RFC 6376)."""
         head, body = split(octets)
@@ -141,5 +147,4 @@ class DkimKey:
 
     @staticmethod
     def _digest(octets):
-        import hashlib
         return hashlib.sha256(octets).digest()
