@@ -2,11 +2,14 @@
  * Events: what smtp-front tells the world, and how nobody misses a mail record.
  *
  * On the wire an event is [topic][header][payload]; header = [version, incarnation, sequence].
- * Topics: mail    one record a message (record.h); numbered without gaps, kept for replay state   a
- * snapshot every 500 ms while anybody listens: mails in flight and workers (struct mw_state) alert
- * poison, back-pressure, dependency down and up: [event name, text]; numbered with the mails, kept
- * likewise DESIGN had `task` and `worker` events per change; a snapshot costs a mail nothing and
- * cannot be missed.
+ * Topics:
+ *
+ *   mail    one record a message (record.h); numbered without gaps, kept for replay
+ *   state   a snapshot every 500 ms while anybody listens: mails in flight, workers (mw_state)
+ *   alert   poison, back-pressure, dependency down and up: [event name, text]; numbered with the
+ *           mails, kept likewise
+ *
+ * A snapshot instead of an event per change costs a mail nothing and cannot be missed.
  *
  * The publisher keeps mail records for replay: events.replay_memory octets in memory, older ones in
  * an unlinked spool file up to events.replay_spool. Publishing never waits: a subscriber that is

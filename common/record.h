@@ -143,6 +143,27 @@ struct mw_record {
 /* Appends to *b; *b->failed tells of no memory. What is too long is cut (limits above), so that the result can be read. */
 void mw_record_encode(struct mw_pack *b, const struct mw_record *r);
 
+/* What a recipient's result is called in actions_performed and in the SNMP status groups. */
+enum mw_outcome {
+	MW_OUT_ACCEPTED, /* 2xx, delivery is left to the caller */
+	MW_OUT_RELAYED,	 /* the next hop took it, unmarked */
+	MW_OUT_RELAYED_TAGGED,
+	MW_OUT_DISCARDED,
+	MW_OUT_NO_BOUNCE, /* not delivered, and no notification was sent */
+	MW_OUT_BOUNCED,
+	MW_OUT_REJECTED,
+	MW_OUT_TEMPFAILED,
+	MW_OUT_COUNT
+};
+enum mw_outcome mw_record_outcome(const struct mw_record_rcpt *rcpt);
+
+enum mw_direction { MW_DIR_INBOUND, MW_DIR_OUTBOUND, MW_DIR_INTERNAL, MW_DIR_OPENRELAY, MW_DIR_COUNT };
+enum mw_direction mw_record_direction(const struct mw_record *r, const struct mw_record_rcpt *rcpt);
+/* The section's row, or NULL: it did not run. */
+const struct mw_record_elapsed *mw_record_section(const struct mw_record *r, const char *section);
+/* True when a check of that kind ran. */
+bool mw_record_ran(const struct mw_record *r, const char *kind);
+
 /* Everything of *r_r borrows from frame and from *arena_r, which mw_record_fini frees. MW_OK, MW_ERR_PROTO, MW_ERR_LIMIT
  * or MW_ERR_NOMEM; *r_r untouched and *arena_r NULL unless MW_OK. */
 struct mw_record_arena;
