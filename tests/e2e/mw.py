@@ -25,7 +25,7 @@ import time
 import uuid
 from pathlib import Path
 
-from mwlua import Raw, lua_file
+from mwlua import lua_file
 from mwsmtp import Smtp
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -288,6 +288,7 @@ class Suite:
         self.services = {}  # (service, instance) -> Process, the latest
         for name in ("logs", "run", "quarantine", "spool", "tmp"):
             (self.folder / name).mkdir(exist_ok=True)
+        self.lines = []  # further Lua statements, as dkim_key(...)
         self.settings = {
             "myhostname": "mw.test",
             "pipeline.run_dir": str(self.folder / "run"),
@@ -297,6 +298,7 @@ class Suite:
             "inet_socket_port": ["127.0.0.1:0"],
             "QUARANTINEDIR": str(self.folder / "quarantine"),
             "local_domains_maps": [".example.org"],
+            "status.listen": f"127.0.0.1:{free_port()}",
         }
         self.settings.update(settings or {})
 
@@ -317,7 +319,7 @@ class Suite:
         """The settings file of one process, written now."""
         path = self.folder / (f"mailweir-{service}-{instance}.lua" if extra else "mailweir.lua")
         tmp = path.with_suffix(".new")
-        tmp.write_text(lua_file({**self.settings, **(extra or {})}))
+        tmp.write_text(lua_file({**self.settings, **(extra or {})}) + "".join(line + "\n" for line in self.lines))
         os.rename(tmp, path)
         return path
 
