@@ -287,7 +287,7 @@ static void add_worker(struct status_view *v, const json_t *w)
 			i > 0 ? " " : "", text_of(k, "kind"), int_of(k, "busy"),
 			int_of(k, "slots"));
 	add(v, draining || ago > SILENT_MS ? STATUS_WARN : STATUS_PLAIN,
-		"%-10.10s %-*.*s %-18s %3" PRId64 "%% %5s %s%s", text_of(w, "service"), name_width,
+		"%-10.10s %-*.*s %-24s %3" PRId64 "%% %5s %s%s", text_of(w, "service"), name_width,
 		name_width, text_of(w, "worker"), kinds, int_of(w, "load_permille") / 10,
 		status_duration(seen, ago), draining ? "draining " : "", text_of(w, "engine"));
 }
@@ -297,7 +297,7 @@ static void add_workers(struct status_view *v, const json_t *workers, size_t mos
 	size_t count = json_array_size(workers), i;
 	json_t *w;
 
-	add(v, STATUS_TITLE, "%-10s %-*s %-18s %4s %5s %s", "SERVICE", 18 + spare(v, 4, 14),
+	add(v, STATUS_TITLE, "%-10s %-*s %-24s %4s %5s %s", "SERVICE", 18 + spare(v, 4, 14),
 		"WORKER", "BUSY/SLOTS", "LOAD", "SEEN", "ENGINE");
 	json_array_foreach(workers, i, w) if (i < most) add_worker(v, w);
 	if (count > most)
