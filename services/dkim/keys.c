@@ -350,13 +350,13 @@ static void load_entry(
 	struct mw_err why;
 
 	if (!take_name(text_field(entry, "domain"), true, key.domain, sizeof(key.domain))) {
-		complain(c, entry->line, "domain %s is no domain name",
-			mw_quote(text_field(entry, "domain")));
+		complain(c, entry->line, "domain '%.100s' is no domain name",
+			text_field(entry, "domain"));
 		return;
 	}
 	if (!take_name(text_field(entry, "selector"), false, key.selector, sizeof(key.selector))) {
-		complain(c, entry->line, "selector %s is no name",
-			mw_quote(text_field(entry, "selector")));
+		complain(c, entry->line, "selector '%.100s' is no name",
+			text_field(entry, "selector"));
 		return;
 	}
 	if (dkimsvc_keys_find(ring, key.domain, key.selector) != NULL && key.domain[0] != '*') {
@@ -371,7 +371,7 @@ static void load_entry(
 	}
 	file = file_of(ring, path, &why);
 	if (file == NULL) {
-		complain(c, entry->line, "key file %s: %s", mw_quote(path), why.text);
+		complain(c, entry->line, "key file %.200s: %s", path, why.text);
 		return;
 	}
 	key.alg = file->alg;
@@ -381,7 +381,7 @@ static void load_entry(
 		const char *wrong = read_option(entry->keys[i], &entry->vals[i], &key);
 
 		if (wrong != NULL)
-			complain(c, entry->line, "option %s: %s", mw_quote(entry->keys[i]), wrong);
+			complain(c, entry->line, "option %.40s: %s", entry->keys[i], wrong);
 	}
 	if (key.domain[0] == '*')
 		mw_log(MW_WARN, "dkim_key_wildcard", "domain=%s selector=%s", key.domain,

@@ -70,8 +70,8 @@ static enum mw_rc add_nameserver(
 	if (rc == 0)
 		return MW_OK;
 	return mw_fail(err_r, MW_ERR_CONF,
-		"%s: %s is no nameserver address (ADDRESS or ADDRESS@PORT): %s", from,
-		mw_quote(address), ub_strerror(rc));
+		"%s: '%.100s' is no nameserver address (ADDRESS or ADDRESS@PORT): %s", from,
+		address, ub_strerror(rc));
 }
 
 /* "fe80::1%eth0" as libunbound takes it, "fe80::1%2": IPv6-only networks announce such addresses.
@@ -120,30 +120,36 @@ static enum mw_rc read_resolv_conf(struct ub_ctx *ub, const char *path, struct m
 	return rc;
 }
 
-static enum mw_rc set_sources(
+static enum mw_rc set_nameservers(
 	struct ub_ctx *ub, const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
 {
 	enum mw_rc rc = MW_OK;
-	int ub_rc;
 
-	if (conf->local_only) {
-		ub_rc = ub_ctx_zone_add(ub, ".", "static");
-		if (ub_rc != 0)
-			return mw_fail(
-				err_r, MW_ERR_CONF, "dkim.dns_local_only: %s", ub_strerror(ub_rc));
-	} else if (conf->nameserver_count == 0) {
-		rc = read_resolv_conf(ub, conf->resolv_conf, err_r);
-	}
-	for (size_t i = 0; rc == MW_OK && !conf->local_only && i < conf->nameserver_count; i++)
+	if (conf->local_only)
+		return MW_OK;
+	if (conf->nameserver_count == 0)
+		return read_resolv_conf(ub, conf->resolv_conf, err_r);
+	for (size_t i = 0; rc == MW_OK && i < conf->nameserver_count; i++)
 		rc = add_nameserver(ub, conf->nameservers[i], "dkim.nameservers", err_r);
-	for (size_t i = 0; rc == MW_OK && i < conf->data_count; i++) {
-		ub_rc = ub_ctx_data_add(ub, conf->data[i]);
-		if (ub_rc != 0)
-			rc = mw_fail(err_r, MW_ERR_CONF,
-				"dkim.dns_data: %s is no record in zone file syntax: %s",
-				mw_quote(conf->data[i]), ub_strerror(ub_rc));
-	}
 	return rc;
+}
+
+/* After everything else: libunbound takes no other setting once it has data. */
+static enum mw_rc set_data(
+	struct ub_ctx *ub, const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
+{
+	int rc = conf->local_only ? ub_ctx_zone_add(ub, ".", "static") : 0;
+
+	if (rc != 0)
+		return mw_fail(err_r, MW_ERR_CONF, "dkim.dns_local_only: %s", ub_strerror(rc));
+	for (size_t i = 0; i < conf->data_count; i++) {
+		rc = ub_ctx_data_add(ub, conf->data[i]);
+		if (rc != 0)
+			return mw_fail(err_r, MW_ERR_CONF,
+				"dkim.dns_data: '%.150s' is no record in zone file syntax: %s",
+				conf->data[i], ub_strerror(rc));
+	}
+	return MW_OK;
 }
 
 static enum mw_rc set_options(
@@ -242,9 +248,11 @@ enum mw_rc dkimsvc_resolver_open(struct dkimsvc_resolver **r_r, struct mw_loop *
 	}
 	rc = set_options(r->ub, conf, err_r);
 	if (rc == MW_OK)
-		rc = set_sources(r->ub, conf, err_r);
+		rc = set_nameservers(r->ub, conf, err_r);
 	if (rc == MW_OK && ub_ctx_async(r->ub, 1) != 0)
 		rc = mw_fail(err_r, MW_ERR_IO, "libunbound takes no thread");
+	if (rc == MW_OK)
+		rc = set_data(r->ub, conf, err_r);
 	if (rc == MW_OK)
 		rc = self_test(r->ub, err_r);
 	if (rc == MW_OK) {
