@@ -264,7 +264,7 @@ def main():
     mw.BIN, mw.BENCH = Path(args.bin).resolve(), Path(args.bench).resolve()
     memory, idle, bare = {}, None, None
     with mw.Suite() as suite:
-        mails = corpus_folder(mw.BENCH.parent, suite.folder / "mails")
+        mails = corpus_folder(mw.ROOT / "build", suite.folder / "mails")
         b = Bench(args, suite, mails)
         b.sink = mw.Process(suite, "sink", [mw.BENCH / "mwsink"], ready=r"ready endpoint=(\S+)").wait_ready()
         b.sink.endpoint = b.sink.ready.group(1)

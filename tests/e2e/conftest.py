@@ -1,4 +1,5 @@
 """Fixtures of the end-to-end tests. `make e2e` runs them with MW_BIN and MW_BENCH set to the build's folders."""
+import os
 import signal
 import subprocess
 import sys
@@ -41,7 +42,6 @@ def deadline(request):
 
 @pytest.fixture(autouse=True)
 def needs_root(request):
-    import os
     if request.node.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root")
 
@@ -59,7 +59,7 @@ def suite(request):
 def corpus():
     """Folder of real mails, or skip with the reason."""
     script = mw.ROOT / "tests/data/fetch_corpus.sh"
-    done = subprocess.run([str(script), str(mw.BENCH.parent)], capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run([str(script), str(mw.ROOT / "build")], capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
         pytest.skip(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no corpus")
     return Path(done.stdout.strip())

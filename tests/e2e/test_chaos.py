@@ -88,7 +88,7 @@ def test_workers_and_subscribers_die_and_no_mail_is_lost_refused_or_doubled(suit
     assert sum(victims.kills.values()) >= 30
 
     def complete():
-        ids = {(r["incarnation"], r["sequence"]): r.get("message_id") for r in suite.records() if "mail_from" in r}
+        ids = {(r["publisher_incarnation"], r["publisher_sequence"]): r.get("message_id") for r in suite.records() if "mail_from" in r}
         return set(ids.values()) >= wanted("chaos", MAILS) and ids
     ids = mw.until("every record in the JSON log", complete, 20, every_s=0.2)
     assert len([m for m in ids.values() if m in seen]) == MAILS, "one record a mail once de-duplicated"

@@ -76,7 +76,7 @@ def test_a_logger_restarted_under_load_misses_no_record(observed):
     assert mw.load_result(load)["taken"] == 1500
 
     def complete():
-        ids = collections.Counter((r["incarnation"], r["sequence"]) for r in s.records() if r.get("message_id", "").startswith("<log-"))
+        ids = collections.Counter((r["publisher_incarnation"], r["publisher_sequence"]) for r in s.records() if r.get("message_id", "").startswith("<log-"))
         return len(ids) >= 1500 and ids
     ids = mw.until("1500 records", complete, 20, every_s=0.2)
     assert len(ids) == 1500

@@ -9,9 +9,9 @@ import pytest
 import mw
 from mwmail import mail
 
-# Binaries with the test-only trigger: a mail whose body has this line ends the cage that opens it.
+# Binaries with the test-only trigger (services/scanner/cage/triggers.c): a mail with this field crashes its cage.
 TRIGGER_BIN = Path(os.environ.get("MW_TRIGGER_BIN", mw.BIN.parent.parent / "build-triggers/bin"))
-TRIGGER = "MAILWEIR-TEST-CRASH-CAGE"
+TRIGGER = "X-Mailweir-Test-Cage: crash"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def triggered(suite):
 
 def test_a_mail_that_kills_two_cages_is_poison_and_other_mail_flows(triggered):
     load = triggered.load("--tag", "other", "--rate", "50", mails=200, connections=5, wait=False)
-    r = triggered.send(mail(f"x\r\n{TRIGGER}\r\n", message_id="<poison@example.com>"))
+    r = triggered.send(mail(headers=[TRIGGER], message_id="<poison@example.com>"))
     assert 400 <= r.code < 500, r
     assert mw.load_result(load)["replies"] == {"250": 200}
     poisoned = triggered.front.log_lines("poison")
