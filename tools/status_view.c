@@ -72,7 +72,7 @@ const char *status_octets(char buf[16], int64_t octets)
 	double n = octets > 0 ? (double)octets : 0;
 	unsigned unit = 0;
 
-	for (; n >= 1000 && unit < sizeof(units) - 2; unit++)
+	for (; n >= 999.5 && unit < sizeof(units) - 2; unit++)
 		n /= 1024;
 	if (unit == 0)
 		snprintf(buf, 16, "%.0f", n);
