@@ -53,11 +53,12 @@ pick() {
 	echo "${names[0]}"
 }
 
+# No process substitution here and below: a bare chroot has no /dev/fd.
 missing() {
 	local line
-	while read -r line; do
+	wanted "$@" | while read -r line; do
 		pick "$line"
-	done < <(wanted "$@")
+	done
 }
 
 all_known() {
@@ -100,7 +101,7 @@ main() {
 		[ -r "$list.txt" ] || { say "no list of that name: $list" >&2; return 1; }
 	done
 	case " $* " in *' test '*) command -v npm >/dev/null || want_npm=yes ;; esac
-	mapfile -t names < <(missing "$@")
+	read -r -a names <<<"$(missing "$@" | tr "\n" " ")"
 	if [ ${#names[@]} -eq 0 ] && [ -z "$want_npm" ]; then
 		say "$*: all packages are installed"
 		return 0
@@ -109,7 +110,7 @@ main() {
 	if [ ${#names[@]} -gt 0 ]; then
 		if ! all_known "${names[@]}"; then
 			apt update
-			mapfile -t names < <(missing "$@")
+			read -r -a names <<<"$(missing "$@" | tr "\n" " ")"
 		fi
 		say "installing ${names[*]}"
 		install "${names[@]}" || { apt update; install "${names[@]}"; }
