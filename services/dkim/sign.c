@@ -7,6 +7,7 @@
 #define HLIST_OCTETS_MAX                                                                           \
 	3500 /* names of signed fields with their colons: below libopendkim's 4096 */
 #define FIELD_PREFIX "DKIM-Signature: "
+#define LINE_OCTETS_MAX 998 /* RFC 5322 section 2.1.1 */
 
 /*
  * How often a field is signed: 1 all there are, 2 one more that is not there. Sender, To and Cc are
@@ -154,6 +155,16 @@ static DKIM_LIB *lib_open(const struct dkimsvc_sign_order *order, const char **n
 	return NULL;
 }
 
+/*
+ * libopendkim 2.11 folds before b= when its value does not fit, but for Ed25519 hashes the field as
+ * if b= were empty and fitted. Relaxed header canonicalization does not see folds; simple does, and
+ * gets a field of one line.
+ */
+static bool must_be_one_line(const struct dkimsvc_signing_key *key)
+{
+	return key->alg == DKIMSVC_ED25519_SHA256 && !key->header_relaxed;
+}
+
 /* Only what is to be signed is given to the library: it then signs all it has, and needs no pattern
  * of names. */
 static enum mw_rc feed_header(DKIM *dkim, const struct dkimsvc_message *m,
@@ -223,6 +234,8 @@ static enum mw_rc run_library(DKIM *dkim, const struct dkimsvc_message *m,
 	if (order->identity[0] != '\0')
 		rc = library_says(
 			dkim, dkim_set_signer(dkim, (const u_char *)order->identity), err_r);
+	if (rc == MW_OK && must_be_one_line(order->key))
+		rc = library_says(dkim, dkim_set_margin(dkim, 0), err_r);
 	if (rc == MW_OK)
 		rc = feed_header(dkim, m, order, err_r);
 	if (rc == MW_OK)
@@ -236,6 +249,8 @@ static enum mw_rc run_library(DKIM *dkim, const struct dkimsvc_message *m,
 			dkim, dkim_getsighdr_d(dkim, sizeof(FIELD_PREFIX) - 1, &field, &n), err_r);
 	if (rc != MW_OK)
 		return rc;
+	if (must_be_one_line(order->key) && n > LINE_OCTETS_MAX - sizeof(FIELD_PREFIX))
+		return mw_fail(err_r, MW_ERR_LIMIT, "too many header fields to sign with c=simple");
 	mw_text_add(fields, FIELD_PREFIX);
 	mw_text_add_octets(fields, field, n);
 	mw_text_add(fields, "\r\n");

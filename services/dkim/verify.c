@@ -156,15 +156,13 @@ static void judge_error(struct dkimsvc_checked *c, int error)
 		}
 }
 
-static unsigned key_bits(const struct dkimsvc_checked *c, DKIM_SIGINFO *sig)
+static unsigned key_bits(const struct dkimsvc_checked *c, DKIM_SIGINFO *sig, bool tried)
 {
 	unsigned bits = 0;
 
-	if (dkim_sig_getkeysize(sig, &bits) != DKIM_STAT_OK || bits == 0)
-		return 0;
-	return c->sig.alg == DKIMSVC_ED25519_SHA256
-		       ? 256
-		       : bits; /* the library tells the signature's size */
+	if (c->sig.alg == DKIMSVC_ED25519_SHA256)
+		return tried ? 256 : 0; /* the library knows no size of such a key */
+	return dkim_sig_getkeysize(sig, &bits) == DKIM_STAT_OK ? bits : 0;
 }
 
 static void judge(struct dkimsvc_checked *c, DKIM_SIGINFO *sig)
@@ -172,7 +170,7 @@ static void judge(struct dkimsvc_checked *c, DKIM_SIGINFO *sig)
 	int error = dkim_sig_geterror(sig);
 	bool passed = (dkim_sig_getflags(sig) & DKIM_SIGFLAG_PASSED) != 0;
 
-	c->bits = key_bits(c, sig);
+	c->bits = key_bits(c, sig, passed || error == DKIM_SIGERROR_BADSIG);
 	if (passed && error == DKIM_SIGERROR_OK && dkim_sig_getbh(sig) == DKIM_SIGBH_MATCH) {
 		c->result = c->sig.expired ? DKIMSVC_FAIL : DKIMSVC_PASS;
 		c->reason = c->sig.expired   ? "signature expired"
