@@ -58,3 +58,19 @@ enable_dkim_verification = true
 -- enable_dkim_signing = true
 -- dkim_key("example.com", "s2026", "/etc/mailweir/dkim/example.com.s2026.pem")
 -- dkim = { nameservers = { "127.0.0.1" } }        -- empty: those of /etc/resolv.conf
+
+-- ---------------------------------------------------------------- spam
+
+-- SpamAssassin's spamd; empty: no spam check.
+-- scanner = { spamd = "127.0.0.1:783" }
+
+-- ---------------------------------------------------------------- reputation and pen pals
+
+-- Redis or Valkey. The compose file names its own by MAILWEIR_REDIS.
+redis = { server = "127.0.0.1:6379" }
+checks = { reputation = true }
+enable_ip_repu = true
+-- ip_repu_ignore_networks = { "192.0.2.0/24" }
+-- A reply to somebody our users wrote to: so many points off the spam score.
+penpals_bonus_score = 8
+-- penpals_halflife = 604800                       -- s
