@@ -74,3 +74,10 @@ enable_ip_repu = true
 -- A reply to somebody our users wrote to: so many points off the spam score.
 penpals_bonus_score = 8
 -- penpals_halflife = 604800                       -- s
+
+-- ---------------------------------------------------------------- the record of each mail
+
+-- One JSON object a mail, to stdout (the journal, the container's log) and wherever else you say.
+-- logger = { file = "/var/log/mailweir/mail.json" }  -- opened again at SIGHUP, for logrotate
+-- redis_logging_key = "mailweir-log"                 -- a Redis list, for shippers
+-- redis_logging_queue_size_limit = 300000            -- its longest length
