@@ -157,8 +157,7 @@ static int listening_socket(const char *listen_on, unsigned *port_r, struct mw_e
 
 	if (!parse_listen(listen_on, &a, &size)) {
 		mw_fail(err_r, MW_ERR_CONF,
-			"http.listen = \"%s\": expected ADDRESS:PORT, as 127.0.0.1:9100 or "
-			"[::1]:9100",
+			"\"%s\": expected ADDRESS:PORT, as 127.0.0.1:9100 or [::1]:9100",
 			listen_on);
 		return -1;
 	}
@@ -166,7 +165,7 @@ static int listening_socket(const char *listen_on, unsigned *port_r, struct mw_e
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
 		bind(fd, &a.sa, size) < 0 || listen(fd, HTTP_BACKLOG) < 0 ||
 		getsockname(fd, &a.sa, &size) < 0) {
-		mw_fail(err_r, MW_ERR_IO, "http.listen %s: %s", listen_on, strerror(errno));
+		mw_fail(err_r, MW_ERR_IO, "cannot listen at %s: %s", listen_on, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -200,7 +199,7 @@ enum mw_rc mw_http_open(struct mw_http **http_r, struct mw_loop *loop, const cha
 	if (http->daemon == NULL) {
 		close(fd);
 		free(http);
-		return mw_fail(err_r, MW_ERR_IO, "http.listen %s: the HTTP server does not start",
+		return mw_fail(err_r, MW_ERR_IO, "the HTTP server at %s does not start",
 			listen_on);
 	}
 	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);

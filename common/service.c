@@ -229,11 +229,12 @@ static enum mw_rc open_doors(struct run *r, struct mw_err *err)
 {
 	const char *listen_on = mw_conf_text(r->s.conf, "http.listen");
 	bool http = listen_on != NULL && *listen_on != '\0';
+	struct mw_err why = { "" };
 	enum mw_rc rc =
-		http ? mw_http_open(&r->s.http, r->s.loop, listen_on, routes, r, err) : MW_OK;
+		http ? mw_http_open(&r->s.http, r->s.loop, listen_on, routes, r, &why) : MW_OK;
 
 	if (rc != MW_OK)
-		return rc;
+		return mw_fail(err, rc, "http.listen: %.480s", why.text);
 	if (http && strcmp(strrchr(listen_on, ':'), ":0") != 0)
 		return MW_OK;
 	return mw_health_open(

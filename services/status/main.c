@@ -153,6 +153,7 @@ static const struct mw_subscriber_ops subscriber_ops = {
 static enum mw_rc status_open(void *arg, struct mw_service *s, struct mw_err *err_r)
 {
 	struct status *st = arg;
+	struct mw_err why = { "" };
 	enum mw_rc rc;
 
 	rc = statussvc_live_init(&st->live, (size_t)mw_conf_int(s->conf, "status.max_fronts"),
@@ -171,9 +172,9 @@ static enum mw_rc status_open(void *arg, struct mw_service *s, struct mw_err *er
 	if (rc != MW_OK)
 		return rc;
 	rc = mw_http_open(
-		&st->http, s->loop, mw_conf_text(s->conf, "status.listen"), routes, st, err_r);
+		&st->http, s->loop, mw_conf_text(s->conf, "status.listen"), routes, st, &why);
 	if (rc != MW_OK)
-		return rc;
+		return mw_fail(err_r, rc, "status.listen: %.480s", why.text);
 	rc = mw_subscriber_open(&st->subscriber, &st->z, s->loop, s->conf, &subscriber_ops, st,
 		NULL, 0, false, err_r);
 	if (rc == MW_OK)
