@@ -27,7 +27,7 @@ pkg_libs   = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
 SERVICES := smtp-front scanner dkim reputation logger snmp-agent status
 PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp
 PKGS_smtp-front := zlib
-PKGS_scanner    := jansson
+PKGS_scanner    :=
 # libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
 PKGS_dkim       := opendkim openssl
 LIBS_dkim       := -lunbound
@@ -38,8 +38,8 @@ PKGS_status     := jansson
 LIBS_scanner    :=
 LIBS_snmp-agent  = $(shell net-snmp-config --agent-libs)
 # The engine holder is a program of its own: no ZeroMQ, no network.
-PKGS_cage       := libclamav libarchive zlib
-LIBS_cage       := -lmagic
+PKGS_cage       := libclamav libarchive
+LIBS_cage       :=
 PKGS_tools      := jansson ncursesw libcurl
 
 .DEFAULT_GOAL := all
@@ -62,7 +62,8 @@ $(BUILD)/%.o: %.c
 # ---------------------------------------------------------------- services: one folder, one binary
 define service_template
 SRC_$(1) := $$(sort $$(wildcard services/$(1)/*.c services/$(1)/*/*.c))
-SRC_$(1) := $$(filter-out services/scanner/cage/%,$$(SRC_$(1)))
+# The cage is a program of its own; what it and the scanner say to each other (proto.c) is in both.
+SRC_$(1) := $$(filter-out $$(filter-out services/scanner/cage/proto.c,$$(wildcard services/scanner/cage/*.c)),$$(SRC_$(1)))
 OBJ_$(1) := $$(SRC_$(1):%.c=$$(BUILD)/%.o)
 $$(BUILD)/services/$(1)/%.o: PKG_C := $$(call pkg_cflags,$$(PKGS_common) $$(PKGS_$(1)))
 $$(BUILD)/services/$(1)/%.o: INC := -Iservices/$(1)

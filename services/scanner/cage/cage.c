@@ -1,0 +1,128 @@
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cage.h"
+#include "log.h"
+#include "triggers.h"
+#include "work.h"
+
+struct cage {
+	const struct scan_conf *conf;
+	struct box box;
+	struct work *work;
+	struct mw_pack findings, answer; /* their memory is kept */
+	unsigned char in[SCAN_HEADER_MAX + SCAN_INLINE_MAX];
+};
+
+static void answer(struct cage *c, const struct scan_result *r)
+{
+	struct pollfd p = { c->box.sock, POLLOUT, 0 };
+
+	c->answer.n = 0;
+	scan_result_encode(&c->answer, r);
+	if (c->answer.failed)
+		_exit(CAGE_EXIT_BAD); /* the scanner takes it for a death: the mail is not clean */
+	while (scan_send(c->box.sock, mw_octets_of(c->answer.p, c->answer.n), NULL, 0, -1) == MW_AGAIN)
+		poll(&p, 1, -1);
+}
+
+/* Returns true when this cage should not be used again. */
+static bool run_job(struct cage *c, const struct scan_order *o, struct mw_octets message)
+{
+	uint64_t cpu = mw_cpu_us();
+	struct scan_result r = { .id = o->id };
+	bool worn;
+
+	box_cpu_limit(c->conf->cpu_s);
+	triggers_fire(message);
+	c->findings.n = 0;
+	r.status = work_run(c->work, message, o->virus, o->decode, mw_mono_ms() + o->ms_left, &c->findings, r.reason, &worn);
+	if (c->findings.failed || c->findings.n > SCAN_FINDINGS_MAX) {
+		r.status = MW_FAILED;
+		mw_strlcpy(r.reason, c->findings.failed ? "no_memory" : "findings_too_long", sizeof(r.reason));
+		c->findings.n = 0;
+		worn = true;
+	}
+	if (!box_clean(&c->box))
+		mw_log(MW_DEBUG, "cage_folder_emptied", "job=%llu", (unsigned long long)o->id);
+	if (r.status != MW_FAILED)
+		r.findings = mw_octets_of(c->findings.p, c->findings.n);
+	r.cpu_us = mw_cpu_us() - cpu;
+	answer(c, &r);
+	return worn;
+}
+
+static void refuse(struct cage *c, const struct scan_order *o, const char *why)
+{
+	struct scan_result r = { .id = o->id, .status = MW_FAILED };
+
+	mw_strlcpy(r.reason, why, sizeof(r.reason));
+	answer(c, &r);
+}
+
+/* One datagram from the scanner. Returns true when this cage should not be used again. */
+static bool take(struct cage *c, size_t n, int fd)
+{
+	struct scan_order o;
+	struct mw_octets message;
+	const unsigned char *map = NULL;
+	bool worn = false;
+
+	if (scan_order_decode(mw_octets_of(c->in, n), &o, &message) != MW_OK)
+		_exit(CAGE_EXIT_BAD);
+	if (fd >= 0) {
+		map = scan_map_sealed(fd, o.size);
+		close(fd);
+		message = mw_octets_of(map, map != NULL ? o.size : 0);
+	}
+	if (message.n != o.size)
+		refuse(c, &o, fd >= 0 ? "cannot map the message" : "short job");
+	else
+		worn = run_job(c, &o, message);
+	if (map != NULL)
+		munmap((void *)map, o.size);
+	return worn;
+}
+
+static _Noreturn void serve(struct cage *c)
+{
+	for (;;) {
+		size_t n = 0;
+		int fd = -1;
+		enum mw_rc rc = scan_recv(c->box.sock, c->in, sizeof(c->in), &n, &fd);
+
+		if (rc == MW_AGAIN)
+			continue;
+		if (rc == MW_ERR_GONE)
+			_exit(CAGE_EXIT_END);
+		if (rc != MW_OK)
+			_exit(CAGE_EXIT_BAD);
+		if (take(c, n, fd))
+			_exit(CAGE_EXIT_WORN);
+	}
+}
+
+_Noreturn void cage_run(const struct scan_conf *conf, struct av *av, const char *path, int sock, int parent)
+{
+	struct cage *c = calloc(1, sizeof(*c));
+	struct mw_err err = { "no memory" };
+	enum mw_rc rc = MW_ERR_NOMEM;
+
+	if (c != NULL) {
+		c->conf = conf;
+		c->box.sock = sock;
+		mw_strlcpy(c->box.path, path, sizeof(c->box.path));
+		c->work = work_new(conf, av);
+	}
+	if (c != NULL && c->work != NULL && av_temp_dir(av, path) == MW_OK)
+		rc = box_enter(&c->box, conf, parent, &err);
+	if (rc != MW_OK) {
+		if (rc != MW_ERR_GONE)
+			mw_log(MW_ERROR, "cage_cannot_start", "error=%s", mw_quote(err.text));
+		_exit(CAGE_EXIT_BAD);
+	}
+	serve(c);
+}

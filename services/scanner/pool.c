@@ -1,0 +1,619 @@
+#include "pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "keeper.h"
+#include "log.h"
+#include "scan_conf.h"
+#include "signatures.h"
+
+#define TICK_MS 100
+#define DOWN_MS 2000	       /* a holder that is away so long is told to the fronts by slots = 0 */
+#define RESTART_MIN_MS 100     /* between two starts of a holder that does not last, doubling */
+#define RESTART_MAX_MS 5000
+#define LASTING_MS 5000	       /* a holder that lived so long is started again at once */
+#define CANCEL_GRACE_MS 1000   /* for a cage whose mail nobody wants any more */
+#define ORPHAN_MS 2000	       /* a cage's socket is closed and its holder says nothing */
+#define HOLDER_GRACE_MS 3000   /* a holder that does not do what it is told is killed */
+#define OUTSIDE_KILLS_MAX 2    /* SIGKILLs from outside before a mail is suspected */
+#define SIGKILL_NUMBER 9
+
+struct cage {
+	struct pool *pool;
+	struct keeper *keeper;
+	struct scan_born born;
+	int fd;
+	struct mw_fd *watch;
+	struct pool_job *job;
+	bool busy;	     /* also when its job was cancelled */
+	bool killed, ended;  /* we asked for its death; its socket is closed */
+	uint64_t kill_at_ms, ended_ms;
+	struct cage *next, **prev_p;
+};
+
+struct pool {
+	struct mw_loop *loop;
+	const struct pool_ops *ops;
+	void *arg;
+	struct scan_settings settings;
+	struct keeper *current, *coming; /* at work; loading */
+	struct keeper *leaving;		 /* its last mails are being finished */
+	struct scan_engine engine, coming_engine;
+	struct cage *cages;
+	struct pool_job *first, *last; /* waiting */
+	uint64_t ids;
+	struct mw_timer *tick;
+	uint64_t down_since_ms, restart_at_ms;
+	unsigned quick_ends;
+	struct signatures signatures;
+	uint64_t look_at_ms;
+	bool reload_wanted;
+	char broken[400]; /* why the last holder could not load */
+	unsigned char in[SCAN_DATAGRAM_MAX];
+};
+
+/* ------------------------------------------------------------------ the queue */
+
+static void enqueue(struct pool *p, struct pool_job *job, bool head)
+{
+	job->cage = NULL;
+	job->prev = head ? NULL : p->last;
+	job->next = head ? p->first : NULL;
+	*(job->next != NULL ? &job->next->prev : &p->last) = job;
+	*(job->prev != NULL ? &job->prev->next : &p->first) = job;
+}
+
+static void dequeue(struct pool *p, struct pool_job *job)
+{
+	*(job->next != NULL ? &job->next->prev : &p->last) = job->prev;
+	*(job->prev != NULL ? &job->prev->next : &p->first) = job->next;
+	job->next = job->prev = NULL;
+}
+
+static void answer(struct pool *p, struct pool_job *job, enum mw_status status, const char *reason)
+{
+	struct scan_result r = { .status = status };
+
+	mw_strlcpy(r.reason, reason, sizeof(r.reason));
+	p->ops->done(p->arg, job, &r);
+}
+
+/* ------------------------------------------------------------------ one cage */
+
+static struct cage *cage_find(const struct pool *p, const struct keeper *k, uint64_t serial)
+{
+	for (struct cage *c = p->cages; c != NULL; c = c->next)
+		if (c->keeper == k && c->born.serial == serial)
+			return c;
+	return NULL;
+}
+
+static void cage_close(struct cage *c)
+{
+	mw_fd_destroy(&c->watch);
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+static void cage_free(struct cage *c)
+{
+	cage_close(c);
+	*c->prev_p = c->next;
+	if (c->next != NULL)
+		c->next->prev_p = c->prev_p;
+	free(c);
+}
+
+static uint64_t octets_of(const struct pool_job *job)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < job->part_count; i++)
+		n += job->parts[i].n;
+	return n;
+}
+
+/* Time for the cage to stop by itself: early enough for its verdict to get back in time. */
+static uint64_t soft_limit_ms(const struct pool *p, const struct pool_job *job, uint64_t now)
+{
+	uint64_t left = job->deadline_ms > now ? job->deadline_ms - now : 0, margin = left / 10;
+
+	margin = margin < 50 ? 50 : margin > 1000 ? 1000 : margin;
+	left = left > margin ? left - margin : 1;
+	return left < p->settings.scan_timeout_ms ? left : p->settings.scan_timeout_ms;
+}
+
+/* Send a job to an idle cage. MW_OK, MW_ERR_GONE (try another cage) or what the job fails with. */
+static enum mw_rc cage_give(struct cage *c, struct pool_job *job)
+{
+	struct pool *p = c->pool;
+	uint64_t now = mw_mono_ms();
+	struct scan_order o = { .id = job->id, .size = octets_of(job), .virus = job->virus, .decode = job->decode };
+	bool inside = o.size <= SCAN_INLINE_MAX;
+	int fd = inside ? -1 : scan_seal(job->parts, job->part_count);
+	struct mw_pack b;
+	enum mw_rc rc;
+
+	if (!inside && fd < 0)
+		return MW_ERR_IO;
+	o.ms_left = soft_limit_ms(p, job, now);
+	mw_pack_init(&b);
+	scan_order_encode(&b, &o);
+	rc = b.failed ? MW_ERR_NOMEM :
+			scan_send(c->fd, mw_octets_of(b.p, b.n), job->parts, inside ? job->part_count : 0, fd);
+	mw_pack_fini(&b);
+	if (fd >= 0)
+		close(fd);
+	if (rc != MW_OK)
+		return rc == MW_AGAIN ? MW_ERR_IO : rc;
+	c->job = job;
+	c->busy = true;
+	c->kill_at_ms = now + o.ms_left + p->settings.cage_grace_ms;
+	job->cage = c;
+	p->ops->started(p->arg, job);
+	return MW_OK;
+}
+
+static struct cage *idle_cage(const struct pool *p)
+{
+	for (struct cage *c = p->cages; c != NULL; c = c->next)
+		if (c->keeper == p->current && !c->busy && !c->ended)
+			return c;
+	return NULL;
+}
+
+/* Hand out waiting jobs as long as there are idle cages. */
+static void feed(struct pool *p)
+{
+	struct cage *c;
+
+	while (p->first != NULL && (c = idle_cage(p)) != NULL) {
+		struct pool_job *job = p->first;
+		enum mw_rc rc = cage_give(c, job);
+
+		if (rc == MW_ERR_GONE) {
+			c->ended = true; /* its death will be told */
+			c->ended_ms = mw_mono_ms();
+			continue;
+		}
+		dequeue(p, job); /* only now: a cage that was gone leaves it at the head */
+		if (rc != MW_OK)
+			answer(p, job, MW_FAILED, mw_rc_name(rc));
+	}
+}
+
+/* ------------------------------------------------------------------ verdicts and deaths */
+
+/* A cage that does not keep to the protocol is in somebody else's hands. */
+static void cage_distrust(struct cage *c, const char *why)
+{
+	mw_log(MW_ERROR, "cage_distrusted", "pid=%llu why=%s", (unsigned long long)c->born.pid, why);
+	c->killed = true;
+	keeper_kill_cage(c->keeper, c->born.serial);
+	cage_close(c);
+	c->ended = true;
+	c->ended_ms = mw_mono_ms();
+}
+
+static void cage_result(struct cage *c, struct mw_octets m)
+{
+	struct pool *p = c->pool;
+	struct pool_job *job = c->job;
+	struct scan_result r;
+
+	if (scan_result_decode(m, &r) != MW_OK) {
+		cage_distrust(c, "bad_result");
+		return;
+	}
+	if (!c->busy || (job != NULL && r.id != job->id)) {
+		cage_distrust(c, "unasked_result");
+		return;
+	}
+	c->busy = false;
+	c->job = NULL;
+	if (job != NULL) {
+		job->cage = NULL;
+		p->ops->done(p->arg, job, &r);
+	}
+	if (c->keeper != p->current)
+		cage_close(c); /* of the old signatures: it ends, and its death is told */
+}
+
+/* Read all that is there. */
+static void cage_ready(void *arg, int events)
+{
+	struct cage *c = arg;
+	struct pool *p = c->pool;
+
+	(void)events;
+	while (c->fd >= 0) {
+		size_t n = 0;
+		int fd = -1;
+		enum mw_rc rc = scan_recv(c->fd, p->in, sizeof(p->in), &n, &fd);
+
+		if (rc == MW_AGAIN)
+			break;
+		if (fd >= 0)
+			close(fd);
+		if (rc == MW_OK) {
+			cage_result(c, mw_octets_of(p->in, n));
+		} else {
+			cage_close(c);
+			c->ended = true;
+			c->ended_ms = mw_mono_ms();
+		}
+	}
+	feed(p);
+}
+
+/* The job of a cage that is no more. blame: the job itself may be what killed it. */
+static void job_orphaned(struct pool *p, struct pool_job *job, bool blame, bool outside)
+{
+	if (outside && ++job->kills >= OUTSIDE_KILLS_MAX)
+		blame = true;
+	if (blame)
+		answer(p, job, MW_FAILED, MW_REASON_CAGE_DIED);
+	else
+		enqueue(p, job, true);
+}
+
+static void bury(struct cage *c, const struct scan_died *d)
+{
+	struct pool *p = c->pool;
+	struct pool_job *job = c->job;
+	bool outside = d->signal == SIGKILL_NUMBER && !d->ours && !c->killed;
+
+	if (job != NULL)
+		mw_log(MW_WARN, "cage_died_at_work", "pid=%llu job=%llu signal=%llu code=%llu by=%s",
+			(unsigned long long)c->born.pid, (unsigned long long)job->id, (unsigned long long)d->signal,
+			(unsigned long long)d->code, d->ours || c->killed ? "us" : outside ? "others" : "itself");
+	cage_free(c);
+	if (job != NULL)
+		job_orphaned(p, job, !outside, outside);
+}
+
+/* ------------------------------------------------------------------ holders */
+
+static const struct keeper_ops keeper_calls;
+
+static bool start_holder(struct pool *p, struct mw_err *err)
+{
+	p->coming = keeper_start(p->loop, p->settings.program, &p->settings.cage, &keeper_calls, p, err);
+	signatures_look(&p->signatures, p->settings.cage.database); /* what it loads is at least this new */
+	return p->coming != NULL;
+}
+
+static void holder_engine(void *arg, struct keeper *k, const struct scan_engine *e)
+{
+	struct pool *p = arg;
+
+	if (k != p->coming)
+		return;
+	p->coming_engine = *e;
+	mw_log(e->project ? MW_WARN : MW_INFO, "engine_loaded",
+		"holder=%d engine=%s signatures=%llu load_ms=%llu project_signatures=%d%s", keeper_pid(k),
+		mw_quote(e->text), (unsigned long long)e->signatures, (unsigned long long)e->load_ms, e->project,
+		e->project ? " text=\"no ClamAV signatures in scanner.clamav_database: only the EICAR test file is found\"" : "");
+}
+
+static void holder_broken(void *arg, struct keeper *k, const char *text)
+{
+	struct pool *p = arg;
+
+	mw_strlcpy(p->broken, text, sizeof(p->broken));
+	mw_log(MW_ERROR, "engine_broken", "holder=%d error=%s", keeper_pid(k), mw_quote(text));
+}
+
+/* The old signatures: idle cages go now, busy ones after their mail. */
+static void retire(struct pool *p, struct keeper *k)
+{
+	bool any = false;
+
+	keeper_drain(k);
+	for (struct cage *c = p->cages; c != NULL; c = c->next) {
+		if (c->keeper != k)
+			continue;
+		if (!c->busy)
+			cage_close(c);
+		any = any || c->busy;
+	}
+	if (p->leaving != NULL)
+		keeper_release(p->leaving); /* of a generation before: its mails are sent again */
+	p->leaving = any ? k : NULL;
+	if (!any)
+		keeper_release(k);
+}
+
+static void make_current(struct pool *p, struct keeper *k)
+{
+	struct keeper *old = p->current;
+
+	p->current = k;
+	p->coming = NULL;
+	p->engine = p->coming_engine;
+	p->down_since_ms = 0;
+	if (old != NULL)
+		retire(p, old);
+}
+
+static void holder_born(void *arg, struct keeper *k, const struct scan_born *b, int fd)
+{
+	struct pool *p = arg;
+	struct cage *c = k == p->coming || k == p->current ? calloc(1, sizeof(*c)) : NULL;
+
+	if (c == NULL) {
+		close(fd); /* it ends at once */
+		return;
+	}
+	*c = (struct cage){ .pool = p, .keeper = k, .born = *b, .fd = fd };
+	c->watch = mw_fd_new(p->loop, fd, cage_ready, c);
+	mw_fd_watch(c->watch, MW_READABLE);
+	c->prev_p = &p->cages;
+	c->next = p->cages;
+	if (c->next != NULL)
+		c->next->prev_p = &c->next;
+	p->cages = c;
+	if (k == p->coming)
+		make_current(p, k);
+	feed(p);
+}
+
+static void leaving_is_done(struct pool *p)
+{
+	if (p->leaving == NULL)
+		return;
+	for (struct cage *c = p->cages; c != NULL; c = c->next)
+		if (c->keeper == p->leaving)
+			return;
+	keeper_release(p->leaving);
+	p->leaving = NULL;
+}
+
+static void holder_died(void *arg, struct keeper *k, const struct scan_died *d)
+{
+	struct pool *p = arg;
+	struct cage *c = cage_find(p, k, d->serial);
+
+	if (c == NULL)
+		return;
+	cage_ready(c, MW_READABLE); /* its last verdict may still be on the way */
+	bury(c, d);
+	leaving_is_done(p);
+	feed(p);
+}
+
+static void plan_restart(struct pool *p, const struct keeper *k)
+{
+	uint64_t now = mw_mono_ms(), delay = 0;
+
+	if (now - keeper_started_ms(k) >= LASTING_MS)
+		p->quick_ends = 0;
+	else if (p->quick_ends++ > 0) {
+		delay = RESTART_MIN_MS;
+		for (unsigned i = 2; i < p->quick_ends && delay < RESTART_MAX_MS; i++)
+			delay *= 2;
+	}
+	p->restart_at_ms = now + (delay < RESTART_MAX_MS ? delay : RESTART_MAX_MS);
+}
+
+/* Its cages die with it, and none of their mails is to blame. */
+static void free_cages_of(struct pool *p, const struct keeper *k)
+{
+	struct cage *next;
+
+	for (struct cage *c = p->cages; c != NULL; c = next) {
+		struct pool_job *job;
+
+		if (c->keeper == k && c->busy)
+			cage_ready(c, MW_READABLE); /* a last verdict */
+		next = c->next;
+		if (c->keeper != k)
+			continue;
+		job = c->job;
+		cage_free(c);
+		if (job != NULL)
+			job_orphaned(p, job, false, false);
+	}
+}
+
+static void holder_gone(void *arg, struct keeper *k)
+{
+	struct pool *p = arg;
+
+	if (k == p->leaving)
+		p->leaving = NULL;
+	if (k == p->coming)
+		p->coming = NULL;
+	if (k == p->current) {
+		p->current = NULL;
+		p->down_since_ms = mw_mono_ms();
+	}
+	free_cages_of(p, k);
+	if (p->current == NULL && p->coming == NULL)
+		plan_restart(p, k);
+	feed(p);
+}
+
+static const struct keeper_ops keeper_calls = {
+	.engine = holder_engine,
+	.broken = holder_broken,
+	.born = holder_born,
+	.died = holder_died,
+	.gone = holder_gone,
+};
+
+/* ------------------------------------------------------------------ the tick */
+
+static void kill_late_cages(struct pool *p, uint64_t now)
+{
+	for (struct cage *c = p->cages; c != NULL; c = c->next) {
+		if (!c->busy || now < c->kill_at_ms)
+			continue;
+		if (now - c->kill_at_ms > HOLDER_GRACE_MS)
+			keeper_kill(c->keeper); /* it was asked to end that cage and did not: it hangs itself */
+		if (c->killed || c->ended)
+			continue;
+		mw_log(MW_WARN, "cage_hangs", "pid=%llu job=%llu", (unsigned long long)c->born.pid,
+			(unsigned long long)(c->job != NULL ? c->job->id : 0));
+		c->killed = true;
+		keeper_kill_cage(c->keeper, c->born.serial);
+	}
+}
+
+/* Its socket is closed, yet nobody says how it died: do not wait for ever, and blame nobody. */
+static void free_orphans(struct pool *p, uint64_t now)
+{
+	struct cage *next;
+
+	for (struct cage *c = p->cages; c != NULL; c = next) {
+		struct pool_job *job = c->job;
+
+		next = c->next;
+		if (!c->ended || now - c->ended_ms < ORPHAN_MS)
+			continue;
+		cage_free(c);
+		if (job != NULL)
+			job_orphaned(p, job, false, true);
+	}
+}
+
+static void look_at_signatures(struct pool *p, uint64_t now)
+{
+	if (now >= p->look_at_ms) {
+		p->look_at_ms = now + p->settings.check_interval_ms;
+		if (signatures_look(&p->signatures, p->settings.cage.database)) {
+			mw_log(MW_INFO, "signatures_changed", "folder=%s", mw_quote(p->settings.cage.database));
+			p->reload_wanted = true;
+		}
+	}
+}
+
+static void start_wanted(struct pool *p, uint64_t now)
+{
+	struct mw_err err = { "" };
+	bool needed = p->current == NULL || p->reload_wanted;
+
+	if (!needed || p->coming != NULL || now < p->restart_at_ms)
+		return;
+	p->reload_wanted = false;
+	if (!start_holder(p, &err)) {
+		mw_log(MW_ERROR, "holder_start", "error=%s", mw_quote(err.text));
+		p->restart_at_ms = now + RESTART_MAX_MS;
+	}
+}
+
+static void tick(void *arg)
+{
+	struct pool *p = arg;
+	uint64_t now = mw_mono_ms();
+
+	kill_late_cages(p, now);
+	free_orphans(p, now);
+	if (p->coming != NULL && now - keeper_started_ms(p->coming) > p->settings.engine_timeout_ms) {
+		mw_log(MW_ERROR, "engine_timeout", "holder=%d limit_ms=%llu", keeper_pid(p->coming),
+			(unsigned long long)p->settings.engine_timeout_ms);
+		keeper_kill(p->coming);
+	}
+	look_at_signatures(p, now);
+	start_wanted(p, now);
+	feed(p);
+}
+
+/* ------------------------------------------------------------------ for the check */
+
+enum mw_rc pool_open(struct pool **p_r, struct mw_loop *loop, const struct mw_conf *conf, const struct pool_ops *ops,
+	void *arg, struct mw_err *err)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+	uint64_t until;
+	enum mw_rc rc;
+
+	*p_r = p;
+	if (p == NULL)
+		return mw_fail(err, MW_ERR_NOMEM, "no memory");
+	p->loop = loop;
+	p->ops = ops;
+	p->arg = arg;
+	rc = scan_settings_read(&p->settings, conf, err);
+	if (rc != MW_OK)
+		return rc;
+	if (!start_holder(p, err))
+		return MW_ERR_IO;
+	until = mw_mono_ms() + p->settings.engine_timeout_ms;
+	while (p->current == NULL && mw_mono_ms() < until)
+		if (!keeper_wait(p->coming, until - mw_mono_ms()))
+			return mw_fail(err, MW_ERR_CONF, "%s", p->broken[0] != '\0' ? p->broken :
+				"mailweir-cage ended before it had loaded the signatures");
+	if (p->current == NULL)
+		return mw_fail(err, MW_ERR_TIMEOUT, "signatures not loaded within scanner.engine_timeout");
+	p->look_at_ms = mw_mono_ms() + p->settings.check_interval_ms;
+	p->tick = mw_timer_new(loop, tick, p);
+	mw_timer_start(p->tick, TICK_MS, TICK_MS);
+	return MW_OK;
+}
+
+void pool_close(struct pool **p_p)
+{
+	struct pool *p = *p_p;
+
+	*p_p = NULL;
+	if (p == NULL)
+		return;
+	mw_timer_destroy(&p->tick);
+	while (p->cages != NULL)
+		cage_free(p->cages);
+	keeper_destroy_all(p);
+	free(p);
+}
+
+void pool_submit(struct pool *p, struct pool_job *job)
+{
+	job->id = ++p->ids;
+	job->kills = 0;
+	enqueue(p, job, false);
+	feed(p);
+}
+
+void pool_cancel(struct pool *p, struct pool_job *job)
+{
+	struct cage *c = job->cage;
+	uint64_t soon = mw_mono_ms() + CANCEL_GRACE_MS;
+
+	if (c == NULL) {
+		dequeue(p, job);
+		return;
+	}
+	c->job = NULL;
+	job->cage = NULL;
+	if (c->kill_at_ms > soon)
+		c->kill_at_ms = soon;
+}
+
+unsigned pool_slots(const struct pool *p)
+{
+	bool down = p->current == NULL && mw_mono_ms() - p->down_since_ms > DOWN_MS;
+
+	return down ? 0 : (unsigned)p->settings.cage.cages;
+}
+
+const char *pool_engine(const struct pool *p)
+{
+	return p->engine.text;
+}
+
+enum mw_rc pool_reload(struct pool *p, const struct mw_conf *conf, struct mw_err *err)
+{
+	struct scan_settings fresh;
+	enum mw_rc rc = scan_settings_read(&fresh, conf, err);
+
+	if (rc != MW_OK)
+		return rc;
+	p->settings = fresh;
+	p->reload_wanted = true;
+	p->restart_at_ms = 0;
+	return MW_OK;
+}
