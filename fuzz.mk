@@ -21,14 +21,14 @@ FUZZ_CFLAGS  = -std=c17 -D_GNU_SOURCE -Icommon -MMD -MP $(WARN) -O1 -g $(FUZZ_SA
 
 # What stands in the first line, split into folders and pkg-config names.
 fuzz_words   = $(or $(shell sed -n '1s@^/\* fuzz: \(.*\) \*/$$@\1@p' $(1)),common)
-fuzz_folders = $(foreach w,$(1),$(if $(filter common,$(w))$(findstring /,$(w)),$(w)))
+fuzz_folders = $(foreach w,$(1),$(if $(wildcard $(w)/*.c $(w)/*/*.c),$(w)))
 fuzz_extra   = $(filter-out $(call fuzz_folders,$(1)),$(1))
 # services/scanner/cage has a PKGS_ row of its own; services/smtp-front/intake uses its service's.
-fuzz_row     = $(if $(filter common,$(1)),common,$(if $(filter services/scanner/cage,$(1)),cage,$(word 2,$(subst /, ,$(1)))))
+fuzz_row     = $(if $(filter services/scanner/cage,$(1)),cage,$(if $(filter services/%,$(1)),$(word 2,$(subst /, ,$(1))),$(1)))
 fuzz_rows    = $(sort common $(foreach f,$(1),$(call fuzz_row,$(f))))
 fuzz_pkgs    = $(foreach r,$(call fuzz_rows,$(1)),$(PKGS_$(r)))
 fuzz_libs    = $(foreach r,$(call fuzz_rows,$(1)),$(LIBS_$(r)))
-fuzz_inc     = $(foreach r,$(filter-out common cage,$(call fuzz_rows,$(1))),-Iservices/$(r)) $(addprefix -I,$(filter services/%,$(1)))
+fuzz_inc     = $(foreach r,$(filter-out common tools cage,$(call fuzz_rows,$(1))),-Iservices/$(r)) $(addprefix -I,$(filter-out common,$(1)))
 fuzz_src     = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
 fuzz_lib     = $(BUILD)/fuzz-obj/lib$(subst /,-,$(1)).a
 
@@ -44,8 +44,8 @@ endef
 # Objects know their folder's row by their path.
 fuzz_src_inc = $(if $(filter services/scanner/cage/%,$(1)),-Iservices/scanner/cage -Iservices/scanner,$(if \
 	$(filter services/%,$(1)),-Iservices/$(word 2,$(subst /, ,$(1)))))
-fuzz_src_row = $(if $(filter services/scanner/cage/%,$(1)),cage,$(if \
-	$(filter services/%,$(1)),$(word 2,$(subst /, ,$(1))),common))
+fuzz_src_row = $(call fuzz_row,$(if $(filter services/scanner/cage/%,$(1)),services/scanner/cage,$(if \
+	$(filter services/%,$(1)),$(1),$(word 1,$(subst /, ,$(1))))))
 $(BUILD)/fuzz-obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link $(call fuzz_src_inc,$<) \
