@@ -1,6 +1,8 @@
 #include "status_screen.h"
 
 #include <curses.h>
+#include <stdlib.h>
+#include <termcap.h>
 #include <unistd.h>
 
 static SCREEN *screen;
@@ -28,7 +30,13 @@ static void make_looks(void)
 
 bool status_screen_open(void)
 {
-	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
+	const char *term = getenv("TERM");
+
+	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO) || term == NULL)
+		return false;
+	/* Asked first, because newterm() of ncurses 6.4 loses memory when it does not know the
+	 * terminal. */
+	if (tgetent(NULL, term) != 1)
 		return false;
 	screen = newterm(NULL, stdout, stdin);
 	if (screen == NULL)
