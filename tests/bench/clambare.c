@@ -19,8 +19,8 @@
 #include "bench.h"
 
 /* The engine limits that are the scanner's defaults. */
-#define MAX_FILE (100ll << 20)
-#define MAX_SCAN (400ll << 20)
+#define MAX_FILE (400ll << 20)
+#define MAX_SCAN (800ll << 20)
 #define MAX_RECURSION 17
 #define MAX_FILES 10000
 #define PARTS_MAX 200000

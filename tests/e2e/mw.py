@@ -286,7 +286,7 @@ class Suite:
         self.logs = self.folder / "logs"
         self.sessions, self.processes, self.sinks = set(), [], []
         self.services = {}  # (service, instance) -> Process, the latest
-        for name in ("logs", "run", "quarantine", "spool", "tmp"):
+        for name in ("logs", "run", "quarantine", "spool", "tmp", "state"):
             (self.folder / name).mkdir(exist_ok=True)
         self.lines = []  # further Lua statements, as dkim_key(...)
         self.settings = {
@@ -298,6 +298,9 @@ class Suite:
             "inet_socket_port": ["127.0.0.1:0"],
             "QUARANTINEDIR": str(self.folder / "quarantine"),
             "local_domains_maps": [".example.org"],
+            "logger.stdout": False,
+            "logger.file": str(self.folder / "mail.json"),
+            "logger.state_dir": str(self.folder / "state"),
             "status.listen": f"127.0.0.1:{free_port()}",
         }
         self.settings.update(settings or {})
@@ -377,6 +380,11 @@ class Suite:
         """Run `mailweir ARGS`; returns the CompletedProcess."""
         return subprocess.run([str(BIN / "mailweir"), *map(str, args)], capture_output=True, text=True, timeout=timeout_s * SLOW,
             env=dict(os.environ, **self.env), cwd=self.folder, check=False)
+
+    def status(self):
+        """What `mailweir status --json` prints, or None while mailweir-status cannot be asked."""
+        done = self.tool("status", "--json", "-c", self.folder / "mailweir.lua")
+        return json.loads(done.stdout) if done.returncode == 0 else None
 
     # ---- peers
 

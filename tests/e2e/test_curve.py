@@ -46,7 +46,8 @@ def test_a_worker_without_an_authorised_key_gets_no_job_and_one_line_says_so(ove
 
 def test_a_subscriber_without_an_authorised_key_gets_no_event(over_tcp):
     over_tcp.start_all(services=("scanner",))
-    over_tcp.start("logger", conf={**strange(over_tcp), "logger.file": str(over_tcp.folder / "stolen.json")}, wait=False)
+    over_tcp.start("logger", conf={**strange(over_tcp), "logger.file": str(over_tcp.folder / "stolen.json"),
+        "logger.state_dir": str(over_tcp.folder / "spool")}, wait=False)
     over_tcp.front.wait_log(r" curve_refused ")
     assert over_tcp.send(mail()).code == 250
     over_tcp.start("logger", "2")

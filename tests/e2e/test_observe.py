@@ -7,6 +7,7 @@ import pytest
 import mw
 from mwlua import D_DISCARD, D_REJECT
 from mwmail import eicar_mail, mail
+from mwsmtp import stuffed
 
 BASE = "1.3.6.1.4.1.15312.2.1"
 # reference numbers: 1.2 messages in, 1.4 recipients in
@@ -120,12 +121,15 @@ def test_status_shows_workers_and_mail_in_flight(observed):
         c.hello()
         c.envelope("sender@example.com", ["rcpt@example.org"])
         c.cmd("DATA")
-        from mwsmtp import stuffed
         c.write(stuffed(mail()))
 
-        def shown():
-            done = s.tool("status", "--once", "--json", "-c", s.conf_path("status", "1"))
-            return done.stdout if done.returncode == 0 and '"F"' in done.stdout or "F" in done.stdout else None
-        text = mw.until("the mail in the status", shown, 10, every_s=0.2)
-        assert "scan" in text and "auth" in text
+        def in_flight():
+            state = s.status()
+            tasks = [t for t in state["tasks"] if t["front"] == "slow" and t["state"] == "F"] if state else []
+            return tasks and state
+        state = mw.until("the mail in the status", in_flight, 10, every_s=0.1)
         assert c.reply().code == 250
+    kinds = {k["kind"] for w in state["workers"] for k in w["kinds"]}
+    assert {"scan", "auth", "sign", "reputation", "learn"} <= kinds
+    assert state["fronts_up"] == 2
+    mw.until("the task to be gone", lambda: not s.status()["tasks"], 5, every_s=0.1)
