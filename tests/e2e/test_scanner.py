@@ -1,0 +1,581 @@
+"""mailweir-scanner with its engine holder and cages: a fake front gives it jobs and reads its verdicts."""
+import base64
+import io
+import itertools
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import msgpack
+import pytest
+import zmq
+
+import mw
+
+STATUS = ["done", "limit", "failed"]
+# In pieces, so that this file is not taken for what it tests.
+EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+HEAD = b"From: Ann <ann@example.org>\r\nTo: bob@example.net\r\nSubject: hello\r\nMIME-Version: 1.0\r\n"
+CLEAN = HEAD + b"\r\nHello,\r\n\r\nthis is a mail.\r\n"
+PLAIN = HEAD + b"\r\n" + EICAR + b"\r\n"
+NAME = "Eicar-Test-Signature.UNOFFICIAL"
+# Binaries with the test-only trigger: a mail with this field makes its cage do what the word says.
+TRIGGER_BIN = Path(os.environ.get("MW_TRIGGER_BIN", mw.BIN.parent.parent / "build-triggers/bin"))
+
+
+def zipped(name="eicar.com", octets=EICAR):
+    """Deflated even where that is longer, so that the raw octets do not show it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr(name, octets)
+    return out.getvalue()
+
+
+def attached(octets, name="foo.zip", head=HEAD, boundary=b"bb"):
+    return (head + b"Content-Type: multipart/mixed; boundary=" + boundary + b"\r\n\r\n--" + boundary +
+        b"\r\nContent-Type: text/plain\r\n\r\nsee there\r\n--" + boundary +
+        b"\r\nContent-Type: application/octet-stream; name=\"" + name.encode() +
+        b"\"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(octets).replace(b"\n", b"\r\n") +
+        b"\r\n--" + boundary + b"--\r\n")
+
+
+def forwarded(mail):
+    return (HEAD + b"Content-Type: multipart/mixed; boundary=outer\r\n\r\n--outer\r\n\r\nforwarded\r\n--outer\r\n"
+        b"Content-Type: message/rfc822\r\n\r\n" + mail + b"\r\n--outer--\r\n")
+
+
+def trigger(word):
+    return HEAD + b"X-Mailweir-Test-Cage: " + word.encode() + b"\r\n\r\nhello\r\n"
+
+
+# ------------------------------------------------------------------ a front
+
+class Verdict:
+    def __init__(self, fields):
+        (_, _, self.job, self.attempt, self.kind, status, self.reason, self.wall_us, self.cpu_us, self.findings) = fields
+        self.status = STATUS[status]
+
+    @property
+    def viruses(self):
+        return [(v["name"], v["part"]) for v in self.findings["viruses"]]
+
+    def __repr__(self):
+        return f"Verdict({self.status}, {self.reason!r}, {self.findings})"
+
+
+class Front:
+    def __init__(self, suite):
+        self.ctx = zmq.Context()
+        self.ids = itertools.count(1)
+        self.hello = self.push = None
+        self.verdicts, self.alives, self.slots, self.engine, self.phases = {}, 0, {}, "", {}
+        self.came = threading.Condition()
+        self.closing = False
+        router = self.ctx.socket(zmq.ROUTER)
+        router.bind(f"ipc://{suite.folder}/run/front-fake.verdicts")
+        self.thread = threading.Thread(target=self._read, args=(router,), daemon=True)
+        self.thread.start()
+
+    def _read(self, router):
+        while not self.closing:
+            if not router.poll(20):
+                continue
+            identity, octets = router.recv_multipart()
+            f = msgpack.unpackb(octets)
+            if f[1] == 1:
+                router.send_multipart([identity, msgpack.packb([1, 5, 77, "fake"])])
+            elif f[1] == 4:
+                router.send_multipart([identity, msgpack.packb([1, 4, ""])])
+            with self.came:
+                if f[1] == 1:
+                    self.hello = f
+                elif f[1] == 2:
+                    self.alives += 1
+                    self.engine, self.slots = f[5], dict(map(tuple, f[6]))
+                    self.phases = {held[0]: held[2] for held in f[7]}
+                elif f[1] == 3:
+                    self.verdicts[f[2]] = Verdict(f)
+                self.came.notify_all()
+        router.close(linger=0)
+
+    def wait(self, what, condition, timeout_s=20):
+        with self.came:
+            assert self.came.wait_for(condition, timeout_s * mw.SLOW), f"waited for {what}"
+
+    def wait_worker(self):
+        self.wait("a worker that has our welcome", lambda: self.hello and self.alives)
+        self.push = self.ctx.socket(zmq.PUSH)
+        self.push.connect(self.hello[4])
+        return self
+
+    def send(self, *parts, kind="scan", orders=None, ms=30000):
+        job = 77 << 32 | next(self.ids)
+        head = [1, 16, job, 1, kind, ms, "task-1", "aaaaaaaaaaaa", sum(map(len, parts)),
+            ["a@example.org", ["b@example.net"], "helo", "203.0.113.9", "client.example", 2525, "", "", ""],
+            {"virus": True, "decode": True} if orders is None else orders]
+        self.push.send_multipart([msgpack.packb(head), *parts])
+        return job
+
+    def verdict(self, job, timeout_s=30):
+        self.wait(f"a verdict for {job}", lambda: job in self.verdicts, timeout_s)
+        return self.verdicts.pop(job)
+
+    def scan(self, *parts, **kw):
+        return self.verdict(self.send(*parts, **kw))
+
+    def close(self):
+        self.closing = True
+        self.thread.join()
+        self.ctx.destroy(linger=0)
+
+
+class Worker:
+    def __init__(self, suite, bin_dir=None, **settings):
+        self.suite = suite
+        suite.set(**{"scanner__clamav_database": str(suite.folder / "no-database"), "scanner__cages": 2, **settings})
+        self.front = Front(suite)
+        self.process = suite.start("scanner", bin_dir=bin_dir)
+        self.front.wait_worker()
+
+    def holder(self):
+        """Process id of the engine holder."""
+        found = [p for p in mw.children(self.process.pid) if int(mw.proc_stat(p)[1]) == self.process.pid]
+        return mw.until("one holder", lambda: found[0] if found else None)
+
+    def cages(self):
+        holder = self.holder()
+        return [p for p in mw.children(holder)]
+
+    def close(self):
+        if self.process.running():
+            self.process.stop()
+        self.front.close()
+
+
+@pytest.fixture
+def made(suite):
+    all_made = []
+
+    def make(**kw):
+        all_made.append(Worker(suite, **kw))
+        return all_made[-1]
+    yield make
+    for w in all_made:
+        w.close()
+
+
+@pytest.fixture
+def triggered(made):
+    def make(**kw):
+        if not (TRIGGER_BIN / "mailweir-cage").exists():
+            pytest.fail(f"no test binaries in {TRIGGER_BIN}: make TEST_TRIGGERS=1 BUILD={TRIGGER_BIN.parent}")
+        return made(bin_dir=TRIGGER_BIN, **kw)
+    return make
+
+
+# ------------------------------------------------------------------ what is found
+
+def test_hello_names_kind_slots_and_engine(made):
+    front = made().front
+    assert front.hello[2] == "scanner"
+    assert ["scan", 2] in front.hello[9]
+    assert "ClamAV" in front.hello[7] and "project signatures" in front.hello[7]
+
+
+def test_without_signatures_log_and_findings_say_so(made):
+    w = made()
+    v = w.front.scan(CLEAN)
+    assert v.findings["project_signatures"] is True and v.findings["signatures"] == 1
+    assert "project_signatures=1" in w.process.log_lines("engine_loaded")[0]
+
+
+def test_clean_mail_is_done_with_nothing_found(made):
+    v = made().front.scan(CLEAN)
+    assert (v.status, v.reason, v.viruses) == ("done", "", [])
+    f = v.findings
+    assert f["parts"] == 1 and f["limits"] == [] and f["encrypted"] == [] and f["ambiguous"] is False and f["mime_errors"] == []
+    assert f["virus_us"] > 0 and v.cpu_us > 0
+
+
+@pytest.mark.parametrize("what,mail,part,names", [
+    ("plain", PLAIN, "1", []),
+    ("attached", attached(EICAR, "eicar.com"), "1/2/eicar.com", ["eicar.com"]),
+    ("zip", attached(zipped()), "1/2/foo.zip", ["foo.zip", "eicar.com"]),
+    ("zip in zip", attached(zipped("in.zip", zipped())), "1/2/foo.zip", ["foo.zip", "in.zip", "eicar.com"]),
+    ("zip in message/rfc822", forwarded(attached(zipped())), "1/2/1/2/foo.zip", ["foo.zip", "eicar.com"]),
+], ids=lambda x: x if isinstance(x, str) else "")
+def test_eicar_is_found_where_it_hides(made, what, mail, part, names):
+    v = made().front.scan(mail)
+    assert v.status == "done", v
+    assert v.viruses == [(NAME, part)]
+    assert v.findings["names"] == names
+
+
+def test_a_message_in_two_frames_and_one_beyond_the_inline_size(made):
+    front = made().front
+    big = attached(os.urandom(300000) + zipped(), "big.bin")
+    assert front.scan(PLAIN[:50], PLAIN[50:]).viruses == [(NAME, "1")]
+    v = front.scan(big)
+    assert v.status == "done" and v.findings["decoded_octets"] > 300000
+    v = front.scan(attached(b"\0" * 200000 + EICAR, "big.bin"))
+    assert [name for name, _ in v.viruses] == [NAME]
+
+
+def test_orders_can_switch_virus_and_decoding_off(made):
+    front = made().front
+    v = front.scan(attached(zipped()), orders={"virus": False, "decode": True})
+    assert v.status == "done" and v.viruses == [] and v.findings["names"] == ["foo.zip", "eicar.com"]
+    v = front.scan(attached(zipped()), orders={"virus": True, "decode": False})
+    assert v.viruses == [(NAME, "message")], "libclamav's own mail parser stands in"
+
+
+def test_an_encrypted_member_is_told(made):
+    data = bytearray(zipped("secret.txt", b"x" * 100))
+    data[6] |= 1  # local header: encrypted
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    v = made().front.scan(attached(bytes(data)))
+    assert v.findings["encrypted"] == ["1/2/foo.zip/secret.txt"]
+
+
+def test_limits_are_told_and_what_was_found_is_true(made):
+    w = made(MAXFILES=6)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("eicar.com", EICAR)
+        for i in range(10):
+            z.writestr(f"{i}.txt", b"hello")
+    v = w.front.scan(attached(out.getvalue()))
+    assert v.status == "limit" and v.findings["limits"] == ["parts"]
+    assert v.findings["names"] == ["foo.zip", "eicar.com", "0.txt", "1.txt"]
+    assert [name for name, _ in v.viruses] == [NAME]
+    v = w.front.scan(attached(zipped("zeros", b"\0" * 60000000)), ms=60000)
+    assert v.status == "limit" and v.findings["limits"] == ["ratio"], v
+
+
+# ------------------------------------------------------------------ cages that end
+
+def test_a_cage_that_crashes_fails_its_own_job_only(triggered):
+    w = triggered()
+    crash, others = w.front.send(trigger("crash")), [w.front.send(PLAIN) for _ in range(10)]
+    v = w.front.verdict(crash)
+    assert (v.status, v.reason) == ("failed", "cage_died")
+    for job in others:
+        v = w.front.verdict(job)
+        assert v.status == "done" and v.viruses
+
+
+@pytest.mark.parametrize("word", ["socket", "connect", "fork", "exec", "ptrace"])
+def test_what_a_cage_must_not_do_ends_it_by_sigsys(triggered, word):
+    w = triggered()
+    v = w.front.scan(trigger(word))
+    assert (v.status, v.reason) == ("failed", "cage_died")
+    w.process.wait_log(r" cage_died pid=\d+ cage=\d+ signal=31 ")
+    assert w.front.scan(CLEAN).status == "done"
+
+
+def test_opening_anything_outside_its_folder_is_refused(triggered):
+    w = triggered()
+    assert w.front.scan(trigger("open")).status == "done"
+    w.process.wait_log(r" test_open_refused ")
+
+
+def test_a_cage_that_hangs_is_killed_after_its_limit(triggered):
+    w = triggered(scanner__scan_timeout=300, scanner__cage_grace=300)
+    v = w.front.scan(trigger("hang"))
+    assert (v.status, v.reason) == ("failed", "cage_died")
+    assert w.process.log_lines("cage_hangs")
+    assert w.front.scan(CLEAN).status == "done"
+
+
+def test_a_job_whose_time_is_up_blames_nobody_and_frees_its_cage(triggered):
+    w = triggered(scanner__cages=1)
+    v = w.front.scan(trigger("hang"), ms=1000)
+    assert (v.status, v.reason) == ("failed", "timeout")
+    assert w.front.scan(CLEAN).status == "done", "the cage was killed and replaced"
+
+
+def test_a_cage_killed_from_outside_costs_nothing_the_first_time(triggered):
+    """A stopped cage holds the job; killed, another one does it."""
+    w = triggered(scanner__cages=1)
+    cage = mw.until("a cage", w.cages)[0]
+    os.kill(cage, signal.SIGSTOP)
+    job = w.front.send(PLAIN)
+    w.front.wait("alive to say that a cage has it", lambda: w.front.phases.get(job) == "scan")
+    os.kill(cage, signal.SIGKILL)
+    w.process.wait_log(r" cage_died_at_work .* by=others")
+    v = w.front.verdict(job)
+    assert v.status == "done" and v.viruses, v
+
+
+def test_a_mail_whose_second_cage_is_killed_too_is_suspected(triggered):
+    w = triggered(scanner__cages=1)
+    job = w.front.send(trigger("hang"))
+    for n in (1, 2):
+        cage = mw.until("a cage that sleeps in the trigger", lambda: [p for p in w.cages() if waits_in_nanosleep(p)])[0]
+        os.kill(cage, signal.SIGKILL)
+        w.process.wait_log(r" cage_died_at_work .* by=others", count=n)
+    v = w.front.verdict(job)
+    assert (v.status, v.reason) == ("failed", "cage_died")
+
+
+def waits_in_nanosleep(pid):
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text().find("nanosleep") >= 0
+    except OSError:
+        return False
+
+
+def test_a_holder_killed_under_work_costs_no_job(triggered):
+    w = triggered()
+    hang = w.front.send(trigger("hang"), ms=8000)
+    mw.until("a cage that sleeps in the trigger", lambda: [p for p in w.cages() if waits_in_nanosleep(p)])
+    old = w.holder()
+    waiting = [w.front.send(PLAIN) for _ in range(20)]
+    os.kill(old, signal.SIGKILL)
+    for job in waiting:
+        assert w.front.verdict(job).status == "done"
+    mw.until("the mail to be with a cage of the next holder", lambda: [p for p in w.cages() if waits_in_nanosleep(p)])
+    assert w.holder() != old and hang not in w.front.verdicts
+
+
+def test_random_kills_under_load_fail_no_job(made):
+    w = made(scanner__cages=4)
+    jobs = []
+    for i in range(400):
+        jobs.append(w.front.send(PLAIN if i % 2 else CLEAN))
+        if i % 40 == 20:
+            children = mw.children(w.process.pid)
+            if children:
+                os.kill(children[i % len(children)], signal.SIGKILL)
+    for i, job in enumerate(jobs):
+        v = w.front.verdict(job)
+        assert v.status == "done" and bool(v.viruses) == bool(i % 2), v
+
+
+def test_cages_die_with_a_killed_scanner(made):
+    w = made()
+    family = mw.until("holder and cages", lambda: len(mw.children(w.process.pid)) == 3 and mw.children(w.process.pid))
+    w.process.kill()
+    mw.until("all of them to be gone", lambda: not any(mw.alive(p) for p in family), 5)
+
+
+def test_sigterm_to_the_whole_family_still_drains(made):
+    """As systemd stops a service: every process gets the signal."""
+    w = made()
+    jobs = [w.front.send(CLEAN) for _ in range(20)]
+    family = mw.children(w.process.pid)
+    for pid in [w.process.pid, *family]:
+        os.kill(pid, signal.SIGTERM)
+    for job in jobs:
+        assert w.front.verdict(job).status == "done"
+    mw.until("the scanner to end", lambda: not w.process.running())
+    assert w.process.popen.returncode == 0
+
+
+# ------------------------------------------------------------------ signatures
+
+def signature(name, text):
+    return f"{name}:0:*:{text.encode().hex()}\n"
+
+
+def test_new_signatures_are_loaded_beside_the_old_without_a_pause(made, suite):
+    folder = suite.folder / "no-database"
+    w = made(scanner__signature_check_interval=100)
+    old = w.holder()
+    probe = HEAD + b"\r\nthis is wickedness itself\r\n"
+    assert w.front.scan(probe).viruses == []
+    folder.mkdir()
+    (folder / "mine.ndb.new").write_text(signature("Test.Wicked", "wickedness itself") + signature("Test.Eicar", EICAR.decode()))
+    os.rename(folder / "mine.ndb.new", folder / "mine.ndb")
+    jobs = []
+    while True:
+        v = w.front.scan(probe)
+        assert v.status == "done"
+        if v.viruses:
+            break
+    assert v.viruses == [("Test.Wicked.UNOFFICIAL", "1")] and v.findings["project_signatures"] is False
+    mw.until("the old holder to end", lambda: not mw.alive(old))
+    w.front.wait("alive with the new engine", lambda: "project" not in w.front.engine)
+
+
+def test_signatures_that_do_not_load_leave_the_old_ones_at_work(made, suite):
+    folder = suite.folder / "no-database"
+    w = made(scanner__signature_check_interval=100)
+    folder.mkdir()
+    (folder / "bad.ndb").write_text("this is no signature\n")
+    w.process.wait_log(r" engine_broken ")
+    v = w.front.scan(PLAIN)
+    assert v.status == "done" and v.viruses == [(NAME, "1")]
+
+
+def test_sighup_loads_the_signatures_afresh(made, suite):
+    w = made()
+    old = w.holder()
+    os.kill(w.process.pid, signal.SIGHUP)
+    mw.until("another holder", lambda: not mw.alive(old))
+    assert w.front.scan(PLAIN).viruses
+
+
+def test_a_broken_database_at_start_is_an_error_that_names_the_setting(suite):
+    folder = suite.folder / "db"
+    folder.mkdir()
+    (folder / "bad.ndb").write_text("this is no signature\n")
+    suite.set(scanner__clamav_database=str(folder))
+    p = suite.start("scanner", wait=False)
+    mw.until("it to give up", lambda: not p.running())
+    assert p.popen.returncode != 0 and "scanner.clamav_database" in p.log()
+
+
+def test_folders_of_the_dead_are_swept_and_mails_leave_nothing(made, suite):
+    w = made()
+    root = suite.folder / "run/cages"
+    stale = root / "holder-dead"
+    stale.mkdir()
+    (stale / "x").write_text("left over")
+    assert w.front.scan(attached(zipped())).viruses
+    os.kill(w.holder(), signal.SIGKILL)
+    assert w.front.scan(attached(zipped())).viruses
+    mw.until("the sweep", lambda: not stale.exists())
+    assert len(list(root.iterdir())) == 1
+    assert [p for p in root.rglob("*") if p.is_file()] == []
+
+
+# ------------------------------------------------------------------ spam
+
+SPAMD_REPLY = (b"SPAMD/1.1 0 EX_OK\r\nContent-length: %d\r\nSpam: True ; 15.3 / 5.0\r\n\r\n")
+REPORT = (b"Spam detection software...\nContent preview:  text ---- ----\n-99 FAKE_RULE  no\n\n"
+    b"Content analysis details:   (15.3 points, 5.0 required)\n\n pts rule name              description\n"
+    b"---- ---------------------- --------------------------------------------------\n"
+    b"  15 GTUBE_LIKE             BODY: a rule\n"
+    b" 0.7 SECOND_RULE            a text that goes on\n"
+    b"                            1.0 NOT_A_RULE\n"
+    b"-0.4 LAST_RULE              end\n\n\n")
+
+
+class FakeSpamd:
+    """A spamd that does to each connection what it is told."""
+
+    def __init__(self, act, path=None):
+        self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.socket.bind(str(path) if path else ("127.0.0.1", 0))
+        self.socket.listen(8)
+        self.address = str(path) if path else "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.act, self.requests = act, []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                c, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(c,), daemon=True).start()
+
+    def _one(self, c):
+        with c:
+            request = b""
+            while True:
+                more = c.recv(65536)
+                if not more:
+                    break
+                request += more
+            self.requests.append(request)
+            self.act(c)
+
+    def close(self):
+        self.socket.close()
+
+
+@pytest.fixture
+def spamd():
+    opened = []
+
+    def make(act, path=None):
+        opened.append(FakeSpamd(act, path))
+        return opened[-1]
+    yield make
+    for s in opened:
+        s.close()
+
+
+def good(c):
+    c.sendall(SPAMD_REPLY % len(REPORT) + REPORT)
+
+
+def test_without_spamd_the_kind_has_no_slots(made):
+    w = made()
+    assert w.front.slots["spam"] == 0
+
+
+@pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
+def test_spamd_gives_score_and_the_score_of_each_rule(made, spamd, suite, unix):
+    s = spamd(good, suite.folder / "spamd.sock" if unix else None)
+    w = made(scanner__spamd=s.address)
+    fields = b"Authentication-Results: mx; dkim=pass\r\n"
+    v = w.front.scan(CLEAN, kind="spam", orders={"headers": fields})
+    assert v.status == "done", v
+    assert (v.findings["score_milli"], v.findings["required_milli"], v.findings["truncated"]) == (15300, 5000, False)
+    assert v.findings["tests"] == [["GTUBE_LIKE", 15000], ["SECOND_RULE", 700], ["LAST_RULE", -400]]
+    head, _, body = s.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"REPORT SPAMC/1.5\r\n") and b"Content-length: %d" % len(body) in head
+    assert body == fields + CLEAN
+
+
+def test_a_large_body_is_cut_and_the_findings_say_so(made, spamd):
+    s = spamd(good)
+    w = made(scanner__spamd=s.address, sa_mail_body_size_limit=20000)
+    v = w.front.scan(HEAD + b"\r\n", b"x" * 100000, kind="spam", orders={})
+    assert v.findings["truncated"] is True
+    assert len(s.requests[0].partition(b"\r\n\r\n")[2]) == len(HEAD) + 2 + 20000
+
+
+@pytest.mark.parametrize("what,act,reason", [
+    ("garbage", lambda c: c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "not a spamd"),
+    ("error", lambda c: c.sendall(b"SPAMD/1.0 76 Bad header line\r\n"), "76 Bad header line"),
+    ("nothing", lambda c: None, "not a spamd"),
+    ("short", lambda c: c.sendall(SPAMD_REPLY % 5000 + REPORT), "cut short"),
+    ("no score", lambda c: c.sendall(b"SPAMD/1.1 0 EX_OK\r\nContent-length: 0\r\n\r\n"), "without a score"),
+    ("too long", lambda c: c.sendall(b"SPAMD/1.1 0 EX_OK\r\n\r\n" + b"x" * 400000), "too long"),
+], ids=lambda x: x if isinstance(x, str) else "")
+def test_a_spamd_that_lies_is_a_failed_check_never_score_0(made, spamd, what, act, reason):
+    def tolerant(c):
+        try:
+            act(c)
+        except OSError:
+            pass
+    w = made(scanner__spamd=spamd(tolerant).address)
+    v = w.front.scan(CLEAN, kind="spam", orders={})
+    assert v.status == "failed" and reason in v.reason and v.findings == {}, v
+
+
+def test_a_spamd_that_is_not_there_is_tried_twice(made):
+    port = mw.free_port()
+    w = made(scanner__spamd=f"127.0.0.1:{port}")
+    v = w.front.scan(CLEAN, kind="spam", orders={})
+    assert v.status == "failed" and "refused" in v.reason
+    assert v.wall_us > 150000, "a second try after a moment"
+
+
+def test_a_slow_spamd_meets_its_limit(made, spamd):
+    stop = threading.Event()
+    w = made(scanner__spamd=spamd(lambda c: stop.wait(60)).address, scanner__spamd_timeout=300)
+    v = w.front.scan(CLEAN, kind="spam", orders={})
+    stop.set()
+    assert (v.status, v.reason) == ("failed", "spamd: timeout")
+
+
+@pytest.mark.skipif(shutil.which("spamd") is None, reason="spamd is not installed")
+def test_the_real_spamd_knows_gtube(made, suite):
+    real = suite.spamd()
+    w = made(scanner__spamd=real.address)
+    gtube = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+    v = w.front.scan(HEAD + b"\r\n" + gtube + b"\r\n", kind="spam", orders={})
+    assert v.status == "done" and v.findings["score_milli"] >= 999000, v
+    tests = dict(map(tuple, v.findings["tests"]))
+    assert tests["GTUBE"] == 1000000 and len(tests) > 1
+    assert abs(sum(tests.values()) - v.findings["score_milli"]) <= 100 * len(tests)
