@@ -8,15 +8,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 #include "log.h"
 
 /* One file, read once however many domains sign with it. */
-struct key_file {
+struct dkimsvc_key_file {
 	char *path;
-	char *pem;
+	EVP_PKEY *pkey;
 	enum dkimsvc_alg alg;
 	unsigned bits;
 };
@@ -25,7 +27,7 @@ struct dkimsvc_key_ring {
 	unsigned refs;
 	struct dkimsvc_signing_key *keys;
 	size_t count;
-	struct key_file *files;
+	struct dkimsvc_key_file *files;
 	size_t file_count;
 };
 
@@ -122,7 +124,7 @@ static int no_passphrase(char *buf, int size, int rwflag, void *arg)
 	return -1;
 }
 
-static bool key_type(EVP_PKEY *pkey, struct key_file *file, struct mw_err *why)
+static bool key_type(EVP_PKEY *pkey, struct dkimsvc_key_file *file, struct mw_err *why)
 {
 	int bits = EVP_PKEY_get_bits(pkey);
 
@@ -145,28 +147,8 @@ static bool key_type(EVP_PKEY *pkey, struct key_file *file, struct mw_err *why)
 	}
 }
 
-/* PKCS #8 without what stood around it: libopendkim takes for DER what does not begin with "-----".
- */
-static char *plain_pem(EVP_PKEY *pkey)
+static bool load_file(const char *path, struct dkimsvc_key_file *file, struct mw_err *why)
 {
-	BIO *out = BIO_new(BIO_s_mem());
-	char *data, *pem = NULL;
-	long n;
-
-	if (out != NULL && PEM_write_bio_PrivateKey(out, pkey, NULL, NULL, 0, NULL, NULL) == 1) {
-		n = BIO_get_mem_data(out, &data);
-		if (n > 0)
-			pem = strndup(data, (size_t)n);
-		if (n > 0)
-			OPENSSL_cleanse(data, (size_t)n);
-	}
-	BIO_free(out);
-	return pem;
-}
-
-static bool load_file(const char *path, struct key_file *file, struct mw_err *why)
-{
-	EVP_PKEY *pkey = NULL;
 	BIO *in = NULL;
 	bool good = false;
 	size_t n = 0;
@@ -176,34 +158,32 @@ static bool load_file(const char *path, struct key_file *file, struct mw_err *wh
 		return false;
 	in = BIO_new_mem_buf(text, (int)n);
 	if (in != NULL)
-		pkey = PEM_read_bio_PrivateKey(in, NULL, no_passphrase, NULL);
-	if (pkey == NULL)
+		file->pkey = PEM_read_bio_PrivateKey(in, NULL, no_passphrase, NULL);
+	if (file->pkey == NULL) {
+		ERR_clear_error();
 		mw_fail(why, MW_ERR_CONF, "not a private key in PEM without a passphrase");
-	else if (key_type(pkey, file, why)) {
-		file->pem = plain_pem(pkey);
+	} else if (key_type(file->pkey, file, why)) {
 		file->path = strdup(path);
-		good = file->pem != NULL && file->path != NULL;
+		good = file->path != NULL;
 		if (!good)
 			mw_fail(why, MW_ERR_NOMEM, "no memory");
 	}
-	EVP_PKEY_free(pkey);
 	BIO_free(in);
 	wipe_free(&text, n);
 	return good;
 }
 
-static const struct key_file *file_of(
+static const struct dkimsvc_key_file *file_of(
 	struct dkimsvc_key_ring *ring, const char *path, struct mw_err *why)
 {
-	struct key_file *file = &ring->files[ring->file_count];
+	struct dkimsvc_key_file *file = &ring->files[ring->file_count];
 
 	for (size_t i = 0; i < ring->file_count; i++)
 		if (strcmp(ring->files[i].path, path) == 0)
 			return &ring->files[i];
 	if (!load_file(path, file, why)) {
-		wipe_free(&file->pem, file->pem != NULL ? strlen(file->pem) : 0);
-		free(file->path);
-		*file = (struct key_file){ 0 };
+		EVP_PKEY_free(file->pkey);
+		*file = (struct dkimsvc_key_file){ 0 };
 		return NULL;
 	}
 	ring->file_count++;
@@ -346,7 +326,7 @@ static void load_entry(
 {
 	struct dkimsvc_signing_key key = { .header_relaxed = true };
 	const char *path = text_field(entry, "file");
-	const struct key_file *file;
+	const struct dkimsvc_key_file *file;
 	struct mw_err why;
 
 	if (!take_name(text_field(entry, "domain"), true, key.domain, sizeof(key.domain))) {
@@ -376,7 +356,7 @@ static void load_entry(
 	}
 	key.alg = file->alg;
 	key.bits = file->bits;
-	key.pem = file->pem;
+	key.file = file;
 	for (size_t i = 0; i < entry->count; i++) {
 		const char *wrong = read_option(entry->keys[i], &entry->vals[i], &key);
 
@@ -438,7 +418,7 @@ void dkimsvc_keys_unref(struct dkimsvc_key_ring **ring_p)
 	if (ring == NULL || --ring->refs > 0)
 		return;
 	for (size_t i = 0; ring->files != NULL && i < ring->file_count; i++) {
-		wipe_free(&ring->files[i].pem, strlen(ring->files[i].pem));
+		EVP_PKEY_free(ring->files[i].pkey);
 		free(ring->files[i].path);
 	}
 	free(ring->files);
@@ -475,4 +455,43 @@ const struct dkimsvc_signing_key *dkimsvc_keys_find(
 			wild = key;
 	}
 	return wild;
+}
+
+/* ------------------------------------------------------------------ signing */
+
+static bool sign_rsa(EVP_PKEY *pkey, const unsigned char *digest, unsigned char *sig_r, size_t *n_r)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
+	bool good = ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+		    EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
+		    EVP_PKEY_sign(ctx, sig_r, n_r, digest, DKIMSVC_DIGEST_OCTETS) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return good;
+}
+
+static bool sign_ed25519(
+	EVP_PKEY *pkey, const unsigned char *digest, unsigned char *sig_r, size_t *n_r)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool good = ctx != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
+		    EVP_DigestSign(ctx, sig_r, n_r, digest, DKIMSVC_DIGEST_OCTETS) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	return good;
+}
+
+bool dkimsvc_key_sign(const struct dkimsvc_signing_key *key,
+	const unsigned char digest[DKIMSVC_DIGEST_OCTETS],
+	unsigned char sig_r[DKIMSVC_SIGNATURE_OCTETS_MAX], size_t *n_r)
+{
+	bool good;
+
+	*n_r = DKIMSVC_SIGNATURE_OCTETS_MAX;
+	good = key->alg == DKIMSVC_RSA_SHA256 ? sign_rsa(key->file->pkey, digest, sig_r, n_r)
+					      : sign_ed25519(key->file->pkey, digest, sig_r, n_r);
+	if (!good)
+		ERR_clear_error();
+	return good;
 }

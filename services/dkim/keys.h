@@ -22,10 +22,10 @@ struct dkimsvc_signing_key {
 	char selector[DKIMSVC_DOMAIN_MAX];
 	enum dkimsvc_alg alg;
 	unsigned bits;
-	bool header_relaxed, body_relaxed; /* c=; relaxed/simple unless set */
-	bool no_subdomain;		   /* t=s: i= must be exactly d= */
-	uint64_t ttl_s;			   /* x= is that much after t=; 0: no x= */
-	const char *pem;		   /* PKCS #8, terminated */
+	bool header_relaxed, body_relaxed;   /* c=; relaxed/simple unless set */
+	bool no_subdomain;		     /* t=s: i= must be exactly d= */
+	uint64_t ttl_s;			     /* x= is that much after t=; 0: no x= */
+	const struct dkimsvc_key_file *file; /* of the ring */
 };
 
 struct dkimsvc_key_ring;
@@ -43,5 +43,13 @@ size_t dkimsvc_keys_count(const struct dkimsvc_key_ring *ring);
 /* The exact domain before a wildcard. NULL: none. */
 const struct dkimsvc_signing_key *dkimsvc_keys_find(
 	const struct dkimsvc_key_ring *ring, const char *domain, const char *selector);
+
+#define DKIMSVC_DIGEST_OCTETS 32 /* SHA-256 */
+#define DKIMSVC_SIGNATURE_OCTETS_MAX (DKIMSVC_RSA_BITS_MAX / 8)
+/* Sign a SHA-256 digest: PKCS #1 v1.5, or Ed25519 over the digest (RFC 8463). Any thread. False:
+ * OpenSSL failed. */
+bool dkimsvc_key_sign(const struct dkimsvc_signing_key *key,
+	const unsigned char digest[DKIMSVC_DIGEST_OCTETS],
+	unsigned char sig_r[DKIMSVC_SIGNATURE_OCTETS_MAX], size_t *n_r);
 
 #endif

@@ -14,6 +14,7 @@
 
 struct sign {
 	struct mw_loop *loop;
+	struct dkimsvc_signer *signer;
 	struct dkimsvc_key_ring *ring;
 	unsigned slots;
 };
@@ -32,6 +33,7 @@ struct task {
 	struct dkimsvc_message message;
 	size_t count;
 	struct signer *signers;
+	struct dkimsvc_body_hashes hashes;
 	struct mw_text fields;
 	struct dkimsvc_work work;
 	enum mw_rc rc;
@@ -118,6 +120,7 @@ static enum mw_rc take_signer(struct mw_octets map, struct signer *s,
 			err, MW_ERR_CONF, "i= %.60s does not fit d= %.60s", s->identity, s->domain);
 	ttl = mw_map_int(map, "ttl_s", 0);
 	s->order.ttl_s = ttl > 0 && ttl <= 1000000000 ? (uint64_t)ttl : 0;
+	s->order.now_s = mw_wall_ms() / 1000;
 	s->order.key = key;
 	s->order.domain = s->domain;
 	s->order.identity = s->identity;
@@ -153,7 +156,8 @@ static void sign_run(void *arg, const atomic_bool *stop)
 	struct task *t = arg;
 
 	for (size_t i = 0; i < t->count && t->rc == MW_OK; i++)
-		t->rc = dkimsvc_sign(&t->message, &t->signers[i].order, &t->fields, stop, &t->err);
+		t->rc = dkimsvc_sign(t->sign->signer, &t->message, &t->signers[i].order, &t->hashes,
+			&t->fields, stop, &t->err);
 }
 
 static void fail(struct mw_ticket *ticket, const struct mw_job *job, const struct mw_err *err)
@@ -246,7 +250,9 @@ static enum mw_rc sign_open(
 	*state_r = s;
 	s->loop = loop;
 	s->slots = (unsigned)mw_conf_int(conf, "dkim.slots");
-	rc = dkimsvc_keys_load(&s->ring, conf, err_r);
+	rc = dkimsvc_signer_open(&s->signer, err_r);
+	if (rc == MW_OK)
+		rc = dkimsvc_keys_load(&s->ring, conf, err_r);
 	if (rc == MW_OK)
 		mw_log(MW_INFO, "dkim_keys", "count=%zu", dkimsvc_keys_count(s->ring));
 	return rc;
@@ -275,6 +281,7 @@ static void sign_close(void **state_p)
 	if (s == NULL)
 		return;
 	dkimsvc_keys_unref(&s->ring);
+	dkimsvc_signer_close(&s->signer);
 	free(s);
 }
 

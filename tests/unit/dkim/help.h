@@ -14,7 +14,11 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "keyrec.h"
+#include "keys.h"
 #include "message.h"
 
 /* d2i formats are asked for by name here, so that tests need no more of OpenSSL than this file. */
@@ -46,6 +50,30 @@ static inline char *help_pem(EVP_PKEY *key)
 	BIO_free(bio);
 	assert_non_null(pem);
 	return pem;
+}
+
+/* A ring of one key, example.org with selector sel, by way of a file. */
+static inline struct dkimsvc_key_ring *help_ring(EVP_PKEY *key)
+{
+	char path[] = "/tmp/mw-test-key-XXXXXX", *pem = help_pem(key);
+	char domain[] = "domain", selector[] = "selector", file[] = "file", org[] = "example.org",
+	     sel[] = "sel";
+	char *names[] = { domain, selector, file };
+	struct mw_val fields[] = { { .tag = MW_V_STR, .str = org }, { .tag = MW_V_STR, .str = sel },
+		{ .tag = MW_V_STR, .str = path } };
+	struct mw_val row = { .tag = MW_V_TABLE, .count = 3, .keys = names, .vals = fields };
+	struct mw_val list = { .tag = MW_V_TABLE, .count = 1, .is_array = true, .vals = &row };
+	struct dkimsvc_key_ring *ring;
+	struct mw_err err;
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, pem, strlen(pem)), strlen(pem));
+	close(fd);
+	assert_int_equal(dkimsvc_keys_load_val(&ring, &list, &err), MW_OK);
+	unlink(path);
+	free(pem);
+	return ring;
 }
 
 static inline void help_base64(const void *p, size_t n, char *out, size_t size)
