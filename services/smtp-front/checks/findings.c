@@ -1,0 +1,220 @@
+#include "findings.h"
+
+#include <math.h>
+
+#define ITEMS_MAX 1000 /* of any list in findings */
+#define TEXT_MAX 1000  /* octets of a name or reason that is kept */
+
+static bool keep(struct txn *t, struct mw_octets *o)
+{
+	o->n = o->n > TEXT_MAX ? TEXT_MAX : o->n;
+	o->p = (const unsigned char *)smtp_arena_copy(&t->arena, o->p, o->n);
+	return o->p != NULL;
+}
+
+/* Items of a list in a map; 0 when it is absent. False: it is there and no list, or too long. */
+static bool open_list(struct mw_octets map, const char *key, struct mw_cur *c_r, size_t *count_r)
+{
+	*count_r = 0;
+	if (!mw_map_find(map, key, c_r))
+		return true;
+	return mw_cur_array(c_r, count_r) && *count_r <= ITEMS_MAX;
+}
+
+static bool text_field(struct txn *t, struct mw_octets map, const char *key, struct mw_octets *o_r)
+{
+	*o_r = mw_map_octets(map, key);
+	return o_r->p == NULL || keep(t, o_r);
+}
+
+static bool text_list(struct txn *t, struct mw_octets map, const char *key, struct mw_list *list_r)
+{
+	struct mw_octets *items;
+	struct mw_cur c;
+	size_t count;
+
+	if (!open_list(map, key, &c, &count))
+		return false;
+	items = smtp_arena_array(&t->arena, count, sizeof(*items));
+	if (items == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!mw_cur_octets(&c, SIZE_MAX, &items[i]) || !keep(t, &items[i]))
+			return false;
+	*list_r = (struct mw_list){ count, items };
+	return true;
+}
+
+static bool take_viruses(struct txn *t, struct mw_octets map)
+{
+	struct mw_octets item;
+	struct mw_cur c;
+	size_t count;
+
+	if (!open_list(map, "viruses", &c, &count))
+		return false;
+	t->found.viruses = smtp_arena_array(&t->arena, count, sizeof(*t->found.viruses));
+	if (t->found.viruses == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct finding_virus *v = &t->found.viruses[i];
+
+		if (!mw_cur_raw_map(&c, &item) || !text_field(t, item, "scanner", &v->scanner) ||
+			!text_field(t, item, "name", &v->name))
+			return false;
+	}
+	t->found.virus_count = count; /* a virus without a name is a virus */
+	return true;
+}
+
+static bool take_scan(struct txn *t, struct mw_octets map)
+{
+	struct mw_list limits = { 0 };
+	struct mw_text words = { 0 };
+	struct mw_cur c;
+
+	if (!take_viruses(t, map) || !text_list(t, map, "names", &t->found.names) ||
+		!text_list(t, map, "limits", &limits) || !open_list(map, "encrypted", &c, &t->found.encrypted))
+		return false;
+	t->found.ambiguous = mw_map_bool(map, "ambiguous", false);
+	t->found.decode_us = (uint64_t)mw_map_int(map, "decode_us", 0);
+	t->found.virus_us = (uint64_t)mw_map_int(map, "virus_us", 0);
+	t->found.limit_count = limits.count;
+	for (size_t i = 0; i < limits.count; i++) {
+		mw_text_add(&words, i > 0 ? "," : "");
+		mw_text_add_octets(&words, limits.items[i].p, limits.items[i].n);
+	}
+	t->found.limits = mw_octets_of(smtp_arena_copy(&t->arena, words.p, words.n), words.n);
+	mw_text_fini(&words);
+	return t->found.limits.p != NULL;
+}
+
+static bool take_auth(struct txn *t, struct mw_octets map)
+{
+	struct mw_octets item;
+	struct mw_cur c;
+	size_t count;
+
+	if (!open_list(map, "signatures", &c, &count))
+		return false;
+	t->found.signatures = smtp_arena_array(&t->arena, count, sizeof(*t->found.signatures));
+	if (t->found.signatures == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct finding_signature *s = &t->found.signatures[i];
+
+		if (!mw_cur_raw_map(&c, &item) || !text_field(t, item, "d", &s->d) || !text_field(t, item, "s", &s->s) ||
+			!text_field(t, item, "a", &s->a) || !text_field(t, item, "b", &s->b) ||
+			!text_field(t, item, "result", &s->result) || !text_field(t, item, "reason", &s->reason) ||
+			s->result.n == 0)
+			return false;
+		s->bits = mw_map_int(item, "bits", 0);
+		s->expired = mw_map_bool(item, "expired", false);
+	}
+	t->found.signature_count = count;
+	return true;
+}
+
+#define SCORE_MILLI_MAX 100000000 /* points times 1000: no engine says more */
+
+static bool take_spam(struct txn *t, struct mw_octets map)
+{
+	int64_t score = mw_map_int(map, "score_milli", INT64_MAX), milli;
+	struct mw_cur c;
+	size_t count, pair;
+
+	if (score > SCORE_MILLI_MAX || score < -SCORE_MILLI_MAX || !open_list(map, "tests", &c, &count))
+		return false;
+	t->found.tests = smtp_arena_array(&t->arena, count + 2, sizeof(*t->found.tests));
+	if (t->found.tests == NULL || !text_field(t, map, "autolearn", &t->found.autolearn))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct mw_record_test *test = &t->found.tests[i];
+
+		if (!mw_cur_array(&c, &pair) || pair < 2 || !mw_cur_octets(&c, 200, &test->name) || !keep(t, &test->name) ||
+			!mw_is_printable(test->name.p, test->name.n) || !mw_cur_int(&c, &milli) ||
+			milli > SCORE_MILLI_MAX || milli < -SCORE_MILLI_MAX || !mw_cur_skip(&c, pair - 2))
+			return false;
+		test->milli = (int32_t)milli;
+	}
+	t->found.test_count = count;
+	t->found.spam_milli = (int32_t)score;
+	t->found.has_spam = true;
+	return true;
+}
+
+/* reputation.md 5.2: -bonus * 2^(-age / halflife). */
+static bool take_penpals(struct txn *t, struct mw_octets map)
+{
+	struct mw_octets item;
+	struct mw_cur c;
+	size_t count;
+
+	if (!open_list(map, "penpals", &c, &count))
+		return false;
+	for (; count > 0; count--) {
+		int64_t index, age;
+		struct txn_rcpt *r;
+
+		if (!mw_cur_raw_map(&c, &item))
+			return false;
+		index = mw_map_int(item, "rcpt", -1);
+		age = mw_map_int(item, "age_s", -1);
+		if (index < 0 || (uint64_t)index >= t->rcpt_count || age < 0)
+			return false;
+		r = &t->rcpts[index];
+		if (!text_field(t, item, "mail_id", &r->mail_id_related))
+			return false;
+		r->penpals_age_s = age;
+		r->penpals_milli = -(int32_t)lround((double)t->policy->penpals_bonus_milli *
+			exp2(-(double)age / (double)t->policy->penpals_halflife_s));
+	}
+	return true;
+}
+
+/* reputation.md 4.1: counts only from 0.5 on; capped by ip_repu_score_limit. */
+static bool take_reputation(struct txn *t, struct mw_octets map)
+{
+	int64_t milli = mw_map_int(map, "score_milli", 0);
+
+	if (milli > SCORE_MILLI_MAX || milli < 0 || !text_field(t, map, "worst", &t->found.ip_worst))
+		return false;
+	if (t->policy->ip_repu && milli >= 500) {
+		int32_t limit = t->policy->ip_repu_limit_milli;
+
+		t->found.ip_milli = limit > 500 && milli > limit ? limit : (int32_t)milli;
+	}
+	return take_penpals(t, map);
+}
+
+static bool take_sign(struct txn *t, struct mw_octets map)
+{
+	struct mw_octets fields = mw_map_octets(map, "fields");
+
+	/* It stands above the mail: it has to be fields, and nothing but. */
+	if (fields.n < 20 || fields.n > 64 * 1024 || memcmp(fields.p, "DKIM-Signature:", 15) != 0 ||
+		memcmp(fields.p + fields.n - 2, "\r\n", 2) != 0)
+		return false;
+	for (size_t i = 0; i + 1 < fields.n; i++)
+		if (fields.p[i] == '\0' || (fields.p[i] == '\n' && fields.p[i + 1] != ' ' && fields.p[i + 1] != '\t' &&
+						   fields.p[i + 1] != 'D'))
+			return false;
+	t->found.sign_fields.p = (const unsigned char *)smtp_arena_copy(&t->arena, fields.p, fields.n);
+	t->found.sign_fields.n = fields.n;
+	return t->found.sign_fields.p != NULL && text_list(t, map, "domains", &t->found.signed_domains);
+}
+
+enum mw_rc findings_take(struct txn *t, enum dispatch_kind kind, struct mw_octets map)
+{
+	static bool (*const take[JOB_KINDS])(struct txn *t, struct mw_octets map) = {
+		[JOB_AUTH] = take_auth,
+		[JOB_SCAN] = take_scan,
+		[JOB_REPUTATION] = take_reputation,
+		[JOB_SPAM] = take_spam,
+		[JOB_SIGN] = take_sign,
+	};
+
+	if (take[kind] == NULL || take[kind](t, map))
+		return MW_OK;
+	return MW_ERR_PROTO;
+}

@@ -1,0 +1,67 @@
+/*
+ * The way out: one delivery is one transaction with a next hop, over a connection that is kept for the next mail.
+ *
+ * 2xx for a recipient is told only after the next hop's 2xx to the final dot. What goes wrong before that is 4xx with
+ * the reason, what the next hop says is passed on in its own words. A connection that turns out to be stale before the
+ * next hop has said anything to this mail is replaced once, without loss.
+ */
+#ifndef SMTP_DELIVERY_H
+#define SMTP_DELIVERY_H
+
+#include "conf.h"
+#include "loop.h"
+#include "intake/smtp_command.h"
+
+/* Where to: forward_method, "smtp:[address]:port" or "smtp:host:port". */
+struct next_hop {
+	char host[256]; /* without [] */
+	uint16_t port;
+	char text[300]; /* "smtp:[host]:port" for replies and records */
+};
+enum mw_rc next_hop_parse(const char *method, struct next_hop *h_r, struct mw_err *err_r);
+
+struct delivery_rcpt {
+	const char *addr;
+	unsigned code;	 /* 0 until told; 250 only after the final dot's 2xx */
+	char *text;	 /* "250 2.0.0 from MTA(smtp:[host]:port): 250 2.0.0 Ok: queued as X"; malloc'ed */
+};
+
+/* One mail for some recipients; borrowed until done(). */
+struct delivery_mail {
+	const struct next_hop *hop;
+	const char *log_id, *mail_id, *message_id; /* for delivery_committing */
+	const char *helo_name;
+	const char *sender;
+	enum smtp_body_type body;
+	const struct smtp_xforward *xforward;
+	struct delivery_rcpt *rcpts;
+	size_t rcpt_count;
+	/* The octets in order: new fields, pieces of the header section, the body. CRLF line ends. */
+	const struct mw_octets *pieces;
+	size_t piece_count;
+	bool dots;	     /* lines may begin with a dot */
+	bool all_or_nothing; /* a 4xx at RCPT stops the others: the client would send to all again */
+	uint64_t deadline_ms;
+};
+
+struct delivery_stats {
+	uint64_t conn_new, conn_quit, conn_reuse, conn_reuse_fail, connections;
+	uint64_t mails, failed, rejected, octets;
+};
+
+struct delivery;	/* the pools of connections */
+struct delivery_run;	/* one mail on its way */
+
+enum mw_rc delivery_open(struct delivery **d_r, struct mw_loop *loop, const struct mw_conf *conf, struct mw_err *err_r);
+void delivery_close(struct delivery **d_p);
+void delivery_configure(struct delivery *d, const struct mw_conf *conf);
+/* done() is called once, never from inside this call; rcpts are filled in then. NULL: no memory. */
+struct delivery_run *delivery_send(struct delivery *d, const struct delivery_mail *mail,
+	void (*done)(void *arg, bool new_connection), void *arg);
+/* True when the final dot may have left: the next hop may have the mail. False for NULL. */
+bool delivery_committed(const struct delivery_run *run);
+/* Nobody waits any more; before the final dot the mail is not delivered. Sets *run_p to NULL. */
+void delivery_cancel(struct delivery_run **run_p);
+struct delivery_stats delivery_stats(const struct delivery *d);
+
+#endif

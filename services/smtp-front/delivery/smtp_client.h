@@ -1,0 +1,90 @@
+/* One connection to a next hop and its dialogue (RFC 5321); delivery.c owns the pool of them. */
+#ifndef SMTP_CLIENT_H
+#define SMTP_CLIENT_H
+
+#include "delivery.h"
+#include "smtp_reply.h"
+#include "text.h"
+
+enum client_state {
+	CLIENT_RESOLVE,
+	CLIENT_CONNECT,
+	CLIENT_BANNER,
+	CLIENT_EHLO,
+	CLIENT_HELO,
+	CLIENT_COMMANDS, /* XFORWARD, MAIL, RCPT..., DATA: where in them, says step */
+	CLIENT_BODY,
+	CLIENT_DOT,
+	CLIENT_RSET,
+	CLIENT_IDLE,
+	CLIENT_CLOSED
+};
+
+struct client_limits {
+	uint64_t connect_ms, greeting_ms, command_ms, data_ms, dot_ms;
+};
+
+struct client;
+
+struct delivery_run {
+	struct delivery *d;
+	const struct delivery_mail *mail;
+	void (*done)(void *arg, bool new_connection);
+	void *arg;
+	struct client *client; /* NULL: waiting for one */
+	bool retried;	       /* a stale connection was replaced */
+	bool committed;	       /* the final dot may have left */
+	struct delivery_run *next, **prev_p;
+};
+
+struct client {
+	struct delivery *d;
+	struct client *next, **prev_p; /* in the pool's list */
+	struct client *idle_next;
+	struct next_hop hop;
+	enum client_state state;
+	struct delivery_run *run;
+	uv_tcp_t tcp;
+	uv_connect_t connect;
+	uv_write_t write;
+	uv_getaddrinfo_t resolve;
+	struct addrinfo *addresses, *address; /* all, and the one being tried */
+	struct sockaddr_storage numeric;
+	bool tcp_open, tcp_closed, writing, resolving;
+	bool reused, heard; /* for this mail: an old connection; the next hop has said something */
+	bool pipelining, eightbit, xforward, size; /* what EHLO offered */
+	uint64_t until_ms, idle_since_ms;
+	unsigned uses;
+	size_t steps, step, sent_steps; /* commands of this mail: all, answered, written */
+	size_t accepted, tempfailed;
+	bool mail_refused;
+	size_t piece, piece_at; /* how far the octets are written */
+	bool dot_written;
+	struct mw_text out;
+	struct smtp_reply reply;
+};
+
+/* pool's side (delivery.c) */
+const struct client_limits *delivery_limits(const struct delivery *d);
+struct mw_loop *delivery_loop(const struct delivery *d);
+void delivery_client_idle(struct client *c);
+/* The mail is over: rcpts are filled in. */
+void delivery_run_over(struct delivery_run *run, struct client *c);
+/* A stale connection: the mail goes to another one. */
+void delivery_run_again(struct delivery_run *run);
+void delivery_client_gone(struct client *c);
+
+/* client's side (smtp_client.c) */
+struct client *client_new(struct delivery *d, const struct next_hop *hop);
+/* Connect; failures are told later, by the pool's tick. */
+void client_start(struct client *c);
+void client_take(struct client *c, struct delivery_run *run);
+/* The time of its state is up. */
+void client_timeout(struct client *c);
+/* Give up the connection: the run (if any) ends with code and text; QUIT is said when polite. */
+void client_fail(struct client *c, unsigned code, const char *enhanced, const char *why);
+void client_close(struct client *c, bool polite);
+/* Fill every recipient that has no result yet. */
+void client_tell_all(struct delivery_run *run, unsigned code, const char *enhanced, const char *text);
+
+#endif

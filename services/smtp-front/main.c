@@ -1,0 +1,170 @@
+/* mailweir-smtp-front: wiring of the rooms, nothing else. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "endpoint.h"
+#include "front.h"
+#include "intake/smtp_session.h"
+#include "log.h"
+#include "transaction.h"
+
+#define STATE_MS 500 /* the snapshot's interval, while anybody listens */
+
+static void limits_from(struct front *f, const struct mw_conf *conf)
+{
+	f->limits = (struct front_limits){
+		.line_octets = (size_t)mw_conf_int(conf, "smtpd_line_limit"),
+		.errors = (unsigned)mw_conf_int(conf, "smtpd_error_limit"),
+		.commands = (unsigned)mw_conf_int(conf, "smtpd_command_limit"),
+		.sessions = (unsigned)mw_conf_int(conf, "smtpd_session_limit"),
+		.sessions_per_client = (unsigned)mw_conf_int(conf, "smtpd_session_limit_per_client"),
+	};
+	f->bodies.memory_octets = (size_t)mw_conf_int(conf, "front.memory_octets");
+	f->bodies.held_limit = (uint64_t)mw_conf_int(conf, "front.held_octets");
+	mw_strlcpy(f->bodies.spool_dir, mw_conf_text(conf, "front.spool_dir"), sizeof(f->bodies.spool_dir));
+}
+
+static void state_tick(void *arg)
+{
+	struct front *f = arg;
+
+	txn_tick(f);
+	front_publish_state(f);
+}
+
+/* Quarantined mail is answered 2xx: a folder that cannot be written is an error now, not for the first virus. */
+static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *err_r)
+{
+	const char *dir = set->quarantine_dir;
+	char poison[300];
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct policy *p = &set->policies[i];
+
+		if (*p->virus_quarantine == '\0' && *p->spam_quarantine == '\0' && *p->unchecked_quarantine == '\0')
+			continue;
+		mkdir(dir, 0750);
+		if (*dir == '\0' || access(dir, W_OK | X_OK) != 0)
+			return mw_fail(err_r, MW_ERR_CONF, "QUARANTINEDIR = \"%s\" is no folder that we may write, but a "
+							   "*_quarantine_method keeps mail there", dir);
+	}
+	snprintf(poison, sizeof(poison), "%s/poison", dir);
+	if (*dir != '\0')
+		mkdir(poison, 0750);
+	return MW_OK;
+}
+
+static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err_r)
+{
+	struct front *f = arg;
+	struct mw_front_address doors;
+	struct mw_text where = { 0 };
+	uint32_t random;
+	enum mw_rc rc;
+
+	f->service = s;
+	f->loop = s->loop;
+	f->started_ms = mw_mono_ms();
+	mw_random(&random, sizeof(random));
+	/* Grows with time, so that people can sort; random below, so that two fronts differ. */
+	f->incarnation = mw_wall_ms() / 1000 << 32 | random;
+	limits_from(f, s->conf);
+	if ((rc = policy_set_new(s->conf, &f->policies, err_r)) != MW_OK ||
+		(rc = check_quarantine(f->policies, err_r)) != MW_OK ||
+		(rc = mw_front_doors(s->conf, s->instance, &doors, err_r)) != MW_OK ||
+		(rc = mw_zctx_open(&f->z, "front", s->conf, s->loop,
+			 (unsigned)mw_conf_int(s->conf, "pipeline.max_workers") * 3 + 16, err_r)) != MW_OK ||
+		(rc = mw_publisher_open(&f->pub, &f->z, s->loop, s->conf, &doors, f->incarnation, err_r)) != MW_OK ||
+		(rc = dispatch_open(&f->dispatch, &f->z, s->loop, s->conf, doors.door[MW_DOOR_VERDICTS], f->incarnation,
+			 f->pub, err_r)) != MW_OK ||
+		(rc = delivery_open(&f->delivery, s->loop, s->conf, err_r)) != MW_OK ||
+		(rc = listeners_open(f, s->conf, err_r)) != MW_OK)
+		return rc;
+	f->state_timer = mw_timer_new(s->loop, state_tick, f);
+	mw_timer_start(f->state_timer, STATE_MS, STATE_MS);
+	listeners_describe(f, &where);
+	mw_service_ready(s, "smtp=%s verdicts=%s", where.p != NULL ? where.p : "", doors.door[MW_DOOR_VERDICTS]);
+	mw_text_fini(&where);
+	return MW_OK;
+}
+
+/* New limits and policies; sockets stay as they are until a restart. Mails in flight keep what they began with. */
+static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *err_r)
+{
+	struct front *f = arg;
+	struct policy_set *set;
+	enum mw_rc rc = policy_set_new(s->conf, &set, err_r);
+
+	if (rc == MW_OK && (rc = check_quarantine(set, err_r)) != MW_OK)
+		policy_set_unref(&set);
+	if (rc != MW_OK)
+		return rc;
+	policy_set_unref(&f->policies);
+	f->policies = set;
+	limits_from(f, s->conf);
+	dispatch_configure(f->dispatch, s->conf);
+	delivery_configure(f->delivery, s->conf);
+	return MW_OK;
+}
+
+void front_txn_over(struct front *f)
+{
+	if (f->draining && f->txns == NULL && f->learning == NULL)
+		mw_service_stop(f->service);
+}
+
+static void front_drain(void *arg, struct mw_service *s)
+{
+	struct front *f = arg;
+
+	(void)s;
+	mw_log(MW_INFO, "drain", "mails=%zu sessions=%zu", f->txn_count, f->listeners->session_count);
+	listeners_drain(f);
+	f->draining = true;
+	front_txn_over(f);
+}
+
+static void front_close(void *arg, struct mw_service *s)
+{
+	struct front *f = arg;
+
+	(void)s;
+	f->draining = false;
+	mw_timer_destroy(&f->state_timer);
+	listeners_close(f);
+	if (f->dispatch != NULL && f->delivery != NULL)
+		txn_destroy_all(f);
+	delivery_close(&f->delivery);
+	dispatch_close(&f->dispatch);
+	mw_publisher_close(&f->pub);
+	mw_zctx_close(&f->z);
+	policy_set_unref(&f->policies);
+}
+
+static void metrics(void *arg, struct mw_service *s, struct mw_text *out)
+{
+	(void)s;
+	front_metrics(arg, out);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct mw_service_ops ops = {
+		.open = front_open,
+		.reload = front_reload,
+		.drain = front_drain,
+		.close = front_close,
+		.metrics = metrics,
+	};
+	struct front *f = calloc(1, sizeof(*f));
+	int code;
+
+	if (f == NULL)
+		return 1;
+	code = mw_service_main(argc, argv, "smtp-front", &ops, f);
+	free(f->listeners);
+	free(f);
+	return code;
+}

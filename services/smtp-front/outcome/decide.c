@@ -1,0 +1,233 @@
+#include "decide.h"
+
+#include <stdio.h>
+
+static bool failed(const struct txn *t, enum dispatch_kind kind)
+{
+	return t->checks[kind].state == CHECK_OVER && t->checks[kind].status == MW_FAILED;
+}
+
+const char *decide_check_failure(struct txn *t)
+{
+	static const struct {
+		enum dispatch_kind kind;
+		const char *name;
+	} fatal[] = { { JOB_SCAN, "virus" }, { JOB_SPAM, "spam" }, { JOB_SIGN, "DKIM signing" } };
+
+	for (size_t i = 0; i < MW_COUNT(fatal); i++) {
+		bool counts = fatal[i].kind == JOB_SCAN ? t->policy->virus_failure_fatal :
+			fatal[i].kind == JOB_SPAM	? t->policy->spam_failure_fatal :
+							  true; /* unsigned mail would fail at its receivers' DMARC */
+
+		if (counts && failed(t, fatal[i].kind))
+			return smtp_arena_printf(&t->arena, "%s check FAILED: %s", fatal[i].name,
+				t->checks[fatal[i].kind].reason);
+	}
+	return NULL;
+}
+
+const char *decide_virus_names(struct txn *t)
+{
+	struct mw_text names = { 0 };
+	const char *s;
+
+	for (size_t i = 0; i < t->found.virus_count && i < 5; i++) {
+		struct mw_octets name = t->found.viruses[i].name;
+		char text[128];
+		bool again = false;
+
+		for (size_t k = 0; k < i && !again; k++)
+			again = t->found.viruses[k].name.n == name.n &&
+				memcmp(t->found.viruses[k].name.p, name.p, name.n) == 0;
+		if (again)
+			continue;
+		mw_strncpy(text, sizeof(text), name.n > 0 ? (const char *)name.p : "unnamed", name.n > 0 ? name.n : 7);
+		for (char *p = text; *p != '\0'; p++)
+			if (*p < 0x20 || *p > 0x7e)
+				*p = '?'; /* it goes into SMTP replies and header fields */
+		mw_text_addf(&names, "%s%s", names.n > 0 ? ", " : "", text);
+	}
+	s = smtp_arena_copy(&t->arena, names.p, names.n);
+	mw_text_fini(&names);
+	return s != NULL ? s : "";
+}
+
+/* ------------------------------------------------------------------ categories */
+
+static void add_ccat(struct txn_rcpt *r, unsigned ccat)
+{
+	if (r->ccat_count < TXN_CCATS_MAX)
+		r->ccats[r->ccat_count++] = ccat;
+}
+
+static void score(const struct txn *t, struct txn_rcpt *r)
+{
+	int32_t before;
+
+	r->has_score = t->found.has_spam || t->found.ip_milli != 0;
+	before = (t->found.has_spam ? t->found.spam_milli : 0) + t->found.ip_milli;
+	r->score_milli = before;
+	/* reputation.md 5.1: pen pals only rescue what needs it. */
+	if (r->penpals_age_s >= 0 && (!r->is_local || before < t->policy->penpals_threshold_low_milli)) {
+		if (!r->is_local)
+			r->penpals_age_s = -1;
+		r->penpals_milli = 0;
+	}
+	r->score_milli += r->penpals_milli;
+}
+
+static void levels(const struct txn *t, struct txn_rcpt *r)
+{
+	if (r->bypass_spam || !r->has_score)
+		return;
+	r->tag = r->score_milli >= t->policy->tag_milli;
+	r->tag2 = r->score_milli >= t->policy->tag2_milli;
+	r->kill = r->score_milli >= t->policy->kill_milli;
+}
+
+/* Most important first (decision.md 2). */
+static void categorise(const struct txn *t, struct txn_rcpt *r)
+{
+	if (!r->bypass_virus) {
+		const struct txn_check *scan = &t->checks[JOB_SCAN];
+
+		if (t->found.virus_count > 0)
+			add_ccat(r, MW_CCAT(MW_CC_VIRUS, 0));
+		if (t->found.ambiguous)
+			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 3));
+		if (scan->state == CHECK_OVER && scan->status == MW_LIMIT)
+			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 2));
+		if (t->found.encrypted > 0)
+			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 1));
+		if (failed(t, JOB_SCAN))
+			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 0));
+	}
+	if (r->kill)
+		add_ccat(r, MW_CCAT(MW_CC_SPAM, 0));
+	if (r->tag2)
+		add_ccat(r, MW_CCAT(MW_CC_SPAMMY, 0));
+	add_ccat(r, MW_CCAT(MW_CC_CLEAN, r->tag ? 1 : 0));
+}
+
+static enum mw_destiny destiny_of(const struct policy *p, unsigned ccat)
+{
+	switch (ccat / 10) {
+	case MW_CC_VIRUS:
+		return p->virus_destiny;
+	case MW_CC_UNCHECKED:
+		return p->unchecked_destiny;
+	case MW_CC_SPAM:
+		return p->spam_destiny;
+	default:
+		return MW_D_PASS;
+	}
+}
+
+/* ------------------------------------------------------------------ replies of our own */
+
+static const char *reason(struct txn *t, unsigned ccat)
+{
+	switch (ccat) {
+	case MW_CCAT(MW_CC_VIRUS, 0):
+		return smtp_arena_printf(&t->arena, "INFECTED: %s", decide_virus_names(t));
+	case MW_CCAT(MW_CC_UNCHECKED, 1):
+		return "UNCHECKED: encrypted";
+	case MW_CCAT(MW_CC_UNCHECKED, 2):
+		return "UNCHECKED: over limits";
+	case MW_CCAT(MW_CC_UNCHECKED, 3):
+		return "UNCHECKED: ambiguous content";
+	case MW_CCAT(MW_CC_UNCHECKED, 0):
+		return "UNCHECKED";
+	default:
+		return "spam";
+	}
+}
+
+/* decision.md 7: STATUS WORD, id=LOGID - REASON. */
+static void block(struct txn *t, struct txn_rcpt *r, unsigned ccat, enum mw_destiny destiny)
+{
+	static const struct {
+		enum mw_destiny destiny;
+		unsigned code;
+		const char *enhanced, *word;
+		enum mw_action action;
+	} words[] = {
+		{ MW_D_REJECT, 554, "5.7.0", "Reject", MW_ACT_REJECT },
+		{ MW_D_DISCARD, 250, "2.7.0", "Ok, discarded", MW_ACT_DISCARD },
+		{ MW_D_TEMPFAIL, 450, "4.7.0", "Temporary failure", MW_ACT_TEMPFAIL },
+	};
+
+	r->ccat_blocking = ccat;
+	r->destiny = destiny;
+	r->cluster = -1;
+	for (size_t i = 0; i < MW_COUNT(words); i++)
+		if (words[i].destiny == destiny) {
+			r->code = words[i].code;
+			r->action = words[i].action;
+			r->reply = smtp_arena_printf(&t->arena, "%u %s %s, id=%s - %s", r->code, words[i].enhanced,
+				words[i].word, t->log_id, reason(t, ccat));
+		}
+}
+
+static void decide_rcpt(struct txn *t, struct txn_rcpt *r)
+{
+	score(t, r);
+	levels(t, r);
+	categorise(t, r);
+	r->destiny = MW_D_PASS;
+	for (size_t i = 0; i < r->ccat_count; i++) {
+		enum mw_destiny d = destiny_of(t->policy, r->ccats[i]);
+
+		if (d != MW_D_PASS) {
+			block(t, r, r->ccats[i], d);
+			return;
+		}
+	}
+}
+
+static void add_test(struct txn *t, const char *name, int32_t milli)
+{
+	if (name != NULL)
+		t->found.tests[t->found.test_count++] = (struct mw_record_test){ mw_octets_of_text(name), milli };
+}
+
+/* The pseudo-tests of reputation.md stand among the engine's. */
+static void add_own_tests(struct txn *t)
+{
+	int32_t penpals = 0;
+
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].penpals_milli < penpals)
+			penpals = t->rcpts[i].penpals_milli;
+	if (t->found.tests == NULL)
+		t->found.tests = smtp_arena_array(&t->arena, 2, sizeof(*t->found.tests));
+	if (t->found.tests == NULL)
+		return;
+	if (t->found.ip_milli != 0)
+		add_test(t, smtp_arena_printf(&t->arena, "AM.IP_BAD_%.*s", (int)t->found.ip_worst.n,
+				(const char *)t->found.ip_worst.p), t->found.ip_milli);
+	if (penpals < 0)
+		add_test(t, "AM.PENPAL", penpals);
+}
+
+void decide(struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		decide_rcpt(t, &t->rcpts[i]);
+	add_own_tests(t);
+}
+
+unsigned decide_ccat(const struct txn *t)
+{
+	unsigned blocking = 0, main = 0;
+
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *r = &t->rcpts[i];
+
+		if (r->ccat_blocking > blocking)
+			blocking = r->ccat_blocking;
+		if (r->ccat_count > 0 && r->ccats[0] > main)
+			main = r->ccats[0];
+	}
+	return blocking != 0 ? blocking : main != 0 ? main : MW_CCAT(MW_CC_CLEAN, 0);
+}

@@ -1,0 +1,319 @@
+#include "edit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "decide.h"
+
+#define LEVEL_BAR_MAX 64 /* characters of X-Spam-Level */
+#define FOLD_AT 76	 /* columns */
+
+/* ------------------------------------------------------------------ single fields */
+
+/* Text from outside in a header field: no line may end there, nothing may be hidden. */
+static void add_safe(struct mw_text *out, const char *s)
+{
+	for (; s != NULL && *s != '\0'; s++) {
+		char c = *s >= 0x20 && *s <= 0x7e ? *s : '?';
+
+		mw_text_add_octets(out, &c, 1);
+	}
+}
+
+/* RFC 5321 section 4.4; `with` only for registered protocol names. */
+static void add_received(struct txn *t, struct mw_text *out)
+{
+	const char *v6 = strchr(t->peer_ip, ':') != NULL ? "IPv6:" : "";
+	const char *own6 = strchr(t->local_ip, ':') != NULL ? "IPv6:" : "";
+	time_t when = (time_t)(t->time_ms / 1000);
+	char date[64];
+	struct tm tm;
+
+	localtime_r(&when, &tm);
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S %z (%Z)", &tm);
+	mw_text_add(out, "Received: from ");
+	add_safe(out, t->helo);
+	mw_text_addf(out, " ([%s%s])\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\twith %s id %s", v6, t->peer_ip,
+		t->policy->localhost_name, t->set->myhostname, own6, t->local_ip, t->local_port, t->protocol, t->mail_id);
+	if (t->rcpt_count == 1) {
+		mw_text_add(out, " for <");
+		add_safe(out, t->rcpts[0].addr);
+		mw_text_add(out, ">");
+	}
+	mw_text_addf(out, ";\r\n\t%s\r\n", date);
+}
+
+static void add_score(struct mw_text *out, int32_t milli)
+{
+	mw_text_addf(out, "%s%d.%03d", milli < 0 ? "-" : "", abs(milli / 1000), abs(milli % 1000));
+	while (out->n > 2 && out->p[out->n - 1] == '0' && out->p[out->n - 2] != '.')
+		out->p[--out->n] = '\0';
+}
+
+/* decision.md 10: Yes or No, score=S tagged_above=T required=T2 tests=[A=1, B=2] autolearn=X, folded. */
+static void add_spam_status(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+{
+	size_t line;
+
+	mw_text_addf(out, "X-Spam-Status: %s, score=", r->tag2 ? "Yes" : "No");
+	add_score(out, r->score_milli);
+	mw_text_add(out, " tagged_above=");
+	add_score(out, t->policy->tag_milli);
+	mw_text_add(out, " required=");
+	add_score(out, t->policy->tag2_milli);
+	mw_text_add(out, "\r\n\ttests=[");
+	line = out->n - 8;
+	for (size_t i = 0; i < t->found.test_count; i++) {
+		const struct mw_record_test *test = &t->found.tests[i];
+
+		if (out->n - line + test->name.n + 10 > FOLD_AT && i > 0) {
+			mw_text_add(out, ",\r\n\t");
+			line = out->n;
+		} else if (i > 0) {
+			mw_text_add(out, ", ");
+		}
+		mw_text_add_octets(out, test->name.p, test->name.n);
+		mw_text_add(out, "=");
+		add_score(out, test->milli);
+	}
+	mw_text_add(out, "]");
+	if (t->found.autolearn.n > 0) {
+		mw_text_add(out, " autolearn=");
+		add_safe(out, (const char *)t->found.autolearn.p);
+	}
+	mw_text_add(out, "\r\n");
+}
+
+static void add_spam_fields(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+{
+	int bar = r->score_milli / 1000;
+
+	mw_text_addf(out, "X-Spam-Flag: %s\r\nX-Spam-Score: ", r->tag2 ? "YES" : "NO");
+	add_score(out, r->score_milli);
+	mw_text_add(out, "\r\n");
+	if (t->policy->level_char[0] != '\0' && bar > 0) {
+		mw_text_add(out, "X-Spam-Level: ");
+		for (int i = 0; i < bar && i < LEVEL_BAR_MAX; i++)
+			mw_text_add(out, t->policy->level_char);
+		mw_text_add(out, "\r\n");
+	}
+	add_spam_status(t, r, out);
+}
+
+/* decision.md 10.1, RFC 8601. Nothing without signatures; a check that did not run is temperror, never silence. */
+static void add_authentication_results(struct txn *t, struct mw_text *out)
+{
+	const struct txn_check *auth = &t->checks[JOB_AUTH];
+
+	if (auth->state != CHECK_OVER)
+		return;
+	mw_text_addf(out, "Authentication-Results: %s (mailweir)", t->policy->authserv_id);
+	if (auth->status == MW_FAILED)
+		mw_text_add(out, ";\r\n\tdkim=temperror reason=\"check failed\"");
+	for (size_t i = 0; auth->status != MW_FAILED && i < t->found.signature_count; i++) {
+		const struct finding_signature *s = &t->found.signatures[i];
+
+		mw_text_add(out, ";\r\n\tdkim=");
+		add_safe(out, (const char *)s->result.p);
+		if (s->bits > 0)
+			mw_text_addf(out, " (%lld-bit key)", (long long)s->bits);
+		if (s->reason.n > 0) {
+			mw_text_add(out, " reason=\"");
+			for (size_t k = 0; k < s->reason.n; k++)
+				mw_text_addf(out, "%c", s->reason.p[k] < 0x20 || s->reason.p[k] > 0x7e || s->reason.p[k] == '"' ||
+						s->reason.p[k] == '\\' ? '\'' : s->reason.p[k]);
+			mw_text_add(out, "\"");
+		}
+		mw_text_add(out, "\r\n\theader.d=");
+		add_safe(out, (const char *)s->d.p);
+		if (t->found.signature_count > 1 && s->b.n == 8) {
+			mw_text_add(out, " header.b=\"");
+			add_safe(out, (const char *)s->b.p);
+			mw_text_add(out, "\"");
+		}
+	}
+	mw_text_add(out, "\r\n");
+}
+
+static void add_penpals(const struct txn_rcpt *r, struct mw_text *out)
+{
+	int64_t s = r->penpals_age_s;
+
+	mw_text_addf(out, "X-Amavis-PenPals: age %lld %lld:%02lld:%02lld\r\n", (long long)(s / 86400),
+		(long long)(s / 3600 % 24), (long long)(s / 60 % 60), (long long)(s % 60));
+}
+
+static void add_alerts(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+{
+	const struct txn_check *spam = &t->checks[JOB_SPAM];
+
+	if (t->found.virus_count > 0 && !r->bypass_virus)
+		mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n", decide_virus_names(t));
+	for (size_t i = 0; i < r->ccat_count; i++)
+		if (r->ccats[i] / 10 == MW_CC_UNCHECKED)
+			mw_text_addf(out, "X-Amavis-Alert: UNCHECKED, %s\r\n", mw_ccat_name(r->ccats[i]));
+	if (spam->state == CHECK_OVER && spam->status == MW_FAILED && r->is_local && !r->bypass_spam) {
+		mw_text_add(out, "X-Amavis-Alert: UNCHECKED, spam check failed: ");
+		add_safe(out, spam->reason);
+		mw_text_add(out, "\r\n");
+	}
+}
+
+/* Everything of ours for one recipient, top-down. */
+static char *fields_for(struct txn *t, const struct txn_rcpt *r)
+{
+	const struct txn_check *scan = &t->checks[JOB_SCAN];
+	struct mw_text out = { 0 };
+	char *s = NULL;
+
+	add_received(t, &out);
+	if (scan->state == CHECK_OVER && scan->status != MW_FAILED && !r->bypass_virus)
+		mw_text_addf(&out, "%s: %s\r\n", t->policy->x_header_tag, t->policy->x_header_line);
+	add_alerts(t, r, &out);
+	if (r->is_local && r->tag)
+		add_spam_fields(t, r, &out);
+	if (r->is_local && r->penpals_age_s >= 0)
+		add_penpals(r, &out);
+	if (r->is_local)
+		add_authentication_results(t, &out);
+	if (!out.failed)
+		s = smtp_arena_copy(&t->arena, out.p, out.n);
+	mw_text_fini(&out);
+	return s;
+}
+
+/* ------------------------------------------------------------------ what of the original stays */
+
+/* The authserv-id is ours: a claim in our name that we did not make (RFC 8601 section 5). */
+static bool is_ours(const struct txn *t, struct mw_octets value)
+{
+	const unsigned char *p = value.p, *end = value.p + value.n;
+	size_t n = 0;
+
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
+		p++;
+	while (p + n < end && p[n] != ';' && p[n] != ' ' && p[n] != '\t' && p[n] != '/' && p[n] != '\r' && p[n] != '(')
+		n++;
+	return n == 0 || mw_octets_ieq(mw_octets_of(p, n), t->policy->authserv_id);
+}
+
+static bool goes(const struct txn *t, const struct mw_field *f)
+{
+	switch (f->id) {
+	case MW_H_X_SPAM:
+	case MW_H_X_AMAVIS: /* fields others trust when they come from us */
+	case MW_H_X_QUARANTINE_ID:
+		return true;
+	case MW_H_AUTHENTICATION_RESULTS:
+		return is_ours(t, mw_field_value(&t->header, f));
+	default:
+		return false;
+	}
+}
+
+/* Slices between the fields that go, then the rest with the body. */
+static enum mw_rc fill_pieces(struct txn *t, struct txn_cluster *c)
+{
+	struct mw_octets message = smtp_body_octets(t->body);
+	size_t going = 0, at = 0;
+
+	for (size_t i = 0; i < t->header.count; i++)
+		going += goes(t, &t->header.fields[i]);
+	/* signature, our fields, the slices, the end */
+	c->pieces = smtp_arena_array(&t->arena, going + 4, sizeof(*c->pieces));
+	if (c->pieces == NULL)
+		return MW_ERR_NOMEM;
+	c->pieces[c->piece_count++] = (struct mw_octets){ NULL, 0 };
+	c->pieces[c->piece_count++] = mw_octets_of_text(c->fields);
+	for (size_t i = 0; i < t->header.count && going > 0; i++) {
+		const struct mw_field *f = &t->header.fields[i];
+
+		if (!goes(t, f))
+			continue;
+		if (f->at > at)
+			c->pieces[c->piece_count++] = mw_octets_of(message.p + at, f->at - at);
+		at = f->end;
+	}
+	if (message.n > at)
+		c->pieces[c->piece_count++] = mw_octets_of(message.p + at, message.n - at);
+	return MW_OK;
+}
+
+/* ------------------------------------------------------------------ clusters */
+
+static struct txn_cluster *cluster_for(struct txn *t, const char *fields)
+{
+	for (size_t i = 0; i < t->cluster_count; i++)
+		if (strcmp(t->clusters[i].fields, fields) == 0)
+			return &t->clusters[i];
+	t->clusters[t->cluster_count].fields = fields;
+	return &t->clusters[t->cluster_count++];
+}
+
+/* Two recipients that agree in everything fields_for() looks at need not be printed twice. */
+static bool same_edits(const struct txn_rcpt *a, const struct txn_rcpt *b)
+{
+	return a->is_local == b->is_local && a->bypass_virus == b->bypass_virus && a->bypass_spam == b->bypass_spam &&
+		a->tag == b->tag && a->tag2 == b->tag2 && a->score_milli == b->score_milli &&
+		a->penpals_age_s == b->penpals_age_s && a->ccat_count == b->ccat_count &&
+		memcmp(a->ccats, b->ccats, a->ccat_count * sizeof(a->ccats[0])) == 0;
+}
+
+enum mw_rc edit_clusters(struct txn *t)
+{
+	const struct txn_rcpt *before = NULL;
+	struct txn_cluster *c = NULL;
+
+	t->clusters = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*t->clusters));
+	if (t->clusters == NULL)
+		return MW_ERR_NOMEM;
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		struct txn_rcpt *r = &t->rcpts[i];
+		char *fields;
+
+		if (r->code != 0)
+			continue; /* blocked */
+		if (before == NULL || !same_edits(before, r)) {
+			fields = fields_for(t, r);
+			if (fields == NULL)
+				return MW_ERR_NOMEM;
+			c = cluster_for(t, fields);
+		}
+		before = r;
+		r->cluster = (int)(c - t->clusters);
+		r->tagged = r->is_local && r->tag2;
+		if (c->rcpts == NULL) {
+			c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
+			c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
+			if (c->rcpts == NULL || c->rcpt_index == NULL || fill_pieces(t, c) != MW_OK)
+				return MW_ERR_NOMEM;
+		}
+		c->rcpt_index[c->rcpt_count] = i;
+		c->rcpts[c->rcpt_count++].addr = r->addr;
+	}
+	return MW_OK;
+}
+
+enum mw_rc edit_final_header(struct txn *t, struct txn_cluster *c)
+{
+	const unsigned char *message = smtp_body_octets(t->body).p, *body = message + t->header.body;
+	size_t n = 0;
+
+	/* Pieces 1.. up to the body; the last one may reach into it. */
+	for (size_t i = 1; i < c->piece_count; i++)
+		n += c->pieces[i].n;
+	n -= smtp_body_size(t->body) - t->header.body;
+	c->header_owner = smtp_body_new(&t->front->bodies, n);
+	if (c->header_owner == NULL)
+		return MW_ERR_NOMEM;
+	for (size_t i = 1; i < c->piece_count; i++) {
+		struct mw_octets o = c->pieces[i];
+
+		if (o.p >= message && o.p < message + smtp_body_size(t->body) && o.p + o.n > body)
+			o.n = o.p < body ? (size_t)(body - o.p) : 0;
+		if (smtp_body_append(c->header_owner, o.p, o.n, NULL) != MW_OK)
+			return MW_ERR_NOMEM;
+	}
+	return smtp_body_seal(c->header_owner, NULL);
+}

@@ -1,0 +1,178 @@
+#include "quarantine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "decide.h"
+
+struct quarantine_job {
+	uv_work_t work;
+	void (*done)(void *arg, enum mw_rc rc, const char *error);
+	void *arg; /* NULL with done: forgotten */
+	struct smtp_body *body;
+	struct mw_text head;
+	char dir[512], path[768], temporary[800];
+	enum mw_rc rc;
+	char error[256];
+};
+
+const char *quarantine_name(struct txn *t)
+{
+	unsigned ccat = decide_ccat(t);
+	const char *template = "", *m;
+
+	if (t->poison)
+		return smtp_arena_printf(&t->arena, "poison/poison-%s.gz", t->mail_id);
+	if (ccat / 10 == MW_CC_VIRUS)
+		template = t->policy->virus_quarantine;
+	else if (ccat / 10 == MW_CC_UNCHECKED)
+		template = t->policy->unchecked_quarantine;
+	else if (ccat / 10 == MW_CC_SPAM)
+		template = t->policy->spam_quarantine;
+	m = strstr(template, "%m");
+	if (m == NULL)
+		return NULL;
+	/* Folders hashed by the id's first character: none grows past a sixty-fourth of all. */
+	return smtp_arena_printf(&t->arena, "%c/%.*s%s%s", t->mail_id[0], (int)(m - template), template, t->mail_id, m + 2);
+}
+
+static void add_address(struct mw_text *out, const char *name, const char *addr)
+{
+	mw_text_addf(out, "%s: <", name);
+	for (; *addr != '\0'; addr++)
+		if ((unsigned char)*addr >= 0x20 && *addr != 0x7f)
+			mw_text_add_octets(out, addr, 1);
+	mw_text_add(out, ">\r\n");
+}
+
+/* decision.md 13: what a release needs to know, on top of the original. */
+static void write_head(struct txn *t, struct mw_text *out)
+{
+	add_address(out, "Return-Path", t->sender);
+	mw_text_add(out, "Delivered-To: quarantine\r\n");
+	add_address(out, "X-Envelope-From", t->sender);
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		add_address(out, "X-Envelope-To", t->rcpts[i].addr);
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].ccat_blocking != 0)
+			add_address(out, "X-Envelope-To-Blocked", t->rcpts[i].addr);
+	mw_text_addf(out, "X-Quarantine-ID: <%s>\r\n", t->mail_id);
+	if (t->found.virus_count > 0)
+		mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n", decide_virus_names(t));
+	if (t->poison)
+		mw_text_add(out, "X-Amavis-Alert: UNCHECKED, two cages died on this mail\r\n");
+}
+
+/* ------------------------------------------------------------------ on libuv's pool */
+
+static void fail_errno(struct quarantine_job *j, const char *what, const char *path)
+{
+	j->rc = MW_ERR_IO;
+	snprintf(j->error, sizeof(j->error), "%s %.120s: %s", what, path, strerror(errno));
+}
+
+static bool write_gzip(struct quarantine_job *j, int fd)
+{
+	struct mw_octets body = smtp_body_octets(j->body);
+	gzFile gz = gzdopen(dup(fd), "wb1"); /* speed over size: somebody waits for the reply */
+	bool ok = gz != NULL;
+
+	ok = ok && gzwrite(gz, j->head.p, (unsigned)j->head.n) == (int)j->head.n;
+	for (size_t at = 0; ok && at < body.n;) {
+		unsigned n = body.n - at > (1u << 20) ? 1u << 20 : (unsigned)(body.n - at);
+
+		ok = gzwrite(gz, body.p + at, n) == (int)n;
+		at += n;
+	}
+	return gz != NULL && gzclose(gz) == Z_OK && ok;
+}
+
+static bool sync_folder(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static void keep_work(uv_work_t *work)
+{
+	struct quarantine_job *j = work->data;
+	int fd;
+
+	if (mkdir(j->dir, 0750) != 0 && errno != EEXIST) {
+		fail_errno(j, "folder", j->dir);
+		return;
+	}
+	fd = open(j->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (fd < 0) {
+		fail_errno(j, "file", j->temporary);
+		return;
+	}
+	if (!write_gzip(j, fd) || fsync(fd) != 0)
+		fail_errno(j, "writing", j->temporary);
+	close(fd);
+	/* Never half a file under the final name, and never one that a power cut takes back. */
+	if (j->rc == MW_OK && rename(j->temporary, j->path) != 0)
+		fail_errno(j, "naming", j->path);
+	if (j->rc == MW_OK && !sync_folder(j->dir))
+		fail_errno(j, "syncing", j->dir);
+	if (j->rc != MW_OK)
+		unlink(j->temporary);
+}
+
+static void keep_done(uv_work_t *work, int status)
+{
+	struct quarantine_job *j = work->data;
+
+	if (status != 0) {
+		j->rc = MW_ERR_IO;
+		mw_strlcpy(j->error, "cancelled", sizeof(j->error));
+	}
+	if (j->done != NULL)
+		j->done(j->arg, j->rc, j->error);
+	smtp_body_unref(&j->body);
+	mw_text_fini(&j->head);
+	free(j);
+}
+
+struct quarantine_job *quarantine_keep(struct txn *t, const char *name,
+	void (*done)(void *arg, enum mw_rc rc, const char *error), void *arg)
+{
+	struct quarantine_job *j = calloc(1, sizeof(*j));
+	const char *slash = strrchr(name, '/');
+
+	if (j == NULL)
+		return NULL;
+	j->work.data = j;
+	j->done = done;
+	j->arg = arg;
+	write_head(t, &j->head);
+	snprintf(j->dir, sizeof(j->dir), "%s/%.*s", t->set->quarantine_dir, (int)(slash - name), name);
+	snprintf(j->path, sizeof(j->path), "%s/%.200s", t->set->quarantine_dir, name);
+	snprintf(j->temporary, sizeof(j->temporary), "%s/.new-%s", j->dir, t->mail_id);
+	j->body = smtp_body_ref(t->body);
+	if (j->head.failed || uv_queue_work(mw_loop_uv(t->front->loop), &j->work, keep_work, keep_done) != 0) {
+		smtp_body_unref(&j->body);
+		mw_text_fini(&j->head);
+		free(j);
+		return NULL;
+	}
+	return j;
+}
+
+void quarantine_forget(struct quarantine_job **job_p)
+{
+	struct quarantine_job *j = *job_p;
+
+	*job_p = NULL;
+	if (j != NULL)
+		j->done = NULL;
+}

@@ -1,0 +1,73 @@
+#include "reply.h"
+
+static void say(struct txn *t, unsigned code, const char *text)
+{
+	t->reply_code = text != NULL ? code : 451;
+	t->reply = text != NULL ? text : "451 4.3.0 out of memory";
+}
+
+static const struct txn_rcpt *first_with(const struct txn *t, unsigned class, bool next_hop_only)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].code / 100 == class && (!next_hop_only || t->rcpts[i].from_next_hop))
+			return &t->rcpts[i];
+	return NULL;
+}
+
+/* A mixture: somebody got it, somebody else never will. The client must not send again, so 250 with the counts. */
+static void say_mixture(struct txn *t)
+{
+	const struct txn_rcpt *passed = NULL;
+	size_t rejected = 0, discarded = 0;
+
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *r = &t->rcpts[i];
+
+		if (r->delivered && passed == NULL)
+			passed = r;
+		rejected += r->code / 100 == 5;
+		discarded += r->action == MW_ACT_DISCARD;
+	}
+	if (rejected == 0 && discarded == 0)
+		say(t, passed->code, passed->reply);
+	else
+		say(t, 250, smtp_arena_printf(&t->arena, "%s, but %zu REJECT, and %zu DISCARD",
+				passed != NULL ? passed->reply : smtp_arena_printf(&t->arena, "250 2.5.0 Ok, id=%s", t->log_id),
+				rejected, discarded));
+}
+
+void outcome_reply(struct txn *t)
+{
+	const struct txn_rcpt *r;
+	size_t discarded = 0, rejected = 0;
+
+	if (t->rcpt_count == 0) {
+		say(t, 250, smtp_arena_printf(&t->arena, "250 2.5.0 Ok, id=%s", t->log_id));
+		return;
+	}
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].code / 100 < 2 || t->rcpts[i].code / 100 > 5 || t->rcpts[i].code / 100 == 3 ||
+			t->rcpts[i].reply == NULL || (t->rcpts[i].code / 100 == 2 && !t->rcpts[i].delivered &&
+							     t->rcpts[i].action != MW_ACT_DISCARD)) {
+			/* A 2xx that nobody stands behind is never passed on. */
+			say(t, 451, smtp_arena_printf(&t->arena, "451 4.5.0 Error in processing, id=%s", t->log_id));
+			return;
+		}
+	if ((r = first_with(t, 4, false)) != NULL) {
+		say(t, r->code, r->reply);
+		return;
+	}
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		discarded += t->rcpts[i].action == MW_ACT_DISCARD;
+		rejected += t->rcpts[i].code / 100 == 5;
+	}
+	if (discarded == t->rcpt_count) {
+		say(t, t->rcpts[0].code, t->rcpts[0].reply);
+	} else if (discarded + rejected == t->rcpt_count) {
+		r = first_with(t, 5, true);
+		r = r != NULL ? r : first_with(t, 5, false);
+		say(t, r->code, r->reply);
+	} else {
+		say_mixture(t);
+	}
+}

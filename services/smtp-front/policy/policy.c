@@ -1,0 +1,272 @@
+#include "policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
+
+static void copy_text(char *dst, size_t size, const struct mw_conf *conf, const char *name, const char *dflt)
+{
+	const char *s = mw_conf_text(conf, name);
+
+	mw_strlcpy(dst, s != NULL ? s : dflt, size);
+}
+
+static enum mw_rc compile_destiny(const struct mw_conf *conf, const char *bank, const char *name, enum mw_destiny *d_r,
+	struct mw_err *err_r)
+{
+	int64_t v = mw_conf_int(conf, name);
+
+	if (v == MW_D_BOUNCE)
+		return mw_fail(err_r, MW_ERR_CONF, "%s%s%s = D_BOUNCE: this version sends no bounces; use D_REJECT, D_DISCARD, "
+						   "D_TEMPFAIL or D_PASS", bank, *bank != '\0' ? ": " : "", name);
+	*d_r = (enum mw_destiny)v;
+	return MW_OK;
+}
+
+static enum mw_rc compile_maps(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	const struct {
+		const char *name;
+		struct lookup_maps **maps;
+	} all[] = {
+		{ "local_domains_maps", &p->local_domains },
+		{ "bypass_virus_checks_maps", &p->bypass_virus },
+		{ "bypass_spam_checks_maps", &p->bypass_spam },
+		{ "bypass_banned_checks_maps", &p->bypass_banned },
+		{ "bypass_header_checks_maps", &p->bypass_header },
+	};
+
+	for (size_t i = 0; i < MW_COUNT(all); i++) {
+		*all[i].maps = lookup_maps_new(mw_conf_val(conf, all[i].name));
+		if (*all[i].maps == NULL)
+			return mw_fail(err_r, MW_ERR_NOMEM, "%s: no memory", all[i].name);
+	}
+	return MW_OK;
+}
+
+static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	const char *const *items;
+	size_t count = mw_conf_list(conf, "inet_acl", &items);
+
+	p->acl = calloc(count + 1, sizeof(*p->acl));
+	if (p->acl == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "inet_acl: no memory");
+	for (size_t i = 0; i < count; i++)
+		if (!mw_net_parse(items[i], &p->acl[p->acl_count++]))
+			return mw_fail(err_r, MW_ERR_CONF, "inet_acl: \"%s\" is no address or network", items[i]);
+	return MW_OK;
+}
+
+/* Quarantine by now is one gzip file a mail: local:NAME%m.gz. */
+static enum mw_rc compile_quarantine(const struct mw_conf *conf, const char *name, char *dst, size_t size,
+	struct mw_err *err_r)
+{
+	const char *s = mw_conf_text(conf, name);
+	size_t n = s != NULL ? strlen(s) : 0;
+
+	dst[0] = '\0';
+	if (n == 0)
+		return MW_OK;
+	if (strncmp(s, "local:", 6) != 0 || n < 12 || strcmp(s + n - 3, ".gz") != 0 || strstr(s, "%m") == NULL ||
+		strchr(s, '/') != NULL)
+		return mw_fail(err_r, MW_ERR_CONF, "%s = \"%s\": expected local:NAME with %%m in it, ending in .gz", name, s);
+	mw_strlcpy(dst, s + 6, size);
+	return MW_OK;
+}
+
+static void compile_scores(const struct mw_conf *conf, struct policy *p)
+{
+	p->tag_milli = (int32_t)mw_conf_int(conf, "sa_tag_level_deflt");
+	p->tag2_milli = (int32_t)mw_conf_int(conf, "sa_tag2_level_deflt");
+	p->kill_milli = (int32_t)mw_conf_int(conf, "sa_kill_level_deflt");
+	p->ip_repu = mw_conf_bool(conf, "enable_ip_repu");
+	p->ip_repu_limit_milli = (int32_t)mw_conf_int(conf, "ip_repu_score_limit");
+	p->penpals_bonus_milli = (int32_t)mw_conf_int(conf, "penpals_bonus_score");
+	p->penpals_halflife_s = (uint64_t)mw_conf_int(conf, "penpals_halflife");
+	p->penpals_threshold_low_milli = (int32_t)mw_conf_int(conf, "penpals_threshold_low");
+}
+
+static void compile_texts(const struct mw_conf *conf, const struct policy_set *set, struct policy *p)
+{
+	char line[256];
+
+	copy_text(p->localhost_name, sizeof(p->localhost_name), conf, "localhost_name", set->myhostname);
+	copy_text(p->authserv_id, sizeof(p->authserv_id), conf, "myauthservid", set->myhostname);
+	copy_text(p->x_header_tag, sizeof(p->x_header_tag), conf, "X_HEADER_TAG", "X-Virus-Scanned");
+	snprintf(line, sizeof(line), "mailweir at %.200s", set->myhostname);
+	copy_text(p->x_header_line, sizeof(p->x_header_line), conf, "X_HEADER_LINE", line);
+	copy_text(p->level_char, sizeof(p->level_char), conf, "sa_spam_level_char", "");
+}
+
+static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy_set *set, const char *bank,
+	struct policy *p, struct mw_err *err_r)
+{
+	enum mw_rc rc;
+
+	mw_strlcpy(p->bank, bank, sizeof(p->bank));
+	p->originating = mw_conf_bool(conf, "originating");
+	p->bypass_decode_parts = mw_conf_bool(conf, "bypass_decode_parts");
+	p->virus_failure_fatal = mw_conf_bool(conf, "virus_scanners_failure_is_fatal");
+	p->spam_failure_fatal = mw_conf_bool(conf, "spam_scanners_failure_is_fatal");
+	p->dkim_verify = mw_conf_bool(conf, "enable_dkim_verification");
+	p->dkim_sign = mw_conf_bool(conf, "enable_dkim_signing");
+	p->message_size_limit = (uint64_t)mw_conf_int(conf, "smtpd_message_size_limit");
+	p->recipient_limit = (unsigned)mw_conf_int(conf, "smtpd_recipient_limit");
+	p->smtpd_timeout_ms = (uint64_t)mw_conf_int(conf, "smtpd_timeout") * 1000;
+	p->child_timeout_ms = (uint64_t)mw_conf_int(conf, "child_timeout") * 1000;
+	compile_scores(conf, p);
+	compile_texts(conf, set, p);
+	if ((rc = compile_destiny(conf, bank, "final_virus_destiny", &p->virus_destiny, err_r)) != MW_OK ||
+		(rc = compile_destiny(conf, bank, "final_spam_destiny", &p->spam_destiny, err_r)) != MW_OK ||
+		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny, err_r)) != MW_OK ||
+		(rc = compile_maps(conf, p, err_r)) != MW_OK || (rc = compile_acl(conf, p, err_r)) != MW_OK ||
+		(rc = next_hop_parse(mw_conf_text(conf, "forward_method"), &p->forward, err_r)) != MW_OK ||
+		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,
+			 sizeof(p->virus_quarantine), err_r)) != MW_OK ||
+		(rc = compile_quarantine(conf, "spam_quarantine_method", p->spam_quarantine, sizeof(p->spam_quarantine),
+			 err_r)) != MW_OK)
+		return rc;
+	return compile_quarantine(conf, "unchecked_quarantine_method", p->unchecked_quarantine,
+		sizeof(p->unchecked_quarantine), err_r);
+}
+
+static enum mw_rc compile_ports(const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
+{
+	const struct mw_val *table = mw_conf_val(conf, "interface_policy");
+
+	if (table->tag != MW_V_TABLE)
+		return MW_OK;
+	set->ports = calloc(table->count + 1, sizeof(*set->ports));
+	if (set->ports == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "interface_policy: no memory");
+	for (size_t i = 0; i < table->count; i++) {
+		const char *bank = mw_val_text(&table->vals[i], "");
+		struct policy_port *port = &set->ports[set->port_count];
+
+		for (size_t p = 0; p < set->count; p++)
+			if (strcmp(set->policies[p].bank, bank) == 0)
+				port->policy = &set->policies[p];
+		if (port->policy == NULL)
+			return mw_fail(err_r, MW_ERR_CONF, "interface_policy[\"%s\"] names no known bank: \"%s\"",
+				table->keys[i], bank);
+		mw_strlcpy(port->key, table->keys[i], sizeof(port->key));
+		set->port_count++;
+	}
+	return MW_OK;
+}
+
+static enum mw_rc compile_signers(const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
+{
+	const struct mw_val *keys = mw_conf_val(conf, "dkim_key");
+
+	if (keys->tag != MW_V_TABLE)
+		return MW_OK;
+	set->signers = calloc(keys->count + 1, sizeof(*set->signers));
+	if (set->signers == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "dkim_key: no memory");
+	for (size_t i = 0; i < keys->count; i++) {
+		struct policy_signer *s = &set->signers[set->signer_count++];
+
+		mw_strlcpy(s->domain, mw_val_text(mw_val_field(&keys->vals[i], "domain"), ""), sizeof(s->domain));
+		mw_strlcpy(s->selector, mw_val_text(mw_val_field(&keys->vals[i], "selector"), ""), sizeof(s->selector));
+	}
+	return MW_OK;
+}
+
+static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
+{
+	char host[256] = "localhost";
+	const char *spamd = mw_conf_text(conf, "scanner.spamd");
+	const struct mw_val *redis = mw_conf_val(conf, "storage_redis_dsn");
+
+	gethostname(host, sizeof(host) - 1);
+	copy_text(set->myhostname, sizeof(set->myhostname), conf, "myhostname", host);
+	copy_text(set->quarantine_dir, sizeof(set->quarantine_dir), conf, "QUARANTINEDIR", "");
+	set->check_spam = mw_conf_is_set(conf, "checks.spam") ? mw_conf_bool(conf, "checks.spam") :
+								 spamd != NULL && *spamd != '\0';
+	set->check_reputation = mw_conf_is_set(conf, "checks.reputation") ? mw_conf_bool(conf, "checks.reputation") :
+									    redis->tag == MW_V_TABLE && redis->count > 0;
+	set->delivery_reserve_percent = (unsigned)mw_conf_int(conf, "checks.delivery_reserve");
+}
+
+enum mw_rc policy_set_new(const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r)
+{
+	const struct mw_val *banks = mw_conf_val(conf, "policy_bank");
+	size_t bank_count = banks->tag == MW_V_TABLE ? banks->count : 0;
+	struct policy_set *set = calloc(1, sizeof(*set));
+	enum mw_rc rc;
+
+	if (set == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
+	set->refs = 1;
+	compile_globals(conf, set);
+	set->policies = calloc(bank_count + 1, sizeof(*set->policies));
+	rc = set->policies != NULL ? compile_policy(conf, set, "", &set->policies[set->count++], err_r) :
+				     mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
+	for (size_t i = 0; i < bank_count && rc == MW_OK; i++)
+		rc = compile_policy(mw_conf_bank(conf, banks->keys[i]), set, banks->keys[i],
+			&set->policies[set->count++], err_r);
+	if (rc == MW_OK)
+		rc = compile_ports(conf, set, err_r);
+	if (rc == MW_OK)
+		rc = compile_signers(conf, set, err_r);
+	if (rc != MW_OK)
+		policy_set_unref(&set);
+	*set_r = set;
+	return rc;
+}
+
+struct policy_set *policy_set_ref(struct policy_set *set)
+{
+	set->refs++;
+	return set;
+}
+
+void policy_set_unref(struct policy_set **set_p)
+{
+	struct policy_set *set = *set_p;
+
+	*set_p = NULL;
+	if (set == NULL || --set->refs > 0)
+		return;
+	for (size_t i = 0; i < set->count; i++) {
+		struct policy *p = &set->policies[i];
+
+		lookup_maps_destroy(&p->local_domains);
+		lookup_maps_destroy(&p->bypass_virus);
+		lookup_maps_destroy(&p->bypass_spam);
+		lookup_maps_destroy(&p->bypass_banned);
+		lookup_maps_destroy(&p->bypass_header);
+		free(p->acl);
+	}
+	free(set->policies);
+	free(set->ports);
+	free(set->signers);
+	free(set);
+}
+
+const struct policy *policy_for_socket(const struct policy_set *set, const char *address, unsigned port)
+{
+	char whole[80], number[8];
+	const char *keys[2] = { whole, number };
+
+	snprintf(whole, sizeof(whole), "[%s]:%u", address, port);
+	snprintf(number, sizeof(number), "%u", port);
+	for (size_t k = 0; k < MW_COUNT(keys); k++)
+		for (size_t i = 0; i < set->port_count; i++)
+			if (strcmp(set->ports[i].key, keys[k]) == 0)
+				return set->ports[i].policy;
+	return &set->policies[0];
+}
+
+const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	for (size_t i = 0; at != NULL && i < set->signer_count; i++)
+		if (strcasecmp(set->signers[i].domain, at + 1) == 0)
+			return &set->signers[i];
+	return NULL;
+}

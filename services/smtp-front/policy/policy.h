@@ -1,0 +1,70 @@
+/*
+ * Who gets which treatment. A policy is what one bank (or the base) says, compiled from the settings at load into
+ * plain fields; nothing is looked up by name while mail runs. A set holds them all and lives until the last mail that
+ * began with it is over.
+ */
+#ifndef SMTP_POLICY_H
+#define SMTP_POLICY_H
+
+#include "conf.h"
+#include "delivery/delivery.h"
+#include "ip.h"
+#include "lookup.h"
+
+struct policy {
+	char bank[64]; /* "" is the base */
+	bool originating;
+	struct lookup_maps *local_domains, *bypass_virus, *bypass_spam, *bypass_banned, *bypass_header;
+	bool bypass_decode_parts;
+	int32_t tag_milli, tag2_milli, kill_milli;
+	enum mw_destiny virus_destiny, spam_destiny, unchecked_destiny;
+	bool virus_failure_fatal, spam_failure_fatal;
+	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256], localhost_name[256];
+	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
+	struct next_hop forward;
+	uint64_t message_size_limit;
+	unsigned recipient_limit;
+	uint64_t smtpd_timeout_ms, child_timeout_ms;
+	bool dkim_verify, dkim_sign;
+	bool ip_repu;
+	int32_t ip_repu_limit_milli; /* 0: none */
+	int32_t penpals_bonus_milli; /* 0: off */
+	uint64_t penpals_halflife_s;
+	int32_t penpals_threshold_low_milli;
+	struct mw_net *acl;
+	size_t acl_count;
+};
+
+struct policy_signer {
+	char domain[256], selector[128];
+};
+
+struct policy_port {
+	char key[80]; /* "10026" or "[::1]:10026" */
+	const struct policy *policy;
+};
+
+struct policy_set {
+	unsigned refs;
+	struct policy *policies; /* [0] is the base */
+	size_t count;
+	struct policy_port *ports;
+	size_t port_count;
+	struct policy_signer *signers; /* domains that the dkim workers have a key for */
+	size_t signer_count;
+	/* global */
+	char myhostname[256], quarantine_dir[256];
+	bool check_spam, check_reputation;
+	unsigned delivery_reserve_percent;
+};
+
+/* Compile all banks. err_r names the setting that cannot be. */
+enum mw_rc policy_set_new(const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r);
+struct policy_set *policy_set_ref(struct policy_set *set);
+void policy_set_unref(struct policy_set **set_p);
+/* The bank of a listening socket: [address]:port goes before port; the base when none is named. */
+const struct policy *policy_for_socket(const struct policy_set *set, const char *address, unsigned port);
+/* The key to sign with for that address's domain; NULL: none. */
+const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address);
+
+#endif

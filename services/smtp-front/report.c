@@ -1,0 +1,305 @@
+#include "report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "intake/smtp_session.h"
+#include "outcome/decide.h"
+
+static struct mw_octets text(const char *s)
+{
+	return mw_octets_of_text(s != NULL ? s : "");
+}
+
+/* The id that a next hop names at the end of its words: "... queued as X". */
+static struct mw_octets queued_as(const char *reply)
+{
+	const char *p = reply != NULL ? strstr(reply, "queued as ") : NULL;
+	size_t n = p != NULL ? strcspn(p + 10, " \t\n;,)") : 0;
+
+	return n > 0 && n < 64 ? mw_octets_of(p + 10, n) : text("");
+}
+
+static void fill_rcpts(struct txn *t, struct mw_record *r, bool aborted)
+{
+	struct mw_record_rcpt *out = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*out));
+
+	if (out == NULL)
+		return;
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *in = &t->rcpts[i];
+
+		out[i] = (struct mw_record_rcpt){
+			.addr = text(in->addr),
+			.is_local = in->is_local,
+			.action = aborted ? MW_ACT_TEMPFAIL : in->action,
+			.smtp_response = text(in->reply),
+			.queued_as = queued_as(in->delivered ? in->reply : NULL),
+			.has_score = in->has_score,
+			.score_milli = in->score_milli,
+			.bypass_virus = in->bypass_virus,
+			.bypass_banned = in->bypass_banned,
+			.bypass_spam = in->bypass_spam,
+			.ccat_main = in->ccat_count > 0 ? in->ccats[0] : 0,
+			.ccat_blocking = in->ccat_blocking,
+			.mail_id_related = in->mail_id_related,
+			.penpals_age_s = in->penpals_age_s,
+			.tagged = in->tagged,
+			.delivered = in->delivered,
+		};
+		if (in->has_score && (!r->has_score || in->score_milli > r->score_milli)) {
+			r->has_score = true;
+			r->score_milli = in->score_milli;
+		}
+	}
+	r->rcpts = out;
+	r->rcpt_count = t->rcpt_count;
+}
+
+static void fill_checks(struct txn *t, struct mw_record *r)
+{
+	struct mw_record_check *out = smtp_arena_array(&t->arena, JOB_LEARN, sizeof(*out));
+
+	if (out == NULL)
+		return;
+	for (int kind = 0; kind < JOB_LEARN; kind++) {
+		const struct txn_check *c = &t->checks[kind];
+
+		if (c->state == CHECK_SKIPPED && c->skipped == NULL)
+			continue; /* the path ended before it came up */
+		out[r->check_count++] = (struct mw_record_check){
+			.kind = text(dispatch_kind_names[kind]),
+			.worker = text(c->worker),
+			.ran = c->state != CHECK_SKIPPED,
+			.status = c->state == CHECK_OVER ? c->status : MW_FAILED,
+			.reason = text(c->state == CHECK_SKIPPED ? c->skipped : c->state == CHECK_WAITING ? "cancelled" : c->reason),
+			.attempts = c->attempts,
+			.wait_us = c->wait_us,
+			.wall_us = c->wall_us,
+			.cpu_us = c->cpu_us,
+		};
+	}
+	r->checks = out;
+}
+
+static void fill_found(struct txn *t, struct mw_record *r)
+{
+	const struct findings *f = &t->found;
+	struct mw_record_av *av = smtp_arena_array(&t->arena, f->virus_count, sizeof(*av));
+	struct mw_octets *valid = smtp_arena_array(&t->arena, f->signature_count, sizeof(*valid));
+	size_t n = 0;
+
+	for (size_t i = 0; av != NULL && i < f->virus_count; i++)
+		av[i] = (struct mw_record_av){ f->viruses[i].scanner, f->viruses[i].name };
+	r->av = av;
+	r->av_count = av != NULL ? f->virus_count : 0;
+	for (size_t i = 0; valid != NULL && i < f->signature_count; i++) {
+		const struct finding_signature *s = &f->signatures[i];
+
+		if (!mw_octets_ieq(s->result, "pass") || s->expired)
+			continue;
+		valid[n++] = s->d;
+		for (size_t k = 0; k < t->facts.author.count; k++) {
+			struct mw_octets a = t->facts.author.items[k];
+
+			if (a.n > s->d.n + 1 && a.p[a.n - s->d.n - 1] == '@' &&
+				mw_octets_ieq(mw_octets_of(a.p + a.n - s->d.n, s->d.n), (const char *)s->d.p))
+				r->dkim_author_sig = s->d;
+		}
+	}
+	r->dkim_valid_sig = (struct mw_list){ n, valid };
+	r->dkim_signatures = (uint32_t)f->signature_count;
+	r->dkim_new_sig = f->signed_domains;
+	r->tests = f->tests;
+	r->test_count = f->test_count;
+	r->ip_repu_milli = f->ip_milli;
+	r->attached_file_names = f->names;
+	r->penpals_asked = t->checks[JOB_REPUTATION].state == CHECK_OVER && !t->originating;
+	r->poison = t->poison || t->poison_known;
+}
+
+static void add_elapsed(struct mw_record *r, struct mw_record_elapsed *out, const char *section, uint64_t wall, uint64_t cpu)
+{
+	if (wall != 0 || cpu != 0)
+		out[r->elapsed_count++] = (struct mw_record_elapsed){ text(section), wall, cpu };
+}
+
+static void fill_elapsed(struct txn *t, struct mw_record *r)
+{
+	struct mw_record_elapsed *out = smtp_arena_array(&t->arena, 8, sizeof(*out));
+	uint64_t now = mw_mono_us(), checks_end = t->checks_us != 0 ? t->checks_us : now, cpu = 0;
+
+	if (out == NULL)
+		return;
+	for (int kind = 0; kind < JOB_LEARN; kind++)
+		cpu += t->checks[kind].cpu_us;
+	cpu += t->cpu_receiving_us + t->cpu_checks_us + t->cpu_sending_us;
+	add_elapsed(r, out, "receiving", t->dot_us - t->start_us, t->cpu_receiving_us);
+	add_elapsed(r, out, "checks", checks_end - t->dot_us, t->cpu_checks_us);
+	add_elapsed(r, out, "decode", t->found.decode_us, 0);
+	add_elapsed(r, out, "virus", t->found.virus_us, t->checks[JOB_SCAN].cpu_us);
+	add_elapsed(r, out, "spam", t->checks[JOB_SPAM].wall_us, t->checks[JOB_SPAM].cpu_us);
+	add_elapsed(r, out, "penpals", t->checks[JOB_REPUTATION].wall_us, t->checks[JOB_REPUTATION].cpu_us);
+	if (t->sending_us != 0)
+		add_elapsed(r, out, "sending", now - t->sending_us, t->cpu_sending_us);
+	add_elapsed(r, out, "total", now - t->start_us, cpu);
+	r->elapsed = out;
+}
+
+static void fill_deliveries(const struct txn *t, struct mw_record *r)
+{
+	for (size_t i = 0; i < t->cluster_count; i++) {
+		const struct txn_cluster *c = &t->clusters[i];
+		const struct txn_rcpt *first = c->rcpt_count > 0 ? &t->rcpts[c->rcpt_index[0]] : NULL;
+
+		if (first == NULL || !first->from_next_hop)
+			continue;
+		r->out_msgs++;
+		r->out_msgs_failed += first->code / 100 == 4;
+		r->out_msgs_rejected += first->code / 100 == 5;
+		if (first->delivered)
+			for (size_t p = 0; p < c->piece_count; p++)
+				r->out_octets += c->pieces[p].n;
+	}
+	r->conn_new = t->conn_new;
+	r->conn_reuse = r->out_msgs - (t->conn_new < r->out_msgs ? t->conn_new : r->out_msgs);
+}
+
+void report_mail(struct txn *t, bool aborted)
+{
+	struct mw_octets bank = text(t->policy->bank), file = text(t->quarantined ? t->quarantine_file : NULL);
+	struct mw_record r = {
+		.host = text(t->set->myhostname),
+		.log_id = text(t->log_id),
+		.mail_id = text(t->mail_id),
+		.time_ms = t->time_ms,
+		.policy_banks = { bank.n > 0, &bank },
+		.originating = t->originating,
+		.src_ip = text(t->peer_ip),
+		.dst_ip = text(t->local_ip),
+		.src_port = t->peer_port,
+		.dst_port = t->local_port,
+		.client_ip = text(t->client_ip),
+		.client_port = t->client_port,
+		.client_name = text(t->xforward.name),
+		.helo = text(t->helo),
+		.protocol = text(t->protocol),
+		.queue_id = text(t->xforward.ident),
+		.ip_trace = t->facts.ip_trace,
+		.ip_proto_trace = t->facts.ip_proto_trace,
+		.mail_from = text(t->sender),
+		.sender = t->facts.sender,
+		.subject = t->facts.subject,
+		.message_id = t->facts.message_id,
+		.user_agent = t->facts.user_agent,
+		.author = t->facts.author,
+		.to_addr = t->facts.to,
+		.cc_addr = t->facts.cc,
+		.references = t->facts.references,
+		.size = t->body != NULL ? smtp_body_size(t->body) : 0,
+		.is_auto = t->facts.is_auto,
+		.is_mlist = t->facts.is_mlist,
+		.is_bulk = t->facts.is_bulk,
+		.is_bounce = *t->sender == '\0',
+		.ccat = decide_ccat(t),
+		.quarantine = file,
+		.quar_type = text(t->quarantined ? "Z" : ""),
+		.quarantines = { t->quarantined, &file },
+		.quarantine_octets = t->quarantined ? t->quarantine_octets : 0,
+		.reply = text(t->reply),
+		.aborted = aborted,
+	};
+
+	if (!mw_publisher_wanted(t->front->pub, "mail") && t->front->pub == NULL)
+		return;
+	fill_rcpts(t, &r, aborted);
+	fill_checks(t, &r);
+	fill_found(t, &r);
+	fill_deliveries(t, &r);
+	fill_elapsed(t, &r);
+	mw_publish_mail(t->front->pub, &r);
+}
+
+/* ------------------------------------------------------------------ the front's own figures */
+
+static void task_state(const struct txn *t, struct mw_state_task *s)
+{
+	size_t n = strlen(t->states);
+
+	mw_strlcpy(s->log_id, t->log_id, sizeof(s->log_id));
+	s->age_ms = (mw_mono_us() - t->start_us) / 1000;
+	s->letter = n > 0 ? t->states[n - 1] : 'm';
+	mw_strlcpy(s->states, t->states, sizeof(s->states));
+	s->size = t->body != NULL ? smtp_body_size(t->body) : 0;
+	mw_strlcpy(s->client_ip, t->client_ip != NULL ? t->client_ip : t->peer_ip, sizeof(s->client_ip));
+	for (int kind = 0; kind < JOB_LEARN; kind++) {
+		size_t at = strlen(s->detail);
+
+		if (t->checks[kind].state == CHECK_WAITING)
+			snprintf(s->detail + at, sizeof(s->detail) - at, "%s%s", at > 0 ? "," : "", dispatch_kind_names[kind]);
+	}
+}
+
+void front_publish_state(struct front *f)
+{
+	struct mw_state s = { .uptime_ms = mw_mono_ms() - f->started_ms, .sessions = f->listeners->session_count,
+		.in_flight = f->txn_count, .held_octets = smtp_body_held(&f->bodies), .mails_done = f->stats.mails };
+	struct mw_pack b;
+
+	if (!mw_publisher_wanted(f->pub, "state"))
+		return;
+	mw_strlcpy(s.host, f->policies->myhostname, sizeof(s.host));
+	mw_strlcpy(s.front, f->service->instance, sizeof(s.front));
+	mw_strlcpy(s.software, MW_VERSION, sizeof(s.software));
+	s.tasks = calloc(f->txn_count < MW_STATE_TASKS_MAX ? f->txn_count + 1 : MW_STATE_TASKS_MAX, sizeof(*s.tasks));
+	for (const struct txn *t = f->txns; t != NULL && s.tasks != NULL && s.task_count < MW_STATE_TASKS_MAX; t = t->next)
+		task_state(t, &s.tasks[s.task_count++]);
+	dispatch_state(f->dispatch, &s);
+	mw_pack_init(&b);
+	mw_state_encode(&b, &s);
+	if (!b.failed)
+		mw_publish_state(f->pub, &b);
+	mw_pack_fini(&b);
+	mw_state_fini(&s);
+}
+
+static void counter(struct mw_text *out, const char *name, uint64_t value)
+{
+	mw_text_addf(out, "mailweir_front_%s %llu\n", name, (unsigned long long)value);
+}
+
+void front_metrics(const struct front *f, struct mw_text *out)
+{
+	struct dispatch_stats d = dispatch_stats(f->dispatch);
+	struct delivery_stats o = delivery_stats(f->delivery);
+
+	counter(out, "mails_total", f->stats.mails);
+	counter(out, "mails_passed_total", f->stats.passed);
+	counter(out, "mails_rejected_total", f->stats.rejected);
+	counter(out, "mails_discarded_total", f->stats.discarded);
+	counter(out, "mails_tempfailed_total", f->stats.tempfailed);
+	counter(out, "mails_aborted_total", f->stats.aborted);
+	counter(out, "mails_bare_lf_total", f->stats.bare_lf);
+	counter(out, "mails_in_flight", f->txn_count);
+	counter(out, "held_octets", smtp_body_held(&f->bodies));
+	counter(out, "sessions", f->listeners->session_count);
+	counter(out, "sessions_total", f->stats.sessions);
+	counter(out, "sessions_refused_total", f->stats.refused);
+	counter(out, "workers", d.workers);
+	counter(out, "jobs_redispatched_total", d.redispatched);
+	counter(out, "verdicts_late_total", d.late);
+	counter(out, "jobs_dropped_total", d.dropped);
+	for (int kind = 0; kind < JOB_KINDS; kind++) {
+		mw_text_addf(out, "mailweir_front_jobs_total{kind=\"%s\"} %llu\n", dispatch_kind_names[kind],
+			(unsigned long long)d.jobs[kind]);
+		mw_text_addf(out, "mailweir_front_jobs_failed_total{kind=\"%s\"} %llu\n", dispatch_kind_names[kind],
+			(unsigned long long)d.failed[kind]);
+		mw_text_addf(out, "mailweir_front_jobs_waiting{kind=\"%s\"} %zu\n", dispatch_kind_names[kind], d.waiting[kind]);
+	}
+	counter(out, "delivery_connections", o.connections);
+	counter(out, "delivery_connections_new_total", o.conn_new);
+	counter(out, "delivery_connections_reused_total", o.conn_reuse);
+	counter(out, "delivery_connections_stale_total", o.conn_reuse_fail);
+	counter(out, "delivery_mails_total", o.mails);
+	counter(out, "delivery_octets_total", o.octets);
+}

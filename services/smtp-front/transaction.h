@@ -1,0 +1,176 @@
+/*
+ * One mail, from MAIL FROM to the record of what happened. transaction.c calls the rooms in the order of the mail's
+ * path; each room fills its part of this struct and does not call back up.
+ */
+#ifndef SMTP_TRANSACTION_H
+#define SMTP_TRANSACTION_H
+
+#include "front.h"
+#include "header.h"
+#include "intake/facts.h"
+#include "intake/smtp_command.h"
+
+struct smtp_session;
+
+/* Why a check did not run; NULL: it ran, or will. */
+enum check_state { CHECK_SKIPPED, CHECK_WAITING, CHECK_OVER };
+
+struct txn_check {
+	struct txn *txn;
+	enum dispatch_kind kind;
+	enum check_state state;
+	const char *skipped; /* why, for the record */
+	struct dispatch_job *job;
+	struct mw_job what;
+	struct mw_pack orders;
+	enum mw_status status;
+	bool poison;
+	char reason[MW_REASON_MAX], worker[MW_NAME_MAX];
+	unsigned attempts;
+	uint64_t wait_us, wall_us, cpu_us;
+};
+
+struct finding_virus {
+	struct mw_octets scanner, name;
+};
+
+struct finding_signature {
+	struct mw_octets d, s, a, b, result, reason;
+	int64_t bits;
+	bool expired;
+};
+
+/* What the checks found, in the words of the decision; filled by checks/findings.c from hostile-proof maps. */
+struct findings {
+	size_t virus_count;
+	struct finding_virus *viruses;
+	size_t encrypted, limit_count;
+	bool ambiguous;
+	struct mw_list names;
+	struct mw_octets limits; /* words, comma-separated, for people */
+	uint64_t decode_us, virus_us;
+	size_t signature_count;
+	struct finding_signature *signatures;
+	bool has_spam;
+	int32_t spam_milli;
+	size_t test_count;
+	struct mw_record_test *tests;
+	struct mw_octets autolearn;
+	int32_t ip_milli; /* after threshold and cap */
+	struct mw_octets ip_worst;
+	struct mw_octets sign_fields;
+	struct mw_list signed_domains;
+};
+
+#define TXN_CCATS_MAX 8
+
+struct txn_rcpt {
+	const char *addr;
+	bool is_local, bypass_virus, bypass_spam, bypass_banned;
+	/* decision */
+	unsigned ccats[TXN_CCATS_MAX]; /* MW_CCAT(), most important first */
+	size_t ccat_count;
+	unsigned ccat_blocking; /* 0: not blocked */
+	enum mw_destiny destiny;
+	bool has_score, tag, tag2, kill;
+	int32_t score_milli;
+	int64_t penpals_age_s; /* -1: none */
+	int32_t penpals_milli;
+	struct mw_octets mail_id_related;
+	/* what became of it */
+	unsigned code; /* 0: not over */
+	const char *reply; /* "250 2.0.0 from MTA(...): ..." or our own */
+	bool from_next_hop, delivered, tagged;
+	enum mw_action action;
+	int cluster; /* -1: not to be delivered */
+};
+
+/* Recipients with equal edits share one delivery. */
+struct txn_cluster {
+	const char *fields;	  /* ours, on top, CRLF-terminated */
+	struct mw_octets signature; /* above those; from the sign worker */
+	struct mw_octets *pieces; /* of the original's header section and body that stay */
+	size_t piece_count;
+	char *header;	  /* for the sign job: the final header section in one piece, malloc'ed */
+	struct smtp_body *header_owner;
+	struct delivery_rcpt *rcpts;
+	size_t *rcpt_index;
+	size_t rcpt_count;
+	struct delivery_mail mail;
+};
+
+enum txn_phase { TXN_ENVELOPE, TXN_DATA, TXN_CHECKS, TXN_KEEP, TXN_SIGN, TXN_DELIVER, TXN_OVER };
+
+struct txn {
+	struct front *front;
+	struct smtp_session *session; /* NULL: the client is gone */
+	struct policy_set *set;
+	const struct policy *policy;
+	struct txn *next, **prev_p;
+	struct smtp_arena arena;
+	enum txn_phase phase;
+	bool learning; /* over for the client; only its learn job is still out */
+	char log_id[MW_NAME_MAX], mail_id[MW_NAME_MAX];
+	char states[16]; /* letters of amavisd's status display, as they came */
+	uint64_t time_ms, start_us, data_us, dot_us, checks_us, sending_us;
+	uint64_t cpu_receiving_us, cpu_checks_us, cpu_sending_us;
+	uint64_t deadline_ms, checks_deadline_ms;
+	/* envelope and client */
+	const char *sender;
+	enum smtp_body_type body_type;
+	struct smtp_xforward xforward;
+	bool has_xforward;
+	const char *helo, *peer_ip, *local_ip, *protocol;
+	unsigned peer_port, local_port;
+	const char *client_ip; /* of the original client; NULL: unknown */
+	unsigned client_port;
+	bool originating;
+	struct txn_rcpt *rcpts;
+	size_t rcpt_count, rcpt_cap;
+	struct mw_pack rcpts_packed;
+	/* octets */
+	struct smtp_body *body;
+	bool dots;
+	struct mw_header header;
+	struct facts facts;
+	/* checks */
+	struct txn_check checks[JOB_KINDS];
+	unsigned checks_waiting;
+	struct findings found;
+	bool poison, poison_known;
+	uint64_t digest; /* of a poison mail */
+	/* outcome */
+	const char *check_failure; /* NULL, or why the mail is tempfailed: "virus check FAILED: reason" */
+	struct txn_cluster *clusters;
+	size_t cluster_count, cluster_at;
+	struct delivery_run *run;
+	const char *quarantine_file; /* relative to QUARANTINEDIR */
+	bool quarantined;
+	uint64_t quarantine_octets;
+	struct quarantine_job *keeping;
+	unsigned reply_code;
+	const char *reply;
+	uint32_t conn_new;
+};
+
+/* A transaction at MAIL FROM; the session's facts and the sender are copied. NULL: no memory. */
+struct txn *txn_new(struct front *f, struct smtp_session *s, const char *sender);
+/* Add a recipient. MW_OK, MW_ERR_LIMIT (smtpd_recipient_limit) or MW_ERR_NOMEM. */
+enum mw_rc txn_add_rcpt(struct txn *t, const char *addr);
+/* The final dot was seen: from here on the transaction runs by itself and ends with smtp_session_reply(). */
+void txn_run(struct txn *t);
+/*
+ * The client went away or gave up. Before the final dot of a delivery nothing is delivered and the client keeps the
+ * mail; after it the transaction finishes without anybody to tell.
+ */
+void txn_abandon(struct txn **t_p);
+/* End of everything: also from txn_run's end. */
+void txn_destroy(struct txn **t_p);
+/* Enter a state of the status display. */
+void txn_state(struct txn *t, char letter);
+/* Mails whose deadline is long over although every step has its own (a disk that hangs): 451. Every second. */
+void txn_tick(struct front *f);
+/* All transactions, at the process's end. */
+void txn_destroy_all(struct front *f);
+
+#endif
