@@ -4,7 +4,6 @@
 BUILD   ?= build
 PREFIX  ?= /usr
 DESTDIR ?=
-FUZZ_S  ?= 60
 
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Wpointer-arith \
@@ -43,7 +42,11 @@ LIBS_cage       :=
 PKGS_tools      := jansson ncursesw libcurl
 
 .DEFAULT_GOAL := all
-.PHONY: all deps demo test check e2e asan fuzz fuzz-replay bench lint fmt install images help clean
+.PHONY: all deps deps-build demo test check e2e asan unit sanitized triggers fuzz fuzz-all fuzz-replay bench lint fmt install images help clean
+# Short lines; make V=1 shows the commands.
+ifeq ($(V),)
+Q := @
+endif
 .DELETE_ON_ERROR:
 
 # ---------------------------------------------------------------- libmailweir.a
@@ -52,12 +55,13 @@ COMMON_OBJ := $(COMMON_SRC:%.c=$(BUILD)/%.o)
 $(BUILD)/common/%.o: PKG_C := $(call pkg_cflags,$(PKGS_common))
 $(BUILD)/libmailweir.a: $(COMMON_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 LINK_common = $(BUILD)/libmailweir.a $(call pkg_libs,$(PKGS_common)) -lpthread -lm
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(MW_CFLAGS) $(PKG_C) $(INC) -c -o $@ $<
+	@echo '  CC $<'
+	$(Q)$(CC) $(MW_CFLAGS) $(PKG_C) $(INC) -c -o $@ $<
 
 # ---------------------------------------------------------------- services: one folder, one binary
 define service_template
@@ -69,7 +73,8 @@ $$(BUILD)/services/$(1)/%.o: PKG_C := $$(call pkg_cflags,$$(PKGS_common) $$(PKGS
 $$(BUILD)/services/$(1)/%.o: INC := -Iservices/$(1)
 $$(BUILD)/bin/mailweir-$(1): $$(OBJ_$(1)) $$(BUILD)/libmailweir.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(MW_SAN) $$(LDFLAGS) -o $$@ $$(OBJ_$(1)) $$(LINK_common) $$(call pkg_libs,$$(PKGS_$(1))) $$(LIBS_$(1))
+	@echo '  LD $$@'
+	$$(Q)$$(CC) $$(CFLAGS) $$(MW_SAN) $$(LDFLAGS) -o $$@ $$(OBJ_$(1)) $$(LINK_common) $$(call pkg_libs,$$(PKGS_$(1))) $$(LIBS_$(1))
 ifneq ($$(SRC_$(1)),)
 BINARIES += $$(BUILD)/bin/mailweir-$(1)
 endif
@@ -83,7 +88,8 @@ $(BUILD)/services/scanner/cage/%.o: INC := -Iservices/scanner/cage -Iservices/sc
 # From libmailweir.a the cage takes only what needs no network: base, log, text, wire, conf.
 $(BUILD)/bin/mailweir-cage: $(OBJ_cage) $(BUILD)/libmailweir.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(MW_SAN) $(LDFLAGS) -o $@ $(OBJ_cage) $(BUILD)/libmailweir.a \
+	@echo '  LD $@'
+	$(Q)$(CC) $(CFLAGS) $(MW_SAN) $(LDFLAGS) -o $@ $(OBJ_cage) $(BUILD)/libmailweir.a \
 		$(call pkg_libs,$(PKGS_cage) msgpack lua5.4 libseccomp) $(LIBS_cage) -lpthread -lm
 ifneq ($(SRC_cage),)
 BINARIES += $(BUILD)/bin/mailweir-cage
@@ -94,7 +100,8 @@ OBJ_tools := $(SRC_tools:%.c=$(BUILD)/%.o)
 $(BUILD)/tools/%.o: PKG_C := $(call pkg_cflags,$(PKGS_common) $(PKGS_tools))
 $(BUILD)/bin/mailweir: $(OBJ_tools) $(BUILD)/libmailweir.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(MW_SAN) $(LDFLAGS) -o $@ $(OBJ_tools) $(LINK_common) $(call pkg_libs,$(PKGS_tools))
+	@echo '  LD $@'
+	$(Q)$(CC) $(CFLAGS) $(MW_SAN) $(LDFLAGS) -o $@ $(OBJ_tools) $(LINK_common) $(call pkg_libs,$(PKGS_tools))
 ifneq ($(SRC_tools),)
 BINARIES += $(BUILD)/bin/mailweir
 endif
@@ -104,7 +111,8 @@ BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libmailweir.a
 	@mkdir -p $(@D)
-	$(CC) $(MW_CFLAGS) $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LINK_common) $(call pkg_libs,libclamav libcrypto)
+	@echo '  LD $@'
+	$(Q)$(CC) $(MW_CFLAGS) $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LINK_common) $(call pkg_libs,libclamav libcrypto)
 
 all: $(BINARIES) $(BENCH_BIN)
 
@@ -117,16 +125,82 @@ define unit_template
 $(BUILD)/unit/$(patsubst tests/unit/%.c,%,$(1)): $(1) $(BUILD)/libmailweir.a \
 		$$(filter-out %/main.o,$$(OBJ_$(call unit_service,$(1))))
 	@mkdir -p $$(@D)
-	$$(CC) $$(MW_CFLAGS) -Iservices/$(call unit_service,$(1)) -Itests/unit $(if $(filter cage,$(call unit_service,$(1))),-Iservices/scanner/cage -Iservices/scanner) \
+	@echo '  LD $$@'
+	$$(Q)$$(CC) $$(MW_CFLAGS) -Iservices/$(call unit_service,$(1)) -Itests/unit $(if $(filter cage,$(call unit_service,$(1))),-Iservices/scanner/cage -Iservices/scanner) \
 		$$(call pkg_cflags,$$(PKGS_common) $$(PKGS_$(call unit_service,$(1))) cmocka) -MF $$@.d -o $$@ $$< \
 		$$(filter %.o,$$^) $$(LINK_common) $$(call pkg_libs,$$(PKGS_$(call unit_service,$(1))) cmocka) $$(LIBS_$(call unit_service,$(1)))
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_template,$(t))))
 
-# ---------------------------------------------------------------- fuzz targets: tests/fuzz/fuzz_X.c, corpus in tests/fuzz/corpus/X/
-FUZZ_CC  ?= clang
-FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
-FUZZ_OBJ_SRC := common services
+include fuzz.mk
+
+# The page of mailweir-status is taken in by .incbin, which the compiler's dependencies do not see.
+$(BUILD)/services/status/page.o: $(wildcard services/status/page.html services/status/page.css services/status/page.js)
+
+# ---------------------------------------------------------------- packages
+deps: ## install all packages (sudo when not root)
+	deploy/deps.sh build runtime test
+deps-build:
+	deploy/deps.sh build
+
+# ---------------------------------------------------------------- tests
+# Sanitized objects and test-only triggers live in folders of their own; nothing of them is installed.
+unit: $(UNIT_BIN)
+fuzz-binaries: $(FUZZ_BIN)
+.PHONY: fuzz-binaries
+sanitized:
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan SAN=1 CFLAGS='-O1 -g' all unit
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)-triggers-asan TEST_TRIGGERS=1 SAN=1 CFLAGS='-O1 -g' scanner-binaries
+triggers:
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)-triggers TEST_TRIGGERS=1 scanner-binaries
+scanner-binaries: $(BUILD)/bin/mailweir-scanner $(BUILD)/bin/mailweir-cage
+.PHONY: scanner-binaries
+
+RUN_ALL := /usr/bin/python3 tests/run_all.py
+# The end-to-end tests once more against the sanitized build; load tests are left to the plain one.
+ASAN_ENV := MW_SLOW=4,MW_TRIGGER_BIN=$(abspath $(BUILD)-triggers-asan/bin)
+ASAN_E2E := tests/e2e,-m,not load and not compose and not bench
+
+test: all unit triggers sanitized fuzz-binaries ## everything; the last line is the count
+	$(RUN_ALL) unit=$(BUILD)/unit unit@asan=$(BUILD)-asan/unit fuzz@corpus=$(BUILD):replay fuzz@60s=$(BUILD):/60 \
+		pytest=$(BUILD):2400:tests/e2e 'pytest@asan=$(BUILD)-asan:1500:$(ASAN_E2E),$(ASAN_ENV)'
+check: unit ## unit tests
+	$(RUN_ALL) unit=$(BUILD)/unit
+e2e: all triggers ## end-to-end tests
+	$(RUN_ALL) pytest=$(BUILD):2400:tests/e2e
+asan: sanitized ## unit and end-to-end tests under AddressSanitizer and UBSan
+	$(RUN_ALL) unit@asan=$(BUILD)-asan/unit 'pytest@asan=$(BUILD)-asan:2400:$(ASAN_E2E),$(ASAN_ENV)'
+bench: all ## figures of this machine
+	/usr/bin/python3 tests/bench/run.py --bin $(BUILD)/bin --bench $(BUILD)/bench
+demo: deps ## install, build, run the main job on embedded defaults, show the result
+	+@$(MAKE) --no-print-directory all
+	/usr/bin/python3 deploy/demo/demo.py --bin $(BUILD)/bin --bench $(BUILD)/bench
+
+# ---------------------------------------------------------------- care
+C_FILES = $(shell git ls-files '*.c' '*.h')
+lint: ## cppcheck and the layout
+	cppcheck --quiet --enable=warning,portability --inline-suppr --std=c11 -Icommon --suppress=normalCheckLevelMaxBranches \
+		--error-exitcode=1 common services tools
+	clang-format --dry-run $(C_FILES) 2>&1 | grep -c warning | sed 's/^/lines clang-format would change: /'
+fmt: ## settle layout
+	clang-format -i $(C_FILES)
+
+# ---------------------------------------------------------------- install
+install: all ## DESTDIR, PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mailweir \
+		$(DESTDIR)$(PREFIX)/share/doc/mailweir $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -m 0755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
+	install -m 0644 services/scanner/data/* $(DESTDIR)$(PREFIX)/share/mailweir/
+	install -m 0644 deploy/examples/mailweir.lua docs/*.md README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/mailweir/
+	install -m 0644 deploy/systemd/*.service deploy/systemd/*.target $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -m 0644 deploy/systemd/mailweir.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/mailweir.conf
+	install -m 0644 deploy/systemd/mailweir.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mailweir.conf
+images: ## container image
+	deploy/images.sh
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-triggers $(BUILD)-triggers-asan
+help: ## this
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -48,14 +48,16 @@ fuzz_src_row = $(call fuzz_row,$(if $(filter services/scanner/cage/%,$(1)),servi
 	$(filter services/%,$(1)),$(1),$(word 1,$(subst /, ,$(1))))))
 $(BUILD)/fuzz-obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link $(call fuzz_src_inc,$<) \
+	@echo "  CC $@"
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link $(call fuzz_src_inc,$<) \
 		$(call pkg_cflags,$(sort $(PKGS_common) $(PKGS_$(call fuzz_src_row,$<)))) -c -o $@ $<
 
 define fuzz_target_template
 FUZZ_NEEDS_$(1) := $$(call fuzz_words,tests/fuzz/$(1).c)
 $$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c $$(foreach f,$$(call fuzz_folders,$$(FUZZ_NEEDS_$(1))),$$(call fuzz_lib,$$(f)))
 	@mkdir -p $$(@D)
-	$$(FUZZ_CC) $$(FUZZ_CFLAGS) -fsanitize=fuzzer $$(call fuzz_inc,$$(call fuzz_folders,$$(FUZZ_NEEDS_$(1)))) \
+	@echo "  LD $$@"
+	$$(Q)$$(FUZZ_CC) $$(FUZZ_CFLAGS) -fsanitize=fuzzer $$(call fuzz_inc,$$(call fuzz_folders,$$(FUZZ_NEEDS_$(1)))) \
 		$$(call pkg_cflags,$$(call fuzz_pkgs,$$(call fuzz_folders,$$(FUZZ_NEEDS_$(1)))) $$(call fuzz_extra,$$(FUZZ_NEEDS_$(1)))) \
 		-MF $$@.d -o $$@ $$< -Wl,--as-needed -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
 		$$(call pkg_libs,$$(call fuzz_pkgs,$$(call fuzz_folders,$$(FUZZ_NEEDS_$(1)))) $$(call fuzz_extra,$$(FUZZ_NEEDS_$(1)))) \
