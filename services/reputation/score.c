@@ -11,7 +11,6 @@
 #define TTL_NEW_H 3.0
 #define TTL_GROWTH 2.2
 #define TTL_MOST_H 80.0
-#define TTL_UNSEEN_FACTOR 1.5
 #define TTL_SPREAD 0.2
 #define FOUR_UNIFORM_DEVIATION 0.577 /* sqrt(4 / 12): of the sum of four uniform numbers */
 
@@ -41,11 +40,4 @@ double rep_ttl_factor(const uint32_t uniform[4])
 	for (int i = 0; i < 4; i++)
 		sum += (double)uniform[i] / (double)UINT32_MAX;
 	return 1 + TTL_SPREAD * (sum - 2) / FOUR_UNIFORM_DEVIATION;
-}
-
-double rep_ttl_s(uint64_t n, double age_s, double unseen_s, double factor)
-{
-	double ttl_s = fmax(rep_ttl_base_s(n), TTL_UNSEEN_FACTOR * unseen_s) * factor;
-
-	return fmin(fmax(ttl_s, REP_TTL_LEAST_S), REP_RECORD_AGE_MOST_S - age_s);
 }

@@ -33,8 +33,5 @@ double rep_ttl_base_s(uint64_t n);
 /* 1 + 0.2 N with N about standard normal, made of four numbers of the kernel's generator: lives
  * must not end together. */
 double rep_ttl_factor(const uint32_t uniform[4]);
-/* The whole rule for a known record, as the query script computes it: seconds to live from now on;
- * below 1: it ends. */
-double rep_ttl_s(uint64_t n, double age_s, double unseen_s, double factor);
 
 #endif
