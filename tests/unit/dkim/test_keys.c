@@ -162,56 +162,62 @@ static void no_keys_at_all_are_fine(void **state)
 	dkimsvc_keys_unref(&ring);
 }
 
-static void wrong_entries_are_refused_with_line_and_reason(void **state)
+struct bad_files {
+	char open[128], weak[128], curve[128], locked[128], text[128], big[128], missing[128],
+		fifo[128];
+};
+
+static void make_bad_files(struct bad_files *bad)
 {
-	char open[128], text[128], weak[128], curve[128], locked[128], missing[128], big[128],
-		fifo[128], *pem;
 	EVP_PKEY *key = help_rsa(512), *ec = EVP_EC_gen("P-256");
-	struct dkimsvc_key_ring *ring;
-	struct mw_err err;
-	char *large = malloc(DKIMSVC_KEY_FILE_MAX + 2);
+	char *pem = help_pem(key), *large = malloc(DKIMSVC_KEY_FILE_MAX + 2), *data;
 	BIO *bio = BIO_new(BIO_s_mem());
-	char *data;
 	long n;
 
-	(void)state;
-	pem = help_pem(key);
-	write_file("open", pem, 0604, open, sizeof(open));
-	write_file("weak", pem, 0600, weak, sizeof(weak));
+	write_file("open", pem, 0604, bad->open, sizeof(bad->open));
+	write_file("weak", pem, 0600, bad->weak, sizeof(bad->weak));
 	free(pem);
 	pem = help_pem(ec);
-	write_file("curve", pem, 0600, curve, sizeof(curve));
+	write_file("curve", pem, 0600, bad->curve, sizeof(bad->curve));
 	free(pem);
 	PEM_write_bio_PrivateKey(
 		bio, key, EVP_aes_128_cbc(), (const unsigned char *)"x", 1, NULL, NULL);
 	n = BIO_get_mem_data(bio, &data);
 	pem = strndup(data, (size_t)n);
-	write_file("locked", pem, 0600, locked, sizeof(locked));
+	write_file("locked", pem, 0600, bad->locked, sizeof(bad->locked));
 	free(pem);
 	BIO_free(bio);
-	write_file("text", "hello\n", 0600, text, sizeof(text));
+	write_file("text", "hello\n", 0600, bad->text, sizeof(bad->text));
 	memset(large, 'x', DKIMSVC_KEY_FILE_MAX + 1);
 	large[DKIMSVC_KEY_FILE_MAX + 1] = '\0';
-	write_file("big", large, 0600, big, sizeof(big));
+	write_file("big", large, 0600, bad->big, sizeof(bad->big));
 	free(large);
-	snprintf(missing, sizeof(missing), "%s/missing", folder);
-	snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
-	assert_int_equal(mkfifo(fifo, 0600), 0);
+	snprintf(bad->missing, sizeof(bad->missing), "%s/missing", folder);
+	snprintf(bad->fifo, sizeof(bad->fifo), "%s/fifo", folder);
+	assert_int_equal(mkfifo(bad->fifo, 0600), 0);
 	EVP_PKEY_free(key);
 	EVP_PKEY_free(ec);
+}
 
+static void wrong_entries_are_refused_with_line_and_reason(void **state)
+{
+	static struct bad_files bad;
+	struct dkimsvc_key_ring *ring;
+	struct mw_err err;
 	const struct {
 		struct entry entry;
 		const char *says;
 	} cases[] = {
-		{ { "a.example", "s", open }, "its mode 0604 gives it to everybody" },
-		{ { "a.example", "s", weak }, "an RSA key of 512 bits; 1024 to 8192 are allowed" },
-		{ { "a.example", "s", curve }, "neither an RSA nor an Ed25519 key" },
-		{ { "a.example", "s", locked }, "not a private key in PEM without a passphrase" },
-		{ { "a.example", "s", text }, "not a private key in PEM" },
-		{ { "a.example", "s", big }, "65537 octets; a key file has 1 to 65536" },
-		{ { "a.example", "s", missing }, "No such file" },
-		{ { "a.example", "s", fifo }, "not a regular file" },
+		{ { "a.example", "s", bad.open }, "its mode 0604 gives it to everybody" },
+		{ { "a.example", "s", bad.weak },
+			"an RSA key of 512 bits; 1024 to 8192 are allowed" },
+		{ { "a.example", "s", bad.curve }, "neither an RSA nor an Ed25519 key" },
+		{ { "a.example", "s", bad.locked },
+			"not a private key in PEM without a passphrase" },
+		{ { "a.example", "s", bad.text }, "not a private key in PEM" },
+		{ { "a.example", "s", bad.big }, "65537 octets; a key file has 1 to 65536" },
+		{ { "a.example", "s", bad.missing }, "No such file" },
+		{ { "a.example", "s", bad.fifo }, "not a regular file" },
 		{ { "a.example", "s", folder }, "not a regular file" },
 		{ { "", "s", rsa }, "domain '' is no domain name" },
 		{ { "a..example", "s", rsa }, "domain 'a..example' is no domain name" },
@@ -227,6 +233,8 @@ static void wrong_entries_are_refused_with_line_and_reason(void **state)
 		{ { "a.example", "s", ed, "colour", "red" }, "option colour: unknown option" },
 	};
 
+	(void)state;
+	make_bad_files(&bad);
 	for (size_t i = 0; i < MW_COUNT(cases); i++) {
 		assert_int_equal(load(&cases[i].entry, 1, &ring, &err), MW_ERR_CONF);
 		assert_null(ring);
