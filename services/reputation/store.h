@@ -11,8 +11,9 @@
 #include "score.h"
 #include "wire.h"
 
-#define REP_IPS_MAX 100 /* addresses of one message: a Received chain of 100 is refused as a loop  \
-			 */
+#define REP_IPS_MAX                                                                                \
+	100 /* addresses of one message: a Received chain of 100 is refused as a loop              \
+	     */
 #define REP_REFERENCES_MAX 50  /* Message-IDs of one message that are looked up */
 #define REP_MESSAGE_ID_MAX 998 /* octets: a header line, RFC 5322 section 2.1.1 */
 #define REP_ADDRESS_MAX                                                                            \

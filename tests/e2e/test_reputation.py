@@ -159,7 +159,7 @@ def made(suite):
     yield make
     for r in all_made:
         if r.worker is not None and r.worker.running():
-            r.worker.stop()
+            assert r.worker.stop() == 0
         r.front.close()
 
 
@@ -553,7 +553,7 @@ def await_done(rep, timeout_s=10):
     """Ask until a check is done again; every answer on the way has to come within the budget."""
     def done():
         v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]})
-        assert v.took_s < 0.4 * mw.SLOW, v
+        assert v.took_s < 0.6 * mw.SLOW, v
         return v.status == "done" and v
     return mw.until("a check to be done", done, timeout_s)
 
@@ -595,14 +595,14 @@ def test_a_stopped_server_is_answered_for_within_the_budget_then_at_once(rep):
             v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]})
             assert v.status == "failed" and v.findings == {}
             took.append((v.reason, v.took_s))
-        assert took[0][0] == "redis_timeout" and 0.19 <= took[0][1] < 0.4 * mw.SLOW, took
-        assert took[-1][0] == "redis_unavailable" and took[-1][1] < 0.1 * mw.SLOW, took
+        assert took[0][0] == "redis_timeout" and 0.19 <= took[0][1] < 0.6 * mw.SLOW, took
+        assert took[-1][0] == "redis_unavailable" and took[-1][1] < 0.15 * mw.SLOW, took
         assert [r for r, _ in took] == sorted(r for r, _ in took), took
         rep.worker.wait_log(r" redis_breaker_open ")
     finally:
         rep.redis.signal(signal.SIGCONT)
     rep.worker.wait_log(r" redis_breaker_closed ")
-    assert await_done(rep).took_s < 0.2 * mw.SLOW
+    assert await_done(rep).took_s < 0.4 * mw.SLOW
 
 
 def test_a_slow_server_is_answered_for_within_the_budget(made):
@@ -610,7 +610,7 @@ def test_a_slow_server_is_answered_for_within_the_budget(made):
     sleeper = subprocess.Popen(["redis-cli", "-s", rep.redis.path, "DEBUG", "SLEEP", "1.5"], stdout=subprocess.DEVNULL)
     mw.until("Redis to sleep", lambda: rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": []}).status == "failed", 5)
     v = rep.front.ask("learn", {"time_ms": NOW_MS, "ips": ["203.0.113.5"], "outcome": "s"})
-    assert v.status == "failed" and v.took_s < 0.4 * mw.SLOW
+    assert v.status == "failed" and v.took_s < 0.6 * mw.SLOW
     assert sleeper.wait(20) == 0
     await_done(rep)
 
@@ -620,7 +620,7 @@ def test_a_shorter_budget_and_the_message_s_own_deadline_hold(made):
     rep.redis.signal(signal.SIGSTOP)
     try:
         v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]}, ms=150)
-        assert v.status == "failed" and 0.1 <= v.took_s < 0.4 * mw.SLOW, v
+        assert v.status == "failed" and 0.1 <= v.took_s < 0.6 * mw.SLOW, v
         v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]})
         assert v.reason == "redis_timeout" and 0.9 <= v.took_s < 1.4 * mw.SLOW, v
     finally:
@@ -632,7 +632,7 @@ def test_a_dead_server_never_blocks_and_is_found_when_it_comes(made, suite):
     rep.worker.wait_log(r" redis_breaker_open ")
     for _ in range(20):
         v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]})
-        assert (v.status, v.reason) == ("failed", "redis_unavailable") and v.took_s < 0.1 * mw.SLOW
+        assert (v.status, v.reason) == ("failed", "redis_unavailable") and v.took_s < 0.15 * mw.SLOW
     suite.redis()
     rep.worker.wait_log(r" redis_breaker_closed ")
     await_done(rep)
