@@ -16,6 +16,8 @@
 #include "log.h"
 #include "service_priv.h"
 
+#define ANCHOR_MS (3600 * 1000)
+
 struct run {
 	struct mw_service s; /* first: services hand its address back */
 	const struct mw_service_ops *ops;
@@ -25,6 +27,7 @@ struct run {
 				    may still be in use */
 	struct mw_health *health;
 	struct mw_signal *signals[3];
+	struct mw_timer *anchor; /* a loop that waits for nothing but signals would end by itself */
 	bool ready;
 	uint64_t began_ms;
 };
@@ -215,8 +218,15 @@ static void on_term(void *arg, int signum)
 	r->ops->drain(r->arg, &r->s);
 }
 
+static void on_anchor(void *arg)
+{
+	(void)arg;
+}
+
 static bool open_signals(struct run *r)
 {
+	r->anchor = mw_timer_new(r->s.loop, on_anchor, r);
+	mw_timer_start(r->anchor, ANCHOR_MS, ANCHOR_MS);
 	r->signals[0] = mw_signal_new(r->s.loop, SIGHUP, on_hup, r);
 	r->signals[1] = mw_signal_new(r->s.loop, SIGTERM, on_term, r);
 	r->signals[2] = mw_signal_new(r->s.loop, SIGINT, on_term, r);
@@ -271,6 +281,7 @@ static int live(struct run *r)
 	mw_http_close(&r->s.http);
 	for (size_t i = 0; i < MW_COUNT(r->signals); i++)
 		mw_signal_destroy(&r->signals[i]);
+	mw_timer_destroy(&r->anchor);
 	mw_loop_destroy(&r->s.loop);
 	if (rc == MW_OK)
 		mw_log(MW_INFO, "stopped", "uptime_ms=%llu",
