@@ -46,7 +46,7 @@ struct mw_finder {
 	size_t front_count;
 	struct front fronts[FRONTS_MAX];
 	bool full_told, dead;
-	int closing; /* handles and look-ups that still point here */
+	int users; /* handles, look-ups and callbacks that still point here */
 };
 
 /* ------------------------------------------------------------------ endpoint texts */
@@ -146,6 +146,19 @@ enum mw_rc mw_front_doors(const struct mw_conf *conf, const char *instance,
 
 /* ------------------------------------------------------------------ what was found */
 
+static void finder_free(struct mw_finder *f)
+{
+	free(f->folder);
+	free(f);
+}
+
+/* One user less; the last one of a destroyed finder frees it. */
+static void release(struct mw_finder *f)
+{
+	if (--f->users == 0 && f->dead)
+		finder_free(f);
+}
+
 static void found(struct mw_finder *f, const struct mw_front_address *a, size_t host)
 {
 	struct front *front;
@@ -230,12 +243,6 @@ static void on_change(uv_fs_event_t *e, const char *name, int events, int status
 
 /* ------------------------------------------------------------------ tcp: names */
 
-static void finder_free(struct mw_finder *f)
-{
-	free(f->folder);
-	free(f);
-}
-
 static void take_addresses(struct host *h, const struct addrinfo *list)
 {
 	struct mw_finder *f = h->finder;
@@ -259,7 +266,6 @@ static void on_addresses(uv_getaddrinfo_t *req, int status, struct addrinfo *lis
 	struct host *h = req->data;
 	struct mw_finder *f = h->finder;
 
-	f->closing--;
 	f->pending--;
 	/* "No such name" is an answer: the service has no process now. Any other failure is no
 	 * news. */
@@ -272,8 +278,7 @@ static void on_addresses(uv_getaddrinfo_t *req, int status, struct addrinfo *lis
 	uv_freeaddrinfo(list);
 	if (f->pending == 0 && !f->dead)
 		settle(f);
-	if (f->dead && f->closing == 0)
-		finder_free(f);
+	release(f); /* last: came and gone may destroy the finder */
 }
 
 static void look_up_names(struct mw_finder *f)
@@ -289,7 +294,7 @@ static void look_up_names(struct mw_finder *f)
 				    h->port, &hints) != 0;
 		if (h->failed)
 			continue;
-		f->closing++;
+		f->users++;
 		f->pending++;
 	}
 	if (f->pending == 0)
@@ -302,10 +307,12 @@ static void look(void *arg)
 {
 	struct mw_finder *f = arg;
 
+	f->users++;
 	if (f->folder != NULL)
 		look_in_folder(f);
 	else if (f->pending == 0)
 		look_up_names(f);
+	release(f);
 }
 
 static enum mw_rc take_hosts(struct mw_finder *f, const char *text, struct mw_err *err_r)
@@ -366,17 +373,14 @@ struct mw_finder *mw_finder_new(struct mw_loop *loop, const struct mw_conf *conf
 		/* Without it (no inotify, no such folder yet) the timer finds them, only later. */
 		uv_fs_event_start(&f->changes, on_change, f->folder, 0);
 		uv_unref((uv_handle_t *)&f->changes);
-		f->closing++;
+		f->users++;
 	}
 	return f;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-	struct mw_finder *f = handle->data;
-
-	if (--f->closing == 0)
-		finder_free(f);
+	release(handle->data);
 }
 
 void mw_finder_destroy(struct mw_finder **f_p)
@@ -386,12 +390,12 @@ void mw_finder_destroy(struct mw_finder **f_p)
 	*f_p = NULL;
 	if (f == NULL)
 		return;
+	f->users++;
 	f->dead = true;
 	mw_timer_destroy(&f->timer);
 	for (size_t i = 0; i < f->host_count; i++)
 		uv_cancel((uv_req_t *)&f->hosts[i].req); /* one that runs already ends by itself */
 	if (f->folder != NULL)
 		uv_close((uv_handle_t *)&f->changes, on_closed);
-	if (f->closing == 0)
-		finder_free(f);
+	release(f);
 }
