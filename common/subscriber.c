@@ -6,10 +6,11 @@
 #include "order.h"
 
 #define FRONTS_MAX 256
-#define POSITIONS_MAX 64 /* incarnations remembered; the one longest without an event goes first   \
-			  */
-#define TICK_MS 250	 /* looking for silence and unanswered requests */
-#define DOWN_MS 5000	 /* nothing heard for so long: the front is down */
+#define POSITIONS_MAX                                                                              \
+	64	     /* incarnations remembered; the one longest without an event goes first       \
+		      */
+#define TICK_MS 250  /* looking for silence and unanswered requests */
+#define DOWN_MS 5000 /* nothing heard for so long: the front is down */
 #define DRAIN_MAX                                                                                  \
 	20000 /* events taken at once from a front that is gone: twice the high-water mark */
 
@@ -314,6 +315,11 @@ static void door_readable(void *arg)
 
 static void front_destroy(struct sub_front *f)
 {
+	/* A request that a dead front did not take must not hold up our end (the role's linger). */
+	const int no_linger = 0;
+
+	if (f->door != NULL)
+		(void)zmq_setsockopt(f->door, ZMQ_LINGER, &no_linger, sizeof(no_linger));
 	mw_zwatch_destroy(&f->events_watch);
 	mw_zwatch_destroy(&f->door_watch);
 	mw_zsock_close(&f->events);
