@@ -21,6 +21,7 @@ static const struct {
 } folders[] = {
 	{ NULL, "pipeline.run_dir" },
 	{ "smtp-front", "QUARANTINEDIR" },
+	{ "logger", "logger.state_dir" },
 };
 
 /* The user to become, NULL: none (not root, or there is no such user and none was asked for). */
@@ -77,32 +78,44 @@ static enum mw_rc check_config(
 	return MW_OK;
 }
 
-/* mkdir -p; only a folder that we made gets its owner from us. */
+/* Make one folder, for the user that we become. True: go on to the next part of the path. */
+static bool make_part(const char *path, const char *parent, mode_t mode, const struct passwd *user)
+{
+	struct stat st;
+
+	/* In a folder that the user can change, root makes nothing: the second pass does, as the
+	 * user. */
+	if (user != NULL && user->pw_uid != 0 && (stat(parent, &st) < 0 || st.st_uid != 0))
+		return false;
+	if (mkdir(path, mode) < 0)
+		return errno == EEXIST;
+	return user == NULL || lchown(path, user->pw_uid, user->pw_gid) == 0;
+}
+
+/* mkdir -p. user: who gets what is made; NULL: we are that user already, and it must succeed. */
 static enum mw_rc make_folder(const char *path, const struct passwd *user, struct mw_err *err_r)
 {
-	char part[4096];
+	char part[4096], parent[4096] = "/";
 	struct stat st;
+	bool made = true;
 
 	if (mw_strlcpy(part, path, sizeof(part)) >= sizeof(part))
 		return mw_fail(err_r, MW_ERR_CONF, "%.60s...: path of more than %zu octets", path,
 			sizeof(part));
-	for (char *p = strchr(part + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+	for (char *p = strchr(part + 1, '/'); made && p != NULL; p = strchr(p + 1, '/')) {
 		*p = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return mw_fail(err_r, MW_ERR_IO, "folder %s: %s", part, strerror(errno));
+		made = make_part(part, parent, 0755, user);
+		mw_strlcpy(parent, part, sizeof(parent));
 		*p = '/';
 	}
-	if (mkdir(path, 0750) == 0) {
-		if (user != NULL && lchown(path, user->pw_uid, user->pw_gid) < 0)
-			return mw_fail(err_r, MW_ERR_IO, "folder %s: chown to %s: %s", path,
-				user->pw_name, strerror(errno));
-		return MW_OK;
+	made = made && make_part(path, parent, 0750, user);
+	if (user != NULL)
+		return MW_OK; /* what root could not make, the user tries */
+	if (made && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))) {
+		errno = ENOTDIR;
+		made = false;
 	}
-	if (errno != EEXIST)
-		return mw_fail(err_r, MW_ERR_IO, "folder %s: %s", path, strerror(errno));
-	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
-		return mw_fail(err_r, MW_ERR_IO, "%s: is no folder", path);
-	return MW_OK;
+	return made ? MW_OK : mw_fail(err_r, MW_ERR_IO, "folder %s: %s", path, strerror(errno));
 }
 
 static enum mw_rc make_folders(const char *service, const struct mw_conf *conf,
@@ -154,13 +167,15 @@ enum mw_rc mw_service_settle(const char *name, const struct mw_conf *conf, struc
 	umask(S_IWGRP | S_IRWXO);
 	if (rc == MW_OK)
 		rc = check_config(conf, user, err_r);
-	if (rc == MW_OK)
+	if (rc == MW_OK && user != NULL)
 		rc = make_folders(name, conf, user, err_r);
 	if (rc != MW_OK)
 		return rc;
 	raise_files();
 	if (user != NULL)
 		rc = become(user, err_r);
+	if (rc == MW_OK)
+		rc = make_folders(name, conf, NULL, err_r);
 	if (rc == MW_OK && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		rc = mw_fail(err_r, MW_ERR_IO, "no_new_privs: %s", strerror(errno));
 	return rc;

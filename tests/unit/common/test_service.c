@@ -453,6 +453,32 @@ static void root_becomes_daemon_user_with_a_folder_of_its_own(void **state)
 	run_dir[strlen(run_dir) - strlen("-nobody")] = '\0';
 }
 
+static void folders_are_made_with_their_parents_or_it_is_said_why_not(void **state)
+{
+	char all[200];
+	struct child c;
+	struct stat st;
+
+	(void)state;
+	snprintf(all, sizeof(all), "%s/a/b/c", dir);
+	setenv("MAILWEIR_RUN_DIR", all, 1);
+	write_config("");
+	c = start(with_config(""));
+	expect(c.out, "ready");
+	assert_int_equal(stat(all, &st), 0);
+	kill(c.pid, SIGTERM);
+	assert_int_equal(end_of(&c), 0);
+	for (int i = 0; i < 3; i++) {
+		rmdir(all);
+		*strrchr(all, '/') = '\0';
+	}
+	setenv("MAILWEIR_RUN_DIR", config, 1);
+	c = start(with_config(""));
+	expect(c.err, "mailweir.lua: Not a directory");
+	assert_int_equal(end_of(&c), 1);
+	unsetenv("MAILWEIR_RUN_DIR");
+}
+
 static int make_dir(void **state)
 {
 	(void)state;
@@ -490,6 +516,7 @@ int main(void)
 		cmocka_unit_test(a_start_that_fails_ends_with_1),
 		cmocka_unit_test(arguments_are_checked),
 		cmocka_unit_test(systemd_is_told),
+		cmocka_unit_test(folders_are_made_with_their_parents_or_it_is_said_why_not),
 		cmocka_unit_test(settings_that_everybody_may_write_are_refused),
 		cmocka_unit_test(root_becomes_daemon_user_with_a_folder_of_its_own),
 	};
