@@ -249,7 +249,7 @@ const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t si
 			(long long)s->most, gap, s->unit);
 		break;
 	case MW_T_MILLI:
-		snprintf(buf, size, "a number from %.10g to %.10g with at most three decimals%s%s",
+		snprintf(buf, size, "a number from %.10g to %.10g%s%s with at most three decimals",
 			(double)s->least / 1000, (double)s->most / 1000, gap, s->unit);
 		break;
 	case MW_T_TEXT:

@@ -1,0 +1,70 @@
+"""The mailweir command: settings checked, asked for and documented; keys made."""
+import os
+import subprocess
+
+import mw
+
+ENV = {k: v for k, v in os.environ.items() if not k.startswith("MAILWEIR_")}
+
+
+def mailweir(*args, **env):
+    return subprocess.run([str(mw.BIN / "mailweir"), *map(str, args)], env={**ENV, **env}, capture_output=True,
+                          text=True, timeout=30, check=False)
+
+
+def test_all_errors_of_a_file_are_told_with_their_lines(tmp_path):
+    wrong = tmp_path / "wrong.lua"
+    wrong.write_text("log_levl = 3\npipeline = {\n  front = 5,\n}\nfinal_spam_destiny = D_REJCT\n")
+    done = mailweir("check-config", wrong)
+    assert done.returncode == 78
+    assert done.stderr.splitlines() == [
+        f"{wrong}:1: log_levl: unknown setting; did you mean log_level?",
+        f"{wrong}:3: pipeline.front = 5: expected a string of 1 to 1000 octets",
+        f"{wrong}:5: D_REJCT: unknown name; did you mean D_REJECT?",
+    ]
+    assert mailweir("config", "get", "log_level", MAILWEIR_CONFIG=str(wrong)).returncode == 78
+
+
+def test_a_value_is_told_with_who_set_it(tmp_path):
+    file = tmp_path / "mailweir.lua"
+    file.write_text("final_spam_destiny = D_DISCARD\npolicy_bank.ALT = {\n  final_spam_destiny = D_REJECT }\n")
+    env = {"MAILWEIR_CONFIG": str(file), "MAILWEIR_RUN_DIR": "/x"}
+
+    def get(*args):
+        done = mailweir("config", "get", *args, **env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert mailweir("check-config", **env).stdout == f"settings ok: {file}\n"
+    assert get("final_spam_destiny") == "D_DISCARD"
+    assert get("final_spam_destiny", "--origin") == f"D_DISCARD\t{file}:1"
+    assert get("final_spam_destiny", "--origin", "--bank", "ALT") == f"D_REJECT\tpolicy bank ALT, {file}:3"
+    assert get("pipeline.run_dir", "--origin") == '"/x"\tenvironment MAILWEIR_RUN_DIR'
+    assert get("log_level", "--origin") == "0\tdefault"
+    assert mailweir("config", "get", "nix", **env).returncode == 1
+    assert f"final_spam_destiny = D_DISCARD -- {file}:1\n" in mailweir("config", "dump", **env).stdout
+
+
+def test_docs_tell_the_settings_that_there_are():
+    """When this fails: build/bin/mailweir config doc > docs/settings.md"""
+    assert mailweir("config", "doc").stdout == (mw.ROOT / "docs" / "settings.md").read_text()
+
+
+def test_keys_are_made_once(tmp_path):
+    keys = tmp_path / "keys"
+    assert mailweir("keys", keys).returncode == 0
+    before = {p.name: p.read_bytes() for p in keys.iterdir() if p.is_file()}
+    assert {"front.key", "front.key_secret", "scanner.key_secret"} <= set(before)
+    assert all(p.stat().st_mode & 0o777 == 0o600 for p in keys.iterdir() if p.is_file())
+    assert mailweir("keys", keys).returncode == 0
+    assert before == {p.name: p.read_bytes() for p in keys.iterdir() if p.is_file()}
+    assert mailweir("keys", "/proc/nowhere").returncode == 1
+
+
+def test_usage_is_told():
+    assert mailweir().returncode == 64
+    assert mailweir("nix").returncode == 64
+    assert mailweir("keys").returncode == 64
+    assert mailweir("config").returncode == 64
+    assert mailweir("--help").returncode == 0
+    assert mailweir("--version").stdout.startswith("mailweir ")
