@@ -18,6 +18,7 @@
 #define MEMORY_OCTETS (4u << 20)     /* of those verdicts together */
 #define MEMORY_MS 60000		     /* and for so long */
 #define DRAIN_MS 60000		     /* jobs that take longer are left to another worker */
+#define DRAIN_SILENCE_MS 2000	     /* a draining worker's alive is answered; a front that does not is gone */
 #define TICKETS_MAX 4096	     /* jobs held, whatever the fronts send */
 
 struct front {
@@ -26,7 +27,8 @@ struct front {
 	void *dealer;
 	struct mw_zwatch *watch;
 	uint64_t incarnation; /* 0: not welcomed */
-	bool bye_sent, bye_got;
+	uint64_t heard_ms;
+	bool bye_got;
 };
 
 /* A job in hand: what the check sees, and the frames it borrows from. */
@@ -219,6 +221,8 @@ static void front_frame(struct front *f, struct mw_octets frame)
 		f->incarnation = welcome.incarnation;
 		front_resend(f);
 		front_alive(f);
+		if (f->worker->drain_from_ms != 0) /* it met us when we were leaving already */
+			front_plain(f, MW_FRAME_BYE);
 		return;
 	case MW_FRAME_WHO:
 		f->incarnation = 0;
@@ -243,6 +247,7 @@ static void front_readable(void *arg)
 	zmq_msg_t msg;
 
 	for (int i = 0; i < MW_BATCH && mw_zrecv(f->dealer, &msg) == MW_OK; i++) {
+		f->heard_ms = mw_mono_ms();
 		front_frame(f, mw_zoctets(&msg));
 		mw_zdrain(f->dealer, &msg);
 		zmq_msg_close(&msg);
@@ -531,9 +536,13 @@ static bool drained(struct mw_worker *w, uint64_t now_ms)
 		return true;
 	if (w->ticket_count > 0)
 		return false;
-	for (size_t i = 0; i < w->front_count; i++)
-		if (w->fronts[i]->incarnation != 0 && !w->fronts[i]->bye_got)
+	for (size_t i = 0; i < w->front_count; i++) {
+		const struct front *f = w->fronts[i];
+		uint64_t since = f->heard_ms > w->drain_from_ms ? f->heard_ms : w->drain_from_ms;
+
+		if (f->incarnation != 0 && !f->bye_got && now_ms - since < DRAIN_SILENCE_MS)
 			return false;
+	}
 	return true;
 }
 

@@ -10,7 +10,8 @@ struct role {
 	int type;
 	int send_hwm, recv_hwm; /* messages */
 	int kernel_buffer;	/* octets each way; 0: the system's */
-	bool heartbeat;		/* never on a worker's PULL: behind a long frame on a slow link it would cut for ever */
+	bool user_timeout;	/* tcp: cut when sent octets stay unacknowledged; never on jobs, where a busy worker's
+				 * window may rightly stay closed for minutes */
 	bool immediate;		/* connecting side queues only for peers that are there */
 	bool carries_octets;	/* frames may be as large as a mail */
 	bool binds;
@@ -18,8 +19,14 @@ struct role {
 
 #define CONTROL_FRAME_MAX (2 * 1024 * 1024) /* octets of any frame where no mail travels; above every decoder's limit */
 #define JOB_SLACK (16 * 1024 * 1024)	    /* a header that grew, on top of the largest mail */
-#define HEARTBEAT_MS 1000
-#define HEARTBEAT_TIMEOUT_MS 5000
+/*
+ * No ZMTP heartbeats: libzmq 4.3.4 aborts the process (assertion !_io_error) when a ping waits behind a full receive pipe
+ * whose connection has gone. TCP notices dead peers instead, alive messages notice silent workers, ipc needs neither.
+ */
+#define KEEPALIVE_IDLE_S 5
+#define KEEPALIVE_EVERY_S 2
+#define KEEPALIVE_COUNT 3
+#define USER_TIMEOUT_MS 5000
 #define LINGER_MS 2000
 #define RECONNECT_MS 100
 #define RECONNECT_MAX_MS 1000 /* a restarted front has its workers back within 2 s */
@@ -28,7 +35,7 @@ struct role {
 static const struct role roles[MW_Z_ROLE_COUNT] = {
 	[MW_Z_VERDICTS_ROUTER] = { ZMQ_ROUTER, 1000, 1000, 0, true, false, false, true },
 	[MW_Z_VERDICTS_DEALER] = { ZMQ_DEALER, 1000, 1000, 0, true, true, false, false },
-	[MW_Z_JOBS_PUSH] = { ZMQ_PUSH, 1, 1, 64 * 1024, true, true, true, false },
+	[MW_Z_JOBS_PUSH] = { ZMQ_PUSH, 1, 1, 64 * 1024, false, true, true, false },
 	[MW_Z_JOBS_PULL] = { ZMQ_PULL, 1, 1, 64 * 1024, false, false, true, true },
 	[MW_Z_EVENTS_PUB] = { ZMQ_XPUB, 10000, 10000, 0, true, false, false, true },
 	[MW_Z_EVENTS_SUB] = { ZMQ_SUB, 10000, 10000, 0, true, false, false, false },
@@ -95,8 +102,10 @@ static bool set_options(struct mw_zctx *z, void *sock, enum mw_zrole which)
 		zmq_setsockopt(sock, ZMQ_MAXMSGSIZE, &most, sizeof(most)) == 0 &&
 		(role->kernel_buffer == 0 || (set_int(sock, ZMQ_SNDBUF, role->kernel_buffer) &&
 						     set_int(sock, ZMQ_RCVBUF, role->kernel_buffer))) &&
-		(!role->heartbeat || (set_int(sock, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
-					     set_int(sock, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS))) &&
+		set_int(sock, ZMQ_TCP_KEEPALIVE, 1) && set_int(sock, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S) &&
+		set_int(sock, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_EVERY_S) &&
+		set_int(sock, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT) &&
+		(!role->user_timeout || set_int(sock, ZMQ_TCP_MAXRT, USER_TIMEOUT_MS)) &&
 		(!role->immediate || set_int(sock, ZMQ_IMMEDIATE, 1)) &&
 		(role->type != ZMQ_ROUTER || set_int(sock, ZMQ_ROUTER_MANDATORY, 1)) &&
 		(role->type != ZMQ_XPUB || set_int(sock, ZMQ_XPUB_VERBOSER, 1));

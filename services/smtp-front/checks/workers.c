@@ -331,6 +331,14 @@ static void take_alive(struct dispatch_worker *w, struct mw_octets frame)
 	dispatch_run_all(w->d);
 }
 
+static void drain_sign(struct dispatch_worker *w)
+{
+	if (w->jobs.count > 0)
+		send_welcome(w);
+	else
+		worker_drained(w);
+}
+
 static void take_frame(struct dispatch *d, const unsigned char *identity, size_t n, zmq_msg_t *msg)
 {
 	struct mw_octets frame = mw_zoctets(msg);
@@ -349,6 +357,8 @@ static void take_frame(struct dispatch *d, const unsigned char *identity, size_t
 	w->seen_ms = mw_mono_ms();
 	if (type == MW_FRAME_ALIVE) {
 		take_alive(w, frame);
+		if (w->draining) /* it waits for our bye, and has to see that we are there */
+			drain_sign(w);
 	} else if (type == MW_FRAME_VERDICT && mw_verdict_decode(frame, &verdict) == MW_OK) {
 		dispatch_verdict(d, w, &verdict);
 	} else if (type == MW_FRAME_BYE) {

@@ -180,6 +180,7 @@ static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
 	char host[256] = "localhost";
 	const char *spamd = mw_conf_text(conf, "scanner.spamd");
 	const struct mw_val *redis = mw_conf_val(conf, "storage_redis_dsn");
+	const char *server = mw_conf_text(conf, "redis.server");
 
 	gethostname(host, sizeof(host) - 1);
 	copy_text(set->myhostname, sizeof(set->myhostname), conf, "myhostname", host);
@@ -187,7 +188,8 @@ static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
 	set->check_spam = mw_conf_is_set(conf, "checks.spam") ? mw_conf_bool(conf, "checks.spam") :
 								 spamd != NULL && *spamd != '\0';
 	set->check_reputation = mw_conf_is_set(conf, "checks.reputation") ? mw_conf_bool(conf, "checks.reputation") :
-									    redis->tag == MW_V_TABLE && redis->count > 0;
+									    (redis->tag == MW_V_TABLE && redis->count > 0) ||
+			(server != NULL && *server != '\0');
 	set->delivery_reserve_percent = (unsigned)mw_conf_int(conf, "checks.delivery_reserve");
 }
 
