@@ -2,8 +2,7 @@
  * The adapter to libclamav: the only file that includes <clamav.h>.
  *
  * libclamav says CLEAN when it ran out of something, so a scan is AV_CLEAN only when the return code is CL_CLEAN, no
- * message of level WARN or above came (but for a tested list of harmless ones), no engine limit was exceeded, and the
- * system refused nothing (scarcity.h). Everything else is AV_LIMIT or AV_FAILED.
+ * message of level WARN or above came, no engine limit was exceeded, and the system refused nothing (scarcity.h). Everything else is AV_LIMIT or AV_FAILED.
  *
  * Its cache of clean files is off: it is keyed by MD5, which can be forged, and would remember a false CLEAN.
  */

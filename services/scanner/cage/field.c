@@ -115,23 +115,23 @@ static size_t encoded_word(const char *p, struct value *out)
 {
 	const char *how = p[0] == '=' && p[1] == '?' ? strchr(p + 2, '?') : NULL;
 	const char *text, *end;
-	unsigned char buf[MIME_NAME_MAX * 4];
+	unsigned char in[MIME_NAME_MAX * 4], buf[MIME_NAME_MAX * 4];
+	bool quoted;
 	size_t n;
 
 	if (how == NULL || how[1] == '\0' || how[2] != '?')
 		return 0;
+	quoted = how[1] == 'Q' || how[1] == 'q';
 	text = how + 3;
 	end = strstr(text, "?=");
-	if (end == NULL || (size_t)(end - text) > sizeof(buf))
+	if (end == NULL || (size_t)(end - text) > sizeof(in) || (!quoted && how[1] != 'B' && how[1] != 'b'))
 		return 0;
-	if (how[1] == 'B' || how[1] == 'b')
-		n = mime_decode(MIME_BASE64, mw_octets_of(text, (size_t)(end - text)), buf);
-	else if (how[1] == 'Q' || how[1] == 'q')
-		n = mime_decode(MIME_QUOTED, mw_octets_of(text, (size_t)(end - text)), buf);
-	else
-		return 0;
+	n = (size_t)(end - text);
+	for (size_t i = 0; i < n; i++) /* a blank is written as `_`, and `_` as =5F */
+		in[i] = quoted && text[i] == '_' ? ' ' : (unsigned char)text[i];
+	n = mime_decode(quoted ? MIME_QUOTED : MIME_BASE64, mw_octets_of(in, n), buf);
 	for (size_t i = 0; i < n; i++)
-		value_add(out, buf[i] == '_' && (how[1] | 32) == 'q' ? ' ' : buf[i]);
+		value_add(out, buf[i]);
 	return (size_t)(end + 2 - p);
 }
 

@@ -210,7 +210,7 @@ static bool enter(struct mime *m, const struct mime_head *h, struct mw_octets bo
 		return false;
 	if (h->encoding == MIME_BASE64 || h->encoding == MIME_QUOTED) {
 		/* RFC 2045 section 6.4 forbids it; readers either ignore the encoding or undo it. */
-		note(m, MIME_ENCODED_BOX, true);
+		note(m, MIME_ENCODED_BOX, false);
 		if (!multipart || m->reading == MIME_LAST)
 			return false;
 	}

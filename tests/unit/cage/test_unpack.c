@@ -1,0 +1,269 @@
+#include "help.h"
+
+#include "decode.h"
+#include "unpack.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+/* A zip, tar or gzip'ed tar of members, made by libarchive itself. */
+static size_t make(unsigned char *out, size_t size, int (*format)(struct archive *), int (*filter)(struct archive *),
+	const char *const *names, size_t count, size_t octets)
+{
+	struct archive *a = archive_write_new();
+	size_t used = 0;
+	char *content = malloc(octets + 1);
+
+	memset(content, 'x', octets);
+	assert_int_equal(format(a), ARCHIVE_OK);
+	if (filter != NULL)
+		assert_int_equal(filter(a), ARCHIVE_OK);
+	assert_int_equal(archive_write_open_memory(a, out, size, &used), ARCHIVE_OK);
+	for (size_t i = 0; i < count; i++) {
+		struct archive_entry *e = archive_entry_new();
+
+		archive_entry_set_pathname(e, names[i]);
+		archive_entry_set_size(e, (la_int64_t)octets);
+		archive_entry_set_filetype(e, AE_IFREG);
+		archive_entry_set_perm(e, 0644);
+		assert_int_equal(archive_write_header(a, e), ARCHIVE_OK);
+		archive_write_data(a, content, octets);
+		archive_entry_free(e);
+	}
+	assert_int_equal(archive_write_close(a), ARCHIVE_OK);
+	archive_write_free(a);
+	free(content);
+	return used;
+}
+
+struct seen {
+	unsigned count, encrypted, stop_after;
+	size_t octets;
+	char names[1024];
+};
+
+static bool got(void *arg, const struct unpack_member *m)
+{
+	struct seen *s = arg;
+
+	s->count++;
+	s->encrypted += m->encrypted;
+	s->octets += m->octets.n;
+	if (strlen(s->names) + strlen(m->name) + 2 < sizeof(s->names)) {
+		strcat(s->names, m->name);
+		strcat(s->names, ";");
+	}
+	return s->stop_after == 0 || s->count < s->stop_after;
+}
+
+static struct budget wide_budget(void)
+{
+	static const struct budget_conf conf = { 14, 1500, 10 << 20, 10 << 20, 5, 500 };
+	struct budget b;
+
+	budget_open(&b, &conf, 1000, mw_mono_ms() + 60000);
+	return b;
+}
+
+static enum unpack_end walk(struct mw_octets o, struct budget *b, struct seen *s)
+{
+	const struct unpack_kind *kind = unpack_kind_of(o);
+
+	assert_non_null(kind);
+	memset(s, 0, offsetof(struct seen, names) + 1);
+	return unpack(o, kind, b, got, s);
+}
+
+static void every_member_is_given_out(void **state)
+{
+	static const struct {
+		int (*format)(struct archive *);
+		int (*filter)(struct archive *);
+		const char *kind;
+	} cases[] = {
+		{ archive_write_set_format_zip, NULL, "zip" },
+		{ archive_write_set_format_7zip, NULL, "7z" },
+		{ archive_write_set_format_ustar, NULL, "tar" },
+		{ archive_write_set_format_ustar, archive_write_add_filter_gzip, "gzip" },
+		{ archive_write_set_format_ustar, archive_write_add_filter_xz, "xz" },
+		{ archive_write_set_format_ustar, archive_write_add_filter_bzip2, "bzip2" },
+		{ archive_write_set_format_cpio_newc, archive_write_add_filter_zstd, "zstd" },
+		{ archive_write_set_format_iso9660, NULL, "iso9660" },
+	};
+	const char *const names[] = { "a.txt", "dir/b.exe" };
+	static unsigned char out[4 << 20];
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		size_t n = make(out, sizeof(out), cases[i].format, cases[i].filter, names, 2, 1000);
+		struct budget b = wide_budget();
+		struct seen s;
+
+		assert_string_equal(unpack_kind_name(unpack_kind_of(mw_octets_of(out, n))), cases[i].kind);
+		assert_int_equal(walk(mw_octets_of(out, n), &b, &s), UNPACK_WHOLE);
+		assert_int_equal(s.octets, 2000);
+		assert_int_equal(s.count, 2);
+		if (strcmp(cases[i].kind, "iso9660") != 0) /* names are upper-cased there */
+			assert_string_equal(s.names, "a.txt;dir/b.exe;");
+		assert_int_equal(b.met, 0);
+	}
+}
+
+static void a_compressed_file_that_is_no_archive_is_one_member(void **state)
+{
+	static const unsigned char hello_gz[] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0x86,
+		0xa6, 0x10, 0x36, 5, 0, 0, 0 };
+	struct budget b = wide_budget();
+	struct seen s;
+
+	(void)state;
+	assert_int_equal(walk(mw_octets_of(hello_gz, sizeof(hello_gz)), &b, &s), UNPACK_WHOLE);
+	assert_int_equal(s.count, 1);
+	assert_int_equal(s.octets, 5);
+}
+
+static void text_and_short_octets_are_no_archive(void **state)
+{
+	(void)state;
+	assert_null(unpack_kind_of(mw_octets_of_text("hello, this is a text")));
+	assert_null(unpack_kind_of(mw_octets_of_text("PK\x03")));
+	assert_null(unpack_kind_of(mw_octets_of_text("")));
+}
+
+static void octets_beyond_the_budget_are_not_unpacked(void **state)
+{
+	const char *const names[] = { "a", "b", "c" };
+	static unsigned char out[1 << 20];
+	size_t n = make(out, sizeof(out), archive_write_set_format_zip, NULL, names, 3, 100000);
+	struct budget b = wide_budget();
+	struct seen s;
+
+	(void)state;
+	b.octets = 300000;
+	assert_int_equal(walk(mw_octets_of(out, n), &b, &s), UNPACK_WHOLE);
+	b = wide_budget();
+	b.by_ratio = false;
+	b.octets = 299999;
+	assert_int_equal(walk(mw_octets_of(out, n), &b, &s), UNPACK_CUT);
+	assert_int_equal(b.met, MW_BIT(SCAN_LIMIT_OCTETS));
+	assert_true(s.octets < 300000);
+	assert_int_equal(s.count, 3); /* what was there of the third was given out */
+}
+
+static void members_beyond_the_number_are_not_unpacked(void **state)
+{
+	const char *const names[] = { "a", "b", "c" };
+	static unsigned char out[1 << 20];
+	size_t n = make(out, sizeof(out), archive_write_set_format_zip, NULL, names, 3, 10);
+	struct budget b = wide_budget();
+	struct seen s;
+
+	(void)state;
+	b.files = 3;
+	assert_int_equal(walk(mw_octets_of(out, n), &b, &s), UNPACK_WHOLE);
+	b = wide_budget();
+	b.files = 2;
+	assert_int_equal(walk(mw_octets_of(out, n), &b, &s), UNPACK_CUT);
+	assert_int_equal(b.met, MW_BIT(SCAN_LIMIT_PARTS));
+	assert_int_equal(s.count, 2);
+}
+
+static void time_and_the_callback_end_it(void **state)
+{
+	const char *const names[] = { "a", "b", "c" };
+	static unsigned char out[1 << 20];
+	size_t n = make(out, sizeof(out), archive_write_set_format_zip, NULL, names, 3, 10);
+	struct budget b = wide_budget();
+	struct seen s;
+
+	(void)state;
+	b.deadline_ms = 1;
+	assert_int_equal(walk(mw_octets_of(out, n), &b, &s), UNPACK_CUT);
+	assert_int_equal(b.met, MW_BIT(SCAN_LIMIT_TIME));
+	b = wide_budget();
+	memset(&s, 0, sizeof(s));
+	s.stop_after = 2;
+	assert_int_equal(unpack(mw_octets_of(out, n), unpack_kind_of(mw_octets_of(out, n)), &b, got, &s), UNPACK_CUT);
+	assert_int_equal(s.count, 2);
+}
+
+static void an_encrypted_member_is_told_without_its_octets(void **state)
+{
+	static unsigned char zip[512];
+	size_t n = mime_decode(MIME_BASE64, mw_octets_of_text(EICAR_ZIP_BASE64), zip);
+	unsigned char *central = memmem(zip, n, "PK\x01\x02", 4);
+	struct budget b = wide_budget();
+	struct seen s;
+
+	(void)state;
+	zip[6] |= 1;
+	central[8] |= 1;
+	assert_int_equal(walk(mw_octets_of(zip, n), &b, &s), UNPACK_WHOLE);
+	assert_int_equal(s.encrypted, 1);
+	assert_int_equal(s.octets, 0);
+	assert_string_equal(s.names, "eicar.com;");
+}
+
+/* Whatever is cut off or flipped: it ends, within its bounds, and never claims more than there is. */
+static void cut_and_altered_archives_end(void **state)
+{
+	const char *const names[] = { "a", "b" };
+	static unsigned char whole[1 << 16];
+	size_t n = make(whole, sizeof(whole), archive_write_set_format_zip, NULL, names, 2, 50);
+	struct seen s;
+
+	(void)state;
+	for (size_t cut = 4; cut < n; cut++) {
+		unsigned char *copy = malloc(cut);
+		struct budget b = wide_budget();
+
+		memcpy(copy, whole, cut);
+		walk(mw_octets_of(copy, cut), &b, &s);
+		assert_true(s.octets <= 100);
+		free(copy);
+	}
+	for (size_t at = 4; at < n; at++) {
+		unsigned char *copy = malloc(n);
+		struct budget b = wide_budget();
+
+		memcpy(copy, whole, n);
+		copy[at] ^= 0xff;
+		walk(mw_octets_of(copy, n), &b, &s);
+		free(copy);
+	}
+}
+
+static void long_names_keep_their_end(void **state)
+{
+	char name[600];
+	const char *const names[] = { name };
+	static unsigned char out[1 << 16];
+	struct budget b = wide_budget();
+	struct seen s;
+	size_t n;
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	strcpy(name + sizeof(name) - 10, "tail\n.exe");
+	n = make(out, sizeof(out), archive_write_set_format_zip, NULL, names, 1, 1);
+	walk(mw_octets_of(out, n), &b, &s);
+	assert_int_equal(strlen(s.names), UNPACK_NAME_MAX); /* with its semicolon */
+	assert_non_null(strstr(s.names, "tail?.exe;"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_member_is_given_out),
+		cmocka_unit_test(a_compressed_file_that_is_no_archive_is_one_member),
+		cmocka_unit_test(text_and_short_octets_are_no_archive),
+		cmocka_unit_test(octets_beyond_the_budget_are_not_unpacked),
+		cmocka_unit_test(members_beyond_the_number_are_not_unpacked),
+		cmocka_unit_test(time_and_the_callback_end_it),
+		cmocka_unit_test(an_encrypted_member_is_told_without_its_octets),
+		cmocka_unit_test(cut_and_altered_archives_end),
+		cmocka_unit_test(long_names_keep_their_end),
+	};
+
+	return cmocka_run_group_tests_name("unpack", tests, NULL, NULL);
+}

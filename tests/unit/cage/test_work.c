@@ -1,0 +1,268 @@
+/* Where a virus may hide, and what is told about the mail around it. */
+#include "help.h"
+
+#include <unistd.h>
+
+#include "work.h"
+
+struct fixture {
+	struct av *av;
+	struct scan_conf conf;
+	struct work *work;
+	char folder[64];
+};
+
+static int open_fixture(void **state)
+{
+	static struct fixture f;
+
+	strcpy(f.folder, "/tmp/mw-work-XXXXXX");
+	assert_non_null(mkdtemp(f.folder));
+	f.conf = test_conf();
+	f.av = test_engine(f.folder);
+	f.work = work_new(&f.conf, f.av);
+	assert_non_null(f.work);
+	*state = &f;
+	return 0;
+}
+
+static int close_fixture(void **state)
+{
+	struct fixture *f = *state;
+
+	work_destroy(&f->work);
+	av_close(&f->av);
+	return rmdir(f->folder);
+}
+
+struct outcome {
+	enum mw_status status;
+	char reason[MW_REASON_MAX];
+	bool worn;
+	struct mw_pack b;
+};
+
+static struct mw_octets run(struct fixture *f, struct outcome *o, const char *text)
+{
+	memset(o, 0, sizeof(*o));
+	mw_pack_init(&o->b);
+	o->status = work_run(f->work, mw_octets_of_text(text), true, true, mw_mono_ms() + 20000, &o->b, o->reason, &o->worn);
+	assert_false(o->b.failed);
+	return mw_octets_of(o->b.p, o->b.n);
+}
+
+/* "name part;" of each virus. */
+static const char *viruses(struct mw_octets findings)
+{
+	static char out[4096];
+	struct mw_cur c;
+	size_t count;
+
+	out[0] = '\0';
+	assert_true(mw_map_find(findings, "viruses", &c));
+	assert_true(mw_cur_array(&c, &count));
+	while (count-- > 0) {
+		struct mw_octets v, name, part;
+
+		assert_true(mw_cur_raw_map(&c, &v));
+		name = mw_map_octets(v, "name");
+		part = mw_map_octets(v, "part");
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%.*s %.*s;", (int)name.n, (const char *)name.p, (int)part.n,
+			(const char *)part.p);
+	}
+	return out;
+}
+
+static const char *texts(struct mw_octets findings, const char *key)
+{
+	static char out[8192];
+	struct mw_cur c;
+	size_t count;
+
+	out[0] = '\0';
+	assert_true(mw_map_find(findings, key, &c));
+	assert_true(mw_cur_array(&c, &count));
+	while (count-- > 0) {
+		struct mw_octets v;
+
+		assert_true(mw_cur_octets(&c, 1000, &v));
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%.*s;", (int)v.n, (const char *)v.p);
+	}
+	return out;
+}
+
+#define Q "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EI" /* the first half; the second is put behind */
+#define QREST "CAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+#define EICAR_B64 "WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FSLVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgrSCo="
+#define PART(fields, body) HEAD "Content-Type: multipart/mixed; boundary=bb\r\n\r\n--bb\r\n" fields "\r\n" body "\r\n--bb--\r\n"
+
+static void eicar_is_found_however_it_is_wrapped(void **state)
+{
+	static const struct {
+		const char *what, *mail, *part;
+	} cases[] = {
+		{ "base64", PART("Content-Transfer-Encoding: base64\r\n", EICAR_B64), "1/1" },
+		{ "base64 cut by junk", PART("Content-Transfer-Encoding: base64\r\n", "WDVP!IVAl\r\nQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FS"
+			"LVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgrSCo"), "1/1" },
+		{ "base64 behind padding", PART("Content-Transfer-Encoding: base64\r\n", "aGVsbG8=\r\n" EICAR_B64), "1/1" },
+		{ "quoted-printable", PART("Content-Transfer-Encoding: quoted-printable\r\n", "X5O!P%@AP[4=5CPZX54(P^)7CC)7}$EIC=\r\n"
+			"AR-STANDARD-ANTIVIRUS-TEST-FI=4CE!$H+H*"), "1/1" },
+		{ "no final boundary", HEAD "Content-Type: multipart/mixed; boundary=bb\r\n\r\n--bb\r\nContent-Transfer-Encoding: base64\r\n"
+			"\r\n" EICAR_B64, "1/1" },
+		{ "LF line ends", "Content-Type: multipart/mixed; boundary=bb\n\n--bb\nContent-Transfer-Encoding: base64\n\n" EICAR_B64
+			"\n--bb--\n", "1/1" },
+		{ "first of two encodings", PART("Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n", EICAR_B64), "1/1" },
+		{ "last of two encodings", PART("Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n", EICAR_B64), "1/1" },
+		{ "last of two boundaries", HEAD "Content-Type: multipart/mixed; boundary=aa; boundary=bb\r\n\r\n--bb\r\n"
+			"Content-Transfer-Encoding: base64\r\n\r\n" EICAR_B64 "\r\n--bb--\r\n", "1/1" },
+		{ "behind the final boundary", PART("", "hello\r\n--bb--\r\n--bb\r\nContent-Transfer-Encoding: base64\r\n\r\n" EICAR_B64), "1/2" },
+		{ "an encoded message inside", PART("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n",
+			"Q29udGVudC1UcmFuc2Zlci1FbmNvZGluZzogYmFzZTY0DQoNCldEVlBJVkFsUUVGUVd6UmNVRnBZTlRRb1VGNHBOME5ES1RkOUpFVkpRMEZT"
+			"TFZOVVFVNUVRVkpFTFVGT1ZFbFdTVkpWVXkxVVJWTlVMVVpKVEVVaEpFZ3JTQ289"), "1/1/1" },
+		{ "zip", EICAR_ZIP_MAIL, "1/2/foo.zip" },
+		{ "uuencode, undone by libclamav", HEAD "\r\nbegin 644 x.com\r\n"
+			"M6#5/(5`E0$%06S1<4%I8-30H4%XI-T-#*3=])$5)0T%2+5-404Y$05)$+4%.\r\n75$E625)54RU415-4+49)3$4A)$@K2\"H`\r\n`\r\nend\r\n",
+			"1" },
+	};
+
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct outcome o;
+		char want[200], got[4400];
+
+		snprintf(got, sizeof(got), "%s: %s", cases[i].what, viruses(run(*state, &o, cases[i].mail)));
+		snprintf(want, sizeof(want), "%s: " VIRUS " %s;", cases[i].what, cases[i].part);
+		assert_string_equal(got, want);
+		mw_pack_fini(&o.b);
+	}
+}
+
+static void a_clean_mail_is_done(void **state)
+{
+	struct outcome o;
+	struct mw_octets f = run(*state, &o, PART("Content-Type: text/plain; name=a.txt\r\n", "hello"));
+
+	assert_int_equal(o.status, MW_DONE);
+	assert_string_equal(o.reason, "");
+	assert_false(o.worn);
+	assert_string_equal(viruses(f), "");
+	assert_string_equal(texts(f, "names"), "a.txt;");
+	assert_string_equal(texts(f, "limits"), "");
+	assert_string_equal(texts(f, "encrypted"), "");
+	assert_string_equal(texts(f, "mime_errors"), "");
+	assert_int_equal(mw_map_int(f, "parts", 0), 2);
+	assert_int_equal(mw_map_int(f, "decoded_octets", 0), 5);
+	assert_false(mw_map_bool(f, "ambiguous", true));
+	assert_true(mw_map_bool(f, "project_signatures", false));
+	assert_int_equal(mw_map_int(f, "signatures", 0), 1);
+	mw_pack_fini(&o.b);
+}
+
+static void names_come_breadth_first_and_as_utf8(void **state)
+{
+	struct outcome o;
+	struct mw_octets f = run(*state, &o,
+		HEAD "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: message/rfc822; name=deep.eml\r\n\r\n"
+		"Content-Type: text/plain; name=deeper.txt\r\n\r\nx\r\n--o\r\nContent-Type: a/b; name=\"\xe4\xc3\xa4.txt\"\r\n\r\ny\r\n--o--\r\n");
+
+	assert_string_equal(texts(f, "names"), "deep.eml;?\xc3\xa4.txt;deeper.txt;");
+	mw_pack_fini(&o.b);
+}
+
+static void more_names_than_are_told_are_dropped(void **state)
+{
+	static char mail[400000];
+	size_t n = (size_t)snprintf(mail, sizeof(mail), HEAD "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	struct outcome o;
+	struct mw_octets f;
+	struct mw_cur c;
+	size_t count;
+
+	for (int i = 0; i < 300; i++)
+		n += (size_t)snprintf(mail + n, sizeof(mail) - n, "--b\r\nContent-Type: a/b; name=\"%0200d.txt\"\r\n\r\nx\r\n", i);
+	f = run(*state, &o, mail);
+	assert_int_equal(o.status, MW_DONE);
+	assert_true(mw_map_find(f, "names", &c) && mw_cur_array(&c, &count));
+	assert_int_equal(count, FINDINGS_NAMES_MAX);
+	assert_true(o.b.n < SCAN_FINDINGS_MAX);
+	mw_pack_fini(&o.b);
+}
+
+static void levels_beyond_the_limit_are_told(void **state)
+{
+	static char mail[20000];
+	size_t n = 0;
+	struct outcome o;
+	struct mw_octets f;
+
+	for (int i = 0; i < 20; i++)
+		n += (size_t)snprintf(mail + n, sizeof(mail) - n, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
+	snprintf(mail + n, sizeof(mail) - n, "\r\n%s%s\r\n", Q, QREST);
+	f = run(*state, &o, mail);
+	assert_int_equal(o.status, MW_LIMIT);
+	assert_non_null(strstr(texts(f, "limits"), "depth;"));
+	assert_non_null(strstr(viruses(f), VIRUS)); /* the raw octets were scanned all the same */
+	mw_pack_fini(&o.b);
+}
+
+static void a_mail_whose_time_is_up_is_a_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o = { .status = MW_DONE };
+
+	mw_pack_init(&o.b);
+	o.status = work_run(f->work, mw_octets_of_text(EICAR_ZIP_MAIL), true, true, 1, &o.b, o.reason, &o.worn);
+	assert_int_equal(o.status, MW_LIMIT);
+	assert_string_equal(texts(mw_octets_of(o.b.p, o.b.n), "limits"), "time;");
+	mw_pack_fini(&o.b);
+}
+
+static void contradictions_are_told(void **state)
+{
+	struct outcome o;
+	struct mw_octets f = run(*state, &o, PART("Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n", "aGVs"));
+
+	assert_int_equal(o.status, MW_DONE);
+	assert_true(mw_map_bool(f, "ambiguous", false));
+	assert_string_equal(texts(f, "mime_errors"), "duplicate_field;");
+	mw_pack_fini(&o.b);
+}
+
+static void a_broken_archive_is_noted_and_no_limit(void **state)
+{
+	struct outcome o;
+	struct mw_octets f = run(*state, &o, PART("Content-Transfer-Encoding: base64\r\n", "UEsDBBQAAAAIAAAAIQA8z1FoRgAAAEQAAAAJAAAA"));
+
+	assert_int_equal(o.status, MW_DONE);
+	assert_string_equal(texts(f, "mime_errors"), "archive_broken;");
+	mw_pack_fini(&o.b);
+}
+
+static void one_mail_leaves_nothing_for_the_next(void **state)
+{
+	struct outcome o;
+
+	for (int i = 0; i < 3; i++) {
+		assert_non_null(strstr(viruses(run(*state, &o, EICAR_ZIP_MAIL)), VIRUS));
+		mw_pack_fini(&o.b);
+		assert_string_equal(viruses(run(*state, &o, HEAD "\r\nhello")), "");
+		assert_int_equal(o.status, MW_DONE);
+		mw_pack_fini(&o.b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(eicar_is_found_however_it_is_wrapped),
+		cmocka_unit_test(a_clean_mail_is_done),
+		cmocka_unit_test(names_come_breadth_first_and_as_utf8),
+		cmocka_unit_test(more_names_than_are_told_are_dropped),
+		cmocka_unit_test(levels_beyond_the_limit_are_told),
+		cmocka_unit_test(a_mail_whose_time_is_up_is_a_limit),
+		cmocka_unit_test(contradictions_are_told),
+		cmocka_unit_test(a_broken_archive_is_noted_and_no_limit),
+		cmocka_unit_test(one_mail_leaves_nothing_for_the_next),
+	};
+
+	return cmocka_run_group_tests_name("work", tests, open_fixture, close_fixture);
+}
