@@ -35,7 +35,7 @@ PKGS_logger     := jansson hiredis
 PKGS_snmp-agent :=
 PKGS_status     := jansson
 LIBS_scanner    :=
-LIBS_snmp-agent  = $(shell net-snmp-config --agent-libs)
+LIBS_snmp-agent := -lnetsnmpagent -lnetsnmp
 # The engine holder is a program of its own: no ZeroMQ, no network.
 PKGS_cage       := libclamav libarchive
 LIBS_cage       :=

@@ -1,6 +1,7 @@
 #include <net-snmp/net-snmp-config.h>
 #include <net-snmp/net-snmp-includes.h>
 #include <net-snmp/agent/net-snmp-agent-includes.h>
+#include <net-snmp/agent/agent_callbacks.h>
 
 #include "agentx.h"
 
@@ -219,10 +220,6 @@ static void sync_watches(struct snmpsvc_agentx *a)
 	}
 	ms = block ? NUDGE_MS : (uint64_t)wait.tv_sec * 1000 + (uint64_t)wait.tv_usec / 1000 + 1;
 	mw_timer_start(a->timer, ms < NUDGE_MS ? ms : NUDGE_MS, 0);
-	if (a->connected != (a->fd_count > 0))
-		mw_log(MW_INFO, a->fd_count > 0 ? "master_connected" : "master_gone", "retry_s=%d",
-			SNMPSVC_MASTER_RETRY_S);
-	a->connected = a->fd_count > 0;
 }
 
 /* ------------------------------------------------------------------ life */
@@ -243,12 +240,44 @@ static int library_says(int major, int minor, void *server, void *client)
 	return 0;
 }
 
+/* A session with the master began or ended (net-snmp's words for it are index start and stop). */
+static int session_changed(int major, int minor, void *server, void *client)
+{
+	struct snmpsvc_agentx *a = *(struct snmpsvc_agentx **)client;
+
+	(void)major;
+	(void)server;
+	a->connected = minor == SNMPD_CALLBACK_INDEX_START;
+	mw_log(MW_INFO, a->connected ? "master_connected" : "master_gone", "retry_s=%d",
+		SNMPSVC_MASTER_RETRY_S);
+	return 0;
+}
+
+/* net-snmp 5.9 frees the argument of every callback in snmp_shutdown: each gets a pointer to us of
+ * its own. */
+static void follow_sessions(struct snmpsvc_agentx *a)
+{
+	static const int changes[] = { SNMPD_CALLBACK_INDEX_START, SNMPD_CALLBACK_INDEX_STOP };
+
+	for (size_t i = 0; i < MW_COUNT(changes); i++) {
+		struct snmpsvc_agentx **us = malloc(sizeof(*us));
+
+		if (us == NULL)
+			return; /* at start: only the health answer is without it */
+		*us = a;
+		(void)snmp_register_callback(
+			SNMP_CALLBACK_APPLICATION, changes[i], session_changed, us);
+	}
+}
+
 static void set_options(const char *socket)
 {
 	snmp_disable_stderrlog();
 	snmp_enable_calllog();
 	snmp_register_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, library_says, NULL);
 	netsnmp_enable_subagent();
+	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_ALARM_DONT_USE_SIG,
+		1); /* the loop runs them */
 	/* No snmp.conf of the system decides about us, and nothing is kept in its folders. */
 	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_READ_CONFIGS, 1);
 	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_PERSIST_STATE, 1);
@@ -274,6 +303,7 @@ enum mw_rc snmpsvc_agentx_open(struct snmpsvc_agentx **a_r, struct mw_loop *loop
 	a->ask = ask;
 	a->arg = arg;
 	set_options(socket);
+	follow_sessions(a);
 	if (init_agent(APP) != 0 || !register_group(a, 1, "mailweirStats") ||
 		!register_group(a, 2, "mailweirProc") ||
 		(queues && !register_group(a, 3, "mailweirMta"))) {
