@@ -33,7 +33,8 @@ enum mw_rc mw_sandbox_mode_of(const char *text, enum mw_sandbox_mode *mode_r, st
 	else if (strcmp(text, "best_effort") == 0)
 		*mode_r = MW_SANDBOX_BEST_EFFORT;
 	else
-		return mw_fail(err, MW_ERR_CONF, "sandbox = %s: must be \"strict\" or \"best_effort\"", mw_quote(text));
+		return mw_fail(err, MW_ERR_CONF,
+			"sandbox = %s: must be \"strict\" or \"best_effort\"", mw_quote(text));
 	return MW_OK;
 }
 
@@ -41,9 +42,11 @@ enum mw_rc mw_sandbox_mode_of(const char *text, enum mw_sandbox_mode *mode_r, st
 static enum mw_rc missing(enum mw_sandbox_mode mode, struct mw_err *err, const char *what)
 {
 	if (mode == MW_SANDBOX_STRICT)
-		return mw_fail(err, MW_ERR_IO, "%s: %s (sandbox = \"best_effort\" goes on without it)", what,
+		return mw_fail(err, MW_ERR_IO,
+			"%s: %s (sandbox = \"best_effort\" goes on without it)", what,
 			strerror(errno));
-	mw_log(MW_WARN, "sandbox_incomplete", "what=%s error=%s", mw_quote(what), mw_quote(strerror(errno)));
+	mw_log(MW_WARN, "sandbox_incomplete", "what=%s error=%s", mw_quote(what),
+		mw_quote(strerror(errno)));
 	return MW_OK;
 }
 
@@ -57,10 +60,10 @@ int mw_landlock_abi(void)
 }
 
 #define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define WRITE_RIGHTS                                                                                                   \
-	(READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                                 \
-		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |           \
-		LANDLOCK_ACCESS_FS_TRUNCATE)
+#define WRITE_RIGHTS                                                                               \
+	(READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |             \
+		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |                     \
+		LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_TRUNCATE)
 
 static uint64_t rights_of_abi(int abi)
 {
@@ -82,7 +85,9 @@ static int ruleset_new(int abi)
 		.net = abi >= 4 ? ACCESS_NET_TCP : 0,
 		.scoped = abi >= 6 ? SCOPE_ALL : 0,
 	};
-	size_t size = abi >= 6 ? sizeof(r) : abi >= 4 ? offsetof(struct ruleset, scoped) : offsetof(struct ruleset, net);
+	size_t size = abi >= 6	 ? sizeof(r)
+		      : abi >= 4 ? offsetof(struct ruleset, scoped)
+				 : offsetof(struct ruleset, net);
 
 	return (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
 }
@@ -97,8 +102,8 @@ static bool ruleset_add(int rules, const struct mw_sandbox_folder *f, int abi)
 	return syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
 
-enum mw_rc mw_sandbox_files(enum mw_sandbox_mode mode, const struct mw_sandbox_folder *folders, size_t count,
-	struct mw_err *err)
+enum mw_rc mw_sandbox_files(enum mw_sandbox_mode mode, const struct mw_sandbox_folder *folders,
+	size_t count, struct mw_err *err)
 {
 	int abi = mw_landlock_abi(), rules;
 	bool ok = true;
@@ -123,19 +128,41 @@ enum mw_rc mw_sandbox_files(enum mw_sandbox_mode mode, const struct mw_sandbox_f
 
 /* What nobody who is in a sandbox may even ask for: no handler runs any more. */
 static const char *const deadly[] = {
-	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "execve", "execveat", "fork", "vfork",
-	"ptrace", "process_vm_readv", "process_vm_writev", "kill", "tkill", "unshare", "setns", "mount", "bpf",
-	"io_uring_setup", "keyctl", "userfaultfd", "perf_event_open",
+	"socket",
+	"socketpair",
+	"connect",
+	"bind",
+	"listen",
+	"accept",
+	"accept4",
+	"execve",
+	"execveat",
+	"fork",
+	"vfork",
+	"ptrace",
+	"process_vm_readv",
+	"process_vm_writev",
+	"kill",
+	"tkill",
+	"unshare",
+	"setns",
+	"mount",
+	"bpf",
+	"io_uring_setup",
+	"keyctl",
+	"userfaultfd",
+	"perf_event_open",
 };
 
 /*
- * A call that is not on the list: say which, so that a library's new habit can be told from an attack, then end by a
- * call that kills.
+ * A call that is not on the list: say which, so that a library's new habit can be told from an
+ * attack, then end by a call that kills.
  */
 static void name_the_call(int signum, siginfo_t *info, void *context)
 {
 	char line[96];
-	int n = snprintf(line, sizeof(line), "sandbox_refused pid=%d syscall=%d\n", (int)getpid(), info->si_syscall);
+	int n = snprintf(line, sizeof(line), "sandbox_refused pid=%d syscall=%d\n", (int)getpid(),
+		info->si_syscall);
 
 	(void)signum;
 	(void)context;
@@ -168,13 +195,17 @@ static int filter_fill(scmp_filter_ctx f, const struct mw_sandbox_call *calls, s
 	}
 	/* Memory may be made executable by nobody: what is hostile here is data. */
 	if (rc == 0)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
+		rc = seccomp_rule_add(
+			f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
 	if (rc == 0)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
-	/* glibc asks for clone3 first and takes ENOSYS for an answer; threads are clone with CLONE_THREAD. */
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
+	/* glibc asks for clone3 first and takes ENOSYS for an answer; threads are clone with
+	 * CLONE_THREAD. */
 	if (rc == 0)
 		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	/* libc asks whether a descriptor is a terminal; what else ioctl can do to one is nobody's business. */
+	/* libc asks whether a descriptor is a terminal; what else ioctl can do to one is nobody's
+	 * business. */
 	if (rc == 0)
 		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 0);
 	if (rc == 0)
@@ -186,10 +217,11 @@ static int filter_fill(scmp_filter_ctx f, const struct mw_sandbox_call *calls, s
 	return rc;
 }
 
-enum mw_rc mw_sandbox_calls(enum mw_sandbox_mode mode, const struct mw_sandbox_call *calls, size_t count,
-	struct mw_err *err)
+enum mw_rc mw_sandbox_calls(enum mw_sandbox_mode mode, const struct mw_sandbox_call *calls,
+	size_t count, struct mw_err *err)
 {
-	struct sigaction act = { .sa_sigaction = name_the_call, .sa_flags = SA_SIGINFO | SA_RESETHAND };
+	struct sigaction act = { .sa_sigaction = name_the_call,
+		.sa_flags = SA_SIGINFO | SA_RESETHAND };
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_TRAP);
 	int rc;
 
@@ -198,7 +230,8 @@ enum mw_rc mw_sandbox_calls(enum mw_sandbox_mode mode, const struct mw_sandbox_c
 	sigemptyset(&act.sa_mask);
 	sigaction(SIGSYS, &act, NULL);
 	seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 1);
-	seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a list: each call costs less */
+	seccomp_attr_set(
+		f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a list: each call costs less */
 	rc = filter_fill(f, calls, count);
 	if (rc == 0)
 		rc = seccomp_load(f);

@@ -1,8 +1,10 @@
 /*
- * What a process gives up for good: privileges to gain, files to open (Landlock), system calls (seccomp).
+ * What a process gives up for good: privileges to gain, files to open (Landlock), system calls
+ * (seccomp).
  *
- * Called by a process on itself, once it has opened what it needs and before it touches anything hostile, while it has
- * one thread. Rights only shrink. All of it works as an unprivileged user and as root alike.
+ * Called by a process on itself, once it has opened what it needs and before it touches anything
+ * hostile, while it has one thread. Rights only shrink. All of it works as an unprivileged user and
+ * as root alike.
  */
 #ifndef MW_SANDBOX_H
 #define MW_SANDBOX_H
@@ -18,17 +20,17 @@ int mw_landlock_abi(void);
 
 /* A folder that stays open to the process, with everything beneath. */
 struct mw_sandbox_folder {
-	int fd;		/* opened with O_PATH */
-	bool writable;	/* make, write, remove files and folders; else read */
+	int fd;	       /* opened with O_PATH */
+	bool writable; /* make, write, remove files and folders; else read */
 };
 
 /*
- * From here on nothing but these folders can be opened, made or executed by name; descriptors that are open stay so.
- * Other paths get EACCES. Rights are cut to what the kernel's Landlock knows; tcp is closed where it can (ABI 4).
- * No new privileges (PR_SET_NO_NEW_PRIVS) comes with it.
+ * From here on nothing but these folders can be opened, made or executed by name; descriptors that
+ * are open stay so. Other paths get EACCES. Rights are cut to what the kernel's Landlock knows; tcp
+ * is closed where it can (ABI 4). No new privileges (PR_SET_NO_NEW_PRIVS) comes with it.
  */
-enum mw_rc mw_sandbox_files(enum mw_sandbox_mode mode, const struct mw_sandbox_folder *folders, size_t count,
-	struct mw_err *err_r);
+enum mw_rc mw_sandbox_files(enum mw_sandbox_mode mode, const struct mw_sandbox_folder *folders,
+	size_t count, struct mw_err *err_r);
 
 /* One system call that stays allowed; fd >= 0: only with that descriptor as its first argument. */
 struct mw_sandbox_call {
@@ -38,11 +40,11 @@ struct mw_sandbox_call {
 #define MW_ANY_FD -1
 
 /*
- * From here on only these system calls work. Everything else ends the process by SIGSYS, after one line on stderr that
- * names the call (a refused call that a library takes for an error may become a wrong result, so none is refused
- * quietly). exec, fork, sockets, ptrace end it at once.
+ * From here on only these system calls work. Everything else ends the process by SIGSYS, after one
+ * line on stderr that names the call (a refused call that a library takes for an error may become a
+ * wrong result, so none is refused quietly). exec, fork, sockets, ptrace end it at once.
  */
-enum mw_rc mw_sandbox_calls(enum mw_sandbox_mode mode, const struct mw_sandbox_call *calls, size_t count,
-	struct mw_err *err_r);
+enum mw_rc mw_sandbox_calls(enum mw_sandbox_mode mode, const struct mw_sandbox_call *calls,
+	size_t count, struct mw_err *err_r);
 
 #endif

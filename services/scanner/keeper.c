@@ -123,13 +123,18 @@ struct keeper *keeper_start(struct mw_loop *loop, const char *program, const str
 		free(k);
 		return NULL;
 	}
-	*k = (struct keeper){ .loop = loop, .ops = ops, .arg = arg, .pidfd = -1, .control = pair[0],
+	*k = (struct keeper){ .loop = loop,
+		.ops = ops,
+		.arg = arg,
+		.pidfd = -1,
+		.control = pair[0],
 		.started_ms = mw_mono_ms() };
 	fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	rc = spawn(&k->pid, program, pair[1]);
 	close(pair[1]);
 	if (rc != 0) {
-		mw_fail(err, MW_ERR_IO, "cannot start %s: %s (scanner.cage_program)", program, strerror(rc));
+		mw_fail(err, MW_ERR_IO, "cannot start %s: %s (scanner.cage_program)", program,
+			strerror(rc));
 		close(pair[0]);
 		free(k);
 		return NULL;
@@ -201,7 +206,8 @@ static void control_ready(void *arg, int events)
 		}
 		if (fd >= 0)
 			close(fd);
-		/* It is dead or has lost its mind; in both cases its cages must not go on. pid_ready follows. */
+		/* It is dead or has lost its mind; in both cases its cages must not go on.
+		 * pid_ready follows. */
 		close_control(k);
 		if (k->pid > 0)
 			kill(k->pid, SIGKILL);
@@ -220,7 +226,8 @@ static void pid_ready(void *arg, int events)
 		return;
 	k->pid = -1; /* the number may be somebody else's from here on */
 	control_ready(k, MW_READABLE);
-	mw_log(MW_INFO, "holder_ended", "pid=%d signal=%d code=%d", (int)pid, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+	mw_log(MW_INFO, "holder_ended", "pid=%d signal=%d code=%d", (int)pid,
+		WIFSIGNALED(status) ? WTERMSIG(status) : 0,
 		WIFEXITED(status) ? WEXITSTATUS(status) : 0);
 	k->ops->gone(k->arg, k);
 	free_keeper(k);

@@ -1,4 +1,5 @@
-/* mailweir-scanner: sockets, slots, the pool of cages, the spamd client. It opens no mail: cages do. */
+/* mailweir-scanner: sockets, slots, the pool of cages, the spamd client. It opens no mail: cages
+ * do. */
 #include "scan_check.h"
 #include "spam_check.h"
 

@@ -11,14 +11,14 @@
 #include "signatures.h"
 
 #define TICK_MS 100
-#define DOWN_MS 2000	       /* a holder that is away so long is told to the fronts by slots = 0 */
-#define RESTART_MIN_MS 100     /* between two starts of a holder that does not last, doubling */
+#define DOWN_MS 2000	   /* a holder that is away so long is told to the fronts by slots = 0 */
+#define RESTART_MIN_MS 100 /* between two starts of a holder that does not last, doubling */
 #define RESTART_MAX_MS 5000
-#define LASTING_MS 5000	       /* a holder that lived so long is started again at once */
-#define CANCEL_GRACE_MS 1000   /* for a cage whose mail nobody wants any more */
-#define ORPHAN_MS 2000	       /* a cage's socket is closed and its holder says nothing */
-#define HOLDER_GRACE_MS 3000   /* a holder that does not do what it is told is killed */
-#define OUTSIDE_KILLS_MAX 2    /* SIGKILLs from outside before a mail is suspected */
+#define LASTING_MS 5000	     /* a holder that lived so long is started again at once */
+#define CANCEL_GRACE_MS 1000 /* for a cage whose mail nobody wants any more */
+#define ORPHAN_MS 2000	     /* a cage's socket is closed and its holder says nothing */
+#define HOLDER_GRACE_MS 3000 /* a holder that does not do what it is told is killed */
+#define OUTSIDE_KILLS_MAX 2  /* SIGKILLs from outside before a mail is suspected */
 #define SIGKILL_NUMBER 9
 
 struct cage {
@@ -28,8 +28,8 @@ struct cage {
 	int fd;
 	struct mw_fd *watch;
 	struct pool_job *job;
-	bool busy;	     /* also when its job was cancelled */
-	bool killed, ended;  /* we asked for its death; its socket is closed */
+	bool busy;	    /* also when its job was cancelled */
+	bool killed, ended; /* we asked for its death; its socket is closed */
 	uint64_t kill_at_ms, ended_ms;
 	struct cage *next, **prev_p;
 };
@@ -132,7 +132,9 @@ static enum mw_rc cage_give(struct cage *c, struct pool_job *job)
 {
 	struct pool *p = c->pool;
 	uint64_t now = mw_mono_ms();
-	struct scan_order o = { .id = job->id, .size = octets_of(job), .virus = job->virus, .decode = job->decode };
+	struct scan_order o = {
+		.id = job->id, .size = octets_of(job), .virus = job->virus, .decode = job->decode
+	};
 	bool inside = o.size <= SCAN_INLINE_MAX;
 	int fd = inside ? -1 : scan_seal(job->parts, job->part_count);
 	struct mw_pack b;
@@ -143,8 +145,9 @@ static enum mw_rc cage_give(struct cage *c, struct pool_job *job)
 	o.ms_left = soft_limit_ms(p, job, now);
 	mw_pack_init(&b);
 	scan_order_encode(&b, &o);
-	rc = b.failed ? MW_ERR_NOMEM :
-			scan_send(c->fd, mw_octets_of(b.p, b.n), job->parts, inside ? job->part_count : 0, fd);
+	rc = b.failed ? MW_ERR_NOMEM
+		      : scan_send(c->fd, mw_octets_of(b.p, b.n), job->parts,
+				inside ? job->part_count : 0, fd);
 	mw_pack_fini(&b);
 	if (fd >= 0)
 		close(fd);
@@ -191,7 +194,8 @@ static void feed(struct pool *p)
 /* A cage that does not keep to the protocol is in somebody else's hands. */
 static void cage_distrust(struct cage *c, const char *why)
 {
-	mw_log(MW_ERROR, "cage_distrusted", "pid=%llu why=%s", (unsigned long long)c->born.pid, why);
+	mw_log(MW_ERROR, "cage_distrusted", "pid=%llu why=%s", (unsigned long long)c->born.pid,
+		why);
 	c->killed = true;
 	keeper_kill_cage(c->keeper, c->born.serial);
 	cage_close(c);
@@ -268,9 +272,13 @@ static void bury(struct cage *c, const struct scan_died *d)
 	bool outside = d->signal == SIGKILL_NUMBER && !d->ours && !c->killed;
 
 	if (job != NULL)
-		mw_log(MW_WARN, "cage_died_at_work", "pid=%llu job=%llu signal=%llu code=%llu by=%s",
-			(unsigned long long)c->born.pid, (unsigned long long)job->id, (unsigned long long)d->signal,
-			(unsigned long long)d->code, d->ours || c->killed ? "us" : outside ? "others" : "itself");
+		mw_log(MW_WARN, "cage_died_at_work",
+			"pid=%llu job=%llu signal=%llu code=%llu by=%s",
+			(unsigned long long)c->born.pid, (unsigned long long)job->id,
+			(unsigned long long)d->signal, (unsigned long long)d->code,
+			d->ours || c->killed ? "us"
+			: outside	     ? "others"
+					     : "itself");
 	cage_free(c);
 	if (job != NULL)
 		job_orphaned(p, job, !outside, outside);
@@ -282,8 +290,10 @@ static const struct keeper_ops keeper_calls;
 
 static bool start_holder(struct pool *p, struct mw_err *err)
 {
-	p->coming = keeper_start(p->loop, p->settings.program, &p->settings.cage, &keeper_calls, p, err);
-	signatures_look(&p->signatures, p->settings.cage.database); /* what it loads is at least this new */
+	p->coming = keeper_start(
+		p->loop, p->settings.program, &p->settings.cage, &keeper_calls, p, err);
+	signatures_look(
+		&p->signatures, p->settings.cage.database); /* what it loads is at least this new */
 	return p->coming != NULL;
 }
 
@@ -295,9 +305,12 @@ static void holder_engine(void *arg, struct keeper *k, const struct scan_engine 
 		return;
 	p->coming_engine = *e;
 	mw_log(e->project ? MW_WARN : MW_INFO, "engine_loaded",
-		"holder=%d engine=%s signatures=%llu load_ms=%llu project_signatures=%d%s", keeper_pid(k),
-		mw_quote(e->text), (unsigned long long)e->signatures, (unsigned long long)e->load_ms, e->project,
-		e->project ? " text=\"no ClamAV signatures in scanner.clamav_database: only the EICAR test file is found\"" : "");
+		"holder=%d engine=%s signatures=%llu load_ms=%llu project_signatures=%d%s",
+		keeper_pid(k), mw_quote(e->text), (unsigned long long)e->signatures,
+		(unsigned long long)e->load_ms, e->project,
+		e->project ? " text=\"no ClamAV signatures in scanner.clamav_database: only the "
+			     "EICAR test file is found\""
+			   : "");
 }
 
 static void holder_broken(void *arg, struct keeper *k, const char *text)
@@ -454,7 +467,8 @@ static void kill_late_cages(struct pool *p, uint64_t now)
 		if (!c->busy || now < c->kill_at_ms)
 			continue;
 		if (now - c->kill_at_ms > HOLDER_GRACE_MS)
-			keeper_kill(c->keeper); /* it was asked to end that cage and did not: it hangs itself */
+			keeper_kill(c->keeper); /* it was asked to end that cage and did not: it
+						   hangs itself */
 		if (c->killed || c->ended)
 			continue;
 		mw_log(MW_WARN, "cage_hangs", "pid=%llu job=%llu", (unsigned long long)c->born.pid,
@@ -486,7 +500,8 @@ static void look_at_signatures(struct pool *p, uint64_t now)
 	if (now >= p->look_at_ms) {
 		p->look_at_ms = now + p->settings.check_interval_ms;
 		if (signatures_look(&p->signatures, p->settings.cage.database)) {
-			mw_log(MW_INFO, "signatures_changed", "folder=%s", mw_quote(p->settings.cage.database));
+			mw_log(MW_INFO, "signatures_changed", "folder=%s",
+				mw_quote(p->settings.cage.database));
 			p->reload_wanted = true;
 		}
 	}
@@ -513,7 +528,8 @@ static void tick(void *arg)
 
 	kill_late_cages(p, now);
 	free_orphans(p, now);
-	if (p->coming != NULL && now - keeper_started_ms(p->coming) > p->settings.engine_timeout_ms) {
+	if (p->coming != NULL &&
+		now - keeper_started_ms(p->coming) > p->settings.engine_timeout_ms) {
 		mw_log(MW_ERROR, "engine_timeout", "holder=%d limit_ms=%llu", keeper_pid(p->coming),
 			(unsigned long long)p->settings.engine_timeout_ms);
 		keeper_kill(p->coming);
@@ -525,8 +541,8 @@ static void tick(void *arg)
 
 /* ------------------------------------------------------------------ for the check */
 
-enum mw_rc pool_open(struct pool **p_r, struct mw_loop *loop, const struct mw_conf *conf, const struct pool_ops *ops,
-	void *arg, struct mw_err *err)
+enum mw_rc pool_open(struct pool **p_r, struct mw_loop *loop, const struct mw_conf *conf,
+	const struct pool_ops *ops, void *arg, struct mw_err *err)
 {
 	struct pool *p = calloc(1, sizeof(*p));
 	uint64_t until;
@@ -546,10 +562,13 @@ enum mw_rc pool_open(struct pool **p_r, struct mw_loop *loop, const struct mw_co
 	until = mw_mono_ms() + p->settings.engine_timeout_ms;
 	while (p->current == NULL && mw_mono_ms() < until)
 		if (!keeper_wait(p->coming, until - mw_mono_ms()))
-			return mw_fail(err, MW_ERR_CONF, "%s", p->broken[0] != '\0' ? p->broken :
-				"mailweir-cage ended before it had loaded the signatures");
+			return mw_fail(err, MW_ERR_CONF, "%s",
+				p->broken[0] != '\0' ? p->broken
+						     : "mailweir-cage ended before it had loaded "
+						       "the signatures");
 	if (p->current == NULL)
-		return mw_fail(err, MW_ERR_TIMEOUT, "signatures not loaded within scanner.engine_timeout");
+		return mw_fail(
+			err, MW_ERR_TIMEOUT, "signatures not loaded within scanner.engine_timeout");
 	p->look_at_ms = mw_mono_ms() + p->settings.check_interval_ms;
 	p->tick = mw_timer_new(loop, tick, p);
 	mw_timer_start(p->tick, TICK_MS, TICK_MS);

@@ -1,6 +1,6 @@
 /*
- * The cages of one scanner, and the jobs that wait for one. Two generations of holders at most: the one at work, and one
- * that is loading newer signatures beside it.
+ * The cages of one scanner, and the jobs that wait for one. Two generations of holders at most: the
+ * one at work, and one that is loading newer signatures beside it.
  *
  * What becomes of a job whose cage ends:
  *   by its own fault (SIGSEGV, SIGABRT, SIGSYS, exit ...), or killed because its time was up
@@ -18,7 +18,8 @@
 
 struct pool;
 
-/* One job in the pool's hands. The caller fills the first part and keeps it all until done or cancelled. */
+/* One job in the pool's hands. The caller fills the first part and keeps it all until done or
+ * cancelled. */
 struct pool_job {
 	const struct mw_octets *parts; /* the message, borrowed */
 	size_t part_count;
@@ -39,13 +40,15 @@ struct pool_ops {
 };
 
 /* Starts the first holder and waits until it has loaded the signatures and a cage is there. */
-enum mw_rc pool_open(struct pool **p_r, struct mw_loop *loop, const struct mw_conf *conf, const struct pool_ops *ops,
-	void *arg, struct mw_err *err_r);
+enum mw_rc pool_open(struct pool **p_r, struct mw_loop *loop, const struct mw_conf *conf,
+	const struct pool_ops *ops, void *arg, struct mw_err *err_r);
 void pool_close(struct pool **p_p);
 void pool_submit(struct pool *p, struct pool_job *job);
-/* The caller has no use for it any more: forget it. A cage that is at it is killed if it does not end soon. */
+/* The caller has no use for it any more: forget it. A cage that is at it is killed if it does not
+ * end soon. */
 void pool_cancel(struct pool *p, struct pool_job *job);
-/* How many jobs may be given at once; 0 while no signatures are loaded for longer than a restart takes. */
+/* How many jobs may be given at once; 0 while no signatures are loaded for longer than a restart
+ * takes. */
 unsigned pool_slots(const struct pool *p);
 /* Engine and signatures, "" before the first holder is ready. */
 const char *pool_engine(const struct pool *p);

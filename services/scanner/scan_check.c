@@ -22,7 +22,8 @@ static void job_started(void *arg, struct pool_job *job)
 
 static const struct pool_ops calls = { .done = job_done, .started = job_started };
 
-static enum mw_rc scan_open(void **state_r, struct mw_loop *loop, const struct mw_conf *conf, struct mw_err *err)
+static enum mw_rc scan_open(
+	void **state_r, struct mw_loop *loop, const struct mw_conf *conf, struct mw_err *err)
 {
 	return pool_open((struct pool **)state_r, loop, conf, &calls, NULL, err);
 }

@@ -21,7 +21,8 @@ static uint64_t cages_of(const struct mw_conf *conf)
 }
 
 /* mailweir-cage stands beside mailweir-scanner. */
-static enum mw_rc program_of(char *path, size_t size, const struct mw_conf *conf, struct mw_err *err)
+static enum mw_rc program_of(
+	char *path, size_t size, const struct mw_conf *conf, struct mw_err *err)
 {
 	const char *set = mw_conf_text(conf, "scanner.cage_program");
 	char own[SCAN_PATH_MAX];
@@ -34,12 +35,14 @@ static enum mw_rc program_of(char *path, size_t size, const struct mw_conf *conf
 	}
 	n = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	if (n <= 0)
-		return mw_fail(err, MW_ERR_CONF, "cannot tell where this program is: set scanner.cage_program");
+		return mw_fail(err, MW_ERR_CONF,
+			"cannot tell where this program is: set scanner.cage_program");
 	own[n] = '\0';
 	slash = strrchr(own, '/');
 	*(slash != NULL ? slash : own) = '\0';
 	if (snprintf(path, size, "%s/mailweir-cage", own) >= (int)size)
-		return mw_fail(err, MW_ERR_CONF, "the path of mailweir-cage is too long: set scanner.cage_program");
+		return mw_fail(err, MW_ERR_CONF,
+			"the path of mailweir-cage is too long: set scanner.cage_program");
 	return MW_OK;
 }
 
@@ -47,16 +50,19 @@ static enum mw_rc texts_of(struct scan_conf *c, const struct mw_conf *conf, stru
 {
 	const char *temp = mw_conf_text(conf, "scanner.temp_dir");
 	const char *database = mw_conf_text(conf, "scanner.clamav_database");
-	int n = temp != NULL && temp[0] != '\0' ?
-			snprintf(c->temp_dir, sizeof(c->temp_dir), "%s", temp) :
-			snprintf(c->temp_dir, sizeof(c->temp_dir), "%s/cages", mw_conf_text(conf, "pipeline.run_dir"));
+	int n = temp != NULL && temp[0] != '\0'
+			? snprintf(c->temp_dir, sizeof(c->temp_dir), "%s", temp)
+			: snprintf(c->temp_dir, sizeof(c->temp_dir), "%s/cages",
+				  mw_conf_text(conf, "pipeline.run_dir"));
 
 	if (n >= (int)sizeof(c->temp_dir) || !mw_is_printable(c->temp_dir, strlen(c->temp_dir)))
-		return mw_fail(err, MW_ERR_CONF, "scanner.temp_dir: must be printable ASCII, shorter than %zu octets",
+		return mw_fail(err, MW_ERR_CONF,
+			"scanner.temp_dir: must be printable ASCII, shorter than %zu octets",
 			sizeof(c->temp_dir));
 	mw_strlcpy(c->database, database != NULL ? database : "", sizeof(c->database));
 	if (!mw_is_printable(c->database, strlen(c->database)))
-		return mw_fail(err, MW_ERR_CONF, "scanner.clamav_database: must be printable ASCII");
+		return mw_fail(
+			err, MW_ERR_CONF, "scanner.clamav_database: must be printable ASCII");
 	return MW_OK;
 }
 
@@ -80,7 +86,8 @@ static const struct {
 	{ "MAX_EXPANSION_FACTOR", offsetof(struct scan_conf, budget.max_factor) },
 };
 
-enum mw_rc scan_settings_read(struct scan_settings *s_r, const struct mw_conf *conf, struct mw_err *err)
+enum mw_rc scan_settings_read(
+	struct scan_settings *s_r, const struct mw_conf *conf, struct mw_err *err)
 {
 	struct scan_settings s = { 0 };
 	enum mw_sandbox_mode mode;
@@ -89,7 +96,8 @@ enum mw_rc scan_settings_read(struct scan_settings *s_r, const struct mw_conf *c
 	if (rc != MW_OK)
 		return rc;
 	if (mode == MW_SANDBOX_STRICT && mw_landlock_abi() == 0)
-		return mw_fail(err, MW_ERR_CONF, "this kernel has no Landlock: sandbox = \"best_effort\" goes on without");
+		return mw_fail(err, MW_ERR_CONF,
+			"this kernel has no Landlock: sandbox = \"best_effort\" goes on without");
 	for (size_t i = 0; i < MW_COUNT(numbers); i++) {
 		uint64_t n = (uint64_t)mw_conf_int(conf, numbers[i].setting);
 

@@ -12,6 +12,7 @@ struct scan_settings {
 };
 
 /* err_r names the setting; also when Landlock is missing and sandbox is strict. */
-enum mw_rc scan_settings_read(struct scan_settings *s_r, const struct mw_conf *conf, struct mw_err *err_r);
+enum mw_rc scan_settings_read(
+	struct scan_settings *s_r, const struct mw_conf *conf, struct mw_err *err_r);
 
 #endif

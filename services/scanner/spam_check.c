@@ -14,10 +14,10 @@
 #include "log.h"
 #include "spamd.h"
 
-#define RETRY_MS 200	   /* before the second try when nobody listened */
+#define RETRY_MS 200 /* before the second try when nobody listened */
 #define TRIES_MAX 2
 #define PIECES_MAX (2 + SPAMD_PIECES_MAX) /* request head, synthesised fields, message */
-#define RESERVE_MS 50	   /* of the job's time, for the verdict to get back */
+#define RESERVE_MS 50			  /* of the job's time, for the verdict to get back */
 
 struct spam {
 	struct mw_loop *loop;
@@ -25,7 +25,7 @@ struct spam {
 	socklen_t to_len; /* 0: off */
 	unsigned slots;
 	uint64_t timeout_ms, body_limit;
-	char name[200];	  /* for the log */
+	char name[200]; /* for the log */
 	bool was_down;
 	struct ask *asks; /* at work */
 };
@@ -74,12 +74,14 @@ static enum mw_rc parse_address(struct spam *s, const char *text, struct mw_err 
 	if (text[0] == '/') {
 		un->sun_family = AF_UNIX;
 		if (mw_strlcpy(un->sun_path, text, sizeof(un->sun_path)) >= sizeof(un->sun_path))
-			return mw_fail(err, MW_ERR_CONF, "scanner.spamd: the path is longer than %zu octets",
+			return mw_fail(err, MW_ERR_CONF,
+				"scanner.spamd: the path is longer than %zu octets",
 				sizeof(un->sun_path) - 1);
 		s->to_len = sizeof(*un);
 		return MW_OK;
 	}
-	if (colon != NULL && parse_port(colon + 1, &port) && mw_strncpy(host, sizeof(host), text, (size_t)(colon - text))) {
+	if (colon != NULL && parse_port(colon + 1, &port) &&
+		mw_strncpy(host, sizeof(host), text, (size_t)(colon - text))) {
 		size_t n = strlen(host);
 
 		if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
@@ -95,9 +97,11 @@ static enum mw_rc parse_address(struct spam *s, const char *text, struct mw_err 
 			s->to_len = sizeof(*in);
 		}
 	}
-	return s->to_len != 0 ? MW_OK :
-				mw_fail(err, MW_ERR_CONF,
-					"scanner.spamd = \"%s\": must be ADDRESS:PORT with a numeric address, or a path", text);
+	return s->to_len != 0 ? MW_OK
+			      : mw_fail(err, MW_ERR_CONF,
+					"scanner.spamd = \"%s\": must be ADDRESS:PORT with a "
+					"numeric address, or a path",
+					text);
 }
 
 static enum mw_rc configure(struct spam *s, const struct mw_conf *conf, struct mw_err *err)
@@ -258,12 +262,14 @@ static enum mw_rc ask_send(struct ask *a)
 		for (size_t i = a->piece; i < a->piece_count; i++) {
 			size_t skip = i == a->piece ? a->sent : 0;
 
-			v[m.msg_iovlen++] = (struct iovec){ (void *)(a->pieces[i].p + skip), a->pieces[i].n - skip };
+			v[m.msg_iovlen++] = (struct iovec){ (void *)(a->pieces[i].p + skip),
+				a->pieces[i].n - skip };
 		}
 		n = sendmsg(a->fd, &m, MSG_NOSIGNAL);
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? MW_AGAIN : MW_ERR_GONE;
-		for (a->sent += (size_t)n; a->piece < a->piece_count && a->sent >= a->pieces[a->piece].n; a->piece++)
+		for (a->sent += (size_t)n;
+			a->piece < a->piece_count && a->sent >= a->pieces[a->piece].n; a->piece++)
 			a->sent -= a->pieces[a->piece].n;
 	}
 	return MW_OK;
@@ -293,7 +299,8 @@ static void ask_ready(void *arg, int events)
 			shutdown(a->fd, SHUT_WR);
 		mw_fd_watch(a->watch, MW_READABLE);
 	}
-	/* A spamd that closes early may have said why: its words are read even when ours did not all go out. */
+	/* A spamd that closes early may have said why: its words are read even when ours did not
+	 * all go out. */
 	if ((events & MW_READABLE) != 0 || rc == MW_ERR_GONE)
 		ask_receive(a);
 }
@@ -314,7 +321,8 @@ static void ask_connect(struct ask *a)
 	if (s->to.ss_family != AF_UNIX)
 		setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	mw_timer_start(a->timer, a->until_ms > mw_mono_ms() ? a->until_ms - mw_mono_ms() : 1, 0);
-	if (connect(a->fd, (const struct sockaddr *)&s->to, s->to_len) != 0 && errno != EINPROGRESS) {
+	if (connect(a->fd, (const struct sockaddr *)&s->to, s->to_len) != 0 &&
+		errno != EINPROGRESS) {
 		ask_refused(a, errno);
 		return;
 	}
@@ -341,7 +349,8 @@ static void ask_fill(struct ask *a, const struct mw_job *job)
 	uint64_t octets = headers.n;
 	size_t n = 0;
 
-	a->truncated = spamd_cut(job->parts, job->part_count, a->spam->body_limit, a->pieces + 2, &n);
+	a->truncated =
+		spamd_cut(job->parts, job->part_count, a->spam->body_limit, a->pieces + 2, &n);
 	for (size_t i = 0; i < n; i++)
 		octets += a->pieces[2 + i].n;
 	a->pieces[0] = mw_octets_of(a->head, spamd_request_head(a->head, sizeof(a->head), octets));
@@ -384,7 +393,8 @@ static void spam_cancel(void *state, struct mw_ticket *ticket)
 	ask_free(ticket->user);
 }
 
-static enum mw_rc spam_open(void **state_r, struct mw_loop *loop, const struct mw_conf *conf, struct mw_err *err)
+static enum mw_rc spam_open(
+	void **state_r, struct mw_loop *loop, const struct mw_conf *conf, struct mw_err *err)
 {
 	struct spam *s = calloc(1, sizeof(*s));
 

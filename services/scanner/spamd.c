@@ -10,7 +10,8 @@
 
 size_t spamd_request_head(char *buf, size_t size, uint64_t octets)
 {
-	int n = snprintf(buf, size, "REPORT SPAMC/1.5\r\nContent-length: %llu\r\n\r\n", (unsigned long long)octets);
+	int n = snprintf(buf, size, "REPORT SPAMC/1.5\r\nContent-length: %llu\r\n\r\n",
+		(unsigned long long)octets);
 
 	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
@@ -46,7 +47,8 @@ static size_t body_offset(const struct mw_octets *parts, size_t count, size_t to
 }
 
 /* Append the range of the concatenation to out. */
-static size_t add_range(const struct mw_octets *parts, size_t count, size_t from, size_t n, struct mw_octets *out)
+static size_t add_range(
+	const struct mw_octets *parts, size_t count, size_t from, size_t n, struct mw_octets *out)
 {
 	size_t used = 0;
 
@@ -62,8 +64,8 @@ static size_t add_range(const struct mw_octets *parts, size_t count, size_t from
 	return used;
 }
 
-bool spamd_cut(const struct mw_octets *parts, size_t count, uint64_t body_limit, struct mw_octets out[SPAMD_PIECES_MAX],
-	size_t *count_r)
+bool spamd_cut(const struct mw_octets *parts, size_t count, uint64_t body_limit,
+	struct mw_octets out[SPAMD_PIECES_MAX], size_t *count_r)
 {
 	size_t total = 0, body, head, rest;
 	bool cut;
@@ -161,7 +163,8 @@ int spamd_reply_take(struct spamd_reply *r, const void *p, size_t n)
 	r->n += n;
 	r->text[r->n] = '\0';
 	if (memchr(r->text + (r->n - n), '\0', n) != NULL)
-		return -1; /* no octet of a reply is NUL; ours ends it for the functions that read it */
+		return -1; /* no octet of a reply is NUL; ours ends it for the functions that read
+			      it */
 	body = reply_body(r);
 	if (body == NULL)
 		return 0;
@@ -171,7 +174,8 @@ int spamd_reply_take(struct spamd_reply *r, const void *p, size_t n)
 
 /* ------------------------------------------------------------------ what it says */
 
-/* "-12.345" as thousandths; *end_r behind it. False: no number, or one beyond what a score can be. */
+/* "-12.345" as thousandths; *end_r behind it. False: no number, or one beyond what a score can be.
+ */
 static bool milli_at(const char *p, const char **end_r, int32_t *milli_r)
 {
 	bool minus = *p == '-';
@@ -208,7 +212,8 @@ static bool read_status(const struct spamd_reply *r, struct spamd_result *v, str
 	}
 	p += 6;
 	n = strspn(p, "0123456789.");
-	mw_strncpy(v->version, sizeof(v->version), p, n < sizeof(v->version) ? n : sizeof(v->version) - 1);
+	mw_strncpy(v->version, sizeof(v->version), p,
+		n < sizeof(v->version) ? n : sizeof(v->version) - 1);
 	space = p + n + strspn(p + n, " ");
 	if (number_at(space, 999) != 0) {
 		char line[80];
@@ -245,7 +250,8 @@ static bool read_score(const struct spamd_reply *r, struct spamd_result *v)
 	return milli_at(p, &p, &v->required_milli) && (*p == '\r' || *p == '\n' || *p == ' ');
 }
 
-/* "---- ------------" : the line above the first rule. The last one in the report is the table's. */
+/* "---- ------------" : the line above the first rule. The last one in the report is the table's.
+ */
 static bool is_ruler(const char *line)
 {
 	size_t n = strspn(line, "-");
@@ -269,7 +275,8 @@ static const char *table_of(const char *body)
 	return table;
 }
 
-/* " 0.7 RULE_NAME      what it means". A line that starts further right goes on with the text of the rule before. */
+/* " 0.7 RULE_NAME      what it means". A line that starts further right goes on with the text of
+ * the rule before. */
 static bool read_rule(const char *line, struct spamd_test *t)
 {
 	size_t blanks = strspn(line, " "), n;
@@ -279,7 +286,8 @@ static bool read_rule(const char *line, struct spamd_test *t)
 		return false;
 	p += strspn(p, " ");
 	n = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
-	if (n == 0 || n >= sizeof(t->name) || (p[n] != ' ' && p[n] != '\r' && p[n] != '\n' && p[n] != '\0'))
+	if (n == 0 || n >= sizeof(t->name) ||
+		(p[n] != ' ' && p[n] != '\r' && p[n] != '\n' && p[n] != '\0'))
 		return false;
 	return mw_strncpy(t->name, sizeof(t->name), p, n);
 }
@@ -287,15 +295,18 @@ static bool read_rule(const char *line, struct spamd_test *t)
 static void read_rules(const char *body, struct spamd_result *v)
 {
 	v->test_count = 0;
-	for (const char *p = table_of(body); p != NULL && v->test_count < SPAMD_TESTS_MAX; p = next_line(p))
+	for (const char *p = table_of(body); p != NULL && v->test_count < SPAMD_TESTS_MAX;
+		p = next_line(p))
 		if (read_rule(p, &v->tests[v->test_count]))
 			v->test_count++;
 }
 
-enum mw_rc spamd_reply_read(const struct spamd_reply *r, struct spamd_result *result_r, struct mw_err *why)
+enum mw_rc spamd_reply_read(
+	const struct spamd_reply *r, struct spamd_result *result_r, struct mw_err *why)
 {
 	const char *body = reply_body(r);
-	long want = number_at(body != NULL ? reply_field(r, "Content-length") : NULL, SPAMD_REPLY_MAX);
+	long want =
+		number_at(body != NULL ? reply_field(r, "Content-length") : NULL, SPAMD_REPLY_MAX);
 
 	memset(result_r, 0, offsetof(struct spamd_result, tests));
 	if (!read_status(r, result_r, why))

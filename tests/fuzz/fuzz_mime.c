@@ -1,5 +1,6 @@
 /* fuzz: common services/scanner/cage */
-/* A whole message: both readings, every leaf decoded. Entities lie within the message, decoding never grows. */
+/* A whole message: both readings, every leaf decoded. Entities lie within the message, decoding
+ * never grows. */
 #include <stdlib.h>
 
 #include "decode.h"
@@ -18,7 +19,8 @@ static void read_once(struct mw_octets message, enum mime_reading reading)
 	while (mime_next(&parser, &e)) {
 		unsigned char *out = malloc(e.body.n + 1);
 
-		if (e.body.p < message.p || e.body.p + e.body.n > message.p + message.n || e.depth > limits.depth)
+		if (e.body.p < message.p || e.body.p + e.body.n > message.p + message.n ||
+			e.depth > limits.depth)
 			abort();
 		if (out == NULL || mime_decode(e.encoding, e.body, out) > e.body.n)
 			abort();
@@ -31,7 +33,8 @@ static void read_once(struct mw_octets message, enum mime_reading reading)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	unsigned char *exact = malloc(size != 0 ? size : 1); /* so that reading one octet too many is seen */
+	unsigned char *exact =
+		malloc(size != 0 ? size : 1); /* so that reading one octet too many is seen */
 
 	memcpy(exact, data, size);
 	for (int reading = 0; reading < MIME_READINGS; reading++)

@@ -1,5 +1,6 @@
 /* fuzz: common services/scanner */
-/* A spamd's reply in pieces: the first octet says how long they are. A reply cut short never has a score. */
+/* A spamd's reply in pieces: the first octet says how long they are. A reply cut short never has a
+ * score. */
 #include <stdlib.h>
 
 #include "spamd.h"

@@ -17,9 +17,11 @@ struct av {
 	char text[96];
 };
 
-/* ------------------------------------------------------------------ what libclamav says while it scans */
+/* ------------------------------------------------------------------ what libclamav says while it
+ * scans */
 
-/* Every message counts: 2,600 intact files of Debian (archives, images, pages, programs) brought not one. */
+/* Every message counts: 2,600 intact files of Debian (archives, images, pages, programs) brought
+ * not one. */
 static struct {
 	unsigned count;
 	bool loading;
@@ -53,13 +55,14 @@ static const struct {
 	enum cl_engine_field field;
 	long long value;
 } fixed_options[] = {
-	{ CL_ENGINE_DISABLE_CACHE, 1 },	 /* see av.h */
+	{ CL_ENGINE_DISABLE_CACHE, 1 }, /* see av.h */
 	{ CL_ENGINE_DISABLE_PE_STATS, 1 },
 	{ CL_ENGINE_KEEPTMP, 0 },
 	{ CL_ENGINE_FORCETODISK, 0 },
 };
 
-static enum mw_rc set_options(struct cl_engine *engine, const struct av_conf *conf, struct mw_err *err)
+static enum mw_rc set_options(
+	struct cl_engine *engine, const struct av_conf *conf, struct mw_err *err)
 {
 	int rc = CL_SUCCESS;
 
@@ -70,13 +73,15 @@ static enum mw_rc set_options(struct cl_engine *engine, const struct av_conf *co
 	if (rc == CL_SUCCESS)
 		rc = cl_engine_set_num(engine, CL_ENGINE_MAX_SCANSIZE, (long long)conf->max_scan);
 	if (rc == CL_SUCCESS)
-		rc = cl_engine_set_num(engine, CL_ENGINE_MAX_RECURSION, (long long)conf->max_recursion);
+		rc = cl_engine_set_num(
+			engine, CL_ENGINE_MAX_RECURSION, (long long)conf->max_recursion);
 	if (rc == CL_SUCCESS)
 		rc = cl_engine_set_num(engine, CL_ENGINE_MAX_FILES, (long long)conf->max_files);
 	if (rc == CL_SUCCESS)
 		rc = cl_engine_set_str(engine, CL_ENGINE_TMPDIR, conf->temp_dir);
 	if (rc != CL_SUCCESS)
-		return mw_fail(err, MW_ERR_CONF, "libclamav refuses an option: %s", cl_strerror(rc));
+		return mw_fail(
+			err, MW_ERR_CONF, "libclamav refuses an option: %s", cl_strerror(rc));
 	return MW_OK;
 }
 
@@ -93,14 +98,17 @@ static bool has_database(const char *folder)
 		const char *dot = strrchr(e->d_name, '.');
 
 		n = e->d_name[0] != '.' && dot != NULL &&
-		    strstr(".cvd.cld.cud.ndb.hdb.hsb.ldb.ndu.ldu.mdb.msb.hdu.db.yar.yara.", dot) != NULL;
+		    strstr(".cvd.cld.cud.ndb.hdb.hsb.ldb.ndu.ldu.mdb.msb.hdu.db.yar.yara.", dot) !=
+			    NULL;
 	}
 	closedir(d);
 	return n != 0;
 }
 
-/* libclamav loads files by name only: the embedded signatures stand in the temporary folder for a moment. */
-static enum mw_rc load_project(struct av *av, const char *temp_dir, unsigned *count_r, struct mw_err *err)
+/* libclamav loads files by name only: the embedded signatures stand in the temporary folder for a
+ * moment. */
+static enum mw_rc load_project(
+	struct av *av, const char *temp_dir, unsigned *count_r, struct mw_err *err)
 {
 	struct mw_octets o = av_project_signatures();
 	char path[512];
@@ -113,7 +121,8 @@ static enum mw_rc load_project(struct av *av, const char *temp_dir, unsigned *co
 	rc = cl_load(path, av->engine, count_r, CL_DB_STDOPT);
 	unlink(path);
 	if (rc != CL_SUCCESS)
-		return mw_fail(err, MW_ERR_CONF, "the project's signatures do not load: %s", cl_strerror(rc));
+		return mw_fail(err, MW_ERR_CONF, "the project's signatures do not load: %s",
+			cl_strerror(rc));
 	av->project = true;
 	return MW_OK;
 }
@@ -129,14 +138,16 @@ static enum mw_rc load(struct av *av, const struct av_conf *conf, struct mw_err 
 	} else {
 		cl = cl_load(conf->database, av->engine, &count, CL_DB_STDOPT);
 		if (cl != CL_SUCCESS)
-			rc = mw_fail(err, MW_ERR_CONF, "signatures in %s do not load: %s (see scanner.clamav_database)",
+			rc = mw_fail(err, MW_ERR_CONF,
+				"signatures in %s do not load: %s (see scanner.clamav_database)",
 				conf->database, cl_strerror((cl_error_t)cl));
 	}
 	if (rc != MW_OK)
 		return rc;
 	cl = cl_engine_compile(av->engine);
 	if (cl != CL_SUCCESS)
-		return mw_fail(err, MW_ERR_NOMEM, "signatures do not compile: %s", cl_strerror((cl_error_t)cl));
+		return mw_fail(err, MW_ERR_NOMEM, "signatures do not compile: %s",
+			cl_strerror((cl_error_t)cl));
 	av->signatures = count;
 	return MW_OK;
 }
@@ -157,11 +168,13 @@ static void describe(struct av *av)
 	snprintf(av->text, sizeof(av->text), "ClamAV %s/%lld%s", cl_retver(), version, day);
 }
 
-/* A database that does not know EICAR is none: a truncated download, or a folder with private signatures only. */
+/* A database that does not know EICAR is none: a truncated download, or a folder with private
+ * signatures only. */
 static enum mw_rc self_test(struct av *av, struct mw_err *err)
 {
 	/* Put together here, so that this program is not taken for a virus itself. */
-	static const char *const pieces[] = { "X5O!P%@AP[4\\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-", "TEST-FILE!$H+H*" };
+	static const char *const pieces[] = { "X5O!P%@AP[4\\PZX54(P^)7CC)7}$",
+		"EICAR-STANDARD-ANTIVIRUS-", "TEST-FILE!$H+H*" };
 	char eicar[80];
 	struct av_result r;
 
@@ -172,7 +185,8 @@ static enum mw_rc self_test(struct av *av, struct mw_err *err)
 	if (r.end != AV_CLEAN)
 		return mw_fail(err, MW_ERR_IO, "the engine does not work: %s", r.why);
 	mw_log(MW_WARN, "clamav_without_eicar",
-		"text=\"these signatures do not know the EICAR test file: is scanner.clamav_database complete?\"");
+		"text=\"these signatures do not know the EICAR test file: is "
+		"scanner.clamav_database complete?\"");
 	return MW_OK;
 }
 
@@ -186,8 +200,8 @@ enum mw_rc av_open(struct av **av_r, const struct av_conf *conf, struct mw_err *
 	said.loading = true;
 	cl_set_clcb_msg(hear);
 	av->engine = cl_init(CL_INIT_DEFAULT) == CL_SUCCESS ? cl_engine_new() : NULL;
-	rc = av->engine != NULL ? set_options(av->engine, conf, err) :
-				  mw_fail(err, MW_ERR_NOMEM, "libclamav does not start");
+	rc = av->engine != NULL ? set_options(av->engine, conf, err)
+				: mw_fail(err, MW_ERR_NOMEM, "libclamav does not start");
 	if (rc == MW_OK)
 		rc = load(av, conf, err);
 	if (rc == MW_OK) {
@@ -215,7 +229,8 @@ void av_close(struct av **av_p)
 
 enum mw_rc av_temp_dir(struct av *av, const char *path)
 {
-	return cl_engine_set_str(av->engine, CL_ENGINE_TMPDIR, path) == CL_SUCCESS ? MW_OK : MW_ERR_NOMEM;
+	return cl_engine_set_str(av->engine, CL_ENGINE_TMPDIR, path) == CL_SUCCESS ? MW_OK
+										   : MW_ERR_NOMEM;
 }
 
 const char *av_engine(const struct av *av)
@@ -315,7 +330,8 @@ static void judge(struct av_result *r, const struct hearing *h, cl_error_t rc)
 		r->end = AV_VIRUS;
 }
 
-void av_scan(struct av *av, struct mw_octets octets, bool mail, uint64_t quota, uint64_t ms_left, struct av_result *r)
+void av_scan(struct av *av, struct mw_octets octets, bool mail, uint64_t quota, uint64_t ms_left,
+	struct av_result *r)
 {
 	struct hearing h = { .r = r };
 	cl_error_t rc;
@@ -330,7 +346,8 @@ void av_scan(struct av *av, struct mw_octets octets, bool mail, uint64_t quota, 
 	}
 	said.count = 0;
 	said.first[0] = '\0';
-	cl_engine_set_num(av->engine, CL_ENGINE_MAX_SCANTIME, (long long)(ms_left > 0 ? ms_left : 1));
+	cl_engine_set_num(
+		av->engine, CL_ENGINE_MAX_SCANTIME, (long long)(ms_left > 0 ? ms_left : 1));
 	cl_engine_set_clcb_virus_found(av->engine, found);
 	scarcity_begin(quota);
 	rc = call(av, octets, mail, &h);

@@ -1,10 +1,12 @@
 /*
  * The adapter to libclamav: the only file that includes <clamav.h>.
  *
- * libclamav says CLEAN when it ran out of something, so a scan is AV_CLEAN only when the return code is CL_CLEAN, no
- * message of level WARN or above came, no engine limit was exceeded, and the system refused nothing (scarcity.h). Everything else is AV_LIMIT or AV_FAILED.
+ * libclamav says CLEAN when it ran out of something, so a scan is AV_CLEAN only when the return
+ * code is CL_CLEAN, no message of level WARN or above came, no engine limit was exceeded, and the
+ * system refused nothing (scarcity.h). Everything else is AV_LIMIT or AV_FAILED.
  *
- * Its cache of clean files is off: it is keyed by MD5, which can be forged, and would remember a false CLEAN.
+ * Its cache of clean files is off: it is keyed by MD5, which can be forged, and would remember a
+ * false CLEAN.
  */
 #ifndef SCAN_AV_H
 #define SCAN_AV_H
@@ -34,8 +36,8 @@ enum av_end {
 
 struct av_result {
 	enum av_end end;
-	bool whole;	/* false: beside a virus something was not looked into */
-	bool worn;	/* the engine met want of memory, files or room: do not use this process again */
+	bool whole; /* false: beside a virus something was not looked into */
+	bool worn; /* the engine met want of memory, files or room: do not use this process again */
 	unsigned viruses;
 	char names[AV_VIRUSES_MAX][AV_NAME_MAX];
 	char why[AV_WHY_MAX]; /* printable ASCII */
@@ -49,15 +51,16 @@ void av_close(struct av **av_p);
 enum mw_rc av_temp_dir(struct av *av, const char *path);
 
 /*
- * Scan octets from memory. mail: let libclamav's own mail parser at them, too (slow: it writes every part to a file).
- * quota: octets it may write to its folder. Never fails: the result says how it went.
+ * Scan octets from memory. mail: let libclamav's own mail parser at them, too (slow: it writes
+ * every part to a file). quota: octets it may write to its folder. Never fails: the result says how
+ * it went.
  */
 void av_scan(struct av *av, struct mw_octets octets, bool mail, uint64_t quota, uint64_t ms_left,
 	struct av_result *r);
 
-const char *av_engine(const struct av *av);   /* "ClamAV 1.4.6/27500 2025-11-20" */
+const char *av_engine(const struct av *av); /* "ClamAV 1.4.6/27500 2025-11-20" */
 uint64_t av_signatures(const struct av *av);
-bool av_is_project(const struct av *av);      /* the project's own signatures: a test database */
+bool av_is_project(const struct av *av); /* the project's own signatures: a test database */
 
 /* The project's signature file, embedded; data/eicar.ndb is the same. */
 struct mw_octets av_project_signatures(void);

@@ -15,14 +15,18 @@
 #include "box.h"
 #include "sandbox.h"
 
-#define WALK_FDS 16 /* descriptors nftw may hold: a folder that nests deeper is closed and opened again */
+#define WALK_FDS                                                                                   \
+	16 /* descriptors nftw may hold: a folder that nests deeper is closed and opened again */
 
-enum mw_rc box_make_folder(char path_r[SCAN_PATH_MAX], const char *root, uint64_t serial, struct mw_err *err)
+enum mw_rc box_make_folder(
+	char path_r[SCAN_PATH_MAX], const char *root, uint64_t serial, struct mw_err *err)
 {
-	if (snprintf(path_r, SCAN_PATH_MAX, "%s/%llu", root, (unsigned long long)serial) >= SCAN_PATH_MAX)
+	if (snprintf(path_r, SCAN_PATH_MAX, "%s/%llu", root, (unsigned long long)serial) >=
+		SCAN_PATH_MAX)
 		return mw_fail(err, MW_ERR_LIMIT, "scanner.temp_dir: the path is too long");
 	if (mkdir(path_r, 0700) != 0 && errno != EEXIST)
-		return mw_fail(err, MW_ERR_IO, "cannot make %s: %s (scanner.temp_dir)", path_r, strerror(errno));
+		return mw_fail(err, MW_ERR_IO, "cannot make %s: %s (scanner.temp_dir)", path_r,
+			strerror(errno));
 	return MW_OK;
 }
 
@@ -68,7 +72,8 @@ bool box_clean(struct box *box)
 
 	lseek(box->dir, 0, SEEK_SET);
 	n = syscall(SYS_getdents64, box->dir, entries, sizeof(entries));
-	/* `.` and `..` are 24 octets each; anything more is a file or folder that was left behind */
+	/* `.` and `..` are 24 octets each; anything more is a file or folder that was left behind
+	 */
 	if (n <= 48 && n >= 0)
 		return true;
 	box_empty(box->path, false);
@@ -103,7 +108,8 @@ void box_cpu_limit(uint64_t seconds)
 	struct timespec used;
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-	/* The soft limit ends the process too (SIGXCPU); the hard one stays open, because time adds up over mails. */
+	/* The soft limit ends the process too (SIGXCPU); the hard one stays open, because time adds
+	 * up over mails. */
 	limit(RLIMIT_CPU, (uint64_t)used.tv_sec + 1 + seconds, RLIM_INFINITY);
 }
 
@@ -113,29 +119,101 @@ static bool set_limits(const struct scan_conf *conf)
 
 	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is EFBIG, which is noticed (scarcity.h) */
 	return now != 0 && limit(RLIMIT_AS, now + conf->memory, now + conf->memory) &&
-	       limit(RLIMIT_FSIZE, conf->file_size, conf->file_size) && limit(RLIMIT_NOFILE, conf->files, conf->files) &&
-	       limit(RLIMIT_CORE, 0, 0);
+	       limit(RLIMIT_FSIZE, conf->file_size, conf->file_size) &&
+	       limit(RLIMIT_NOFILE, conf->files, conf->files) && limit(RLIMIT_CORE, 0, 0);
 }
 
 /* ------------------------------------------------------------------ rights */
 
-/* All that scanning needs. What libclamav, libarchive and libc were seen to use, and no more (strace, 1.4.6). */
+/* All that scanning needs. What libclamav, libarchive and libc were seen to use, and no more
+ * (strace, 1.4.6). */
 static const char *const calls[] = {
-	"read", "pread64", "readv", "write", "pwrite64", "writev", "open", "openat", "close", "lseek", "stat", "fstat",
-	"lstat", "newfstatat", "statx", "fstatfs", "statfs", "access", "faccessat", "faccessat2", "getdents64", "mkdir", "mkdirat",
-	"unlink", "unlinkat", "rmdir", "rename", "renameat", "renameat2", "ftruncate", "fchmod", "chmod", "fchmodat",
-	"utimensat", "dup", "fcntl", "fsync", "fadvise64", "getcwd", "readlink", "munmap", "mremap", "madvise", "brk",
-	"futex", "sched_yield", "sched_getaffinity", "set_robust_list", "rseq", "gettid", "getpid", "getuid", "geteuid",
-	"getgid", "getegid", "uname", "sysinfo", "getrandom", "clock_gettime", "clock_getres", "clock_nanosleep",
-	"nanosleep", "gettimeofday", "time", "times", "getrusage", "getrlimit", "setrlimit", "prlimit64", "rt_sigaction",
-	"rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "exit", "exit_group", "poll", "ppoll",
+	"read",
+	"pread64",
+	"readv",
+	"write",
+	"pwrite64",
+	"writev",
+	"open",
+	"openat",
+	"close",
+	"lseek",
+	"stat",
+	"fstat",
+	"lstat",
+	"newfstatat",
+	"statx",
+	"fstatfs",
+	"statfs",
+	"access",
+	"faccessat",
+	"faccessat2",
+	"getdents64",
+	"mkdir",
+	"mkdirat",
+	"unlink",
+	"unlinkat",
+	"rmdir",
+	"rename",
+	"renameat",
+	"renameat2",
+	"ftruncate",
+	"fchmod",
+	"chmod",
+	"fchmodat",
+	"utimensat",
+	"dup",
+	"fcntl",
+	"fsync",
+	"fadvise64",
+	"getcwd",
+	"readlink",
+	"munmap",
+	"mremap",
+	"madvise",
+	"brk",
+	"futex",
+	"sched_yield",
+	"sched_getaffinity",
+	"set_robust_list",
+	"rseq",
+	"gettid",
+	"getpid",
+	"getuid",
+	"geteuid",
+	"getgid",
+	"getegid",
+	"uname",
+	"sysinfo",
+	"getrandom",
+	"clock_gettime",
+	"clock_getres",
+	"clock_nanosleep",
+	"nanosleep",
+	"gettimeofday",
+	"time",
+	"times",
+	"getrusage",
+	"getrlimit",
+	"setrlimit",
+	"prlimit64",
+	"rt_sigaction",
+	"rt_sigprocmask",
+	"rt_sigreturn",
+	"sigaltstack",
+	"restart_syscall",
+	"exit",
+	"exit_group",
+	"poll",
+	"ppoll",
 };
 
 static enum mw_rc drop_rights(struct box *box, const struct scan_conf *conf, struct mw_err *err)
 {
 	enum mw_sandbox_mode mode = conf->strict ? MW_SANDBOX_STRICT : MW_SANDBOX_BEST_EFFORT;
 	struct mw_sandbox_call allowed[MW_COUNT(calls) + 4];
-	struct mw_sandbox_folder own = { .fd = open(box->path, O_PATH | O_CLOEXEC), .writable = true };
+	struct mw_sandbox_folder own = { .fd = open(box->path, O_PATH | O_CLOEXEC),
+		.writable = true };
 	size_t n = 0;
 	enum mw_rc rc;
 
@@ -153,10 +231,12 @@ static enum mw_rc drop_rights(struct box *box, const struct scan_conf *conf, str
 	return mw_sandbox_calls(mode, allowed, n, err);
 }
 
-/* Everything but stdin, stdout, stderr and its own two is closed: other cages' sockets most of all. */
+/* Everything but stdin, stdout, stderr and its own two is closed: other cages' sockets most of all.
+ */
 static void close_others(const struct box *box)
 {
-	int low = box->sock < box->dir ? box->sock : box->dir, high = box->sock < box->dir ? box->dir : box->sock;
+	int low = box->sock < box->dir ? box->sock : box->dir,
+	    high = box->sock < box->dir ? box->dir : box->sock;
 
 	if (low > 3)
 		close_range(3, (unsigned)low - 1, 0);

@@ -1,5 +1,6 @@
 /*
- * The cage itself: a folder of its own, limits, and what it gives up before it sees the first octet of a mail.
+ * The cage itself: a folder of its own, limits, and what it gives up before it sees the first octet
+ * of a mail.
  */
 #ifndef SCAN_BOX_H
 #define SCAN_BOX_H
@@ -13,13 +14,15 @@ struct box {
 };
 
 /* Make its folder below root (mode 0700). By the holder, which also removes it. */
-enum mw_rc box_make_folder(char path_r[SCAN_PATH_MAX], const char *root, uint64_t serial, struct mw_err *err);
+enum mw_rc box_make_folder(
+	char path_r[SCAN_PATH_MAX], const char *root, uint64_t serial, struct mw_err *err);
 /* Octets in a folder and all below, files at most `files`; by the holder, while the cage works. */
 uint64_t box_usage(const char *path);
 /* Remove everything in the folder; with itself also the folder. */
 void box_empty(const char *path, bool itself);
 
-/* In the cage: open the folder, close what is not needed, set limits, drop rights. parent: the holder's pid. */
+/* In the cage: open the folder, close what is not needed, set limits, drop rights. parent: the
+ * holder's pid. */
 enum mw_rc box_enter(struct box *box, const struct scan_conf *conf, int parent, struct mw_err *err);
 /* CPU seconds from here on. */
 void box_cpu_limit(uint64_t seconds);

@@ -16,9 +16,11 @@ static uint64_t times(uint64_t a, uint64_t b)
 	return __builtin_mul_overflow(a, b, &r) ? UINT64_MAX : r;
 }
 
-void budget_open(struct budget *b, const struct budget_conf *conf, uint64_t message_octets, uint64_t deadline_ms)
+void budget_open(struct budget *b, const struct budget_conf *conf, uint64_t message_octets,
+	uint64_t deadline_ms)
 {
-	uint64_t least = times(message_octets, conf->min_factor), most = times(message_octets, conf->max_factor);
+	uint64_t least = times(message_octets, conf->min_factor),
+		 most = times(message_octets, conf->max_factor);
 
 	b->levels = (unsigned)conf->max_levels;
 	b->files = (unsigned)conf->max_files;

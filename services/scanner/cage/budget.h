@@ -1,8 +1,10 @@
 /*
- * How far one message may be unpacked: levels, entities, octets, time. One budget a message, shared by MIME and archives.
+ * How far one message may be unpacked: levels, entities, octets, time. One budget a message, shared
+ * by MIME and archives.
  *
  * The octets that may come out of a message of n octets are amavisd's:
- *   max(MIN_EXPANSION_QUOTA, n * MIN_EXPANSION_FACTOR, min(MAX_EXPANSION_QUOTA, n * MAX_EXPANSION_FACTOR))
+ *   max(MIN_EXPANSION_QUOTA, n * MIN_EXPANSION_FACTOR, min(MAX_EXPANSION_QUOTA, n *
+ * MAX_EXPANSION_FACTOR))
  */
 #ifndef SCAN_BUDGET_H
 #define SCAN_BUDGET_H
@@ -28,14 +30,15 @@ struct budget_conf {
 };
 
 struct budget {
-	unsigned levels, files;	/* left: files; most: levels */
+	unsigned levels, files; /* left: files; most: levels */
 	uint64_t octets;	/* left */
 	bool by_ratio;		/* the octets were cut by the factor, not by the quota */
 	uint64_t deadline_ms;	/* mw_mono_ms() */
 	unsigned met;		/* bits of enum scan_limit */
 };
 
-void budget_open(struct budget *b, const struct budget_conf *conf, uint64_t message_octets, uint64_t deadline_ms);
+void budget_open(struct budget *b, const struct budget_conf *conf, uint64_t message_octets,
+	uint64_t deadline_ms);
 /* Ask before unpacking; false: the limit is met and noted. */
 bool budget_level(struct budget *b, unsigned level);
 bool budget_file(struct budget *b);

@@ -25,7 +25,8 @@ static void answer(struct cage *c, const struct scan_result *r)
 	scan_result_encode(&c->answer, r);
 	if (c->answer.failed)
 		_exit(CAGE_EXIT_BAD); /* the scanner takes it for a death: the mail is not clean */
-	while (scan_send(c->box.sock, mw_octets_of(c->answer.p, c->answer.n), NULL, 0, -1) == MW_AGAIN)
+	while (scan_send(c->box.sock, mw_octets_of(c->answer.p, c->answer.n), NULL, 0, -1) ==
+		MW_AGAIN)
 		poll(&p, 1, -1);
 }
 
@@ -39,10 +40,12 @@ static bool run_job(struct cage *c, const struct scan_order *o, struct mw_octets
 	box_cpu_limit(c->conf->cpu_s);
 	triggers_fire(message);
 	c->findings.n = 0;
-	r.status = work_run(c->work, message, o->virus, o->decode, mw_mono_ms() + o->ms_left, &c->findings, r.reason, &worn);
+	r.status = work_run(c->work, message, o->virus, o->decode, mw_mono_ms() + o->ms_left,
+		&c->findings, r.reason, &worn);
 	if (c->findings.failed || c->findings.n > SCAN_FINDINGS_MAX) {
 		r.status = MW_FAILED;
-		mw_strlcpy(r.reason, c->findings.failed ? "no_memory" : "findings_too_long", sizeof(r.reason));
+		mw_strlcpy(r.reason, c->findings.failed ? "no_memory" : "findings_too_long",
+			sizeof(r.reason));
 		c->findings.n = 0;
 		worn = true;
 	}
@@ -105,7 +108,8 @@ static _Noreturn void serve(struct cage *c)
 	}
 }
 
-_Noreturn void cage_run(const struct scan_conf *conf, struct av *av, const char *path, int sock, int parent)
+_Noreturn void cage_run(
+	const struct scan_conf *conf, struct av *av, const char *path, int sock, int parent)
 {
 	struct cage *c = calloc(1, sizeof(*c));
 	struct mw_err err = { "no memory" };
@@ -117,7 +121,8 @@ _Noreturn void cage_run(const struct scan_conf *conf, struct av *av, const char 
 		mw_strlcpy(c->box.path, path, sizeof(c->box.path));
 		c->work = work_new(conf, av);
 	}
-	/* Relative: the cage stands in its folder, and a short path is walked faster, dozens of times a mail. */
+	/* Relative: the cage stands in its folder, and a short path is walked faster, dozens of
+	 * times a mail. */
 	if (c != NULL && c->work != NULL && av_temp_dir(av, ".") == MW_OK)
 		rc = box_enter(&c->box, conf, parent, &err);
 	if (rc != MW_OK) {

@@ -1,4 +1,5 @@
-/* One cage: takes a job from its socket, works, answers, until the socket ends. Runs in a forked child of the holder. */
+/* One cage: takes a job from its socket, works, answers, until the socket ends. Runs in a forked
+ * child of the holder. */
 #ifndef SCAN_CAGE_H
 #define SCAN_CAGE_H
 
@@ -11,6 +12,7 @@
 #define CAGE_EXIT_BAD 11  /* it could not start: a line in the log says why */
 
 /* Never returns. path: its folder; sock: its end of the socket pair; parent: the holder's pid. */
-_Noreturn void cage_run(const struct scan_conf *conf, struct av *av, const char *path, int sock, int parent);
+_Noreturn void cage_run(
+	const struct scan_conf *conf, struct av *av, const char *path, int sock, int parent);
 
 #endif

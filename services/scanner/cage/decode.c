@@ -29,7 +29,8 @@ static const unsigned char *base64_table(void)
 	return table;
 }
 
-/* What is left of a group of four when padding or the end comes: 2 characters are one octet, 3 are two. */
+/* What is left of a group of four when padding or the end comes: 2 characters are one octet, 3 are
+ * two. */
 static size_t base64_flush(uint32_t bits, unsigned have, unsigned char *out)
 {
 	if (have < 2)
@@ -53,7 +54,8 @@ static size_t decode_base64(struct mw_octets in, unsigned char *out)
 
 		if (v == SKIP)
 			continue;
-		if (v == PAD) { /* what follows is another text: some readers stop here, some go on */
+		if (v == PAD) { /* what follows is another text: some readers stop here, some go on
+				 */
 			o += base64_flush(bits, have, o);
 			bits = have = 0;
 			continue;

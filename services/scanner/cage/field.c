@@ -52,7 +52,8 @@ static void value_add(struct value *v, unsigned char c)
 	v->text[v->n] = '\0';
 }
 
-/* A quoted string or what runs to the next semicolon: tokens with blanks and specials are common in names. */
+/* A quoted string or what runs to the next semicolon: tokens with blanks and specials are common in
+ * names. */
 static void read_value(struct scan *s, struct value *v)
 {
 	v->n = 0;
@@ -74,7 +75,8 @@ static void read_value(struct scan *s, struct value *v)
 		v->text[--v->n] = '\0';
 }
 
-/* ------------------------------------------------------------------ RFC 2047 words and RFC 2231 pieces */
+/* ------------------------------------------------------------------ RFC 2047 words and RFC 2231
+ * pieces */
 
 static int hex_digit(char c)
 {
@@ -98,7 +100,8 @@ static void percent_decode(struct value *v)
 	v->text[o] = '\0';
 }
 
-/* RFC 2231 section 4: charset'language'text. The charset is not applied: names are compared as octets. */
+/* RFC 2231 section 4: charset'language'text. The charset is not applied: names are compared as
+ * octets. */
 static void drop_charset(struct value *v)
 {
 	char *first = memchr(v->text, '\'', v->n);
@@ -124,7 +127,8 @@ static size_t encoded_word(const char *p, struct value *out)
 	quoted = how[1] == 'Q' || how[1] == 'q';
 	text = how + 3;
 	end = strstr(text, "?=");
-	if (end == NULL || (size_t)(end - text) > sizeof(in) || (!quoted && how[1] != 'B' && how[1] != 'b'))
+	if (end == NULL || (size_t)(end - text) > sizeof(in) ||
+		(!quoted && how[1] != 'B' && how[1] != 'b'))
 		return 0;
 	n = (size_t)(end - text);
 	for (size_t i = 0; i < n; i++) /* a blank is written as `_`, and `_` as =5F */
@@ -135,7 +139,8 @@ static size_t encoded_word(const char *p, struct value *out)
 	return (size_t)(end + 2 - p);
 }
 
-/* RFC 2047 forbids words in parameters; every mail program writes and reads them. Blanks between two words vanish. */
+/* RFC 2047 forbids words in parameters; every mail program writes and reads them. Blanks between
+ * two words vanish. */
 static void decode_words(struct value *v)
 {
 	struct value out;
@@ -166,13 +171,14 @@ static void decode_words(struct value *v)
 /* A parameter put together from its pieces. */
 struct parameter {
 	const char *name;
-	struct value value;   /* of the plain form */
-	struct value pieced;  /* of name*=, name*0=, name*0*= ... in the order they came */
+	struct value value;	/* of the plain form */
+	struct value pieced;	/* of name*=, name*0=, name*0*= ... in the order they came */
 	unsigned plain, pieces; /* how often seen */
 	bool differs;
 };
 
-/* Does name (lower case) say "want", "want*", "want*3", "want*3*"? *piece_r: it has a star; *coded_r: the last one. */
+/* Does name (lower case) say "want", "want*", "want*3", "want*3*"? *piece_r: it has a star;
+ * *coded_r: the last one. */
 static bool parameter_is(const char *name, const char *want, bool *piece_r, bool *coded_r)
 {
 	size_t n = strlen(want);
@@ -188,7 +194,8 @@ static bool parameter_is(const char *name, const char *want, bool *piece_r, bool
 	return name[0] == '\0' || (name[0] == '*' && name[1] == '\0');
 }
 
-static void parameter_take(struct parameter *p, bool piece, bool coded, struct value *v, enum mime_reading reading)
+static void parameter_take(
+	struct parameter *p, bool piece, bool coded, struct value *v, enum mime_reading reading)
 {
 	if (piece) {
 		if (p->pieces++ == 0 && coded)
@@ -247,8 +254,8 @@ static const struct value *parameter_value(struct parameter *p, enum mime_readin
 }
 
 /* Read one parameter of a field's rest (behind the type). */
-static void take_parameter(struct mime_head *h, struct scan rest, const char *name, char *buf, size_t size,
-	enum mime_reading reading)
+static void take_parameter(struct mime_head *h, struct scan rest, const char *name, char *buf,
+	size_t size, enum mime_reading reading)
 {
 	struct parameter p; /* 16 KiB: not cleared whole */
 	const struct value *v;
@@ -303,7 +310,8 @@ static void take_type(struct mime_head *h, struct mw_octets v, enum mime_reading
 		take_parameter(h, s, "name", h->name, sizeof(h->name), reading);
 }
 
-/* The file name of Content-Disposition wins over the name of Content-Type, as it does in mail readers. */
+/* The file name of Content-Disposition wins over the name of Content-Type, as it does in mail
+ * readers. */
 static void take_disposition(struct mime_head *h, struct mw_octets v, enum mime_reading reading)
 {
 	struct scan s = { v.p, v.p + v.n };
@@ -319,8 +327,11 @@ static void take_encoding(struct mime_head *h, struct mw_octets v, enum mime_rea
 		const char *word;
 		enum mime_encoding encoding;
 	} known[] = {
-		{ "7bit", MIME_IDENTITY },	{ "8bit", MIME_IDENTITY }, { "binary", MIME_IDENTITY },
-		{ "base64", MIME_BASE64 },	{ "", MIME_IDENTITY },
+		{ "7bit", MIME_IDENTITY },
+		{ "8bit", MIME_IDENTITY },
+		{ "binary", MIME_IDENTITY },
+		{ "base64", MIME_BASE64 },
+		{ "", MIME_IDENTITY },
 		{ "quoted-printable", MIME_QUOTED },
 	};
 	struct scan s = { v.p, v.p + v.n };
@@ -370,7 +381,8 @@ static size_t line_end(struct mw_octets text, size_t i)
 
 static bool line_is_empty(struct mw_octets text, size_t i, size_t end)
 {
-	return end > i && text.p[end - 1] == '\n' && (end - i == 1 || (end - i == 2 && text.p[i] == '\r'));
+	return end > i && text.p[end - 1] == '\n' &&
+	       (end - i == 1 || (end - i == 2 && text.p[i] == '\r'));
 }
 
 /* The range of one field, its continuation lines included. */
@@ -383,7 +395,8 @@ static size_t field_end(struct mw_octets text, size_t i)
 	return end;
 }
 
-static void take_field(struct mime_head *h, struct mw_octets field, unsigned seen[], enum mime_reading reading)
+static void take_field(
+	struct mime_head *h, struct mw_octets field, unsigned seen[], enum mime_reading reading)
 {
 	const unsigned char *colon;
 	struct mw_octets value;
@@ -414,8 +427,8 @@ static void take_field(struct mime_head *h, struct mw_octets field, unsigned see
 }
 
 /*
- * A line that is no field: readers either skip it or take it for the first line of the body. The second reading does the
- * latter.
+ * A line that is no field: readers either skip it or take it for the first line of the body. The
+ * second reading does the latter.
  */
 static bool line_is_field(struct mw_octets field)
 {
@@ -455,6 +468,7 @@ void mime_head_read(struct mime_head *h, struct mw_octets entity, enum mime_read
 		}
 		i = end;
 	}
-	/* The line end before a delimiter is the delimiter's, so that an empty part has no empty line: no error. */
+	/* The line end before a delimiter is the delimiter's, so that an empty part has no empty
+	 * line: no error. */
 	head_end(h, entity.n);
 }

@@ -1,7 +1,7 @@
 /*
- * The three fields that say what an entity is: Content-Type, Content-Transfer-Encoding, Content-Disposition, with their
- * parameters in every dress they come in: quoted strings, comments, RFC 2231 pieces and percent octets, RFC 2047 words
- * in names.
+ * The three fields that say what an entity is: Content-Type, Content-Transfer-Encoding,
+ * Content-Disposition, with their parameters in every dress they come in: quoted strings, comments,
+ * RFC 2231 pieces and percent octets, RFC 2047 words in names.
  */
 #ifndef SCAN_FIELD_H
 #define SCAN_FIELD_H

@@ -15,7 +15,11 @@ void findings_begin(struct findings *f)
 /* Length of the UTF-8 sequence at p (RFC 3629 section 4, without its finer points); 0: none. */
 static size_t utf8_length(const unsigned char *p)
 {
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
+	size_t n = p[0] < 0x80			 ? 1
+		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		   : (p[0] & 0xf0) == 0xe0	 ? 3
+		   : (p[0] & 0xf8) == 0xf0	 ? 4
+						 : 0;
 
 	for (size_t i = 1; i < n; i++)
 		if ((p[i] & 0xc0) != 0x80)
@@ -23,7 +27,8 @@ static size_t utf8_length(const unsigned char *p)
 	return n;
 }
 
-/* Findings are texts: what is not UTF-8 becomes '?'. A sequence cut by the end of buf is dropped whole. */
+/* Findings are texts: what is not UTF-8 becomes '?'. A sequence cut by the end of buf is dropped
+ * whole. */
 static void copy_utf8(char *dst, size_t size, const char *src)
 {
 	const unsigned char *p = (const unsigned char *)src;
@@ -47,7 +52,8 @@ static void copy_utf8(char *dst, size_t size, const char *src)
 
 void findings_virus(struct findings *f, const char *name, const char *part)
 {
-	/* The whole message is scanned besides its parts: a name is told once, with the part, which comes first. */
+	/* The whole message is scanned besides its parts: a name is told once, with the part, which
+	 * comes first. */
 	for (unsigned i = 0; i < f->virus_count; i++)
 		if (strcmp(f->viruses[i].name, name) == 0)
 			return;
@@ -109,8 +115,8 @@ static void pack_names(const struct findings *f, struct mw_pack *b)
 				mw_pack_text(b, f->names_text + f->names[i].at);
 }
 
-static void pack_words(struct mw_pack *b, const char *key, unsigned bits, const char *const *words, unsigned count,
-	const char *extra)
+static void pack_words(struct mw_pack *b, const char *key, unsigned bits, const char *const *words,
+	unsigned count, const char *extra)
 {
 	size_t n = extra != NULL;
 
@@ -125,7 +131,8 @@ static void pack_words(struct mw_pack *b, const char *key, unsigned bits, const 
 		mw_pack_text(b, extra);
 }
 
-void findings_encode(const struct findings *f, unsigned limits, const struct av *av, struct mw_pack *b)
+void findings_encode(
+	const struct findings *f, unsigned limits, const struct av *av, struct mw_pack *b)
 {
 	mw_pack_map(b, 13);
 	pack_viruses(f, b);

@@ -1,5 +1,5 @@
-/* What was found in one message, gathered and packed as docs/wire.md "scan" says. Bounded: what does not fit is dropped,
- * the least important first (names), and `limits` then says "parts". */
+/* What was found in one message, gathered and packed as docs/wire.md "scan" says. Bounded: what
+ * does not fit is dropped, the least important first (names), and `limits` then says "parts". */
 #ifndef SCAN_FINDINGS_H
 #define SCAN_FINDINGS_H
 
@@ -7,8 +7,8 @@
 #include "mime.h"
 #include "proto.h"
 
-#define FINDINGS_NAMES_MAX 200	    /* docs/wire.md */
-#define FINDINGS_NAME_OCTETS 49152  /* of all names together */
+#define FINDINGS_NAMES_MAX 200	   /* docs/wire.md */
+#define FINDINGS_NAME_OCTETS 49152 /* of all names together */
 #define FINDINGS_VIRUSES_MAX 32
 #define FINDINGS_ENCRYPTED_MAX 32
 
@@ -37,6 +37,7 @@ void findings_virus(struct findings *f, const char *name, const char *part);
 void findings_encrypted(struct findings *f, const char *part);
 void findings_name(struct findings *f, const char *name, unsigned depth);
 /* limits: bits of enum scan_limit. */
-void findings_encode(const struct findings *f, unsigned limits, const struct av *av, struct mw_pack *b);
+void findings_encode(
+	const struct findings *f, unsigned limits, const struct av *av, struct mw_pack *b);
 
 #endif

@@ -45,7 +45,8 @@ static void sweep(const char *temp_dir)
 		int n = snprintf(path, sizeof(path), "%s/%s", temp_dir, e->d_name);
 		int fd;
 
-		if (strncmp(e->d_name, PREFIX, sizeof(PREFIX) - 1) != 0 || n >= (int)sizeof(path) || !is_ours(path))
+		if (strncmp(e->d_name, PREFIX, sizeof(PREFIX) - 1) != 0 || n >= (int)sizeof(path) ||
+			!is_ours(path))
 			continue;
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -63,7 +64,8 @@ static void warn_unless_tmpfs(const char *path)
 
 	if (statfs(path, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
 		mw_log(MW_WARN, "temp_dir_not_tmpfs",
-			"path=%s text=\"unpacking on a disk is slow and leaves traces: point scanner.temp_dir into a tmpfs\"",
+			"path=%s text=\"unpacking on a disk is slow and leaves traces: point "
+			"scanner.temp_dir into a tmpfs\"",
 			mw_quote(path));
 }
 
@@ -72,8 +74,8 @@ static enum mw_rc make_root(char *root_r, const char *temp_dir, struct mw_err *e
 	sweep(temp_dir);
 	if (mkdtemp(root_r) == NULL) {
 		root_r[0] = '\0';
-		return mw_fail(err, MW_ERR_IO, "cannot make a folder in %s: %s (scanner.temp_dir)", temp_dir,
-			strerror(errno));
+		return mw_fail(err, MW_ERR_IO, "cannot make a folder in %s: %s (scanner.temp_dir)",
+			temp_dir, strerror(errno));
 	}
 	if (!lock_folder(root_r))
 		return mw_fail(err, MW_ERR_IO, "cannot lock %s: %s", root_r, strerror(errno));
@@ -92,12 +94,14 @@ enum mw_rc folders_open(char *root_r, size_t size, const char *temp_dir, struct 
 	}
 	if (mkdir(temp_dir, 0700) != 0 && errno != EEXIST) {
 		root_r[0] = '\0';
-		return mw_fail(err, MW_ERR_IO, "cannot make %s: %s (scanner.temp_dir)", temp_dir, strerror(errno));
+		return mw_fail(err, MW_ERR_IO, "cannot make %s: %s (scanner.temp_dir)", temp_dir,
+			strerror(errno));
 	}
 	/* Between making a folder and locking it another holder must not sweep. */
 	guard = open(temp_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (guard < 0 || flock(guard, LOCK_EX) != 0)
-		rc = mw_fail(err, MW_ERR_IO, "cannot lock %s: %s (scanner.temp_dir)", temp_dir, strerror(errno));
+		rc = mw_fail(err, MW_ERR_IO, "cannot lock %s: %s (scanner.temp_dir)", temp_dir,
+			strerror(errno));
 	else
 		rc = make_root(root_r, temp_dir, err);
 	if (guard >= 0)

@@ -19,11 +19,11 @@
 #include "log.h"
 
 #define CAGES_MAX 64
-#define TICK_MS 500	      /* folders are measured this often */
-#define CONF_WAIT_MS 10000    /* for the scanner's first message */
-#define YOUNG_MS 200	      /* a cage that dies younger did not die of a mail */
-#define QUICK_DEATHS_MAX 5    /* so many of them in a row, then births are slowed down */
-#define BIRTH_DELAY_MS 100    /* doubling */
+#define TICK_MS 500	   /* folders are measured this often */
+#define CONF_WAIT_MS 10000 /* for the scanner's first message */
+#define YOUNG_MS 200	   /* a cage that dies younger did not die of a mail */
+#define QUICK_DEATHS_MAX 5 /* so many of them in a row, then births are slowed down */
+#define BIRTH_DELAY_MS 100 /* doubling */
 #define BIRTH_DELAY_MAX_MS 5000
 
 struct cell {
@@ -47,7 +47,8 @@ struct holder {
 
 /* ------------------------------------------------------------------ to the scanner */
 
-/* The control socket is read whenever the scanner's loop turns: waiting a moment is right, losing a message is not. */
+/* The control socket is read whenever the scanner's loop turns: waiting a moment is right, losing a
+ * message is not. */
 static void tell(struct holder *h, const struct mw_pack *b, int fd)
 {
 	struct pollfd p = { h->control, POLLOUT, 0 };
@@ -63,7 +64,9 @@ static void tell(struct holder *h, const struct mw_pack *b, int fd)
 
 static void tell_engine(struct holder *h, uint64_t load_ms)
 {
-	struct scan_engine e = { .signatures = av_signatures(h->av), .load_ms = load_ms, .project = av_is_project(h->av) };
+	struct scan_engine e = { .signatures = av_signatures(h->av),
+		.load_ms = load_ms,
+		.project = av_is_project(h->av) };
 	struct mw_pack b;
 
 	mw_strlcpy(e.text, av_engine(h->av), sizeof(e.text));
@@ -91,7 +94,8 @@ static int tell_broken(struct holder *h, const char *why)
 
 /* ------------------------------------------------------------------ births and deaths */
 
-/* In the child. What the holder held must not be seen by a cage: its sockets are closed by box_enter. */
+/* In the child. What the holder held must not be seen by a cage: its sockets are closed by
+ * box_enter. */
 static _Noreturn void child(struct holder *h, const struct cell *c, int sock, pid_t parent)
 {
 	sigset_t none;
@@ -111,7 +115,8 @@ static void birth(struct holder *h, struct cell *c)
 
 	if (box_make_folder(c->path, h->root, born.serial, &err) != MW_OK ||
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		mw_log(MW_ERROR, "cage_birth", "error=%s", mw_quote(err.text[0] != '\0' ? err.text : strerror(errno)));
+		mw_log(MW_ERROR, "cage_birth", "error=%s",
+			mw_quote(err.text[0] != '\0' ? err.text : strerror(errno)));
 		h->birth_at_ms = mw_mono_ms() + BIRTH_DELAY_MAX_MS;
 		return;
 	}
@@ -143,7 +148,8 @@ static void births(struct holder *h)
 			birth(h, &h->cells[i]);
 }
 
-/* Cages that die as soon as they are born (no memory, a folder that vanished) must not become a fork loop. */
+/* Cages that die as soon as they are born (no memory, a folder that vanished) must not become a
+ * fork loop. */
 static void slow_down(struct holder *h, const struct cell *c)
 {
 	uint64_t delay = BIRTH_DELAY_MS;
@@ -170,9 +176,9 @@ static void buried(struct holder *h, struct cell *c, int status)
 	struct mw_pack b;
 
 	if (died.signal != 0 || died.code == CAGE_EXIT_BAD) {
-		mw_log(MW_WARN, "cage_died", "pid=%d cage=%llu signal=%llu code=%llu by_us=%d", (int)c->pid,
-			(unsigned long long)died.serial, (unsigned long long)died.signal,
-			(unsigned long long)died.code, died.ours);
+		mw_log(MW_WARN, "cage_died", "pid=%d cage=%llu signal=%llu code=%llu by_us=%d",
+			(int)c->pid, (unsigned long long)died.serial,
+			(unsigned long long)died.signal, (unsigned long long)died.code, died.ours);
 		slow_down(h, c);
 	}
 	box_empty(c->path, true);
@@ -271,7 +277,8 @@ static void loop(struct holder *h)
 
 	for (;;) {
 		births(h);
-		if (poll(p, 2, h->birth_at_ms > mw_mono_ms() ? BIRTH_DELAY_MS : TICK_MS) < 0 && errno != EINTR)
+		if (poll(p, 2, h->birth_at_ms > mw_mono_ms() ? BIRTH_DELAY_MS : TICK_MS) < 0 &&
+			errno != EINTR)
 			return;
 		if (p[1].revents != 0)
 			signals_readable(h);
@@ -287,8 +294,8 @@ static void loop(struct holder *h)
 /* ------------------------------------------------------------------ start and end */
 
 /*
- * SIGTERM to a whole process group or control group must not end cages that still have work: the scanner drains, and
- * its closing the control socket ends us. SIGCHLD is read from a descriptor.
+ * SIGTERM to a whole process group or control group must not end cages that still have work: the
+ * scanner drains, and its closing the control socket ends us. SIGCHLD is read from a descriptor.
  */
 static enum mw_rc set_signals(struct holder *h)
 {
@@ -312,11 +319,13 @@ static enum mw_rc get_conf(struct holder *h)
 	size_t n;
 	int fd;
 
-	if (poll(&p, 1, CONF_WAIT_MS) != 1 || scan_recv(h->control, buf, sizeof(buf), &n, &fd) != MW_OK)
+	if (poll(&p, 1, CONF_WAIT_MS) != 1 ||
+		scan_recv(h->control, buf, sizeof(buf), &n, &fd) != MW_OK)
 		return MW_ERR_GONE;
 	if (scan_conf_decode(mw_octets_of(buf, n), &h->conf) != MW_OK || h->conf.cages > CAGES_MAX)
 		return MW_ERR_PROTO;
-	mw_log_level((enum mw_level)(h->conf.log_level < MW_LEVEL_COUNT ? h->conf.log_level : MW_DEBUG));
+	mw_log_level(
+		(enum mw_level)(h->conf.log_level < MW_LEVEL_COUNT ? h->conf.log_level : MW_DEBUG));
 	return MW_OK;
 }
 

@@ -18,8 +18,10 @@ int main(int argc, char **argv)
 		printf("mailweir-cage %s\n", MW_VERSION);
 		return 0;
 	}
-	if (argc != 1 || getsockopt(SCAN_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &n) != 0 || type != SOCK_SEQPACKET) {
-		fprintf(stderr, "mailweir-cage is the engine holder of mailweir-scanner, which starts it; there is nothing "
+	if (argc != 1 || getsockopt(SCAN_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &n) != 0 ||
+		type != SOCK_SEQPACKET) {
+		fprintf(stderr, "mailweir-cage is the engine holder of mailweir-scanner, which "
+				"starts it; there is nothing "
 				"to start by hand.\n");
 		return EX_USAGE;
 	}

@@ -16,9 +16,11 @@ const char *const mime_error_words[MIME_ERROR_COUNT] = {
 	[MIME_LONG_FIELD] = "long_field",
 };
 
-void mime_open(struct mime *m, struct mw_octets message, const struct mime_limits *limits, enum mime_reading reading)
+void mime_open(struct mime *m, struct mw_octets message, const struct mime_limits *limits,
+	enum mime_reading reading)
 {
-	/* The frames are left as they are: clearing 20 KiB for every mail is not free, and depth says which are in use. */
+	/* The frames are left as they are: clearing 20 KiB for every mail is not free, and depth
+	 * says which are in use. */
 	m->limits = *limits;
 	if (m->limits.depth > MIME_DEPTH_MAX)
 		m->limits.depth = MIME_DEPTH_MAX;
@@ -34,7 +36,8 @@ static void note(struct mime *m, enum mime_error error, bool ambiguous)
 	m->ambiguous = m->ambiguous || ambiguous;
 }
 
-/* ------------------------------------------------------------------ boundaries (RFC 2046 section 5.1.1) */
+/* ------------------------------------------------------------------ boundaries (RFC 2046
+ * section 5.1.1) */
 
 struct delimiter {
 	size_t at;   /* of its first dash */
@@ -63,13 +66,15 @@ static bool delimiter_find(const struct mime_frame *f, struct mw_octets text, st
 	size_t from = 0;
 
 	while (text.n - from >= f->boundary_len) {
-		const unsigned char *p = memmem(text.p + from, text.n - from, f->boundary, f->boundary_len);
+		const unsigned char *p =
+			memmem(text.p + from, text.n - from, f->boundary, f->boundary_len);
 		size_t at;
 
 		if (p == NULL)
 			return false;
 		at = (size_t)(p - text.p);
-		if ((at == 0 || text.p[at - 1] == '\n') && delimiter_ends(text, at + f->boundary_len, d_r)) {
+		if ((at == 0 || text.p[at - 1] == '\n') &&
+			delimiter_ends(text, at + f->boundary_len, d_r)) {
 			d_r->at = at;
 			return true;
 		}
@@ -142,8 +147,8 @@ static void enter_message(struct mime *m, struct mw_octets body)
 }
 
 /*
- * Next part of the innermost multipart. Parts behind the final boundary are read too: some readers show them. False:
- * no more.
+ * Next part of the innermost multipart. Parts behind the final boundary are read too: some readers
+ * show them. False: no more.
  */
 static bool next_part(struct mime *m, struct mime_frame *f, struct mw_octets *part_r)
 {
@@ -209,7 +214,8 @@ static bool enter(struct mime *m, const struct mime_head *h, struct mw_octets bo
 	if (!multipart && !is_message(h->type))
 		return false;
 	if (h->encoding == MIME_BASE64 || h->encoding == MIME_QUOTED) {
-		/* RFC 2045 section 6.4 forbids it; readers either ignore the encoding or undo it. */
+		/* RFC 2045 section 6.4 forbids it; readers either ignore the encoding or undo it.
+		 */
 		note(m, MIME_ENCODED_BOX, false);
 		if (!multipart || m->reading == MIME_LAST)
 			return false;

@@ -1,28 +1,30 @@
 /*
- * A bounded pull parser for MIME (RFC 2045, 2046, 2231): one message in memory goes in, one entity a call comes out.
+ * A bounded pull parser for MIME (RFC 2045, 2046, 2231): one message in memory goes in, one entity
+ * a call comes out.
  *
  *   mime_open(&m, message, &limits, MIME_FIRST);
  *   while (mime_next(&m, &e))
  *           ... e.body is a range of the message, still encoded: decode.h ...
  *
- * It copies nothing, allocates nothing and recurses nowhere. It descends into multipart/ * and into message/rfc822 that
- * is not encoded; everything else is a leaf. Lines end with CRLF or LF. What is broken is read as the lenient readers
- * of this world would, and noted: errors (words for the findings), ambiguous (readers may see different parts).
+ * It copies nothing, allocates nothing and recurses nowhere. It descends into multipart/ * and into
+ * message/rfc822 that is not encoded; everything else is a leaf. Lines end with CRLF or LF. What is
+ * broken is read as the lenient readers of this world would, and noted: errors (words for the
+ * findings), ambiguous (readers may see different parts).
  *
- * An ambiguous message has more than one reading. MIME_FIRST believes the first of contradicting fields and parameters,
- * MIME_LAST the last one; a scanner looks at the leaves of both.
+ * An ambiguous message has more than one reading. MIME_FIRST believes the first of contradicting
+ * fields and parameters, MIME_LAST the last one; a scanner looks at the leaves of both.
  */
 #ifndef SCAN_MIME_H
 #define SCAN_MIME_H
 
 #include "base.h"
 
-#define MIME_DEPTH_MAX 64    /* levels the parser can keep; limits.depth is at most this */
+#define MIME_DEPTH_MAX 64     /* levels the parser can keep; limits.depth is at most this */
 #define MIME_BOUNDARY_MAX 256 /* octets; RFC 2046 section 5.1.1 allows 70 */
-#define MIME_NAME_MAX 256    /* octets of a declared name, with the NUL */
-#define MIME_TYPE_MAX 80     /* "application/vnd.openxmlformats-officedocument..." is cut */
+#define MIME_NAME_MAX 256     /* octets of a declared name, with the NUL */
+#define MIME_TYPE_MAX 80      /* "application/vnd.openxmlformats-officedocument..." is cut */
 #define MIME_PATH_MAX 256
-#define MIME_FIELD_MAX 8192  /* octets of one structured field that are looked at */
+#define MIME_FIELD_MAX 8192 /* octets of one structured field that are looked at */
 
 enum mime_encoding { MIME_IDENTITY, MIME_BASE64, MIME_QUOTED, MIME_OTHER };
 enum mime_reading { MIME_FIRST, MIME_LAST, MIME_READINGS };
@@ -44,8 +46,8 @@ enum mime_error {
 extern const char *const mime_error_words[MIME_ERROR_COUNT];
 
 /* With one of these, readers may see different parts: worth a second reading. */
-#define MIME_REREAD                                                                                                    \
-	(MW_BIT(MIME_TWO_FIELDS) | MW_BIT(MIME_TWO_PARAMETERS) | MW_BIT(MIME_AFTER_CLOSE) |                            \
+#define MIME_REREAD                                                                                \
+	(MW_BIT(MIME_TWO_FIELDS) | MW_BIT(MIME_TWO_PARAMETERS) | MW_BIT(MIME_AFTER_CLOSE) |        \
 		MW_BIT(MIME_BAD_HEADER) | MW_BIT(MIME_ENCODED_BOX) | MW_BIT(MIME_LONG_FIELD))
 
 enum { MIME_MET_DEPTH = 1, MIME_MET_PARTS = 2 }; /* bits of mime.met */
@@ -59,10 +61,10 @@ struct mime_entity {
 	bool leaf; /* false: a multipart or message whose parts follow */
 	unsigned depth;
 	enum mime_encoding encoding;
-	char type[MIME_TYPE_MAX];  /* lower case; "text/plain" when not declared */
-	char name[MIME_NAME_MAX];  /* declared file name, raw octets without controls; "" none */
-	char path[MIME_PATH_MAX];  /* "2/1": where it stands */
-	struct mw_octets body;	   /* as it stands in the message */
+	char type[MIME_TYPE_MAX]; /* lower case; "text/plain" when not declared */
+	char name[MIME_NAME_MAX]; /* declared file name, raw octets without controls; "" none */
+	char path[MIME_PATH_MAX]; /* "2/1": where it stands */
+	struct mw_octets body;	  /* as it stands in the message */
 };
 
 struct mime_frame {
@@ -86,7 +88,8 @@ struct mime {
 	struct mime_frame frames[MIME_DEPTH_MAX];
 };
 
-void mime_open(struct mime *m, struct mw_octets message, const struct mime_limits *limits, enum mime_reading reading);
+void mime_open(struct mime *m, struct mw_octets message, const struct mime_limits *limits,
+	enum mime_reading reading);
 /* True with the next entity, depth first; false at the end or when limits.parts is met. */
 bool mime_next(struct mime *m, struct mime_entity *e_r);
 

@@ -22,8 +22,9 @@ static bool head_read(struct mw_cur *c, enum scan_message type, size_t fields)
 	size_t items;
 	uint64_t version, got;
 
-	return mw_cur_array(c, &items) && items == fields + 2 && mw_cur_uint(c, UINT8_MAX, &version) &&
-	       version == VERSION && mw_cur_uint(c, UINT8_MAX, &got) && got == (uint64_t)type;
+	return mw_cur_array(c, &items) && items == fields + 2 &&
+	       mw_cur_uint(c, UINT8_MAX, &version) && version == VERSION &&
+	       mw_cur_uint(c, UINT8_MAX, &got) && got == (uint64_t)type;
 }
 
 enum scan_message scan_message_type(struct mw_octets m)
@@ -32,20 +33,36 @@ enum scan_message scan_message_type(struct mw_octets m)
 	size_t items;
 	uint64_t version, type;
 
-	if (!mw_cur_array(&c, &items) || !mw_cur_uint(&c, UINT8_MAX, &version) || version != VERSION ||
-		!mw_cur_uint(&c, SCAN_MSG_COUNT - 1, &type))
+	if (!mw_cur_array(&c, &items) || !mw_cur_uint(&c, UINT8_MAX, &version) ||
+		version != VERSION || !mw_cur_uint(&c, SCAN_MSG_COUNT - 1, &type))
 		return SCAN_MSG_NONE;
 	return (enum scan_message)type;
 }
 
-/* ------------------------------------------------------------------ conf: numbers by a table, then two texts */
+/* ------------------------------------------------------------------ conf: numbers by a table, then
+ * two texts */
 
 #define NUMBER(field) offsetof(struct scan_conf, field)
 static const size_t conf_numbers[] = {
-	NUMBER(cages), NUMBER(memory), NUMBER(files), NUMBER(cpu_s), NUMBER(file_size), NUMBER(quota), NUMBER(strict),
-	NUMBER(mail_parser), NUMBER(log_level), NUMBER(max_file), NUMBER(max_scan), NUMBER(engine_files),
-	NUMBER(engine_levels), NUMBER(budget.max_levels), NUMBER(budget.max_files), NUMBER(budget.min_quota),
-	NUMBER(budget.max_quota), NUMBER(budget.min_factor), NUMBER(budget.max_factor),
+	NUMBER(cages),
+	NUMBER(memory),
+	NUMBER(files),
+	NUMBER(cpu_s),
+	NUMBER(file_size),
+	NUMBER(quota),
+	NUMBER(strict),
+	NUMBER(mail_parser),
+	NUMBER(log_level),
+	NUMBER(max_file),
+	NUMBER(max_scan),
+	NUMBER(engine_files),
+	NUMBER(engine_levels),
+	NUMBER(budget.max_levels),
+	NUMBER(budget.max_files),
+	NUMBER(budget.min_quota),
+	NUMBER(budget.max_quota),
+	NUMBER(budget.min_factor),
+	NUMBER(budget.max_factor),
 };
 
 void scan_conf_encode(struct mw_pack *b, const struct scan_conf *v)
@@ -74,8 +91,8 @@ enum mw_rc scan_conf_decode(struct mw_octets m, struct scan_conf *v_r)
 		mw_cur_uint(&c, UINT64_MAX, &n);
 		memcpy((char *)&v + conf_numbers[i], &n, sizeof(n));
 	}
-	if (!mw_cur_text(&c, v.temp_dir, sizeof(v.temp_dir)) || !mw_cur_text(&c, v.database, sizeof(v.database)) ||
-		!mw_cur_end(&c))
+	if (!mw_cur_text(&c, v.temp_dir, sizeof(v.temp_dir)) ||
+		!mw_cur_text(&c, v.database, sizeof(v.database)) || !mw_cur_end(&c))
 		return MW_ERR_PROTO;
 	*v_r = v;
 	return MW_OK;
@@ -98,8 +115,9 @@ enum mw_rc scan_engine_decode(struct mw_octets m, struct scan_engine *v_r)
 	struct scan_engine v = { "" };
 
 	if (!head_read(&c, SCAN_MSG_ENGINE, 4) || !mw_cur_text(&c, v.text, sizeof(v.text)) ||
-		!mw_cur_uint(&c, UINT64_MAX, &v.signatures) || !mw_cur_uint(&c, UINT64_MAX, &v.load_ms) ||
-		!mw_cur_bool(&c, &v.project) || !mw_cur_end(&c))
+		!mw_cur_uint(&c, UINT64_MAX, &v.signatures) ||
+		!mw_cur_uint(&c, UINT64_MAX, &v.load_ms) || !mw_cur_bool(&c, &v.project) ||
+		!mw_cur_end(&c))
 		return MW_ERR_PROTO;
 	*v_r = v;
 	return MW_OK;
@@ -139,8 +157,8 @@ enum mw_rc scan_died_decode(struct mw_octets m, struct scan_died *v_r)
 	struct scan_died v;
 
 	if (!head_read(&c, SCAN_MSG_DIED, 4) || !mw_cur_uint(&c, UINT64_MAX, &v.serial) ||
-		!mw_cur_uint(&c, 255, &v.signal) || !mw_cur_uint(&c, 255, &v.code) || !mw_cur_bool(&c, &v.ours) ||
-		!mw_cur_end(&c))
+		!mw_cur_uint(&c, 255, &v.signal) || !mw_cur_uint(&c, 255, &v.code) ||
+		!mw_cur_bool(&c, &v.ours) || !mw_cur_end(&c))
 		return MW_ERR_PROTO;
 	*v_r = v;
 	return MW_OK;
@@ -190,8 +208,10 @@ enum mw_rc scan_result_decode(struct mw_octets m, struct scan_result *v_r)
 	uint64_t status;
 
 	if (!head_read(&c, SCAN_MSG_RESULT, 5) || !mw_cur_uint(&c, UINT64_MAX, &v.id) ||
-		!mw_cur_uint(&c, MW_STATUS_COUNT - 1, &status) || !mw_cur_text(&c, v.reason, sizeof(v.reason)) ||
-		!mw_cur_uint(&c, UINT64_MAX, &v.cpu_us) || !mw_cur_raw_map(&c, &v.findings) || !mw_cur_end(&c))
+		!mw_cur_uint(&c, MW_STATUS_COUNT - 1, &status) ||
+		!mw_cur_text(&c, v.reason, sizeof(v.reason)) ||
+		!mw_cur_uint(&c, UINT64_MAX, &v.cpu_us) || !mw_cur_raw_map(&c, &v.findings) ||
+		!mw_cur_end(&c))
 		return MW_ERR_PROTO;
 	v.status = (enum mw_status)status;
 	*v_r = v;
@@ -209,7 +229,8 @@ enum mw_rc scan_text_decode(struct mw_octets m, char *text, size_t size)
 	struct mw_cur c = mw_cur_of(m.p, m.n);
 	char got[512];
 
-	if (!head_read(&c, scan_message_type(m), 1) || !mw_cur_text(&c, got, sizeof(got)) || !mw_cur_end(&c))
+	if (!head_read(&c, scan_message_type(m), 1) || !mw_cur_text(&c, got, sizeof(got)) ||
+		!mw_cur_end(&c))
 		return MW_ERR_PROTO;
 	mw_strlcpy(text, got, size);
 	return MW_OK;
@@ -226,7 +247,8 @@ enum mw_rc scan_number_decode(struct mw_octets m, uint64_t *n_r)
 	struct mw_cur c = mw_cur_of(m.p, m.n);
 	uint64_t n;
 
-	if (!head_read(&c, scan_message_type(m), 1) || !mw_cur_uint(&c, UINT64_MAX, &n) || !mw_cur_end(&c))
+	if (!head_read(&c, scan_message_type(m), 1) || !mw_cur_uint(&c, UINT64_MAX, &n) ||
+		!mw_cur_end(&c))
 		return MW_ERR_PROTO;
 	*n_r = n;
 	return MW_OK;
@@ -237,11 +259,13 @@ enum mw_rc scan_number_decode(struct mw_octets m, uint64_t *n_r)
 #define PARTS_MAX MW_JOB_PARTS_MAX
 
 union fd_room {
-	char buf[CMSG_SPACE(4 * sizeof(int))]; /* more than one is refused, but must not be lost open */
+	char buf[CMSG_SPACE(
+		4 * sizeof(int))]; /* more than one is refused, but must not be lost open */
 	struct cmsghdr align;
 };
 
-enum mw_rc scan_send(int sock, struct mw_octets first, const struct mw_octets *parts, size_t count, int pass_fd)
+enum mw_rc scan_send(
+	int sock, struct mw_octets first, const struct mw_octets *parts, size_t count, int pass_fd)
 {
 	struct iovec v[1 + PARTS_MAX];
 	struct msghdr m = { .msg_iov = v, .msg_iovlen = 1 };
@@ -278,9 +302,9 @@ static int take_fd(struct msghdr *m)
 	int kept = -1;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
-		size_t n = c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS ?
-				   (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) :
-				   0;
+		size_t n = c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS
+				   ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int)
+				   : 0;
 
 		for (size_t i = 0; i < n; i++) {
 			int fd;
@@ -299,7 +323,10 @@ enum mw_rc scan_recv(int sock, void *buf, size_t size, size_t *n_r, int *fd_r)
 {
 	struct iovec v = { buf, size };
 	union fd_room room;
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room) };
+	struct msghdr m = { .msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = room.buf,
+		.msg_controllen = sizeof(room) };
 	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 
 	*fd_r = -1;
@@ -353,7 +380,8 @@ const unsigned char *scan_map_sealed(int fd, uint64_t size)
 	struct stat st;
 	void *p;
 
-	if (size == 0 || fcntl(fd, F_GET_SEALS) != SEALS || fstat(fd, &st) != 0 || (uint64_t)st.st_size != size)
+	if (size == 0 || fcntl(fd, F_GET_SEALS) != SEALS || fstat(fd, &st) != 0 ||
+		(uint64_t)st.st_size != size)
 		return NULL;
 	p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	return p != MAP_FAILED ? p : NULL;

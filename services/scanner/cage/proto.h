@@ -1,18 +1,18 @@
 /*
- * How mailweir-scanner, the engine holder and its cages speak: AF_UNIX SOCK_SEQPACKET socket pairs, one datagram a
- * message, each a msgpack array [version, type, fields...]. Only scanner, holder and cages of one build ever meet, but a
- * cage may be in an attacker's hands: what comes from it is read as if it came from the network.
+ * How mailweir-scanner, the engine holder and its cages speak: AF_UNIX SOCK_SEQPACKET socket pairs,
+ * one datagram a message, each a msgpack array [version, type, fields...]. Only scanner, holder and
+ * cages of one build ever meet, but a cage may be in an attacker's hands: what comes from it is
+ * read as if it came from the network.
  *
  *   scanner -> holder   conf   once, first
  *                       kill   serial: end that cage, its time is up
  *                       drain  make no new cages; end when the control socket closes
  *   holder -> scanner   engine what was loaded
  *                       broken text: nothing could be loaded; the holder ends
- *                       born   serial, pid, and the scanner's end of that cage's socket pair (SCM_RIGHTS)
- *                       died   serial, signal, exit code, by us
- *   scanner -> cage     job    header, then the octets: behind the header up to SCAN_INLINE_MAX, else as a sealed
- *                              memfd (SCM_RIGHTS)
- *   cage -> scanner     result
+ *                       born   serial, pid, and the scanner's end of that cage's socket pair
+ * (SCM_RIGHTS) died   serial, signal, exit code, by us scanner -> cage     job    header, then the
+ * octets: behind the header up to SCAN_INLINE_MAX, else as a sealed memfd (SCM_RIGHTS) cage ->
+ * scanner     result
  *
  * The holder finds its control socket at descriptor SCAN_CONTROL_FD.
  */
@@ -46,12 +46,12 @@ enum scan_message {
 /* Everything the holder and its cages need of the settings. */
 struct scan_conf {
 	uint64_t cages;
-	uint64_t memory;     /* octets of address space a cage may add to what the engine takes */
-	uint64_t files;	     /* descriptors of a cage */
-	uint64_t cpu_s;	     /* CPU seconds of one job */
-	uint64_t file_size;  /* octets of one temporary file */
-	uint64_t quota;	     /* octets in a cage's folder, and written to it for one mail */
-	uint64_t strict;     /* sandbox = "strict" */
+	uint64_t memory;      /* octets of address space a cage may add to what the engine takes */
+	uint64_t files;	      /* descriptors of a cage */
+	uint64_t cpu_s;	      /* CPU seconds of one job */
+	uint64_t file_size;   /* octets of one temporary file */
+	uint64_t quota;	      /* octets in a cage's folder, and written to it for one mail */
+	uint64_t strict;      /* sandbox = "strict" */
 	uint64_t mail_parser; /* libclamav's own: 0 on odd mails, 1 always */
 	uint64_t log_level;
 	uint64_t max_file, max_scan, engine_files, engine_levels; /* libclamav's limits */
@@ -99,7 +99,7 @@ void scan_died_encode(struct mw_pack *b, const struct scan_died *v);
 void scan_order_encode(struct mw_pack *b, const struct scan_order *v);
 void scan_result_encode(struct mw_pack *b, const struct scan_result *v);
 void scan_text_encode(struct mw_pack *b, enum scan_message type, const char *text); /* broken */
-void scan_number_encode(struct mw_pack *b, enum scan_message type, uint64_t n);	    /* kill, drain */
+void scan_number_encode(struct mw_pack *b, enum scan_message type, uint64_t n); /* kill, drain */
 
 /* Decoders: MW_OK, or MW_ERR_PROTO and *_r untouched. */
 enum scan_message scan_message_type(struct mw_octets m);
@@ -116,17 +116,20 @@ enum mw_rc scan_number_decode(struct mw_octets m, uint64_t *n_r);
 /* ------------------------------------------------------------------ the sockets */
 
 /*
- * Send one datagram of head and up to two further pieces, with a descriptor when pass_fd >= 0. Never waits: MW_OK,
- * MW_AGAIN, MW_ERR_GONE (the peer is dead) or MW_ERR_IO.
+ * Send one datagram of head and up to two further pieces, with a descriptor when pass_fd >= 0.
+ * Never waits: MW_OK, MW_AGAIN, MW_ERR_GONE (the peer is dead) or MW_ERR_IO.
  */
-enum mw_rc scan_send(int sock, struct mw_octets head, const struct mw_octets *parts, size_t count, int pass_fd);
-/* Receive one datagram; *fd_r is -1 or the one descriptor that came along (close-on-exec). MW_OK, MW_AGAIN (sock is
- * non-blocking, or EINTR), MW_ERR_GONE at the end, MW_ERR_PROTO when it was longer than size. */
+enum mw_rc scan_send(
+	int sock, struct mw_octets head, const struct mw_octets *parts, size_t count, int pass_fd);
+/* Receive one datagram; *fd_r is -1 or the one descriptor that came along (close-on-exec). MW_OK,
+ * MW_AGAIN (sock is non-blocking, or EINTR), MW_ERR_GONE at the end, MW_ERR_PROTO when it was
+ * longer than size. */
 enum mw_rc scan_recv(int sock, void *buf, size_t size, size_t *n_r, int *fd_r);
 
 /* A memfd with the octets of all parts, sealed against every change; -1 with errno. */
 int scan_seal(const struct mw_octets *parts, size_t count);
-/* Map a sealed memfd of exactly size octets, read only; NULL when it is not one. Unmap with munmap. */
+/* Map a sealed memfd of exactly size octets, read only; NULL when it is not one. Unmap with munmap.
+ */
 const unsigned char *scan_map_sealed(int fd, uint64_t size);
 
 #endif

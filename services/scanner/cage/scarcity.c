@@ -50,7 +50,8 @@ const char *scarcity_word(const struct scarcity *s)
 
 /* ------------------------------------------------------------------ counting */
 
-/* An errno that speaks of want. creating: any refusal to make a file is one, but that it is there already. */
+/* An errno that speaks of want. creating: any refusal to make a file is one, but that it is there
+ * already. */
 static void count_errno(int error, bool creating)
 {
 	switch (error) {
@@ -104,7 +105,8 @@ static bool within_quota(size_t n)
 /* ------------------------------------------------------------------ memory */
 
 #if OWN_ALLOCATOR
-/* glibc's allocator under its other names, so that nothing has to be looked up before it can be used. */
+/* glibc's allocator under its other names, so that nothing has to be looked up before it can be
+ * used. */
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t count, size_t n);
 extern void *__libc_realloc(void *p, size_t n);
@@ -168,17 +170,18 @@ void *mmap64(void *at, size_t n, int prot, int flags, int fd, off64_t offset)
 
 static int open_counted(int dir, const char *path, int flags, mode_t mode)
 {
-	return (int)counted(syscall(SYS_openat, dir, path, flags | O_LARGEFILE, mode), (flags & O_CREAT) != 0);
+	return (int)counted(
+		syscall(SYS_openat, dir, path, flags | O_LARGEFILE, mode), (flags & O_CREAT) != 0);
 }
 
 /* The mode is there only when something may be created. */
-#define MODE_OF(flags, last, mode)                                                                                     \
-	do {                                                                                                           \
-		va_list args;                                                                                          \
-                                                                                                                       \
-		va_start(args, last);                                                                                  \
-		mode = ((flags) & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;                              \
-		va_end(args);                                                                                          \
+#define MODE_OF(flags, last, mode)                                                                 \
+	do {                                                                                       \
+		va_list args;                                                                      \
+                                                                                                   \
+		va_start(args, last);                                                              \
+		mode = ((flags) & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;          \
+		va_end(args);                                                                      \
 	} while (0)
 
 int open(const char *path, int flags, ...)
@@ -215,7 +218,8 @@ int dup(int fd)
 	return (int)counted(syscall(SYS_dup, fd), false);
 }
 
-/* A write that stops short of a file's end is a refusal too: the next one would say so, if it came. */
+/* A write that stops short of a file's end is a refusal too: the next one would say so, if it came.
+ */
 static ssize_t write_counted(long result, size_t n)
 {
 	counted(result, false);
@@ -253,7 +257,8 @@ int ftruncate64(int fd, off64_t n)
 	return (int)counted(syscall(SYS_ftruncate, fd, n), true);
 }
 
-/* ------------------------------------------------------------------ stdio: its system calls do not come by here */
+/* ------------------------------------------------------------------ stdio: its system calls do not
+ * come by here */
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 

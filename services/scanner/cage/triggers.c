@@ -79,8 +79,15 @@ static const struct {
 	const char *word;
 	void (*act)(void);
 } acts[] = {
-	{ "crash", do_crash }, { "hang", do_hang },   { "spin", do_spin }, { "socket", do_socket }, { "connect", do_connect },
-	{ "fork", do_fork },   { "exec", do_exec },   { "ptrace", do_ptrace }, { "open", do_open },
+	{ "crash", do_crash },
+	{ "hang", do_hang },
+	{ "spin", do_spin },
+	{ "socket", do_socket },
+	{ "connect", do_connect },
+	{ "fork", do_fork },
+	{ "exec", do_exec },
+	{ "ptrace", do_ptrace },
+	{ "open", do_open },
 };
 
 void triggers_fire(struct mw_octets message)

@@ -8,11 +8,12 @@
 
 struct unpack_kind {
 	const char *name;
-	size_t at;	   /* offset of the magic */
+	size_t at; /* offset of the magic */
 	const char *magic;
 	size_t magic_len;
 	int (*format)(struct archive *a);
-	int (*filter)(struct archive *a); /* a compressed file: tar or cpio inside, or one plain member */
+	int (*filter)(
+		struct archive *a); /* a compressed file: tar or cpio inside, or one plain member */
 };
 
 #define MAGIC(at, m) at, m, sizeof(m) - 1
@@ -35,7 +36,10 @@ static const struct unpack_kind kinds[] = {
 	{ "warc", MAGIC(0, "WARC/"), archive_read_support_format_warc },
 	{ "gzip", MAGIC(0, "\x1f\x8b\x08"), NULL, archive_read_support_filter_gzip },
 	{ "bzip2", MAGIC(0, "BZh"), NULL, archive_read_support_filter_bzip2 },
-	{ "xz", MAGIC(0, "\xfd" "7zXZ\0"), NULL, archive_read_support_filter_xz },
+	{ "xz",
+		MAGIC(0, "\xfd"
+			 "7zXZ\0"),
+		NULL, archive_read_support_filter_xz },
 	{ "lzma", MAGIC(0, "\x5d\0\0"), NULL, archive_read_support_filter_lzma },
 	{ "lzip", MAGIC(0, "LZIP"), NULL, archive_read_support_filter_lzip },
 	{ "zstd", MAGIC(0, "\x28\xb5\x2f\xfd"), NULL, archive_read_support_filter_zstd },
@@ -49,7 +53,8 @@ const struct unpack_kind *unpack_kind_of(struct mw_octets octets)
 	for (size_t i = 0; i < MW_COUNT(kinds); i++) {
 		const struct unpack_kind *k = &kinds[i];
 
-		if (octets.n >= k->at + k->magic_len && memcmp(octets.p + k->at, k->magic, k->magic_len) == 0)
+		if (octets.n >= k->at + k->magic_len &&
+			memcmp(octets.p + k->at, k->magic, k->magic_len) == 0)
 			return k;
 	}
 	return NULL;
@@ -159,18 +164,23 @@ static void member_name(struct archive_entry *entry, char *buf)
 	const char *path = archive_entry_pathname(entry);
 	size_t n = path != NULL ? strlen(path) : 0;
 
-	mw_strlcpy(buf, n >= UNPACK_NAME_MAX ? path + (n - (UNPACK_NAME_MAX - 1)) : n > 0 ? path : "",
+	mw_strlcpy(buf,
+		n >= UNPACK_NAME_MAX ? path + (n - (UNPACK_NAME_MAX - 1))
+		: n > 0		     ? path
+				     : "",
 		UNPACK_NAME_MAX);
 	for (char *p = buf; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
 }
 
-static enum unpack_end give_member(struct archive *a, struct archive_entry *entry, struct budget *budget,
-	struct growing *g, bool (*got)(void *arg, const struct unpack_member *m), void *arg)
+static enum unpack_end give_member(struct archive *a, struct archive_entry *entry,
+	struct budget *budget, struct growing *g,
+	bool (*got)(void *arg, const struct unpack_member *m), void *arg)
 {
 	char name[UNPACK_NAME_MAX];
-	struct unpack_member m = { .name = name, .encrypted = archive_entry_is_encrypted(entry) > 0 };
+	struct unpack_member m = { .name = name,
+		.encrypted = archive_entry_is_encrypted(entry) > 0 };
 	enum unpack_end end = UNPACK_WHOLE;
 
 	if (archive_entry_filetype(entry) != AE_IFREG && archive_entry_filetype(entry) != 0)
@@ -206,7 +216,8 @@ static enum unpack_end walk(struct archive *a, struct budget *budget, struct gro
 			return UNPACK_CUT;
 		if (rc < ARCHIVE_WARN) {
 			all = UNPACK_BROKEN;
-			if (!budget_file(budget)) /* a reader that never ends would never end here */
+			if (!budget_file(
+				    budget)) /* a reader that never ends would never end here */
 				return UNPACK_CUT;
 			continue;
 		}
@@ -218,8 +229,8 @@ static enum unpack_end walk(struct archive *a, struct budget *budget, struct gro
 	}
 }
 
-enum unpack_end unpack(struct mw_octets octets, const struct unpack_kind *kind, struct budget *budget,
-	bool (*got)(void *arg, const struct unpack_member *m), void *arg)
+enum unpack_end unpack(struct mw_octets octets, const struct unpack_kind *kind,
+	struct budget *budget, bool (*got)(void *arg, const struct unpack_member *m), void *arg)
 {
 	struct archive *a = open_memory(octets, kind);
 	struct growing g = { NULL, 0, 0 };

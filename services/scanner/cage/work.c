@@ -88,7 +88,8 @@ static void scan(struct work *w, struct mw_octets octets, const char *part, bool
 	take_result(w, &r, part);
 }
 
-/* ------------------------------------------------------------------ leaves and what is inside them */
+/* ------------------------------------------------------------------ leaves and what is inside them
+ */
 
 static void look_into(struct work *w, struct mw_octets octets, const char *part, unsigned level);
 
@@ -171,9 +172,11 @@ static bool scratch_for(struct work *w, size_t n)
 
 /* ------------------------------------------------------------------ readings of the message */
 
-static void read_message(struct work *w, struct mw_octets message, const char *prefix, unsigned level);
+static void read_message(
+	struct work *w, struct mw_octets message, const char *prefix, unsigned level);
 
-/* An encoded message/rfc822 (forbidden, and sent all the same): decoded, it is read as a message of its own. */
+/* An encoded message/rfc822 (forbidden, and sent all the same): decoded, it is read as a message of
+ * its own. */
 static bool is_encoded_message(const struct mime_entity *e)
 {
 	return strncmp(e->type, "message/", 8) == 0 && strcmp(e->type, "message/partial") != 0 &&
@@ -233,7 +236,8 @@ static bool seen_already(struct work *w, const struct mime_entity *e, bool first
 	return false;
 }
 
-static void read_once(struct work *w, struct mime *m, const char *prefix, unsigned level, bool first)
+static void read_once(
+	struct work *w, struct mime *m, const char *prefix, unsigned level, bool first)
 {
 	struct mime_entity e;
 	char part[SCAN_PATH_MAX];
@@ -268,10 +272,13 @@ static struct mime *parser_for(struct work *w, unsigned level)
 	return m;
 }
 
-static void read_message(struct work *w, struct mw_octets message, const char *prefix, unsigned level)
+static void read_message(
+	struct work *w, struct mw_octets message, const char *prefix, unsigned level)
 {
-	struct mime_limits limits = { .depth = w->budget.levels - (level < w->budget.levels ? level : w->budget.levels),
-		.parts = (unsigned)w->conf->budget.max_files };
+	struct mime_limits limits = {
+		.depth = w->budget.levels - (level < w->budget.levels ? level : w->budget.levels),
+		.parts = (unsigned)w->conf->budget.max_files
+	};
 	struct mime *m = parser_for(w, level);
 
 	if (m == NULL)
@@ -319,8 +326,8 @@ static enum mw_status judge(const struct work *w, char reason[MW_REASON_MAX])
 	return MW_DONE;
 }
 
-enum mw_status work_run(struct work *w, struct mw_octets message, bool virus, bool decode, uint64_t deadline_ms,
-	struct mw_pack *b, char reason[MW_REASON_MAX], bool *worn_r)
+enum mw_status work_run(struct work *w, struct mw_octets message, bool virus, bool decode,
+	uint64_t deadline_ms, struct mw_pack *b, char reason[MW_REASON_MAX], bool *worn_r)
 {
 	uint64_t from = mw_mono_us();
 	enum mw_status status;
@@ -329,10 +336,11 @@ enum mw_status work_run(struct work *w, struct mw_octets message, bool virus, bo
 	begin(w, message, virus, deadline_ms);
 	if (decode)
 		read_message(w, message, "", 0);
-	/* Our leaves stand for libclamav's own mail parser, ten times as slow, unless the mail is one that others may
-	 * read in another way. */
+	/* Our leaves stand for libclamav's own mail parser, ten times as slow, unless the mail is
+	 * one that others may read in another way. */
 	scan(w, message, "message",
-		w->conf->mail_parser || !decode || w->odd || w->f.mime_errors != 0 || w->f.ambiguous);
+		w->conf->mail_parser || !decode || w->odd || w->f.mime_errors != 0 ||
+			w->f.ambiguous);
 	w->f.virus_us = w->virus_us;
 	w->f.decode_us = mw_mono_us() - from - w->virus_us;
 	status = judge(w, reason);

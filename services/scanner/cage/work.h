@@ -1,10 +1,11 @@
 /*
- * One job: the message is taken apart, every leaf and the message as a whole go to the engine. No socket, no process:
- * memory in, findings out (cage.c does the rest).
+ * One job: the message is taken apart, every leaf and the message as a whole go to the engine. No
+ * socket, no process: memory in, findings out (cage.c does the rest).
  *
- * Status: done when every leaf and the whole message went through the engine to its end; limit when something was not
- * looked into (what was found is true); failed when the engine could not work. Where both the engine failed on one part
- * and another is infected, the status is limit: the virus must not get lost.
+ * Status: done when every leaf and the whole message went through the engine to its end; limit when
+ * something was not looked into (what was found is true); failed when the engine could not work.
+ * Where both the engine failed on one part and another is infected, the status is limit: the virus
+ * must not get lost.
  */
 #ifndef SCAN_WORK_H
 #define SCAN_WORK_H
@@ -18,10 +19,10 @@ struct work;
 struct work *work_new(const struct scan_conf *conf, struct av *av);
 void work_destroy(struct work **w_p);
 /*
- * Look through message. Findings are appended to *b; r_status, reason and worn (this process should not be used again)
- * are filled. deadline_ms: mw_mono_ms() when it stops by itself.
+ * Look through message. Findings are appended to *b; r_status, reason and worn (this process should
+ * not be used again) are filled. deadline_ms: mw_mono_ms() when it stops by itself.
  */
-enum mw_status work_run(struct work *w, struct mw_octets message, bool virus, bool decode, uint64_t deadline_ms,
-	struct mw_pack *b, char reason[MW_REASON_MAX], bool *worn_r);
+enum mw_status work_run(struct work *w, struct mw_octets message, bool virus, bool decode,
+	uint64_t deadline_ms, struct mw_pack *b, char reason[MW_REASON_MAX], bool *worn_r);
 
 #endif

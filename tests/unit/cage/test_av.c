@@ -83,7 +83,8 @@ static void what_the_engine_says_it_could_not_do_is_a_limit(void **state)
 {
 	/* an xz that does not decompress: libclamav returns CLEAN and says so in a message */
 	static const char broken_xz[] = "\xfd"
-					"7zXZ\0\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11";
+					"7zXZ\0\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11"
+					"\x11\x11\x11\x11\x11\x11\x11";
 	struct av_result r = scan(*state, broken_xz, sizeof(broken_xz) - 1, false);
 
 	assert_int_equal(r.end, AV_LIMIT);
@@ -94,7 +95,11 @@ static void what_the_engine_says_it_could_not_do_is_a_limit(void **state)
 
 static void a_file_beyond_the_engines_limit_is_a_limit_not_a_virus(void **state)
 {
-	struct av_conf conf = { .database = "", .temp_dir = folder, .max_file = 1u << 20, .max_scan = 1u << 20, .max_recursion = 17,
+	struct av_conf conf = { .database = "",
+		.temp_dir = folder,
+		.max_file = 1u << 20,
+		.max_scan = 1u << 20,
+		.max_recursion = 17,
 		.max_files = 100 };
 	size_t n = (1u << 20) + 1;
 	char *zeros = calloc(1, n);
@@ -130,7 +135,11 @@ static void a_scan_whose_time_is_up_is_not_clean(void **state)
 
 static void signatures_that_do_not_load_are_an_error_that_names_the_setting(void **state)
 {
-	struct av_conf conf = { .temp_dir = folder, .max_file = 1 << 20, .max_scan = 1 << 20, .max_recursion = 17, .max_files = 10 };
+	struct av_conf conf = { .temp_dir = folder,
+		.max_file = 1 << 20,
+		.max_scan = 1 << 20,
+		.max_recursion = 17,
+		.max_files = 10 };
 	char path[160], bad[200];
 	struct mw_err err = { "" };
 	struct av *av;

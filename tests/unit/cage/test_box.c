@@ -1,4 +1,5 @@
-/* The cage's own folder: made, measured, emptied; and what a process has left once it is in the box. */
+/* The cage's own folder: made, measured, emptied; and what a process has left once it is in the
+ * box. */
 #include "help.h"
 
 #include <errno.h>
@@ -137,7 +138,8 @@ static int look_around(const char *path, int other)
 		return 4;
 	if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_max != conf.files)
 		return 5;
-	if (getrlimit(RLIMIT_AS, &l) != 0 || l.rlim_max < conf.memory || l.rlim_max == RLIM_INFINITY)
+	if (getrlimit(RLIMIT_AS, &l) != 0 || l.rlim_max < conf.memory ||
+		l.rlim_max == RLIM_INFINITY)
 		return 6;
 	if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES)
 		return 7;

@@ -23,7 +23,8 @@ static void the_quota_is_amavisds(void **state)
 	assert_true(by_ratio);
 	assert_int_equal(quota(1000000, &by_ratio), 314572800); /* the most */
 	assert_false(by_ratio);
-	assert_int_equal(quota(100000000, &by_ratio), 500000000); /* but five times its size to everybody */
+	assert_int_equal(
+		quota(100000000, &by_ratio), 500000000); /* but five times its size to everybody */
 	assert_true(quota(UINT64_MAX, &by_ratio) == UINT64_MAX);
 }
 
@@ -45,7 +46,8 @@ static void what_is_used_up_is_noted_once_and_stays_used_up(void **state)
 	b.deadline_ms = 1;
 	assert_false(budget_time(&b));
 	assert_int_equal(budget_ms_left(&b), 0);
-	assert_int_equal(b.met, MW_BIT(SCAN_LIMIT_DEPTH) | MW_BIT(SCAN_LIMIT_PARTS) | MW_BIT(SCAN_LIMIT_RATIO) | MW_BIT(SCAN_LIMIT_TIME));
+	assert_int_equal(b.met, MW_BIT(SCAN_LIMIT_DEPTH) | MW_BIT(SCAN_LIMIT_PARTS) |
+					MW_BIT(SCAN_LIMIT_RATIO) | MW_BIT(SCAN_LIMIT_TIME));
 }
 
 int main(void)

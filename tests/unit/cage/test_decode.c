@@ -20,10 +20,18 @@ static void base64_is_decoded_whatever_stands_between(void **state)
 	static const struct {
 		const char *in, *out;
 	} cases[] = {
-		{ "", "" },		     { "aGVsbG8=", "hello" },	     { "aGVs\r\nbG8=\r\n", "hello" },
-		{ "aG Vs!b-G\t8", "hello" }, { "aGVsbG8", "hello" },	     { "aGVsbA==", "hell" },
-		{ "aGVsbA", "hell" },	     { "aGVsbG8=aGVsbG8=", "hellohello" }, { "aA==aA==", "hh" },
-		{ "a", "" },		     { "=", "" },		     { "====aGVs", "hel" },
+		{ "", "" },
+		{ "aGVsbG8=", "hello" },
+		{ "aGVs\r\nbG8=\r\n", "hello" },
+		{ "aG Vs!b-G\t8", "hello" },
+		{ "aGVsbG8", "hello" },
+		{ "aGVsbA==", "hell" },
+		{ "aGVsbA", "hell" },
+		{ "aGVsbG8=aGVsbG8=", "hellohello" },
+		{ "aA==aA==", "hh" },
+		{ "a", "" },
+		{ "=", "" },
+		{ "====aGVs", "hel" },
 	};
 
 	(void)state;
@@ -36,9 +44,18 @@ static void quoted_printable_keeps_what_is_malformed(void **state)
 	static const struct {
 		const char *in, *out;
 	} cases[] = {
-		{ "a=41=62", "aAb" },	{ "a=\r\nb", "ab" },	 { "a=\nb", "ab" },	{ "a= \t\r\nb", "ab" },
-		{ "a=", "a" },		{ "a=4", "a=4" },	 { "a=4x", "a=4x" },	{ "a=xx=3D", "a=xx=" },
-		{ "=3d=3D", "==" },	{ "a=\rb", "a=\rb" },	 { "==41", "=A" },	{ "", "" },
+		{ "a=41=62", "aAb" },
+		{ "a=\r\nb", "ab" },
+		{ "a=\nb", "ab" },
+		{ "a= \t\r\nb", "ab" },
+		{ "a=", "a" },
+		{ "a=4", "a=4" },
+		{ "a=4x", "a=4x" },
+		{ "a=xx=3D", "a=xx=" },
+		{ "=3d=3D", "==" },
+		{ "a=\rb", "a=\rb" },
+		{ "==41", "=A" },
+		{ "", "" },
 	};
 
 	(void)state;

@@ -5,9 +5,10 @@
 
 static const struct mime_limits wide = { MIME_DEPTH_MAX, 1000 };
 
-/* What a message looks like to the parser: "path type name encoding body-length;" of each entity, boxes in brackets. */
-static const char *shape_of(const char *text, size_t n, const struct mime_limits *limits, enum mime_reading reading,
-	struct mime *m)
+/* What a message looks like to the parser: "path type name encoding body-length;" of each entity,
+ * boxes in brackets. */
+static const char *shape_of(const char *text, size_t n, const struct mime_limits *limits,
+	enum mime_reading reading, struct mime *m)
 {
 	static char out[4096];
 	struct mime_entity e;
@@ -16,9 +17,10 @@ static const char *shape_of(const char *text, size_t n, const struct mime_limits
 	out[0] = '\0';
 	mime_open(m, mw_octets_of(text, n), limits, reading);
 	while (mime_next(m, &e) && used < sizeof(out) - 600)
-		used += (size_t)snprintf(out + used, sizeof(out) - used, e.leaf ? "%s %s%s%s %d:%.*s; " : "[%s %s%s%s] ", e.path,
-			e.type, e.name[0] != '\0' ? " " : "", e.name, (int)e.encoding, (int)(e.body.n < 40 ? e.body.n : 40),
-			(const char *)e.body.p);
+		used += (size_t)snprintf(out + used, sizeof(out) - used,
+			e.leaf ? "%s %s%s%s %d:%.*s; " : "[%s %s%s%s] ", e.path, e.type,
+			e.name[0] != '\0' ? " " : "", e.name, (int)e.encoding,
+			(int)(e.body.n < 40 ? e.body.n : 40), (const char *)e.body.p);
 	return out;
 }
 
@@ -51,7 +53,8 @@ static void a_mail_without_mime_is_one_text_leaf(void **state)
 static void parts_end_before_the_line_end_of_their_delimiter(void **state)
 {
 	(void)state;
-	assert_string_equal(shape(MULTI("x") "preamble\r\n--x\r\n\r\none\r\n\r\n--x\r\nContent-Type: text/html\r\n\r\ntwo\r\n--x--\r\nepilogue"),
+	assert_string_equal(shape(MULTI("x") "preamble\r\n--x\r\n\r\none\r\n\r\n--x\r\nContent-"
+					     "Type: text/html\r\n\r\ntwo\r\n--x--\r\nepilogue"),
 		"[1 multipart/mixed] 1/1 text/plain 0:one\r\n; 1/2 text/html 0:two; ");
 	assert_int_equal(parser.errors, 0);
 	assert_false(parser.ambiguous);
@@ -60,15 +63,18 @@ static void parts_end_before_the_line_end_of_their_delimiter(void **state)
 static void lf_line_ends_are_read_alike(void **state)
 {
 	(void)state;
-	assert_string_equal(shape("Content-Type: multipart/mixed;\n boundary=\"x\"\n\n--x\n\none\n--x\n\ntwo\n--x--\n"),
+	assert_string_equal(shape("Content-Type: multipart/mixed;\n "
+				  "boundary=\"x\"\n\n--x\n\none\n--x\n\ntwo\n--x--\n"),
 		"[1 multipart/mixed] 1/1 text/plain 0:one; 1/2 text/plain 0:two; ");
 }
 
 static void a_boundary_counts_only_as_a_whole_line(void **state)
 {
 	(void)state;
-	assert_string_equal(shape(MULTI("x") "--x\r\n\r\na--x\r\n--xy\r\n--x z\r\n --x\r\nb\r\n--x  \t\r\n\r\nc\r\n--x--"),
-		"[1 multipart/mixed] 1/1 text/plain 0:a--x\r\n--xy\r\n--x z\r\n --x\r\nb; 1/2 text/plain 0:c; ");
+	assert_string_equal(shape(MULTI("x") "--x\r\n\r\na--x\r\n--xy\r\n--x z\r\n --x\r\nb\r\n--x "
+					     " \t\r\n\r\nc\r\n--x--"),
+		"[1 multipart/mixed] 1/1 text/plain 0:a--x\r\n--xy\r\n--x z\r\n --x\r\nb; 1/2 "
+		"text/plain 0:c; ");
 }
 
 static void without_a_final_boundary_the_rest_is_the_last_part(void **state)
@@ -82,29 +88,35 @@ static void without_a_final_boundary_the_rest_is_the_last_part(void **state)
 static void an_inner_multipart_ends_with_its_outer_part(void **state)
 {
 	(void)state;
-	assert_string_equal(shape(MULTI("o") "--o\r\n" MULTI("i") "--i\r\n\r\none\r\n--o\r\n\r\ntwo\r\n--o--"),
-		"[1 multipart/mixed] [1/1 multipart/mixed] 1/1/1 text/plain 0:one; 1/2 text/plain 0:two; ");
+	assert_string_equal(
+		shape(MULTI("o") "--o\r\n" MULTI("i") "--i\r\n\r\none\r\n--o\r\n\r\ntwo\r\n--o--"),
+		"[1 multipart/mixed] [1/1 multipart/mixed] 1/1/1 text/plain 0:one; 1/2 text/plain "
+		"0:two; ");
 }
 
 static void a_message_inside_is_descended_into(void **state)
 {
 	(void)state;
-	assert_string_equal(shape(MULTI("o") "--o\r\nContent-Type: message/rfc822; name=in.eml\r\n\r\nFrom: x\r\n" MULTI("i")
-		"--i\r\n\r\none\r\n--i--\r\n--o--"),
-		"[1 multipart/mixed] [1/1 message/rfc822 in.eml] [1/1/1 multipart/mixed] 1/1/1/1 text/plain 0:one; ");
+	assert_string_equal(
+		shape(MULTI("o") "--o\r\nContent-Type: message/rfc822; name=in.eml\r\n\r\nFrom: "
+				 "x\r\n" MULTI("i") "--i\r\n\r\none\r\n--i--\r\n--o--"),
+		"[1 multipart/mixed] [1/1 message/rfc822 in.eml] [1/1/1 multipart/mixed] 1/1/1/1 "
+		"text/plain 0:one; ");
 }
 
 static void parts_of_a_digest_are_messages(void **state)
 {
 	(void)state;
-	assert_string_equal(shape("Content-Type: multipart/digest; boundary=x\r\n\r\n--x\r\n\r\nFrom: a\r\n\r\none\r\n--x--"),
+	assert_string_equal(shape("Content-Type: multipart/digest; "
+				  "boundary=x\r\n\r\n--x\r\n\r\nFrom: a\r\n\r\none\r\n--x--"),
 		"[1 multipart/digest] [1/1 message/rfc822] 1/1/1 text/plain 0:one; ");
 }
 
 static void a_multipart_nobody_can_take_apart_is_a_leaf(void **state)
 {
 	(void)state;
-	assert_string_equal(shape("Content-Type: multipart/mixed\r\n\r\nabc"), "1 multipart/mixed 0:abc; ");
+	assert_string_equal(
+		shape("Content-Type: multipart/mixed\r\n\r\nabc"), "1 multipart/mixed 0:abc; ");
 	assert_int_equal(parser.errors, MW_BIT(MIME_NO_BOUNDARY));
 	assert_string_equal(shape(MULTI("x") "abc"), "1 multipart/mixed 0:abc; ");
 	assert_int_equal(parser.errors, MW_BIT(MIME_NOT_FOUND));
@@ -113,7 +125,8 @@ static void a_multipart_nobody_can_take_apart_is_a_leaf(void **state)
 static void parts_behind_the_final_boundary_are_read_and_noted(void **state)
 {
 	(void)state;
-	assert_string_equal(shape(MULTI("x") "--x\r\n\r\none\r\n--x--\r\n--x\r\n\r\ntwo\r\n--x--\r\n--x--\r\n"),
+	assert_string_equal(
+		shape(MULTI("x") "--x\r\n\r\none\r\n--x--\r\n--x\r\n\r\ntwo\r\n--x--\r\n--x--\r\n"),
 		"[1 multipart/mixed] 1/1 text/plain 0:one; 1/2 text/plain 0:two; ");
 	assert_int_equal(parser.errors, MW_BIT(MIME_AFTER_CLOSE));
 	assert_true(parser.ambiguous);
@@ -122,7 +135,8 @@ static void parts_behind_the_final_boundary_are_read_and_noted(void **state)
 static void an_empty_part_without_an_empty_line_is_no_error(void **state)
 {
 	(void)state;
-	assert_string_equal(shape(MULTI("x") "--x\r\nContent-Type: text/html\r\n\r\n--x\r\n--x--\r\n"),
+	assert_string_equal(
+		shape(MULTI("x") "--x\r\nContent-Type: text/html\r\n\r\n--x\r\n--x--\r\n"),
 		"[1 multipart/mixed] 1/1 text/html 0:; 1/2 text/plain 0:; ");
 	assert_int_equal(parser.errors, 0);
 }
@@ -140,13 +154,18 @@ static void names_come_in_every_dress(void **state)
 		{ "Content-Type: a/b (c\\)o;m(m)ent); name=\"a\\\"b;c\"", "a\"b;c" },
 		{ "Content-Disposition: attachment; filename=x.zip", "x.zip" },
 		{ "Content-Disposition: attachment;\r\n\tfilename=\r\n x.zip", "x.zip" },
-		{ "Content-Disposition: attachment; filename*=utf-8'en'a%20%e2%82%ac.zip", "a \xe2\x82\xac.zip" },
-		{ "Content-Disposition: attachment; filename*0=\"a.\"; filename*1=\"exe\"", "a.exe" },
-		{ "Content-Disposition: attachment; filename*0*=''a%2e; filename*1=e%78e", "a.e%78e" },
+		{ "Content-Disposition: attachment; filename*=utf-8'en'a%20%e2%82%ac.zip",
+			"a \xe2\x82\xac.zip" },
+		{ "Content-Disposition: attachment; filename*0=\"a.\"; filename*1=\"exe\"",
+			"a.exe" },
+		{ "Content-Disposition: attachment; filename*0*=''a%2e; filename*1=e%78e",
+			"a.e%78e" },
 		{ "Content-Type: a/b; name=\"=?utf-8?B?eC56aXA=?=\"", "x.zip" },
 		{ "Content-Type: a/b; name=\"=?utf-8?Q?x=5Fy_?= =?x?q?z.zip?=\"", "x_y z.zip" },
 		{ "Content-Type: a/b; name=\"=?broken?B?\"", "=?broken?B?" },
-		{ "Content-Type: a/b; name=one.zip\r\nContent-Disposition: attachment; filename=two.zip", "two.zip" },
+		{ "Content-Type: a/b; name=one.zip\r\nContent-Disposition: attachment; "
+		  "filename=two.zip",
+			"two.zip" },
 		{ "Content-Type: a/b; name=\"a\tb\x01\"", "a?b?" },
 		{ "Content-Type: a/b; name=\"unclosed", "unclosed" },
 		{ "Content-Type: a/b; ;; =x; name", "" },
@@ -169,24 +188,31 @@ static void names_come_in_every_dress(void **state)
 static void encodings_are_known_by_name(void **state)
 {
 	(void)state;
-	assert_string_equal(shape("Content-Transfer-Encoding: BASE64 (c)\r\n\r\nx"), "1 text/plain 1:x; ");
-	assert_string_equal(shape("Content-Transfer-Encoding: quoted-printable;\r\n\r\nx"), "1 text/plain 2:x; ");
-	assert_string_equal(shape("Content-Transfer-Encoding: 8bit\r\n\r\nx"), "1 text/plain 0:x; ");
+	assert_string_equal(
+		shape("Content-Transfer-Encoding: BASE64 (c)\r\n\r\nx"), "1 text/plain 1:x; ");
+	assert_string_equal(shape("Content-Transfer-Encoding: quoted-printable;\r\n\r\nx"),
+		"1 text/plain 2:x; ");
+	assert_string_equal(
+		shape("Content-Transfer-Encoding: 8bit\r\n\r\nx"), "1 text/plain 0:x; ");
 	assert_int_equal(parser.errors, 0);
-	assert_string_equal(shape("Content-Transfer-Encoding: x-uue\r\n\r\nx"), "1 text/plain 3:x; ");
+	assert_string_equal(
+		shape("Content-Transfer-Encoding: x-uue\r\n\r\nx"), "1 text/plain 3:x; ");
 	assert_int_equal(parser.errors, MW_BIT(MIME_UNKNOWN_ENCODING));
 }
 
 static void contradictions_have_two_readings(void **state)
 {
-	const char *fields = "Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n\r\nx";
-	const char *boundaries = "Content-Type: multipart/mixed; boundary=a; boundary=b\r\n\r\n--a\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--";
+	const char *fields =
+		"Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n\r\nx";
+	const char *boundaries = "Content-Type: multipart/mixed; boundary=a; "
+				 "boundary=b\r\n\r\n--a\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--";
 
 	(void)state;
 	assert_string_equal(shape(fields), "1 text/plain 1:x; ");
 	assert_true(parser.ambiguous);
 	assert_string_equal(last_shape(fields), "1 text/plain 0:x; ");
-	assert_string_equal(shape(boundaries), "[1 multipart/mixed] 1/1 text/plain 0:one\r\n--b\r\n\r\ntwo\r\n--b--; ");
+	assert_string_equal(shape(boundaries),
+		"[1 multipart/mixed] 1/1 text/plain 0:one\r\n--b\r\n\r\ntwo\r\n--b--; ");
 	assert_true((parser.errors & MW_BIT(MIME_TWO_PARAMETERS)) != 0 && parser.ambiguous);
 	assert_string_equal(last_shape(boundaries), "[1 multipart/mixed] 1/1 text/plain 0:two; ");
 	/* the same value twice contradicts nothing */
@@ -201,12 +227,14 @@ static void a_line_that_is_no_field_may_begin_the_body(void **state)
 	(void)state;
 	assert_string_equal(shape(text), "1 text/html 0:x; ");
 	assert_int_equal(parser.errors, MW_BIT(MIME_BAD_HEADER));
-	assert_string_equal(last_shape(text), "1 text/plain 0:this is no field\r\nContent-Type: text/htm; ");
+	assert_string_equal(
+		last_shape(text), "1 text/plain 0:this is no field\r\nContent-Type: text/htm; ");
 }
 
 static void an_encoded_multipart_is_read_both_ways(void **state)
 {
-	const char *text = "Content-Transfer-Encoding: base64\r\n" MULTI("x") "--x\r\n\r\none\r\n--x--";
+	const char *text =
+		"Content-Transfer-Encoding: base64\r\n" MULTI("x") "--x\r\n\r\none\r\n--x--";
 
 	(void)state;
 	assert_string_equal(shape(text), "[1 multipart/mixed] 1/1 text/plain 0:one; ");
@@ -238,7 +266,8 @@ static void beyond_the_number_of_parts_reading_ends(void **state)
 	(void)state;
 	shape_of(text, strlen(text), &three, MIME_FIRST, &parser);
 	assert_int_equal(parser.met, 0);
-	assert_string_equal(shape_of(text, strlen(text), &two, MIME_FIRST, &parser), "[1 multipart/mixed] 1/1 text/plain 0:one; ");
+	assert_string_equal(shape_of(text, strlen(text), &two, MIME_FIRST, &parser),
+		"[1 multipart/mixed] 1/1 text/plain 0:one; ");
 	assert_int_equal(parser.met, MIME_MET_PARTS);
 }
 
@@ -250,21 +279,28 @@ static void the_deepest_nesting_ends_and_is_noted(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2000; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
-	mime_open(&parser, mw_octets_of(text, n), &(struct mime_limits){ 1000, 100000 }, MIME_FIRST);
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+			"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
+	mime_open(
+		&parser, mw_octets_of(text, n), &(struct mime_limits){ 1000, 100000 }, MIME_FIRST);
 	while (mime_next(&parser, &e))
 		;
 	assert_int_equal(parser.met, MIME_MET_DEPTH);
 	assert_int_equal(parser.parts, MIME_DEPTH_MAX + 1);
 }
 
-/* Every entity of every cut lies within the cut; nothing is read beyond it (the sanitisers look on). */
+/* Every entity of every cut lies within the cut; nothing is read beyond it (the sanitisers look
+ * on). */
 static void every_cut_of_a_message_is_read_within_its_bounds(void **state)
 {
-	static const char whole[] = "From: a\r\nContent-Type: multipart/mixed; (c) boundary*0=\"o\r\n o\"; boundary*1*=u%20t\r\n\r\npre\r\n"
-				    "--oo ut\r\nContent-Type: message/rfc822\r\nContent-Disposition: x; filename=\"=?u?Q?a=41?=\"\r\n\r\n"
-				    "Subject: x\r\n" MULTI("i") "--i\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--i--\r\n"
-				    "--oo ut--\r\nepilogue";
+	static const char whole[] =
+		"From: a\r\nContent-Type: multipart/mixed; (c) boundary*0=\"o\r\n o\"; "
+		"boundary*1*=u%20t\r\n\r\npre\r\n"
+		"--oo ut\r\nContent-Type: message/rfc822\r\nContent-Disposition: x; "
+		"filename=\"=?u?Q?a=41?=\"\r\n\r\n"
+		"Subject: x\r\n" MULTI(
+			"i") "--i\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--i--\r\n"
+			     "--oo ut--\r\nepilogue";
 
 	(void)state;
 	for (size_t n = 0; n < sizeof(whole); n++) {

@@ -45,7 +45,8 @@ static enum mw_rc decode_engine(struct mw_octets m)
 	enum mw_rc rc = scan_engine_decode(m, &e);
 
 	if (rc == MW_OK)
-		assert_true(strcmp(e.text, "ClamAV 1/2") == 0 && e.signatures == 7 && e.load_ms == 8 && e.project);
+		assert_true(strcmp(e.text, "ClamAV 1/2") == 0 && e.signatures == 7 &&
+			    e.load_ms == 8 && e.project);
 	return rc;
 }
 
@@ -83,7 +84,8 @@ static void encode_result(struct mw_pack *b)
 {
 	static const unsigned char map[] = { 0x81, 0xa1, 'a', 0x01 };
 
-	scan_result_encode(b, &(struct scan_result){ 5, MW_LIMIT, "why", 99, { map, sizeof(map) } });
+	scan_result_encode(
+		b, &(struct scan_result){ 5, MW_LIMIT, "why", 99, { map, sizeof(map) } });
 }
 
 static enum mw_rc decode_result(struct mw_octets m)
@@ -92,7 +94,8 @@ static enum mw_rc decode_result(struct mw_octets m)
 	enum mw_rc rc = scan_result_decode(m, &v);
 
 	if (rc == MW_OK) {
-		assert_true(v.id == 5 && v.status == MW_LIMIT && strcmp(v.reason, "why") == 0 && v.cpu_us == 99);
+		assert_true(v.id == 5 && v.status == MW_LIMIT && strcmp(v.reason, "why") == 0 &&
+			    v.cpu_us == 99);
 		assert_int_equal(mw_map_int(v.findings, "a", 0), 1);
 	}
 	return rc;
@@ -129,9 +132,12 @@ static enum mw_rc decode_broken(struct mw_octets m)
 }
 
 static const struct codec codecs[] = {
-	{ "conf", encode_conf, decode_conf },	    { "engine", encode_engine, decode_engine },
-	{ "born", encode_born, decode_born },	    { "died", encode_died, decode_died },
-	{ "result", encode_result, decode_result }, { "kill", encode_kill, decode_kill },
+	{ "conf", encode_conf, decode_conf },
+	{ "engine", encode_engine, decode_engine },
+	{ "born", encode_born, decode_born },
+	{ "died", encode_died, decode_died },
+	{ "result", encode_result, decode_result },
+	{ "kill", encode_kill, decode_kill },
 	{ "broken", encode_broken, decode_broken },
 };
 
@@ -203,7 +209,8 @@ static void octets_follow_the_header_of_a_job(void **state)
 	scan_order_encode(&b, &o);
 	mw_pack_raw(&b, mw_octets_of_text("hello"));
 	assert_int_equal(scan_order_decode(mw_octets_of(b.p, b.n), &got, &rest), MW_OK);
-	assert_true(got.id == 7 && got.ms_left == 1000 && got.size == 5 && got.virus && !got.decode);
+	assert_true(
+		got.id == 7 && got.ms_left == 1000 && got.size == 5 && got.virus && !got.decode);
 	assert_int_equal(rest.n, 5);
 	assert_memory_equal(rest.p, "hello", 5);
 	mw_pack_fini(&b);
@@ -220,7 +227,8 @@ static void pair_of(int pair[2])
 
 static void a_datagram_arrives_whole_with_its_descriptor(void **state)
 {
-	const struct mw_octets parts[] = { { (const unsigned char *)"one", 3 }, { (const unsigned char *)"two", 3 } };
+	const struct mw_octets parts[] = { { (const unsigned char *)"one", 3 },
+		{ (const unsigned char *)"two", 3 } };
 	int pair[2], fd, sealed = scan_seal(parts, 2);
 	unsigned char buf[64];
 	const unsigned char *map;

@@ -1,4 +1,5 @@
-/* libclamav says CLEAN when it runs out of things (services/scanner/cage/scarcity.h): we never do. */
+/* libclamav says CLEAN when it runs out of things (services/scanner/cage/scarcity.h): we never do.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -56,7 +57,8 @@ static int close_fixture(void **state)
 	return 0;
 }
 
-/* ------------------------------------------------------------------ three ways to look at the same virus */
+/* ------------------------------------------------------------------ three ways to look at the same
+ * virus */
 
 static int judge(enum mw_status status, struct mw_octets findings)
 {
@@ -79,7 +81,8 @@ static int look_by_work(struct fixture *f, bool decode)
 	if (w == NULL)
 		return NOT_WHOLE;
 	mw_pack_init(&b);
-	status = work_run(w, mw_octets_of_text(EICAR_ZIP_MAIL), true, decode, mw_mono_ms() + 20000, &b, reason, &worn);
+	status = work_run(w, mw_octets_of_text(EICAR_ZIP_MAIL), true, decode, mw_mono_ms() + 20000,
+		&b, reason, &worn);
 	return b.failed ? NOT_WHOLE : judge(status, mw_octets_of(b.p, b.n));
 }
 
@@ -101,7 +104,8 @@ static int look_at_zip(struct fixture *f)
 	return r.end == AV_VIRUS ? FOUND : r.end == AV_CLEAN ? CLEAN : NOT_WHOLE;
 }
 
-static int (*const looks[])(struct fixture *f) = { look_at_zip, look_without_decoding, look_decoding };
+static int (*const looks[])(
+	struct fixture *f) = { look_at_zip, look_without_decoding, look_decoding };
 
 /* ------------------------------------------------------------------ want of something */
 
@@ -116,7 +120,8 @@ static bool want_nothing(struct fixture *f, long amount)
 
 static bool own_tmpfs(struct fixture *f, const char *options)
 {
-	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("none", f->folder, "tmpfs", 0, options) == 0 && chmod(f->folder, 0777) == 0;
 }
 
@@ -142,7 +147,8 @@ static bool want_inodes(struct fixture *f, long amount)
 {
 	char options[64];
 
-	snprintf(options, sizeof(options), "size=1m,nr_inodes=%ld", 1 + amount); /* the folder itself is one */
+	snprintf(options, sizeof(options), "size=1m,nr_inodes=%ld",
+		1 + amount); /* the folder itself is one */
 	return own_tmpfs(f, options) && av_temp_dir(f->av, f->folder) == MW_OK;
 }
 
@@ -191,7 +197,8 @@ static bool want_memory(struct fixture *f, long kib)
 	if (!OWN_ALLOCATOR || statm == NULL || fscanf(statm, "%ld", &pages) != 1)
 		return false;
 	fclose(statm);
-	l.rlim_cur = l.rlim_max = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (rlim_t)kib * 1024;
+	l.rlim_cur = l.rlim_max =
+		(rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (rlim_t)kib * 1024;
 	return av_temp_dir(f->av, f->folder) == MW_OK && setrlimit(RLIMIT_AS, &l) == 0;
 }
 
@@ -219,7 +226,8 @@ static void never_clean(struct fixture *f, want *wanting, long amount)
 		if (end == SKIPPED)
 			skip();
 		if (end != FOUND && end != NOT_WHOLE)
-			fail_msg("with %ld left, look %zu: %s", amount, how, end <= SKIPPED ? words[end] : "?");
+			fail_msg("with %ld left, look %zu: %s", amount, how,
+				end <= SKIPPED ? words[end] : "?");
 	}
 }
 

@@ -7,8 +7,8 @@
 #include <archive_entry.h>
 
 /* A zip, tar or gzip'ed tar of members, made by libarchive itself. */
-static size_t make(unsigned char *out, size_t size, int (*format)(struct archive *), int (*filter)(struct archive *),
-	const char *const *names, size_t count, size_t octets)
+static size_t make(unsigned char *out, size_t size, int (*format)(struct archive *),
+	int (*filter)(struct archive *), const char *const *names, size_t count, size_t octets)
 {
 	struct archive *a = archive_write_new();
 	size_t used = 0;
@@ -99,7 +99,8 @@ static void every_member_is_given_out(void **state)
 		struct budget b = wide_budget();
 		struct seen s;
 
-		assert_string_equal(unpack_kind_name(unpack_kind_of(mw_octets_of(out, n))), cases[i].kind);
+		assert_string_equal(
+			unpack_kind_name(unpack_kind_of(mw_octets_of(out, n))), cases[i].kind);
 		assert_int_equal(walk(mw_octets_of(out, n), &b, &s), UNPACK_WHOLE);
 		assert_int_equal(s.octets, 2000);
 		assert_int_equal(s.count, 2);
@@ -111,8 +112,8 @@ static void every_member_is_given_out(void **state)
 
 static void a_compressed_file_that_is_no_archive_is_one_member(void **state)
 {
-	static const unsigned char hello_gz[] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0x86,
-		0xa6, 0x10, 0x36, 5, 0, 0, 0 };
+	static const unsigned char hello_gz[] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0x48,
+		0xcd, 0xc9, 0xc9, 7, 0, 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0 };
 	struct budget b = wide_budget();
 	struct seen s;
 
@@ -183,7 +184,9 @@ static void time_and_the_callback_end_it(void **state)
 	b = wide_budget();
 	memset(&s, 0, sizeof(s));
 	s.stop_after = 2;
-	assert_int_equal(unpack(mw_octets_of(out, n), unpack_kind_of(mw_octets_of(out, n)), &b, got, &s), UNPACK_CUT);
+	assert_int_equal(
+		unpack(mw_octets_of(out, n), unpack_kind_of(mw_octets_of(out, n)), &b, got, &s),
+		UNPACK_CUT);
 	assert_int_equal(s.count, 2);
 }
 
@@ -204,7 +207,8 @@ static void an_encrypted_member_is_told_without_its_octets(void **state)
 	assert_string_equal(s.names, "eicar.com;");
 }
 
-/* Whatever is cut off or flipped: it ends, within its bounds, and never claims more than there is. */
+/* Whatever is cut off or flipped: it ends, within its bounds, and never claims more than there is.
+ */
 static void cut_and_altered_archives_end(void **state)
 {
 	const char *const names[] = { "a", "b" };

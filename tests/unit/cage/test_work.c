@@ -46,7 +46,8 @@ static struct mw_octets run(struct fixture *f, struct outcome *o, const char *te
 {
 	memset(o, 0, sizeof(*o));
 	mw_pack_init(&o->b);
-	o->status = work_run(f->work, mw_octets_of_text(text), true, true, mw_mono_ms() + 20000, &o->b, o->reason, &o->worn);
+	o->status = work_run(f->work, mw_octets_of_text(text), true, true, mw_mono_ms() + 20000,
+		&o->b, o->reason, &o->worn);
 	assert_false(o->b.failed);
 	return mw_octets_of(o->b.p, o->b.n);
 }
@@ -67,8 +68,8 @@ static const char *viruses(struct mw_octets findings)
 		assert_true(mw_cur_raw_map(&c, &v));
 		name = mw_map_octets(v, "name");
 		part = mw_map_octets(v, "part");
-		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%.*s %.*s;", (int)name.n, (const char *)name.p, (int)part.n,
-			(const char *)part.p);
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%.*s %.*s;", (int)name.n,
+			(const char *)name.p, (int)part.n, (const char *)part.p);
 	}
 	return out;
 }
@@ -86,15 +87,20 @@ static const char *texts(struct mw_octets findings, const char *key)
 		struct mw_octets v;
 
 		assert_true(mw_cur_octets(&c, 1000, &v));
-		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%.*s;", (int)v.n, (const char *)v.p);
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%.*s;", (int)v.n,
+			(const char *)v.p);
 	}
 	return out;
 }
 
 #define Q "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EI" /* the first half; the second is put behind */
 #define QREST "CAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
-#define EICAR_B64 "WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FSLVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgrSCo="
-#define PART(fields, body) HEAD "Content-Type: multipart/mixed; boundary=bb\r\n\r\n--bb\r\n" fields "\r\n" body "\r\n--bb--\r\n"
+#define EICAR_B64                                                                                  \
+	"WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FSLVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgr" \
+	"SCo="
+#define PART(fields, body)                                                                         \
+	HEAD "Content-Type: multipart/mixed; boundary=bb\r\n\r\n--bb\r\n" fields "\r\n" body       \
+	     "\r\n--bb--\r\n"
 
 static void eicar_is_found_however_it_is_wrapped(void **state)
 {
@@ -102,26 +108,61 @@ static void eicar_is_found_however_it_is_wrapped(void **state)
 		const char *what, *mail, *part;
 	} cases[] = {
 		{ "base64", PART("Content-Transfer-Encoding: base64\r\n", EICAR_B64), "1/1" },
-		{ "base64 cut by junk", PART("Content-Transfer-Encoding: base64\r\n", "WDVP!IVAl\r\nQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FS"
-			"LVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgrSCo"), "1/1" },
-		{ "base64 behind padding", PART("Content-Transfer-Encoding: base64\r\n", "aGVsbG8=\r\n" EICAR_B64), "1/1" },
-		{ "quoted-printable", PART("Content-Transfer-Encoding: quoted-printable\r\n", "X5O!P%@AP[4=5CPZX54(P^)7CC)7}$EIC=\r\n"
-			"AR-STANDARD-ANTIVIRUS-TEST-FI=4CE!$H+H*"), "1/1" },
-		{ "no final boundary", HEAD "Content-Type: multipart/mixed; boundary=bb\r\n\r\n--bb\r\nContent-Transfer-Encoding: base64\r\n"
-			"\r\n" EICAR_B64, "1/1" },
-		{ "LF line ends", "Content-Type: multipart/mixed; boundary=bb\n\n--bb\nContent-Transfer-Encoding: base64\n\n" EICAR_B64
-			"\n--bb--\n", "1/1" },
-		{ "first of two encodings", PART("Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n", EICAR_B64), "1/1" },
-		{ "last of two encodings", PART("Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n", EICAR_B64), "1/1" },
-		{ "last of two boundaries", HEAD "Content-Type: multipart/mixed; boundary=aa; boundary=bb\r\n\r\n--bb\r\n"
-			"Content-Transfer-Encoding: base64\r\n\r\n" EICAR_B64 "\r\n--bb--\r\n", "1/1" },
-		{ "behind the final boundary", PART("", "hello\r\n--bb--\r\n--bb\r\nContent-Transfer-Encoding: base64\r\n\r\n" EICAR_B64), "1/2" },
-		{ "an encoded message inside", PART("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n",
-			"Q29udGVudC1UcmFuc2Zlci1FbmNvZGluZzogYmFzZTY0DQoNCldEVlBJVkFsUUVGUVd6UmNVRnBZTlRRb1VGNHBOME5ES1RkOUpFVkpRMEZT"
-			"TFZOVVFVNUVRVkpFTFVGT1ZFbFdTVkpWVXkxVVJWTlVMVVpKVEVVaEpFZ3JTQ289"), "1/1/1" },
+		{ "base64 cut by junk",
+			PART("Content-Transfer-Encoding: base64\r\n",
+				"WDVP!IVAl\r\nQEFQWzRcUFpYNTQoUF4pN0NDKTd9JEVJQ0FS"
+				"LVNUQU5EQVJELUFOVElWSVJVUy1URVNULUZJTEUhJEgrSCo"),
+			"1/1" },
+		{ "base64 behind padding",
+			PART("Content-Transfer-Encoding: base64\r\n", "aGVsbG8=\r\n" EICAR_B64),
+			"1/1" },
+		{ "quoted-printable",
+			PART("Content-Transfer-Encoding: quoted-printable\r\n",
+				"X5O!P%@AP[4=5CPZX54(P^)7CC)7}$EIC=\r\n"
+				"AR-STANDARD-ANTIVIRUS-TEST-FI=4CE!$H+H*"),
+			"1/1" },
+		{ "no final boundary",
+			HEAD "Content-Type: multipart/mixed; "
+			     "boundary=bb\r\n\r\n--bb\r\nContent-Transfer-Encoding: base64\r\n"
+			     "\r\n" EICAR_B64,
+			"1/1" },
+		{ "LF line ends",
+			"Content-Type: multipart/mixed; "
+			"boundary=bb\n\n--bb\nContent-Transfer-Encoding: base64\n\n" EICAR_B64
+			"\n--bb--\n",
+			"1/1" },
+		{ "first of two encodings",
+			PART("Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: "
+			     "7bit\r\n",
+				EICAR_B64),
+			"1/1" },
+		{ "last of two encodings",
+			PART("Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: "
+			     "base64\r\n",
+				EICAR_B64),
+			"1/1" },
+		{ "last of two boundaries",
+			HEAD
+			"Content-Type: multipart/mixed; boundary=aa; boundary=bb\r\n\r\n--bb\r\n"
+			"Content-Transfer-Encoding: base64\r\n\r\n" EICAR_B64 "\r\n--bb--\r\n",
+			"1/1" },
+		{ "behind the final boundary",
+			PART("", "hello\r\n--bb--\r\n--bb\r\nContent-Transfer-Encoding: "
+				 "base64\r\n\r\n" EICAR_B64),
+			"1/2" },
+		{ "an encoded message inside",
+			PART("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: "
+			     "base64\r\n",
+				"Q29udGVudC1UcmFuc2Zlci1FbmNvZGluZzogYmFzZTY0DQoNCldEVlBJVkFsUUVGUV"
+				"d6UmNVRnBZTlRRb1VGNHBOME5ES1RkOUpFVkpRMEZT"
+				"TFZOVVFVNUVRVkpFTFVGT1ZFbFdTVkpWVXkxVVJWTlVMVVpKVEVVaEpFZ3JTQ289"),
+			"1/1/1" },
 		{ "zip", EICAR_ZIP_MAIL, "1/2/foo.zip" },
-		{ "uuencode, undone by libclamav", HEAD "\r\nbegin 644 x.com\r\n"
-			"M6#5/(5`E0$%06S1<4%I8-30H4%XI-T-#*3=])$5)0T%2+5-404Y$05)$+4%.\r\n75$E625)54RU415-4+49)3$4A)$@K2\"H`\r\n`\r\nend\r\n",
+		{ "uuencode, undone by libclamav",
+			HEAD "\r\nbegin 644 x.com\r\n"
+			     "M6#5/"
+			     "(5`E0$%06S1<4%I8-30H4%XI-T-#*3=])$5)0T%2+5-404Y$05)$+4%.\r\n75$E625)"
+			     "54RU415-4+49)3$4A)$@K2\"H`\r\n`\r\nend\r\n",
 			"1" },
 	};
 
@@ -129,7 +170,8 @@ static void eicar_is_found_however_it_is_wrapped(void **state)
 		struct outcome o;
 		char want[200], got[4400];
 
-		snprintf(got, sizeof(got), "%s: %s", cases[i].what, viruses(run(*state, &o, cases[i].mail)));
+		snprintf(got, sizeof(got), "%s: %s", cases[i].what,
+			viruses(run(*state, &o, cases[i].mail)));
 		snprintf(want, sizeof(want), "%s: " VIRUS " %s;", cases[i].what, cases[i].part);
 		assert_string_equal(got, want);
 		mw_pack_fini(&o.b);
@@ -139,7 +181,8 @@ static void eicar_is_found_however_it_is_wrapped(void **state)
 static void a_clean_mail_is_done(void **state)
 {
 	struct outcome o;
-	struct mw_octets f = run(*state, &o, PART("Content-Type: text/plain; name=a.txt\r\n", "hello"));
+	struct mw_octets f =
+		run(*state, &o, PART("Content-Type: text/plain; name=a.txt\r\n", "hello"));
 
 	assert_int_equal(o.status, MW_DONE);
 	assert_string_equal(o.reason, "");
@@ -161,8 +204,10 @@ static void names_come_breadth_first_and_as_utf8(void **state)
 {
 	struct outcome o;
 	struct mw_octets f = run(*state, &o,
-		HEAD "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: message/rfc822; name=deep.eml\r\n\r\n"
-		"Content-Type: text/plain; name=deeper.txt\r\n\r\nx\r\n--o\r\nContent-Type: a/b; name=\"\xe4\xc3\xa4.txt\"\r\n\r\ny\r\n--o--\r\n");
+		HEAD "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: "
+		     "message/rfc822; name=deep.eml\r\n\r\n"
+		     "Content-Type: text/plain; name=deeper.txt\r\n\r\nx\r\n--o\r\nContent-Type: "
+		     "a/b; name=\"\xe4\xc3\xa4.txt\"\r\n\r\ny\r\n--o--\r\n");
 
 	assert_string_equal(texts(f, "names"), "deep.eml;?\xc3\xa4.txt;deeper.txt;");
 	mw_pack_fini(&o.b);
@@ -171,14 +216,16 @@ static void names_come_breadth_first_and_as_utf8(void **state)
 static void more_names_than_are_told_are_dropped(void **state)
 {
 	static char mail[400000];
-	size_t n = (size_t)snprintf(mail, sizeof(mail), HEAD "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	size_t n = (size_t)snprintf(
+		mail, sizeof(mail), HEAD "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
 	struct outcome o;
 	struct mw_octets f;
 	struct mw_cur c;
-	size_t count;
+	size_t count = 0;
 
 	for (int i = 0; i < 300; i++)
-		n += (size_t)snprintf(mail + n, sizeof(mail) - n, "--b\r\nContent-Type: a/b; name=\"%0200d.txt\"\r\n\r\nx\r\n", i);
+		n += (size_t)snprintf(mail + n, sizeof(mail) - n,
+			"--b\r\nContent-Type: a/b; name=\"%0200d.txt\"\r\n\r\nx\r\n", i);
 	f = run(*state, &o, mail);
 	assert_int_equal(o.status, MW_DONE);
 	assert_true(mw_map_find(f, "names", &c) && mw_cur_array(&c, &count));
@@ -195,7 +242,8 @@ static void levels_beyond_the_limit_are_told(void **state)
 	struct mw_octets f;
 
 	for (int i = 0; i < 20; i++)
-		n += (size_t)snprintf(mail + n, sizeof(mail) - n, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
+		n += (size_t)snprintf(mail + n, sizeof(mail) - n,
+			"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
 	snprintf(mail + n, sizeof(mail) - n, "\r\n%s%s\r\n", Q, QREST);
 	f = run(*state, &o, mail);
 	assert_int_equal(o.status, MW_LIMIT);
@@ -210,7 +258,8 @@ static void a_mail_whose_time_is_up_is_a_limit(void **state)
 	struct outcome o = { .status = MW_DONE };
 
 	mw_pack_init(&o.b);
-	o.status = work_run(f->work, mw_octets_of_text(EICAR_ZIP_MAIL), true, true, 1, &o.b, o.reason, &o.worn);
+	o.status = work_run(
+		f->work, mw_octets_of_text(EICAR_ZIP_MAIL), true, true, 1, &o.b, o.reason, &o.worn);
 	assert_int_equal(o.status, MW_LIMIT);
 	assert_string_equal(texts(mw_octets_of(o.b.p, o.b.n), "limits"), "time;");
 	mw_pack_fini(&o.b);
@@ -219,7 +268,9 @@ static void a_mail_whose_time_is_up_is_a_limit(void **state)
 static void contradictions_are_told(void **state)
 {
 	struct outcome o;
-	struct mw_octets f = run(*state, &o, PART("Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n", "aGVs"));
+	struct mw_octets f = run(*state, &o,
+		PART("Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n",
+			"aGVs"));
 
 	assert_int_equal(o.status, MW_DONE);
 	assert_true(mw_map_bool(f, "ambiguous", false));
@@ -230,7 +281,9 @@ static void contradictions_are_told(void **state)
 static void a_broken_archive_is_noted_and_no_limit(void **state)
 {
 	struct outcome o;
-	struct mw_octets f = run(*state, &o, PART("Content-Transfer-Encoding: base64\r\n", "UEsDBBQAAAAIAAAAIQA8z1FoRgAAAEQAAAAJAAAA"));
+	struct mw_octets f = run(*state, &o,
+		PART("Content-Transfer-Encoding: base64\r\n",
+			"UEsDBBQAAAAIAAAAIQA8z1FoRgAAAEQAAAAJAAAA"));
 
 	assert_int_equal(o.status, MW_DONE);
 	assert_string_equal(texts(f, "mime_errors"), "archive_broken;");

@@ -59,7 +59,8 @@ static int child(int (*does)(void))
 
 static bool enter_files(bool writable)
 {
-	struct mw_sandbox_folder own = { .fd = open(folder, O_PATH | O_CLOEXEC), .writable = writable };
+	struct mw_sandbox_folder own = { .fd = open(folder, O_PATH | O_CLOEXEC),
+		.writable = writable };
 	bool ok = mw_sandbox_files(MW_SANDBOX_STRICT, &own, 1, NULL) == MW_OK;
 
 	close(own.fd);
@@ -84,7 +85,8 @@ static int own_folder_only(void)
 		return 2;
 	if (mkdir(path, 0700) != 0 || rmdir(path) != 0)
 		return 3;
-	if (!refused("/etc/passwd", O_RDONLY) || !refused("/", O_RDONLY) || !refused("/proc/self/status", O_RDONLY) ||
+	if (!refused("/etc/passwd", O_RDONLY) || !refused("/", O_RDONLY) ||
+		!refused("/proc/self/status", O_RDONLY) ||
 		!refused("/tmp/mw-sandbox-new", O_WRONLY | O_CREAT))
 		return 4;
 	snprintf(path, sizeof(path), "%s/../mw-sandbox-new", folder);
@@ -103,7 +105,8 @@ static int own_folder_read_only(void)
 	if (!enter_files(false))
 		return 1;
 	snprintf(path, sizeof(path), "%s/x", folder);
-	return open(folder, O_RDONLY | O_DIRECTORY) < 0 || !refused(path, O_WRONLY | O_CREAT) ? 2 : 0;
+	return open(folder, O_RDONLY | O_DIRECTORY) < 0 || !refused(path, O_WRONLY | O_CREAT) ? 2
+											      : 0;
 }
 
 static int as_nobody(void)
@@ -116,7 +119,8 @@ static int tcp_is_closed(void)
 	struct sockaddr to = { .sa_family = AF_INET };
 	int s = socket(AF_INET, SOCK_STREAM, 0);
 
-	return !enter_files(true) || s < 0 || connect(s, &to, sizeof(struct sockaddr)) == 0 || errno != EACCES;
+	return !enter_files(true) || s < 0 || connect(s, &to, sizeof(struct sockaddr)) == 0 ||
+	       errno != EACCES;
 }
 
 static void only_the_own_folder_can_be_opened(void **state)
@@ -146,8 +150,9 @@ static int pair[2];
 
 static bool enter_calls(void)
 {
-	static const char *const names[] = { "write", "exit_group", "exit", "brk", "munmap", "futex", "rt_sigreturn", "rt_sigprocmask",
-		"set_robust_list", "rseq", "madvise", "getpid" };
+	static const char *const names[] = { "write", "exit_group", "exit", "brk", "munmap",
+		"futex", "rt_sigreturn", "rt_sigprocmask", "set_robust_list", "rseq", "madvise",
+		"getpid", "sigaltstack" };
 	struct mw_sandbox_call calls[MW_COUNT(names) + 1];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0)
@@ -161,7 +166,8 @@ static bool enter_calls(void)
 
 static int allowed(void)
 {
-	return enter_calls() && getpid() > 0 && syscall(SYS_write, STDERR_FILENO, "x", 1) == 1 ? 0 : 1;
+	return enter_calls() && getpid() > 0 && syscall(SYS_write, STDERR_FILENO, "x", 1) == 1 ? 0
+											       : 1;
 }
 
 static int does_socket(void)
@@ -198,12 +204,14 @@ static int does_what_is_not_on_the_list(void)
 
 static int does_kill(void)
 {
-	return enter_calls() ? kill(getppid(), 0) : 1;
+	return enter_calls() ? kill(1, 0) : 1;
 }
 
 static int does_executable_memory(void)
 {
-	return enter_calls() ? mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == NULL : 1;
+	return enter_calls() ? mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == NULL
+			     : 1;
 }
 
 static int does_sendto_elsewhere(void)
@@ -231,8 +239,9 @@ static void what_is_on_the_list_works(void **state)
 
 static void everything_else_ends_the_process_by_sigsys(void **state)
 {
-	static int (*const deeds[])(void) = { does_socket, does_fork, does_vfork_like_clone, does_exec, does_ptrace,
-		does_what_is_not_on_the_list, does_kill, does_executable_memory, does_sendto_elsewhere };
+	static int (*const deeds[])(void) = { does_socket, does_fork, does_vfork_like_clone,
+		does_exec, does_ptrace, does_what_is_not_on_the_list, does_kill,
+		does_executable_memory, does_sendto_elsewhere };
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(deeds); i++)

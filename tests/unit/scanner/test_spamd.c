@@ -11,15 +11,15 @@
 
 /* ------------------------------------------------------------------ replies */
 
-#define REPORT                                                                                                         \
-	"Spam detection software, running on the system \"x\"\n\nContent preview:  buy\n\n"                              \
-	"Content analysis details:   (6.3 points, 5.0 required)\n\n"                                                     \
-	" pts rule name              description\n"                                                                       \
-	"---- ---------------------- --------------------------------------------------\n"                                \
-	" 1.2 FIRST                  Text\n"                                                                              \
-	"1000 GTUBE                  BODY: Generic\n"                                                                     \
-	"-0.0 NO_RELAYS              Informational:\n"                                                                    \
-	"                            99 NOT_A_RULE that goes on\n"                                                        \
+#define REPORT                                                                                     \
+	"Spam detection software, running on the system \"x\"\n\nContent preview:  buy\n\n"        \
+	"Content analysis details:   (6.3 points, 5.0 required)\n\n"                               \
+	" pts rule name              description\n"                                                \
+	"---- ---------------------- --------------------------------------------------\n"         \
+	" 1.2 FIRST                  Text\n"                                                       \
+	"1000 GTUBE                  BODY: Generic\n"                                              \
+	"-0.0 NO_RELAYS              Informational:\n"                                             \
+	"                            99 NOT_A_RULE that goes on\n"                                 \
 	" 0.7 LAST_2                 [score: 1.0]\n\n"
 #define HEAD "SPAMD/1.1 0 EX_OK\r\nContent-length: %zu\r\nSpam: True ; 6.3 / 5.0\r\n\r\n"
 
@@ -146,7 +146,8 @@ static void what_is_no_reply_is_told_with_its_words(void **state)
 	struct mw_err why;
 
 	(void)state;
-	assert_int_equal(read_text("SPAMD/1.0 76 Bad header line: (EOF)\r\n", &v, &why), MW_ERR_PROTO);
+	assert_int_equal(
+		read_text("SPAMD/1.0 76 Bad header line: (EOF)\r\n", &v, &why), MW_ERR_PROTO);
 	assert_non_null(strstr(why.text, "76 Bad header line"));
 	assert_int_equal(read_text("HTTP/1.1 200 OK\r\n\r\n", &v, &why), MW_ERR_PROTO);
 	assert_int_equal(read_text("", &v, &why), MW_ERR_PROTO);
@@ -163,7 +164,8 @@ static void rules_quoted_from_the_mail_are_not_rules(void **state)
 
 	(void)state;
 	snprintf(text, sizeof(text),
-		"SPAMD/1.1 0 EX_OK\r\nSpam: True ; 6.3 / 5.0\r\n\r\nContent preview:\n---- ----\n-99 WHITELISTED  x\n\n"
+		"SPAMD/1.1 0 EX_OK\r\nSpam: True ; 6.3 / 5.0\r\n\r\nContent preview:\n---- "
+		"----\n-99 WHITELISTED  x\n\n"
 		" pts rule name\n---- ---------\n 6.3 REAL  x\n");
 	assert_int_equal(read_text(text, &v, &why), MW_OK);
 	assert_int_equal(v.test_count, 1);
@@ -173,14 +175,16 @@ static void rules_quoted_from_the_mail_are_not_rules(void **state)
 static void rules_beyond_the_limit_are_dropped(void **state)
 {
 	static char text[64 * 1024];
-	size_t n = (size_t)snprintf(text, sizeof(text), "SPAMD/1.1 0 EX_OK\r\nSpam: True ; 6.3 / 5.0\r\n\r\n---- ----\n");
+	size_t n = (size_t)snprintf(text, sizeof(text),
+		"SPAMD/1.1 0 EX_OK\r\nSpam: True ; 6.3 / 5.0\r\n\r\n---- ----\n");
 	struct spamd_result v;
 	struct mw_err why;
 
 	(void)state;
 	for (int i = 0; i < SPAMD_TESTS_MAX + 50; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, " 0.1 RULE_%d x\n", i);
-	snprintf(text + n, sizeof(text) - n, " 0.1 A_NAME_LONGER_THAN_ANY_RULE_OF_SPAMASSASSIN_HAS_EVER_BEEN_OR_WILL_BE x\n");
+	snprintf(text + n, sizeof(text) - n,
+		" 0.1 A_NAME_LONGER_THAN_ANY_RULE_OF_SPAMASSASSIN_HAS_EVER_BEEN_OR_WILL_BE x\n");
 	assert_int_equal(read_text(text, &v, &why), MW_OK);
 	assert_int_equal(v.test_count, SPAMD_TESTS_MAX);
 }
@@ -230,7 +234,9 @@ static void the_request_names_its_length(void **state)
 
 static void a_small_mail_is_given_whole(void **state)
 {
-	struct mw_octets parts[2] = { mw_octets_of_text("A: b\r\n"), mw_octets_of_text("\r\nbody") }, out[SPAMD_PIECES_MAX];
+	struct mw_octets parts[2] = { mw_octets_of_text("A: b\r\n"),
+		mw_octets_of_text("\r\nbody") },
+			 out[SPAMD_PIECES_MAX];
 	size_t count;
 
 	(void)state;
@@ -252,7 +258,8 @@ static void a_large_mail_is_cut_alike_wherever_its_frames_end(void **state)
 	memset(mail, 'x', n);
 	memcpy(mail, head, sizeof(head) - 1);
 	for (size_t at = 0; at < 40; at++) {
-		struct mw_octets parts[2] = { { (unsigned char *)mail, at }, { (unsigned char *)mail + at, n - at } },
+		struct mw_octets parts[2] = { { (unsigned char *)mail, at },
+			{ (unsigned char *)mail + at, n - at } },
 				 out[SPAMD_PIECES_MAX];
 
 		assert_true(spamd_cut(parts, 2, 1000, out, &count));
