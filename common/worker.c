@@ -18,6 +18,7 @@
 #define MEMORY_OCTETS (4u << 20)     /* of those verdicts together */
 #define MEMORY_MS 60000		     /* and for so long */
 #define DRAIN_MS 60000		     /* jobs that take longer are left to another worker */
+#define UNWELCOME_MS 5000	     /* libzmq never tries again after a refused CURVE handshake: we do */
 #define DRAIN_SILENCE_MS 2000	     /* a draining worker's alive is answered; a front that does not is gone */
 #define TICKETS_MAX 4096	     /* jobs held, whatever the fronts send */
 
@@ -27,7 +28,7 @@ struct front {
 	void *dealer;
 	struct mw_zwatch *watch;
 	uint64_t incarnation; /* 0: not welcomed */
-	uint64_t heard_ms;
+	uint64_t heard_ms, opened_ms;
 	bool bye_got;
 };
 
@@ -124,8 +125,12 @@ static size_t share_slots(struct mw_worker *w, struct mw_kind_slots *out)
 
 static enum mw_rc front_send(struct front *f, const struct mw_pack *b)
 {
-	enum mw_rc rc = b->failed ? MW_ERR_NOMEM : mw_zsend(f->dealer, b->p, b->n, false);
+	enum mw_rc rc = MW_ERR_NOMEM;
 
+	if (f->dealer == NULL)
+		return MW_ERR_GONE;
+	if (!b->failed)
+		rc = mw_zsend(f->dealer, b->p, b->n, false);
 	mw_zwatch_touched(f->watch);
 	return rc;
 }
@@ -226,6 +231,7 @@ static void front_frame(struct front *f, struct mw_octets frame)
 		return;
 	case MW_FRAME_WHO:
 		f->incarnation = 0;
+		f->opened_ms = mw_mono_ms();
 		front_hello(f);
 		return;
 	case MW_FRAME_BYE:
@@ -254,20 +260,41 @@ static void front_readable(void *arg)
 	}
 }
 
+static void front_close(struct front *f)
+{
+	mw_zwatch_destroy(&f->watch);
+	mw_zsock_close(&f->dealer);
+}
+
+static bool front_open(struct front *f)
+{
+	struct mw_worker *w = f->worker;
+	const char *endpoint = f->address.door[MW_DOOR_VERDICTS];
+	struct mw_err err = { "no descriptor" };
+
+	f->opened_ms = mw_mono_ms();
+	f->dealer = mw_zsock_new(&w->z, MW_Z_VERDICTS_DEALER, &err);
+	if (f->dealer != NULL && mw_zsock_connect(&w->z, f->dealer, endpoint, NULL, &err) == MW_OK)
+		f->watch = mw_zwatch_new(w->skeleton->loop, f->dealer, front_readable, NULL, f);
+	if (f->watch != NULL)
+		return true;
+	mw_log(MW_ERROR, "front_connect", "front=%s %s", endpoint, err.text);
+	mw_zsock_close(&f->dealer);
+	return false;
+}
+
 static void front_destroy(struct front **f_p)
 {
 	struct front *f = *f_p;
 
 	*f_p = NULL;
-	mw_zwatch_destroy(&f->watch);
-	mw_zsock_close(&f->dealer);
+	front_close(f);
 	free(f);
 }
 
 static void front_came(void *arg, const struct mw_front_address *a)
 {
 	struct mw_worker *w = arg;
-	struct mw_err err = { "" };
 	struct front *f;
 
 	if (w->front_count == FRONTS_MAX) {
@@ -279,15 +306,10 @@ static void front_came(void *arg, const struct mw_front_address *a)
 		return;
 	f->worker = w;
 	f->address = *a;
-	f->dealer = mw_zsock_new(&w->z, MW_Z_VERDICTS_DEALER, &err);
-	if (f->dealer == NULL ||
-		mw_zsock_connect(&w->z, f->dealer, a->door[MW_DOOR_VERDICTS], NULL, &err) != MW_OK ||
-		(f->watch = mw_zwatch_new(w->skeleton->loop, f->dealer, front_readable, NULL, f)) == NULL) {
-		mw_log(MW_ERROR, "front_connect", "%s", err.text);
+	if (!front_open(f))
 		front_destroy(&f);
-		return;
-	}
-	w->fronts[w->front_count++] = f;
+	else
+		w->fronts[w->front_count++] = f;
 }
 
 static void front_gone(void *arg, const struct mw_front_address *a)
@@ -558,6 +580,12 @@ static void tick(void *arg)
 	for (size_t i = 0; i < w->front_count; i++) {
 		struct front *f = w->fronts[i];
 
+		if (f->incarnation == 0 && now - f->opened_ms > UNWELCOME_MS) {
+			front_close(f);
+			front_open(f);
+		}
+		if (f->dealer == NULL)
+			continue; /* no socket left: the next round tries again */
 		if (f->incarnation == 0 && w->drain_from_ms == 0)
 			front_hello(f);
 		else if (f->incarnation != 0 && alive)
