@@ -188,12 +188,13 @@ fmt: ## settle layout
 # ---------------------------------------------------------------- install
 install: all ## DESTDIR, PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mailweir \
-		$(DESTDIR)$(PREFIX)/share/doc/mailweir $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+		$(DESTDIR)$(PREFIX)/share/doc/mailweir $(DESTDIR)$(PREFIX)/lib/systemd/system/mailweir-.service.d $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -m 0755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
 	install -m 0644 services/scanner/data/* $(DESTDIR)$(PREFIX)/share/mailweir/
 	install -m 0644 deploy/examples/mailweir.lua docs/*.md README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/mailweir/
 	install -m 0644 deploy/systemd/*.service deploy/systemd/*.target $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -m 0644 deploy/systemd/mailweir-.service.d/* $(DESTDIR)$(PREFIX)/lib/systemd/system/mailweir-.service.d/
 	install -m 0644 deploy/systemd/mailweir.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/mailweir.conf
 	install -m 0644 deploy/systemd/mailweir.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mailweir.conf
 images: ## container image

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,6 +65,7 @@ def compose(engine):
         "MAILWEIR_PUBLISH": "127.0.0.1:20100-20199",
         "MAILWEIR_PUBLISH_OWN": "127.0.0.1:20200-20299",
         "MAILWEIR_PUBLISH_STATUS": "127.0.0.1:20300-20399",
+        "MAILWEIR_PUBLISH_SNMP": "127.0.0.1:20400-20499",
         "MAILWEIR_FORWARD_METHOD": f"smtp:host.docker.internal:{sink.port}",
     })
     c.sink = sink
@@ -124,9 +126,9 @@ def test_a_scaled_composition_filters_mail_without_a_settings_change(engine, com
         with client as c:
             c.hello()
             for i in range(5):
-                reply = c.mail("sender@example.com", ["rcpt@example.org"], mail(f"clean {i} by front {n}\r\n", message_id=f"<{n}.{i}@mw.test>"))
+                reply = c.mail("sender@example.com", ["rcpt@example.com"], mail(f"clean {i} by front {n}\r\n", message_id=f"<{n}.{i}@mw.test>"))
                 assert reply.code == 250, reply
-            reply = c.mail("sender@example.com", ["rcpt@example.org"], infected)
+            reply = c.mail("sender@example.com", ["rcpt@example.com"], infected)
             assert reply.code in (250, 550, 554), reply  # taken and discarded, or rejected; never passed on
             c.quit()
 
@@ -137,10 +139,19 @@ def test_a_scaled_composition_filters_mail_without_a_settings_change(engine, com
         assert re.search(rb"(?mi)^X-Virus-Scanned:", octets)
         assert eicar() not in octets
 
-    # No container is privileged or holds a right it does not need, and nothing but the front and the status is published.
+    # The counters of all fronts together, through the SNMP daemon.
+    host, port = mw.split_address(compose("port", "--protocol", "udp", "snmpd", "1161").strip())
+    snmpd = SimpleNamespace(address=f"{host}:{port}")
+
+    def walk():
+        with engine.network():
+            return engine.suite.snmpwalk(snmpd)
+    mw.until("snmpd to serve our objects", walk, 30, every_s=0.5)
+
+    # No container is privileged or holds a right it does not need, and only what is asked from outside is published.
     for c in compose.containers():
         assert not c["HostConfig"]["Privileged"]
         assert c["HostConfig"]["CapDrop"] == ["ALL"]
         assert c["Config"]["User"] in ("mailweir", "redis")
         published = [p for p, at in (c["NetworkSettings"]["Ports"] or {}).items() if at]
-        assert published == [] or service_of(c) in ("smtp-front", "status")
+        assert published == [] or service_of(c) in ("smtp-front", "status", "snmpd")
