@@ -3,6 +3,7 @@ import base64
 import io
 import itertools
 import os
+import re
 import shutil
 import signal
 import socket
@@ -78,6 +79,7 @@ class Front:
         self.closing = False
         router = self.ctx.socket(zmq.ROUTER)
         router.bind(f"ipc://{suite.folder}/run/front-fake.verdicts")
+        os.chmod(suite.folder / "run/front-fake.verdicts", 0o777)  # for workers of another user
         self.thread = threading.Thread(target=self._read, args=(router,), daemon=True)
         self.thread.start()
 
@@ -362,6 +364,17 @@ def test_cages_die_with_a_killed_scanner(made):
     family = mw.until("holder and cages", lambda: len(mw.children(w.process.pid)) == 3 and mw.children(w.process.pid))
     w.process.kill()
     mw.until("all of them to be gone", lambda: not any(mw.alive(p) for p in family), 5)
+
+
+@pytest.mark.root
+def test_as_an_unprivileged_user_cages_are_as_strict(made, suite):
+    os.chmod(suite.folder / "run", 0o777)
+    w = made(daemon_user="nobody")
+    status = Path(f"/proc/{w.cages()[0]}/status").read_text()
+    assert re.search(r"^Uid:\t65534\t65534\t65534\t65534$", status, re.M) and re.search(r"^NoNewPrivs:\t1$", status, re.M), status
+    assert re.search(r"^Seccomp:\t2$", status, re.M) and re.search(r"^CapEff:\t0+$", status, re.M), status
+    assert w.front.scan(attached(zipped())).viruses == [(NAME, "1/2/foo.zip")]
+    assert w.front.scan(CLEAN).status == "done"
 
 
 def test_sigterm_to_the_whole_family_still_drains(made):
