@@ -278,7 +278,7 @@ class Sink(Process):
 # ------------------------------------------------------------------ the suite
 
 class Suite:
-    def __init__(self, settings=None, folder=None):
+    def __init__(self, settings=None, folder=None, host="127.0.0.1"):
         self.folder = Path(folder or tempfile.mkdtemp(prefix="mw-"))
         os.chmod(self.folder, 0o755)
         self.id = uuid.uuid4().hex
@@ -288,6 +288,7 @@ class Suite:
         self.services = {}  # (service, instance) -> Process, the latest
         for name in ("logs", "run", "quarantine", "spool", "tmp", "state"):
             (self.folder / name).mkdir(exist_ok=True)
+        at = f"[{host}]" if ":" in host else host
         self.lines = []  # further Lua statements, as dkim_key(...)
         self.settings = {
             "myhostname": "mw.test",
@@ -295,13 +296,13 @@ class Suite:
             "pipeline.lookup_interval": 200,
             "events.spool_dir": str(self.folder / "spool"),
             "front.spool_dir": str(self.folder / "spool"),
-            "inet_socket_port": ["127.0.0.1:0"],
+            "inet_socket_port": [f"{at}:0"],
             "QUARANTINEDIR": str(self.folder / "quarantine"),
             "local_domains_maps": [".example.org"],
             "logger.stdout": False,
             "logger.file": str(self.folder / "mail.json"),
             "logger.state_dir": str(self.folder / "state"),
-            "status.listen": f"127.0.0.1:{free_port()}",
+            "status.listen": f"{at}:{free_port(host)}",
         }
         self.settings.update(settings or {})
 
@@ -344,12 +345,17 @@ class Suite:
         """Start again, as it was started, a service that has ended."""
         return self.start(p.service, p.instance, p.again[0], wait, *p.again[1:])
 
-    def start_all(self, workers=1, services=("scanner", "dkim", "reputation", "logger", "status"), **kw):
-        """A front, and of each other service one, of each worker as many as asked for; all ready."""
-        started = [self.start("smtp-front", wait=False, **kw)]
-        for service in services:
+    def start_all(self, workers=1, services=("scanner", "dkim", "reputation", "logger", "status"), bin_dir=None):
+        """
+        A front, and of each other service one, of each worker as many as asked for; all ready. bin_dir: where those
+        services are taken from that it has.
+        """
+        def binaries(service):
+            return bin_dir if bin_dir and (Path(bin_dir) / f"mailweir-{service}").exists() else None
+        started = []
+        for service in ("smtp-front", *services):
             count = workers if service in WORKERS else 1
-            started += [self.start(service, str(i + 1), wait=False, **kw) for i in range(count)]
+            started += [self.start(service, str(i + 1), wait=False, bin_dir=binaries(service)) for i in range(count)]
         for p in started:
             p.wait_ready()
         return self
@@ -464,7 +470,11 @@ class Suite:
 
     def records(self):
         """What the logger wrote: one dict a mail."""
-        return json_lines(self.folder / "mail.json")
+        return [r for r in json_lines(self.folder / "mail.json") if r["event"] == "main"]
+
+    def alerts(self):
+        """The alerts among what the logger wrote."""
+        return [r for r in json_lines(self.folder / "mail.json") if r["event"] == "alert"]
 
     def load(self, *args, mails=1000, connections=10, address=None, wait=True):
         """build/bench/mwload against the front (or address). Its result; with wait=False the Process."""

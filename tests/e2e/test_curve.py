@@ -14,8 +14,6 @@ def over_tcp(suite):
     for name in ("keys", "strange"):
         done = suite.tool("keys", suite.folder / name)
         assert done.returncode == 0, done.stderr
-    # A stranger knows the front's public key, as anybody may, and has keys of his own.
-    shutil.copy(suite.folder / "keys/front.key", suite.folder / "strange/front.key")
     suite.endpoint = f"tcp://127.0.0.1:{port}"
     suite.set(pipeline__keys=str(suite.folder / "keys"), pipeline__front=suite.endpoint, pipeline__listen=suite.endpoint, child_timeout=4)
     suite.sink()
@@ -23,6 +21,9 @@ def over_tcp(suite):
 
 
 def strange(suite):
+    """A stranger knows the front's public key, as anybody may, and has keys of his own."""
+    shutil.copy(suite.folder / "keys/front.key", suite.folder / "strange/front.key")
+    (suite.folder / "strange/front.key_secret").unlink(missing_ok=True)
     return {"pipeline.keys": str(suite.folder / "strange")}
 
 
@@ -57,8 +58,8 @@ def test_a_subscriber_without_an_authorised_key_gets_no_event(over_tcp):
 
 def test_a_front_whose_key_a_worker_does_not_expect_gets_no_work_done(over_tcp):
     """The worker encrypts to the front it knows: an impostor at that address cannot answer."""
-    over_tcp.start("smtp-front", conf=strange(over_tcp))
     # The impostor's own pair: not the one whose public half the scanner has.
+    over_tcp.start("smtp-front", conf={"pipeline.keys": str(over_tcp.folder / "strange")})
     over_tcp.start("scanner", wait=False)
     assert over_tcp.send(mail()).code == 451
     assert over_tcp.front.log_lines("worker_came") == []

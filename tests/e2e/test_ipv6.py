@@ -36,16 +36,16 @@ def xforward(c):
 
 def inside():
     """In the namespace: listeners, next hop, XFORWARD, tcp pipeline with CURVE, Redis: all on ::1."""
-    with mw.Suite() as s:
+    with mw.Suite(host="::1") as s:
         port, redis_port = mw.free_port("::1"), mw.free_port("::1")
         s.peer("redis", ["redis-server", "--port", redis_port, "--bind", "::1", "--save", "", "--dir", s.folder],
-            ready="ready to accept connections")
+            ready="eady to accept connections")
         done = s.tool("keys", s.folder / "keys")
         assert done.returncode == 0, done.stderr
         key = DkimKey(s.folder, "example.com")
         s.set(pipeline__keys=str(s.folder / "keys"), pipeline__front=f"tcp://[::1]:{port}", pipeline__listen=f"tcp://[::1]:{port}",
-            inet_socket_port=["[::1]:0"], storage_redis_dsn=[{"server": f"[::1]:{redis_port}"}], enable_dkim_verification=True,
-            dkim__dns_local_only=True, dkim__dns_data=[key.dns_line()], status__listen="[::1]:0")
+            storage_redis_dsn=[{"server": f"[::1]:{redis_port}"}], enable_dkim_verification=True,
+            dkim__dns_local_only=True, dkim__dns_data=[key.dns_line()])
         sink = s.sink(listen="[::1]:0")
         s.start_all()
         with s.smtp() as c:

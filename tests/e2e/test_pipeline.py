@@ -5,7 +5,7 @@ import re
 import pytest
 
 import mw
-from mwmail import crlf, field, mail, split
+from mwmail import DkimKey, crlf, field, mail, split
 
 # Fields that a check may put on top.
 ADDED = {b"received", b"x-virus-scanned", b"authentication-results", b"x-spam-flag", b"x-spam-score", b"x-spam-level", b"x-spam-status",
@@ -117,12 +117,28 @@ def test_a_mail_of_64_mib_comes_out_whole(running):
     assert not list((running.folder / "spool").iterdir()), "spool files are unlinked"
 
 
-def test_added_fields_say_what_was_done(running):
-    r = running.send(mail(message_id="<fields@example.com>"))
-    got = running.sinks[0].mail(queue_id(r))[1]
+def test_added_fields_say_what_was_done(suite):
+    key = DkimKey(suite.folder, "example.com")
+    suite.full().set(dkim__dns_data=[key.dns_line()]).sink()
+    suite.start_all(services=("scanner", "dkim", "reputation"))
+    octets = key.sign(mail(message_id="<fields@example.com>"))
+    got = suite.sinks[0].mail(queue_id(suite.send(octets)))[1]
+    assert_only_added(octets, got)
     assert field(got, "X-Virus-Scanned")
     assert "mw.test" in field(got, "Received")
     assert field(got, "Authentication-Results").startswith("mw.test")
+    assert "dkim=pass" in field(got, "Authentication-Results")
+
+
+def test_fields_that_only_we_may_write_are_taken_out(suite):
+    suite.sink()
+    suite.start_all(services=("scanner",))
+    forged = ["X-Spam-Status: No, score=-100", "X-Spam-Flag: NO", "Authentication-Results: mw.test; dkim=pass header.d=bank.example"]
+    kept = ["Authentication-Results: other.example; spf=pass", "X-Other: x"]
+    got = suite.sinks[0].mail(queue_id(suite.send(mail(headers=forged + kept))))[1]
+    lines = split(got)[0].decode().split("\r\n")
+    assert not set(forged) & set(lines)
+    assert set(kept) <= set(lines)
 
 
 def test_the_next_hops_words_are_the_reply(running):

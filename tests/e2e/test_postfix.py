@@ -46,7 +46,7 @@ def test_mail_goes_through_content_filter_and_back(beside_postfix):
         arrived(s, f"<after-{i}@example.com>")
     octets = s.sinks[0].last()[1]
     assert field(octets, "X-Virus-Scanned")
-    assert sum("mw.test" in v for n, v in fields(octets) if n.lower() == "received") == 1
+    assert sum("by mw.test" in v for n, v in fields(octets) if n.lower() == "received") == 1
     # XFORWARD: the record knows Postfix's client and its queue id.
     records = mw.until("records", lambda: (x := s.records()) and len(x) >= 20 and x)
     assert all(x.get("client_ip") == "127.0.0.1" and x.get("queue_id") for x in records)
