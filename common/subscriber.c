@@ -21,6 +21,7 @@ struct sub_front {
 	void *events, *door; /* SUB, DEALER */
 	struct mw_zwatch *events_watch, *door_watch;
 	struct mw_order order;
+	uint64_t dialled_ms;
 	bool up;
 };
 
@@ -154,6 +155,8 @@ static bool front_ask(void *arg, const struct mw_replay_ask *what)
 	struct mw_pack b;
 	bool sent;
 
+	if (f->door == NULL)
+		return false; /* no socket was left for it; the next round dials again */
 	mw_pack_init(&b);
 	mw_replay_ask_encode(&b, what);
 	sent = !b.failed && mw_zsend(f->door, b.p, b.n, false) == MW_OK;
@@ -313,7 +316,7 @@ static void door_readable(void *arg)
 
 /* ------------------------------------------------------------------ fronts */
 
-static void front_destroy(struct sub_front *f)
+static void front_hang_up(struct sub_front *f)
 {
 	/* A request that a dead front did not take must not hold up our end (the role's linger). */
 	const int no_linger = 0;
@@ -324,16 +327,22 @@ static void front_destroy(struct sub_front *f)
 	mw_zwatch_destroy(&f->door_watch);
 	mw_zsock_close(&f->events);
 	mw_zsock_close(&f->door);
+}
+
+static void front_destroy(struct sub_front *f)
+{
+	front_hang_up(f);
 	mw_order_fini(&f->order);
 	free(f);
 }
 
-static enum mw_rc front_open(struct sub_front *f, struct mw_err *err_r)
+static enum mw_rc front_dial(struct sub_front *f, struct mw_err *err_r)
 {
 	struct mw_subscriber *sub = f->sub;
 	bool numbered = sub->ops.mail != NULL || sub->ops.alert != NULL;
 	enum mw_rc rc;
 
+	f->dialled_ms = mw_loop_now_ms(sub->loop);
 	f->events = mw_zsock_new(sub->z, MW_Z_EVENTS_SUB, err_r);
 	f->door = mw_zsock_new(sub->z, MW_Z_REPLAY_DEALER, err_r);
 	if (f->events == NULL || f->door == NULL)
@@ -354,9 +363,30 @@ static enum mw_rc front_open(struct sub_front *f, struct mw_err *err_r)
 	f->door_watch = mw_zwatch_new(sub->loop, f->door, door_readable, NULL, f);
 	if (f->events_watch == NULL || f->door_watch == NULL)
 		return mw_fail(err_r, MW_ERR_IO, "the loop does not take the event sockets");
+	return MW_OK;
+}
+
+static enum mw_rc front_open(struct sub_front *f, struct mw_err *err_r)
+{
+	struct mw_subscriber *sub = f->sub;
+	bool numbered = sub->ops.mail != NULL || sub->ops.alert != NULL;
+
 	mw_order_init(&f->order, &order_ops, f, !numbered, mw_loop_now_ms(sub->loop));
 	f->order.paused = sub->paused;
-	return MW_OK;
+	return front_dial(f, err_r);
+}
+
+/* libzmq never tries again after a refused CURVE handshake: a front that says nothing is called anew. */
+static void front_redial(struct sub_front *f)
+{
+	struct mw_err err = { "" };
+
+	front_hang_up(f);
+	if (front_dial(f, &err) != MW_OK) {
+		mw_log(MW_ERROR, "front_not_taken", "front=%s reason=%s",
+			mw_quote(f->address.door[MW_DOOR_EVENTS]), mw_quote(err.text));
+		front_hang_up(f);
+	}
 }
 
 static void front_came(void *arg, const struct mw_front_address *a)
@@ -417,8 +447,11 @@ static void tick(void *arg)
 
 	for (struct sub_front *f = sub->fronts; f != NULL; f = f->next) {
 		mw_order_tick(&f->order, now_ms);
-		if (now_ms - f->order.heard_ms >= DOWN_MS)
-			front_down(f);
+		if (now_ms - f->order.heard_ms < DOWN_MS)
+			continue;
+		front_down(f);
+		if (now_ms - f->dialled_ms >= DOWN_MS)
+			front_redial(f);
 	}
 }
 
