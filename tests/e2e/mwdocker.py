@@ -97,6 +97,9 @@ class OwnEngine(Engine):
     def build(self, image):
         self.run("dockerd-build", ["--mount"], "", ["--bridge", "none", "--iptables=false"])
         run_build({"IMAGE": image, "BUILD_NETWORK": "host", "ROOTFS": str(CACHE / "base.tar")}, self.env)
+        # Layers of older sources; what the next run may find again is younger.
+        subprocess.run(["docker", "image", "prune", "-f", "--filter", "until=168h"], capture_output=True, timeout=300,
+            env={**os.environ, **self.env}, check=False)
 
     def start(self):
         # No way out of the namespace: names from outside are refused at once instead of waited for.
