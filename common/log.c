@@ -34,12 +34,27 @@ uint64_t mw_log_dropped(void)
 	return __atomic_load_n(&dropped, __ATOMIC_RELAXED);
 }
 
+/* The date's text up to the second, made once a second and thread. */
+static size_t print_second(char *line, size_t size, time_t second)
+{
+	static _Thread_local time_t made;
+	static _Thread_local char text[32];
+
+	if (second != made) {
+		struct tm tm;
+
+		gmtime_r(&second, &tm);
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+		made = second;
+	}
+	return mw_strlcpy(line, text, size);
+}
+
 void mw_log(enum mw_level level, const char *event, const char *fmt, ...)
 {
 	int saved = errno;
 	char line[LOG_LINE_MAX];
 	struct timespec now;
-	struct tm tm;
 	va_list args;
 	size_t n;
 	int more;
@@ -47,8 +62,7 @@ void mw_log(enum mw_level level, const char *event, const char *fmt, ...)
 	if (level > log_most)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
+	n = print_second(line, sizeof(line), now.tv_sec);
 	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ldZ %s[%d] %s %s ", now.tv_nsec / 1000000, log_service,
 		(int)getpid(), level_names[level], event);
 	va_start(args, fmt);

@@ -58,17 +58,22 @@ void mw_text_add(struct mw_text *t, const char *s)
 void mw_text_addf(struct mw_text *t, const char *fmt, ...)
 {
 	va_list args, again;
+	size_t room = t->cap - t->n;
 	int n;
 
 	va_start(args, fmt);
 	va_copy(again, args);
-	n = vsnprintf(NULL, 0, fmt, args);
+	n = vsnprintf(room > 0 ? t->p + t->n : NULL, room, fmt, args);
 	va_end(args);
-	if (n < 0)
+	if (n < 0 || t->failed)
 		t->failed = true;
+	else if ((size_t)n < room)
+		t->n += (size_t)n; /* the usual case: it fitted at once */
 	else if (text_room(t, (size_t)n)) {
 		vsnprintf(t->p + t->n, (size_t)n + 1, fmt, again);
 		t->n += (size_t)n;
 	}
+	if (t->failed && t->p != NULL)
+		t->p[t->n] = '\0';
 	va_end(again);
 }

@@ -62,15 +62,17 @@ char *smtp_arena_copy(struct smtp_arena *a, const void *p, size_t n)
 char *smtp_arena_printf(struct smtp_arena *a, const char *fmt, ...)
 {
 	va_list args, again;
-	char *s;
+	char usual[256], *s;
 	int n;
 
 	va_start(args, fmt);
 	va_copy(again, args);
-	n = vsnprintf(NULL, 0, fmt, args);
+	n = vsnprintf(usual, sizeof(usual), fmt, args);
 	va_end(args);
 	s = n < 0 ? NULL : smtp_arena_get(a, (size_t)n + 1);
-	if (s != NULL)
+	if (s != NULL && (size_t)n < sizeof(usual))
+		memcpy(s, usual, (size_t)n + 1);
+	else if (s != NULL)
 		vsnprintf(s, (size_t)n + 1, fmt, again);
 	va_end(again);
 	return s;

@@ -364,7 +364,7 @@ static void check_done(void *arg, const struct dispatch_result *r)
 {
 	struct txn_check *c = arg;
 	struct txn *t = c->txn;
-	uint64_t cpu = mw_cpu_us();
+	uint64_t cpu = mw_mono_us();
 
 	c->job = NULL;
 	c->state = CHECK_OVER;
@@ -385,7 +385,7 @@ static void check_done(void *arg, const struct dispatch_result *r)
 		t->poison = true;
 		remember_poison(t);
 	}
-	t->cpu_checks_us += mw_cpu_us() - cpu;
+	t->cpu_checks_us += mw_mono_us() - cpu;
 	t->checks_waiting--;
 	check_next(t, c->kind);
 }
@@ -443,13 +443,13 @@ static void checks_spam(struct txn *t)
 
 static void checks_over(struct txn *t)
 {
-	uint64_t cpu = mw_cpu_us();
+	uint64_t cpu = mw_mono_us();
 
 	t->checks_us = mw_mono_us();
 	txn_state(t, 'r');
 	t->check_failure = decide_check_failure(t);
 	decide(t);
-	t->cpu_checks_us += mw_cpu_us() - cpu;
+	t->cpu_checks_us += mw_mono_us() - cpu;
 	step_keep(t);
 }
 
@@ -500,7 +500,7 @@ static void step_keep(struct txn *t)
 
 static void step_edit(struct txn *t)
 {
-	uint64_t cpu = mw_cpu_us();
+	uint64_t cpu = mw_mono_us();
 	enum mw_rc rc;
 
 	if (t->check_failure != NULL) {
@@ -508,7 +508,7 @@ static void step_edit(struct txn *t)
 		return;
 	}
 	rc = edit_clusters(t);
-	t->cpu_sending_us += mw_cpu_us() - cpu;
+	t->cpu_sending_us += mw_mono_us() - cpu;
 	if (rc != MW_OK) {
 		defer(t, "out of memory");
 		return;

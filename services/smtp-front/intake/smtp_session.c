@@ -594,7 +594,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct smtp_session *s = stream->data;
 	struct txn *before = s->txn;
-	uint64_t cpu = before != NULL ? mw_cpu_us() : 0;
+	uint64_t cpu = before != NULL ? mw_mono_us() : 0;
 
 	if (n == 0 || s->state == SMTP_GONE)
 		return;
@@ -619,7 +619,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		session_input(s, (unsigned char *)buf->base, (size_t)n);
 	}
 	if (before != NULL && s->state != SMTP_GONE && s->txn == before && s->state != SMTP_BUSY)
-		before->cpu_receiving_us += mw_cpu_us() - cpu;
+		before->cpu_receiving_us += mw_mono_us() - cpu;
 }
 
 static void start_reading(struct smtp_session *s)

@@ -14,11 +14,30 @@
 /* Text from outside in a header field: no line may end there, nothing may be hidden. */
 static void add_safe(struct mw_text *out, const char *s)
 {
-	for (; s != NULL && *s != '\0'; s++) {
-		char c = *s >= 0x20 && *s <= 0x7e ? *s : '?';
+	size_t from = out->n;
 
-		mw_text_add_octets(out, &c, 1);
+	if (s == NULL)
+		return;
+	mw_text_add(out, s);
+	for (size_t i = from; i < out->n; i++)
+		if (out->p[i] < 0x20 || out->p[i] > 0x7e)
+			out->p[i] = '?';
+}
+
+/* RFC 5322 section 3.3, made once a second: the zone's rules cost more than the rest of the field. */
+static const char *date_text(time_t second)
+{
+	static time_t made;
+	static char text[64];
+
+	if (second != made) {
+		struct tm tm;
+
+		localtime_r(&second, &tm);
+		strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S %z (%Z)", &tm);
+		made = second;
 	}
+	return text;
 }
 
 /* RFC 5321 section 4.4; `with` only for registered protocol names. */
@@ -26,12 +45,7 @@ static void add_received(struct txn *t, struct mw_text *out)
 {
 	const char *v6 = strchr(t->peer_ip, ':') != NULL ? "IPv6:" : "";
 	const char *own6 = strchr(t->local_ip, ':') != NULL ? "IPv6:" : "";
-	time_t when = (time_t)(t->time_ms / 1000);
-	char date[64];
-	struct tm tm;
 
-	localtime_r(&when, &tm);
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S %z (%Z)", &tm);
 	mw_text_add(out, "Received: from ");
 	add_safe(out, t->helo);
 	mw_text_addf(out, " ([%s%s])\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\twith %s id %s", v6, t->peer_ip,
@@ -41,7 +55,7 @@ static void add_received(struct txn *t, struct mw_text *out)
 		add_safe(out, t->rcpts[0].addr);
 		mw_text_add(out, ">");
 	}
-	mw_text_addf(out, ";\r\n\t%s\r\n", date);
+	mw_text_addf(out, ";\r\n\t%s\r\n", date_text((time_t)(t->time_ms / 1000)));
 }
 
 static void add_score(struct mw_text *out, int32_t milli)
