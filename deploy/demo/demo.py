@@ -19,7 +19,7 @@ import mwmail as m  # noqa: E402
 from mwlua import D_DISCARD, D_REJECT  # noqa: E402
 
 OURS, PARTNER = "example.org", "example.com"
-ALICE, BOB = f"alice@{OURS}", f"bob@{PARTNER}"
+ALICE, BOB, MALLORY = f"alice@{OURS}", f"bob@{PARTNER}", "mallory@example.net"
 
 
 def arguments():
@@ -33,11 +33,11 @@ def arguments():
 # ------------------------------------------------------------------ the house
 
 def settings(s, redis, snmpd, spamd, ours, partner):
-    out = mw.free_port()
-    s.outgoing = ("127.0.0.1", out)
+    inbound, out = mw.free_port(), mw.free_port()
+    s.incoming, s.outgoing = ("127.0.0.1", inbound), ("127.0.0.1", out)
     s.lines.append(f'dkim_key("{OURS}", "{ours.selector}", "{ours.path}")')
     s.set(myhostname=f"mail.{OURS}",
-        inet_socket_port=["127.0.0.1:0", f"127.0.0.1:{out}"],
+        inet_socket_port=[f"127.0.0.1:{inbound}", f"127.0.0.1:{out}"],
         interface_policy={str(out): "ORIGINATING"},
         policy_bank={"ORIGINATING": {"originating": True}},
         local_domains_maps=[f".{OURS}"],
@@ -102,16 +102,18 @@ def cases(partner):
         Case("outgoing, signed by us", written, 250, lambda r: r.get("originating") and r.get("dkim_new_sig") == [OURS],
             lambda o: f"d={OURS}" in (m.field(o, "DKIM-Signature") or ""), outgoing=True, sender=ALICE, rcpt=BOB),
         Case("an answer to it (pen pals)", answer, 250, lambda r: "AM.PENPAL" in r.get("tests", []), lambda o: m.field(o, "X-Virus-Scanned")),
-        Case("GTUBE (SpamAssassin)", build("gtube", m.mail, 8, body=m.gtube() + "\r\n"), 554, lambda r: r["content_type"] == "Spam", None),
+        Case("GTUBE (SpamAssassin)", build("gtube", m.mail, 8, sender=MALLORY, body=m.gtube() + "\r\n"), 554,
+            lambda r: r["content_type"] == "Spam" and "GTUBE" in r["tests"], None, sender=MALLORY),
     ]
 
 
 def send(s, case):
     """Reply and milliseconds."""
     begun = time.monotonic()
-    with (mw.Smtp(s.outgoing, 60) if case.outgoing else s.smtp(timeout_s=60)) as c:
-        c.hello("client." + PARTNER)
-        c.cmd("XFORWARD ADDR=203.0.113.40 NAME=mx.example.com") if not case.outgoing and "XFORWARD" in c.features else None
+    with mw.Smtp(s.outgoing if case.outgoing else s.incoming, 60) as c:
+        c.hello("client." + (OURS if case.outgoing else PARTNER))
+        if not case.outgoing:
+            c.cmd("XFORWARD ADDR=203.0.113.40 NAME=mx.example.com")
         reply = c.mail(case.sender, [case.rcpt], case.octets)
     return reply, (time.monotonic() - begun) * 1000
 
@@ -125,6 +127,8 @@ def findings(record):
         words.append("virus " + ",".join(record["virusnames"]))
     if record.get("dkim_valid_sig"):
         words.append("dkim valid " + ",".join(record["dkim_valid_sig"]))
+    elif any(c["kind"] == "auth" and c["status"] == "done" for c in record["checks"]):
+        words.append("no valid DKIM signature")
     if record.get("dkim_new_sig"):
         words.append("signed " + ",".join(record["dkim_new_sig"]))
     if "spam_score" in record:
@@ -145,10 +149,11 @@ def delivered(octets):
         return "nothing"
     marks = ["mail"]
     if "dkim=" in auth(octets):
-        marks.append(auth(octets).split("dkim=", 1)[1].split()[0].join(["dkim=", ""]).rstrip(";"))
-    for name in ("DKIM-Signature", "X-Spam-Status"):
-        if m.field(octets, name):
-            marks.append(f"{name}" + (": " + m.field(octets, name).split(",")[0] if name == "X-Spam-Status" else ""))
+        marks.append("dkim=" + auth(octets).split("dkim=", 1)[1].split()[0].rstrip(";"))
+    if f"d={OURS}" in (m.field(octets, "DKIM-Signature") or ""):
+        marks.append(f"DKIM-Signature of {OURS}")
+    if m.field(octets, "X-Spam-Status"):
+        marks.append("X-Spam-Status: " + m.field(octets, "X-Spam-Status").split(",")[0])
     return ", ".join(marks)
 
 

@@ -15,11 +15,15 @@ CONNECTIONS = 20
 KILL_EVERY_S = 0.5
 
 
+KINDS = ["scanner", "holder", "cage", "dkim", "reputation", "logger", "snmp-agent", "status"]
+
+
 class Victims:
     """What may be killed, and how it comes back."""
 
     def __init__(self, suite, seed=3):
         self.suite, self.random, self.kills = suite, random.Random(seed), collections.Counter()
+        self.bag = []  # kinds in random order, each once before any comes again
 
     def cage_processes(self):
         """(holders, cages) of all scanners."""
@@ -33,7 +37,9 @@ class Victims:
         return holders, cages
 
     def kill_one(self):
-        kind = self.random.choice(["scanner", "holder", "cage", "dkim", "reputation", "logger", "snmp-agent", "status"])
+        if not self.bag:
+            self.bag = self.random.sample(KINDS, len(KINDS))
+        kind = self.bag.pop()
         if kind in ("holder", "cage"):
             pids = self.cage_processes()[kind == "cage"]
             if not pids:
@@ -85,7 +91,7 @@ def test_workers_and_subscribers_die_and_no_mail_is_lost_refused_or_doubled(suit
     seen = arrivals(suite, "chaos")
     assert set(seen) == wanted("chaos", MAILS), "none lost"
     assert set(seen.values()) == {1}, "none delivered twice"
-    assert sum(victims.kills.values()) >= 30
+    assert sum(victims.kills.values()) >= 30 and set(victims.kills) == set(KINDS), victims.kills
 
     def complete():
         ids = {(r["publisher_incarnation"], r["publisher_sequence"]): r.get("message_id") for r in suite.records() if "mail_from" in r}
