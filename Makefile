@@ -42,7 +42,7 @@ LIBS_cage       :=
 PKGS_tools      := jansson ncursesw libcurl
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-build demo test check e2e asan unit sanitized triggers fuzz fuzz-all fuzz-replay bench lint fmt install images help clean
+.PHONY: all deps deps-build demo test test-here check e2e asan unit sanitized triggers fuzz fuzz-all fuzz-replay bench lint fmt install images help clean
 # Short lines; make V=1 shows the commands.
 ifeq ($(V),)
 Q := @
@@ -161,7 +161,9 @@ RUN_ALL := /usr/bin/python3 tests/run_all.py
 ASAN_ENV := MW_SLOW=4,MW_TRIGGER_BIN=$(abspath $(BUILD)-triggers-asan/bin)
 ASAN_E2E := tests/e2e,-m,not load and not compose and not bench
 
-test: all unit triggers sanitized fuzz-binaries ## everything; the last line is the count
+test: deps ## everything; the last line is the count
+	+@$(MAKE) --no-print-directory test-here
+test-here: all unit triggers sanitized fuzz-binaries
 	$(RUN_ALL) unit=$(BUILD)/unit unit@asan=$(BUILD)-asan/unit fuzz@corpus=$(BUILD):replay fuzz@60s=$(BUILD):/60 \
 		pytest=$(BUILD):2400:tests/e2e 'pytest@asan=$(BUILD)-asan:1500:$(ASAN_E2E),$(ASAN_ENV)'
 check: unit ## unit tests

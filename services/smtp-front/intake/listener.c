@@ -21,7 +21,7 @@ static void listener_closed(uv_handle_t *h)
 
 static enum mw_rc open_one(struct front *f, const char *address, unsigned port, struct mw_err *err_r)
 {
-	struct smtp_listener *l = calloc(1, sizeof(*l));
+	struct smtp_listener *l = calloc(1, sizeof(*l)), **last;
 	struct sockaddr_storage ss, bound;
 	int size = sizeof(bound), failed;
 
@@ -48,8 +48,9 @@ static enum mw_rc open_one(struct front *f, const char *address, unsigned port, 
 	}
 	l->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port :
 						      ((struct sockaddr_in *)&bound)->sin_port);
-	l->next = f->listeners->first;
-	f->listeners->first = l;
+	for (last = &f->listeners->first; *last != NULL; last = &(*last)->next)
+		;
+	*last = l; /* in the order of the settings: the ready line names them so */
 	return MW_OK;
 }
 
