@@ -43,6 +43,7 @@ struct front {
 	struct front_poison poison[FRONT_POISON_MAX];
 	size_t poison_next, poison_count;
 	struct mw_timer *state_timer;
+	struct delivery_stats told; /* as of the last mail record */
 	bool draining;
 	struct {
 		uint64_t mails, passed, rejected, discarded, tempfailed, aborted, bare_lf, sessions, refused;

@@ -146,6 +146,16 @@ static void fill_elapsed(struct txn *t, struct mw_record *r)
 	r->elapsed = out;
 }
 
+/* Connections end outside of any mail: what ended since the last record is told with the next. */
+static void fill_connections(struct front *f, struct mw_record *r)
+{
+	struct delivery_stats now = delivery_stats(f->delivery);
+
+	r->conn_quit = (uint32_t)(now.conn_quit - f->told.conn_quit);
+	r->conn_reuse_fail = (uint32_t)(now.conn_reuse_fail - f->told.conn_reuse_fail);
+	f->told = now;
+}
+
 static void fill_deliveries(const struct txn *t, struct mw_record *r)
 {
 	for (size_t i = 0; i < t->cluster_count; i++) {
@@ -161,6 +171,7 @@ static void fill_deliveries(const struct txn *t, struct mw_record *r)
 			for (size_t p = 0; p < c->piece_count; p++)
 				r->out_octets += c->pieces[p].n;
 	}
+	fill_connections(t->front, r);
 	r->conn_new = t->conn_new;
 	r->conn_reuse = r->out_msgs - (t->conn_new < r->out_msgs ? t->conn_new : r->out_msgs);
 }
@@ -210,8 +221,6 @@ void report_mail(struct txn *t, bool aborted)
 		.aborted = aborted,
 	};
 
-	if (!mw_publisher_wanted(t->front->pub, "mail") && t->front->pub == NULL)
-		return;
 	fill_rcpts(t, &r, aborted);
 	fill_checks(t, &r);
 	fill_found(t, &r);
