@@ -2,7 +2,7 @@
  * clambare: libclamav in a bare loop, as the yardstick of the scanner: the octets, signatures and
  * options that the cage gives to the engine, and nothing else: no process, no socket, no message.
  *
- *   clambare [--database FOLDER] [--seconds S] [--mail] SET
+ *   clambare [--database FOLDER] [--temp-dir FOLDER] [--seconds S] [--mail] SET
  *
  * SET has a folder for each mail: 000 is the whole mail, 001 and on are its decoded parts. --mail:
  * the engine's own mail parser looks at 000, too. Without a database: the project's signature
@@ -39,7 +39,7 @@ struct octets {
 
 static struct octets parts[PARTS_MAX];
 static size_t part_count, mail_count;
-static const char *database;
+static const char *database, *temp_dir = "/tmp";
 static long seconds = 2;
 static bool mail_parser;
 
@@ -125,6 +125,7 @@ static struct cl_engine *engine_new(void)
 
 	if (engine == NULL)
 		die("libclamav does not start");
+	cl_engine_set_str(engine, CL_ENGINE_TMPDIR, temp_dir);
 	cl_engine_set_num(engine, CL_ENGINE_DISABLE_CACHE, 1);
 	cl_engine_set_num(engine, CL_ENGINE_DISABLE_PE_STATS, 1);
 	cl_engine_set_num(engine, CL_ENGINE_MAX_FILESIZE, MAX_FILE);
@@ -157,12 +158,15 @@ static void scan(struct cl_engine *engine, const struct octets *o)
 static void arguments(int argc, char **argv)
 {
 	static const struct option longs[] = { { "database", 1, NULL, 'd' },
-		{ "seconds", 1, NULL, 's' }, { "mail", 0, NULL, 'm' }, { 0 } };
+		{ "seconds", 1, NULL, 's' }, { "mail", 0, NULL, 'm' }, { "temp-dir", 1, NULL, 't' },
+		{ 0 } };
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (o == 'd')
 			database = optarg;
+		else if (o == 't')
+			temp_dir = optarg;
 		else if (o == 's')
 			seconds = number("seconds", optarg, 1, 600);
 		else if (o == 'm')
@@ -171,7 +175,8 @@ static void arguments(int argc, char **argv)
 			exit(2);
 	}
 	if (optind != argc - 1)
-		die("usage: clambare [--database FOLDER] [--seconds S] [--mail] SET");
+		die("usage: clambare [--database FOLDER] [--temp-dir FOLDER] [--seconds S] "
+		    "[--mail] SET");
 }
 
 int main(int argc, char **argv)

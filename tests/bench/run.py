@@ -14,6 +14,7 @@ import argparse
 import email
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ RUNS = 3              # measurements of each; the one with the median CPU time a
 CELL_MAILS = (600, 60000)  # but at least and at most so many mails
 PACE = 500            # mails a second of the steady measurement
 IDLE = 1000
+TMPFS = "/dev/shm"
 CLAMAV = Path("/var/lib/clamav")  # scanner.clamav_database
 REAL_OCTETS = (4400, 9000)  # mails of the corpus that are taken
 REAL_COUNT = 1000
@@ -93,6 +95,11 @@ class Bench:
         self.args, self.suite, self.mails = args, suite, mails
         self.sink = None
         self.rows = []
+        self.base = {}
+
+    def settings(self, more=None):
+        """The settings of one part: what all have, and more."""
+        self.suite.settings = {**self.base, **(more or {})}
 
     def load(self, address, connections, mails, *more):
         source = ["--corpus", str(self.mails)] if self.mails else ["--size", "5700"]
@@ -170,7 +177,7 @@ def part_a(b):
 
 
 def part_b(b):
-    b.suite.settings.update(BYPASS)
+    b.settings(BYPASS)
     b.suite.start("smtp-front")
     b.cells("b", address_of_front(b.suite))
     return b.memory()
@@ -182,8 +189,7 @@ def wait_workers(b, count):
 
 
 def part_c(b):
-    for name in BYPASS:
-        b.suite.settings.pop(name, None)
+    b.settings()
     b.suite.start("smtp-front")
     b.suite.start("scanner")
     wait_workers(b, 1)
@@ -193,7 +199,7 @@ def part_c(b):
 
 def part_d(b):
     redis = b.suite.redis()
-    b.suite.set(storage_redis_dsn=[{"server": redis.path}], enable_dkim_verification=True, dkim__dns_local_only=True)
+    b.settings({"storage_redis_dsn": [{"server": redis.path}], "enable_dkim_verification": True, "dkim.dns_local_only": True})
     b.suite.start("smtp-front")
     for service in ("scanner", "dkim", "reputation"):
         b.suite.start(service)
@@ -204,7 +210,7 @@ def part_d(b):
 
 def part_e(b):
     """(RSS before, RSS with the idle connections) of the front, KiB."""
-    b.suite.settings.update(BYPASS)
+    b.settings(BYPASS)
     front = b.suite.start("smtp-front")
     b.load(address_of_front(b.suite), 10, 200)
     before = front.rss_kb()
@@ -226,7 +232,8 @@ def bare_clamav(b):
         return None
     folder = scan_set(b.mails, b.suite.folder / "scanset")
     database = ["--database", str(CLAMAV)] if any(CLAMAV.glob("*.c[vl]d")) else []
-    out = subprocess.run([str(program), *database, "--seconds", str(max(1, int(b.args.seconds))), str(folder)], capture_output=True, text=True, check=False)
+    temp = b.base.get("scanner.temp_dir", "/tmp")
+    out = subprocess.run([str(program), *database, "--temp-dir", temp, "--seconds", str(max(1, int(b.args.seconds))), str(folder)], capture_output=True, text=True, check=False)
     if out.returncode != 0:
         print(out.stderr.strip())
         return None
@@ -265,14 +272,16 @@ def main():
     args = arguments()
     mw.BIN, mw.BENCH = Path(args.bin).resolve(), Path(args.bench).resolve()
     memory, idle, bare = {}, None, None
-    with mw.Suite() as suite:
+    with mw.Suite(log_lines=5) as suite:
         mails = corpus_folder(mw.ROOT / "build", suite.folder / "mails")
         b = Bench(args, suite, mails)
         b.sink = mw.Process(suite, "sink", [mw.BENCH / "mwsink"], ready=r"ready endpoint=(\S+)").wait_ready()
         b.sink.endpoint = b.sink.ready.group(1)
         suite.processes.append(b.sink)
         host, port = mw.split_address(b.sink.endpoint)
-        suite.set(forward_method=f"smtp:[{host}]:{port}")
+        b.base = {**suite.settings, "forward_method": f"smtp:[{host}]:{port}"}
+        if os.access(TMPFS, os.W_OK):
+            b.base["scanner.temp_dir"] = f"{TMPFS}/{suite.folder.name}"
         sizes = [p.stat().st_size for p in mails.iterdir()] if mails else [5700]
         print(f"{os.cpu_count()} cores; {len(sizes)} {'real' if mails else 'synthetic'} mails of {sum(sizes) / len(sizes):.0f} octets; "
             "to (a): rate against the bare sink's; front us, CPU us: CPU time a mail of smtp-front, of all Mailweir processes\n"
@@ -292,6 +301,7 @@ def main():
         if "c" in args.only:
             bare = bare_clamav(b)
         summary(b, memory, idle, bare)
+        shutil.rmtree(f"{TMPFS}/{suite.folder.name}", ignore_errors=True)
         seconds = time.monotonic() - started
         share = 100 * (steal_ticks() - stolen) / os.sysconf("SC_CLK_TCK") / seconds / os.cpu_count()
         print(f"\n{seconds:.0f} s; {share:.0f} % of the cores' time was taken by the host (steal): it counts as CPU time above")

@@ -278,7 +278,8 @@ class Sink(Process):
 # ------------------------------------------------------------------ the suite
 
 class Suite:
-    def __init__(self, settings=None, folder=None, host="127.0.0.1"):
+    def __init__(self, settings=None, folder=None, host="127.0.0.1", log_lines=40):
+        self.log_lines = log_lines  # printed of each log after a failure
         self.folder = Path(folder or tempfile.mkdtemp(prefix="mw-"))
         os.chmod(self.folder, 0o755)
         self.id = uuid.uuid4().hex
@@ -529,7 +530,8 @@ class Suite:
         if trouble and not failed:
             raise Failed("\n".join(trouble))
 
-    def print_logs(self, lines=40):
+    def print_logs(self):
+        lines = self.log_lines
         for path in sorted(self.logs.iterdir()):
             text = path.read_text(errors="replace").splitlines()
             if text:
