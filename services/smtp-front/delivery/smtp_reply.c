@@ -73,14 +73,25 @@ int smtp_reply_feed(struct smtp_reply *r, const char *p, size_t n, size_t *used_
 	return 0;
 }
 
+/* One to three digits at p: how many; 0: none, or more. */
+static size_t number(const char *p)
+{
+	size_t n = strspn(p, "0123456789");
+
+	return n <= 3 ? n : 0;
+}
+
 const char *smtp_reply_enhanced(const struct smtp_reply *r, const char *dflt, char buf[16])
 {
-	unsigned a, b, c;
-	int used = 0;
+	const char *p = r->text;
+	size_t b = 0, c = 0;
 
-	if (sscanf(r->text, "%1u.%3u.%3u%n", &a, &b, &c, &used) == 3 && a == r->code / 100 &&
-		(r->text[used] == ' ' || r->text[used] == '\0'))
-		snprintf(buf, 16, "%u.%u.%u", a, b, c);
+	if (p[0] == (char)('0' + r->code / 100) && p[1] == '.')
+		b = number(p + 2);
+	if (b > 0 && p[2 + b] == '.')
+		c = number(p + 3 + b);
+	if (c > 0 && (p[3 + b + c] == ' ' || p[3 + b + c] == '\n' || p[3 + b + c] == '\0'))
+		snprintf(buf, 16, "%.*s", (int)(3 + b + c), p);
 	else
 		snprintf(buf, 16, "%u%s", r->code / 100, dflt);
 	return buf;

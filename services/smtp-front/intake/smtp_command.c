@@ -48,13 +48,14 @@ static bool address_ok(const char *p, size_t n, bool utf8_ok)
 	size_t ats = 0, last_at = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)p[i];
+		bool pair = quoted && p[i] == '\\' && i + 1 < n;
+		unsigned char c = (unsigned char)p[i += pair];
 
 		if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8_ok))
-			return false;
-		if (quoted && c == '\\' && i + 1 < n) {
-			i++;
-		} else if (c == '"') {
+			return false; /* behind a backslash too: quoted-pairSMTP is printable */
+		if (pair)
+			continue;
+		if (c == '"') {
 			quoted = !quoted;
 		} else if (!quoted && (c == ' ' || c == '<' || c == '>')) {
 			return false;
