@@ -37,39 +37,57 @@ static size_t skip_string(const unsigned char *p, size_t n, size_t i)
 	return n;
 }
 
+/* An address as it grows; longer ones are none. */
+struct word {
+	char p[FACTS_ADDRESS_MAX];
+	size_t n;
+	bool too_long;
+};
+
+static void word_add(struct word *w, const unsigned char *p, size_t n)
+{
+	if (n > sizeof(w->p) - w->n) {
+		w->too_long = true;
+		return;
+	}
+	memcpy(w->p + w->n, p, n);
+	w->n += n;
+}
+
 /* One address from the octets between separators: what stands in <>, else all but blanks and comments. */
 static bool one_address(const unsigned char *p, size_t n, struct smtp_arena *a, struct mw_octets *out)
 {
-	char *text = smtp_arena_get(a, n + 1);
-	size_t at = 0, i = 0;
+	struct word w;
+	size_t i = 0;
 	bool angle = false;
 
-	if (text == NULL)
-		return false;
+	w.n = 0;
+	w.too_long = false;
 	while (i < n) {
 		if (p[i] == '"') {
 			size_t end = skip_string(p, n, i);
 
-			memcpy(text + at, p + i, end - i);
-			at += end - i;
+			word_add(&w, p + i, end - i);
 			i = end;
 		} else if (p[i] == '(') {
 			i = skip_quoted(p, n, i, '(', ')');
 		} else if (p[i] == '<') {
-			at = 0; /* what came before was a display name */
+			w.n = 0; /* what came before was a display name */
+			w.too_long = false;
 			angle = true;
 			i++;
 		} else if (p[i] == '>' && angle) {
 			break;
 		} else {
 			if (p[i] > 0x20 && p[i] != 0x7f)
-				text[at++] = (char)p[i];
+				word_add(&w, p + i, 1);
 			i++;
 		}
 	}
-	text[at] = '\0';
-	*out = mw_octets_of(text, at);
-	return at > 0 && at <= 1000;
+	if (w.n == 0 || w.too_long)
+		return false; /* nothing was taken from the arena: a field of commas costs nothing */
+	*out = mw_octets_of(smtp_arena_copy(a, w.p, w.n), w.n);
+	return out->p != NULL;
 }
 
 size_t facts_addresses(struct mw_octets value, struct smtp_arena *a, struct mw_octets *out, size_t most)
@@ -87,6 +105,9 @@ size_t facts_addresses(struct mw_octets value, struct smtp_arena *a, struct mw_o
 			i = skip_string(p, value.n, i);
 		} else if (p[i] == '(') {
 			i = skip_quoted(p, value.n, i, '(', ')');
+		} else if (p[i] == '[') { /* a domain literal: the colons of IPv6 name no group */
+			while (i < value.n && p[i] != ']' && p[i] != ',' && p[i] != ';')
+				i++;
 		} else if (p[i] == '<') {
 			while (i < value.n && p[i] != '>')
 				i = p[i] == '"' ? skip_string(p, value.n, i) : i + 1;

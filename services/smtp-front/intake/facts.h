@@ -10,6 +10,7 @@
 #include "record.h"
 
 #define FACTS_ADDRESSES_MAX 50	/* of From, To, Cc each */
+#define FACTS_ADDRESS_MAX 1000	/* octets of one; longer ones are left out */
 #define FACTS_REFERENCES_MAX 50 /* Message-IDs of In-Reply-To and References */
 #define FACTS_HOPS_MAX 100	/* Received fields; more is a loop (RFC 5321 section 6.3) */
 

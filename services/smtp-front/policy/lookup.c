@@ -110,18 +110,19 @@ static bool fill_table(struct table *t, const struct mw_val *v)
 
 static bool fill_maps(struct lookup_maps *m, const struct mw_val *maps)
 {
+	bool list;
+
 	if (maps->tag != MW_V_TABLE)
 		return true;
 	m->tables = calloc(maps->count + 1, sizeof(*m->tables));
 	if (m->tables == NULL)
 		return false;
-	/* { ".example.org" } is one list; { 1 }, { { ".example.org" }, false } are tables. */
-	if (maps->count > 0 && maps->is_array && maps->vals[0].tag == MW_V_STR) {
-		m->count = 1;
-		return fill_table(&m->tables[0], maps);
-	}
+	/* { ".example.org" } is one list, what stands beside its strings a table each, as in { 1 } or { {...}, false }. */
+	list = maps->count > 0 && maps->is_array && maps->vals[0].tag == MW_V_STR;
+	if (list && !fill_table(&m->tables[m->count++], maps))
+		return false;
 	for (size_t i = 0; i < maps->count; i++)
-		if (!fill_table(&m->tables[m->count++], &maps->vals[i]))
+		if ((!list || maps->vals[i].tag != MW_V_STR) && !fill_table(&m->tables[m->count++], &maps->vals[i]))
 			return false;
 	return true;
 }

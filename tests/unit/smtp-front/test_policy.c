@@ -1,0 +1,219 @@
+/* Policies: which bank a socket gets, what each says, and what is refused at load instead of at the first mail. */
+#include "make_txn.h"
+
+static enum mw_rc load(const char *lua, struct policy_set **set_r, struct mw_err *err)
+{
+	char *errors = NULL;
+	struct mw_conf *conf = conf_of(lua, &errors);
+	enum mw_rc rc;
+
+	err->text[0] = '\0';
+	if (conf == NULL) { /* the settings' own check was first */
+		mw_strlcpy(err->text, errors, sizeof(err->text));
+		free(errors);
+		return MW_ERR_CONF;
+	}
+	rc = policy_set_new(conf, set_r, err);
+	mw_conf_destroy(&conf); /* a set stands alone: mails in flight outlive a reload */
+	return rc;
+}
+
+static struct policy_set *loaded(const char *lua)
+{
+	struct policy_set *set = NULL;
+	struct mw_err err;
+
+	if (load(lua, &set, &err) != MW_OK)
+		fail_msg("%s", err.text);
+	return set;
+}
+
+static void a_socket_gets_the_bank_of_its_address_before_that_of_its_port(void **state)
+{
+	struct policy_set *set = loaded("interface_policy = { [\"10026\"] = \"ORIG\", [\"[::1]:10026\"] = \"SIX\", "
+					"[\"[127.0.0.1]:10028\"] = \"FOUR\" }\n"
+					"policy_bank.ORIG = { originating = true }\n"
+					"policy_bank.SIX = { final_virus_destiny = D_REJECT }\n"
+					"policy_bank.FOUR = { child_timeout = 60 }\n");
+	static const struct {
+		const char *address;
+		unsigned port;
+		const char *bank;
+	} rows[] = {
+		{ "127.0.0.1", 10024, "" }, { "127.0.0.1", 10026, "ORIG" }, { "::1", 10026, "SIX" }, { "::", 10026, "ORIG" },
+		{ "127.0.0.1", 10028, "FOUR" }, { "127.0.0.2", 10028, "" }, { "::1", 1002, "" }, { "::1", 110026, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++)
+		assert_string_equal(policy_for_socket(set, rows[i].address, rows[i].port)->bank, rows[i].bank);
+	assert_false(set->policies[0].originating);
+	assert_true(policy_for_socket(set, "127.0.0.1", 10026)->originating);
+	assert_int_equal(policy_for_socket(set, "127.0.0.1", 10026)->virus_destiny, MW_D_DISCARD);
+	assert_int_equal(policy_for_socket(set, "::1", 10026)->virus_destiny, MW_D_REJECT);
+	assert_int_equal(policy_for_socket(set, "127.0.0.1", 10028)->child_timeout_ms, 60000);
+	policy_set_unref(&set);
+	assert_null(set);
+}
+
+static void the_defaults_defer_what_was_not_checked_and_pass_no_virus(void **state)
+{
+	struct policy_set *set = loaded("myhostname = \"mx.example.org\"\n");
+	const struct policy *p = &set->policies[0];
+
+	(void)state;
+	assert_true(p->virus_failure_fatal);
+	assert_int_equal(p->virus_destiny, MW_D_DISCARD);
+	assert_string_equal(p->virus_quarantine, "virus-%m.gz");
+	assert_int_equal(p->tag2_milli, 6310);
+	assert_string_equal(p->x_header_line, "mailweir at mx.example.org");
+	assert_string_equal(p->authserv_id, "mx.example.org");
+	assert_string_equal(p->localhost_name, "mx.example.org");
+	assert_string_equal(p->forward.text, "smtp:[127.0.0.1]:10025");
+	assert_int_equal(p->acl_count, 2);
+	assert_false(set->check_spam);
+	assert_false(set->check_reputation);
+	policy_set_unref(&set);
+}
+
+static void a_bank_overlays_the_base_with_what_it_names(void **state)
+{
+	struct policy_set *set = loaded("myhostname = \"mx\"\nsa_kill_level_deflt = 10\nmyauthservid = \"id\"\n"
+					"local_domains_maps = { \".base\" }\nforward_method = \"smtp:[::1]:26\"\n"
+					"policy_bank.B = { sa_kill_level_deflt = 4.5, local_domains_maps = { \".bank\" }, "
+					"virus_quarantine_method = \"\", sa_spam_level_char = \"+\" }\n");
+	const struct policy *base = &set->policies[0], *b = &set->policies[1];
+
+	(void)state;
+	assert_int_equal(set->count, 2);
+	assert_int_equal(base->kill_milli, 10000);
+	assert_int_equal(b->kill_milli, 4500);
+	assert_string_equal(b->authserv_id, "id");
+	assert_true(lookup_maps_bool(base->local_domains, "a@base", false));
+	assert_false(lookup_maps_bool(b->local_domains, "a@base", false));
+	assert_true(lookup_maps_bool(b->local_domains, "a@bank", false));
+	assert_string_equal(b->virus_quarantine, "");
+	assert_string_equal(b->level_char, "+");
+	assert_string_equal(b->forward.host, "::1");
+	assert_int_equal(b->forward.port, 26);
+	policy_set_unref(&set);
+}
+
+static void what_cannot_be_done_is_refused_by_its_setting_s_name(void **state)
+{
+	static const struct {
+		const char *lua, *named;
+	} rows[] = {
+		{ "final_virus_destiny = D_BOUNCE\n", "final_virus_destiny" },
+		{ "final_spam_destiny = D_BOUNCE\n", "final_spam_destiny" },
+		{ "final_unchecked_destiny = D_BOUNCE\n", "final_unchecked_destiny" },
+		{ "policy_bank.B = { final_spam_destiny = D_BOUNCE }\n", "B: final_spam_destiny" },
+		{ "forward_method = \"lmtp:[127.0.0.1]:24\"\n", "forward_method" },
+		{ "forward_method = \"pipe:x\"\n", "forward_method" },
+		{ "forward_method = \"smtp:\"\n", "forward_method" },
+		{ "forward_method = \"smtp:host\"\n", "forward_method" },
+		{ "forward_method = \"smtp:host:\"\n", "forward_method" },
+		{ "forward_method = \"smtp::25\"\n", "forward_method" },
+		{ "forward_method = \"smtp:[]:25\"\n", "forward_method" },
+		{ "forward_method = \"smtp:[127.0.0.1:25\"\n", "forward_method" },
+		{ "forward_method = \"smtp:[127.0.0.1]25\"\n", "forward_method" },
+		{ "forward_method = \"smtp:host:0\"\n", "forward_method" },
+		{ "forward_method = \"smtp:host:65536\"\n", "forward_method" },
+		{ "forward_method = \"smtp:host:25x\"\n", "forward_method" },
+		{ "forward_method = \"smtp:host:-1\"\n", "forward_method" },
+		{ "forward_method = \"smtp:*:*\"\n", "forward_method" },
+		{ "interface_policy = { [\"10026\"] = \"NONE\" }\n", "10026" },
+		{ "inet_acl = { \"127.0.0.1\", \"example.org\" }\n", "example.org" },
+		{ "virus_quarantine_method = \"smtp:[127.0.0.1]:25\"\n", "virus_quarantine_method" },
+		{ "spam_quarantine_method = \"local:spam-%m\"\n", "spam_quarantine_method" },
+		{ "unchecked_quarantine_method = \"local:x.gz\"\n", "unchecked_quarantine_method" },
+		{ "virus_quarantine_method = \"local:../%m.gz\"\n", "virus_quarantine_method" },
+		{ "policy_bank.B = { spam_quarantine_method = \"sql:\" }\n", "spam_quarantine_method" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		struct policy_set *set = NULL;
+		struct mw_err err;
+
+		if (load(rows[i].lua, &set, &err) == MW_OK)
+			fail_msg("taken: %s", rows[i].lua);
+		assert_null(set);
+		if (strstr(err.text, rows[i].named) == NULL)
+			fail_msg("%s: %s", rows[i].lua, err.text);
+	}
+}
+
+static void a_key_is_found_by_the_domain_after_the_last_at(void **state)
+{
+	struct policy_set *set = loaded("dkim_key(\"example.org\", \"s1\", \"/k/a.pem\")\n"
+					"dkim_key(\"example.net\", \"s2\", \"/k/b.pem\")\n");
+	static const struct {
+		const char *address, *selector;
+	} rows[] = {
+		{ "a@example.org", "s1" }, { "a@EXAMPLE.net", "s2" }, { "\"a@example.org\"@example.net", "s2" },
+		{ "a@sub.example.org", NULL }, { "a@example.org.evil", NULL }, { "example.org", NULL }, { "", NULL },
+		{ "a@", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		const struct policy_signer *s = policy_signer_for(set, rows[i].address);
+
+		assert_int_equal(s != NULL, rows[i].selector != NULL);
+		if (s != NULL)
+			assert_string_equal(s->selector, rows[i].selector);
+	}
+	policy_set_unref(&set);
+}
+
+static void spam_and_reputation_are_asked_when_an_engine_is_set(void **state)
+{
+	static const struct {
+		const char *lua;
+		bool spam, reputation;
+	} rows[] = {
+		{ "", false, false },
+		{ "scanner.spamd = \"127.0.0.1:783\"\n", true, false },
+		{ "checks.spam = true\n", true, false },
+		{ "checks.spam = false\nscanner.spamd = \"127.0.0.1:783\"\n", false, false },
+		{ "redis.server = \"127.0.0.1:6379\"\n", false, true },
+		{ "redis.server = \"127.0.0.1:6379\"\nchecks.reputation = false\n", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		struct policy_set *set = loaded(rows[i].lua);
+
+		assert_int_equal(set->check_spam, rows[i].spam);
+		assert_int_equal(set->check_reputation, rows[i].reputation);
+		policy_set_unref(&set);
+	}
+}
+
+static void a_set_lives_until_the_last_mail_lets_go(void **state)
+{
+	struct policy_set *set = loaded(""), *mail = policy_set_ref(set);
+
+	(void)state;
+	policy_set_unref(&set);
+	assert_null(set);
+	assert_string_equal(mail->policies[0].bank, "");
+	policy_set_unref(&mail);
+	policy_set_unref(&mail); /* of none: nothing */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_socket_gets_the_bank_of_its_address_before_that_of_its_port),
+		cmocka_unit_test(the_defaults_defer_what_was_not_checked_and_pass_no_virus),
+		cmocka_unit_test(a_bank_overlays_the_base_with_what_it_names),
+		cmocka_unit_test(what_cannot_be_done_is_refused_by_its_setting_s_name),
+		cmocka_unit_test(a_key_is_found_by_the_domain_after_the_last_at),
+		cmocka_unit_test(spam_and_reputation_are_asked_when_an_engine_is_set),
+		cmocka_unit_test(a_set_lives_until_the_last_mail_lets_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
