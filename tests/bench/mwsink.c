@@ -51,8 +51,9 @@ struct conn {
 	struct buf from, rcpts, xforward;
 	char helo[256], peer[80];
 	unsigned rcpt_count;
-	struct conn *next;  /* of those that wait */
-	struct conn *grave; /* of those to be freed */
+	struct conn *next;	       /* of those that wait */
+	struct conn *grave;	       /* of those to be freed */
+	struct conn *older, **newer_p; /* all that live */
 };
 
 static struct {
@@ -71,7 +72,7 @@ static int epoll_fd, listen_fd;
 static volatile sig_atomic_t stop;
 static uint64_t mails, accepted_connections;
 static char read_buf[READ_OCTETS];
-static struct conn *waiting, *graveyard;
+static struct conn *waiting, *graveyard, *living;
 
 /* ------------------------------------------------------------------ connections */
 
@@ -81,6 +82,9 @@ static void conn_bury(struct conn *c)
 		return;
 	c->dead = true;
 	close(c->fd);
+	*c->newer_p = c->older;
+	if (c->older != NULL)
+		c->older->newer_p = c->newer_p;
 	c->grave = graveyard;
 	graveyard = c;
 }
@@ -589,6 +593,11 @@ static void conn_new(int fd)
 	}
 	c = need(calloc(1, sizeof(*c)));
 	c->fd = fd;
+	c->newer_p = &living;
+	c->older = living;
+	if (living != NULL)
+		living->newer_p = &c->older;
+	living = c;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (opt.keep && getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
 		address_text(&peer, c->peer, sizeof(c->peer));
@@ -774,6 +783,9 @@ int main(int argc, char **argv)
 				conn_ready(events[i].data.ptr, events[i].events);
 		}
 	}
+	while (living != NULL)
+		conn_bury(living);
+	bury_all();
 	fprintf(stderr, "mails=%llu connections=%llu cpu_us=%llu\n", (unsigned long long)mails,
 		(unsigned long long)accepted_connections, (unsigned long long)cpu_us());
 	return 0;

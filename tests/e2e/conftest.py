@@ -16,6 +16,9 @@ DEADLINE_S = 120
 
 def pytest_configure(config):
     config.addinivalue_line("markers", f"deadline(seconds): the test is ended after that long ({DEADLINE_S})")
+    config.addinivalue_line("markers", "load: thousands of mails; left out of the sanitised run")
+    config.addinivalue_line("markers", "compose: needs a Docker engine")
+    config.addinivalue_line("markers", "bench: measures")
     config.addinivalue_line("markers", "root: needs root; skipped with a line otherwise")
 
 

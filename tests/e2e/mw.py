@@ -62,6 +62,24 @@ def free_port(host="127.0.0.1"):
         return s.getsockname()[1]
 
 
+def free_ports(count, host="127.0.0.1"):
+    """The first of that many ports in a row, all free a moment ago: a front on tcp takes three."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for _ in range(100):
+        first, sockets = free_port(host), []
+        try:
+            for port in range(first, first + count):
+                sockets.append(socket.socket(family, socket.SOCK_STREAM))
+                sockets[-1].bind((host, port))
+            return first
+        except (OSError, OverflowError):
+            continue
+        finally:
+            for s in sockets:
+                s.close()
+    raise Failed(f"no {count} free ports in a row")
+
+
 def split_address(text):
     """"127.0.0.1:25" or "[::1]:25" as (host, port)."""
     host, _, port = text.rpartition(":")
@@ -279,6 +297,7 @@ class Sink(Process):
 
 class Suite:
     def __init__(self, settings=None, folder=None, host="127.0.0.1", log_lines=40):
+        self.crashes_expected = False  # then a sanitiser's report of one is no failure
         self.log_lines = log_lines  # printed of each log after a failure
         self.folder = Path(folder or tempfile.mkdtemp(prefix="mw-"))
         os.chmod(self.folder, 0o755)
@@ -429,7 +448,7 @@ class Suite:
         conf = self.folder / "snmpd.conf"
         conf.write_text(f"rocommunity public 127.0.0.1\nmaster agentx\nagentXSocket {sock}\nagentXPerms 0777 0777\n"
             "agentXTimeout 2\nagentXRetries 1\n")
-        p = self.peer(name, ["snmpd", "-f", "-C", "-c", conf, "-Lo", "-p", self.folder / "snmpd.pid", f"udp:127.0.0.1:{port}"],
+        p = self.peer(name, ["snmpd", "-f", "-I", "-smux", "-C", "-c", conf, "-Lo", "-p", self.folder / "snmpd.pid", f"udp:127.0.0.1:{port}"],
             env={"SNMP_PERSISTENT_DIR": str(self.folder / "tmp"), "MIBS": ""})
         p.agentx, p.address = str(sock), f"127.0.0.1:{port}"
         until(lambda: f"snmpd's AgentX socket\n{p.tail()}", sock.exists)
@@ -509,9 +528,13 @@ class Suite:
             if not p.running():
                 continue
             try:
-                p.stop(10)
+                code = p.stop(10)
+                if code != 0 and hasattr(p, "service"):
+                    trouble.append(f"{p.name} ended with {code} after SIGTERM\n{p.tail()}")
             except Failed as e:
                 trouble.append(str(e))
+        if not self.crashes_expected:
+            trouble += self.sanitizer_reports()
         # Holders and cages go when their scanner has gone; a killed scanner's need a moment.
         try:
             until("", lambda: not self.leftovers(), 5)
@@ -529,6 +552,16 @@ class Suite:
             shutil.rmtree(self.folder, ignore_errors=True)
         if trouble and not failed:
             raise Failed("\n".join(trouble))
+
+    def sanitizer_reports(self):
+        """What a sanitised build complained about, anywhere."""
+        found = []
+        for path in sorted(self.logs.glob("*.err")):
+            lines = path.read_text(errors="replace").splitlines()
+            at = next((i for i, line in enumerate(lines) if "Sanitizer" in line or ": runtime error: " in line), None)
+            if at is not None:
+                found.append("\n".join([path.name, *lines[at:at + 40]]))
+        return found
 
     def print_logs(self):
         lines = self.log_lines

@@ -10,7 +10,7 @@ from mwmail import mail
 @pytest.fixture
 def over_tcp(suite):
     """A front on tcp with CURVE; workers are started by the tests."""
-    port = mw.free_port()
+    port = mw.free_ports(3)
     for name in ("keys", "strange"):
         done = suite.tool("keys", suite.folder / name)
         assert done.returncode == 0, done.stderr

@@ -111,7 +111,7 @@ def test_without_a_scanner_mail_waits_and_is_deferred_until_it_returns(suite):
     assert suite.sinks[0].count() == 0, "no mail passed unscanned"
     grown = suite.front.rss_kb() - before
     print(f"front grew by {grown} KiB while 100 connections waited")
-    assert grown < 30 * 1024
+    assert grown < 30 * 1024 * mw.SLOW  # a sanitised build keeps freed memory for a while
     suite.start("scanner")
     result = mw.load_result(load)
     assert result["taken"] == 1000 and result["refused"] == 0, result
@@ -187,7 +187,7 @@ class SlowLink:
 def test_16_mib_arrive_over_a_link_of_1_mb_a_second(suite):
     link = SlowLink(f"mw{os.getpid() % 100000}")
     try:
-        port = mw.free_port()
+        port = mw.free_ports(3)
         keys = suite.folder / "keys"
         done = suite.tool("keys", keys)
         assert done.returncode == 0, done.stderr

@@ -37,7 +37,7 @@ def xforward(c):
 def inside():
     """In the namespace: listeners, next hop, XFORWARD, tcp pipeline with CURVE, Redis: all on ::1."""
     with mw.Suite(host="::1") as s:
-        port, redis_port = mw.free_port("::1"), mw.free_port("::1")
+        port, redis_port = mw.free_ports(3, "::1"), mw.free_port("::1")
         s.peer("redis", ["redis-server", "--port", redis_port, "--bind", "::1", "--save", "", "--dir", s.folder],
             ready="eady to accept connections")
         done = s.tool("keys", s.folder / "keys")
