@@ -102,7 +102,7 @@ static void fill_found(struct txn *t, struct mw_record *r)
 		for (size_t k = 0; k < t->facts.author.count; k++) {
 			struct mw_octets a = t->facts.author.items[k];
 
-			if (a.n > s->d.n + 1 && a.p[a.n - s->d.n - 1] == '@' &&
+			if (s->d.n > 0 && a.n > s->d.n + 1 && a.p[a.n - s->d.n - 1] == '@' &&
 				mw_octets_ieq(mw_octets_of(a.p + a.n - s->d.n, s->d.n), (const char *)s->d.p))
 				r->dkim_author_sig = s->d;
 		}

@@ -77,11 +77,20 @@ static struct client *take_idle(struct delivery *d, const struct next_hop *hop)
 	return NULL;
 }
 
+static size_t connections_to(const struct delivery *d, const struct next_hop *hop)
+{
+	size_t n = 0;
+
+	for (const struct client *c = d->clients; c != NULL; c = c->next)
+		n += strcmp(c->hop.text, hop->text) == 0;
+	return n;
+}
+
 static struct client *open_client(struct delivery *d, const struct next_hop *hop)
 {
 	struct client *c;
 
-	if (d->stats.connections >= d->max_connections)
+	if (connections_to(d, hop) >= d->max_connections)
 		return NULL;
 	c = client_new(d, hop);
 	if (c == NULL)
@@ -131,25 +140,29 @@ static void waiting_remove(struct delivery *d, struct delivery_run *run)
 	run->prev_p = NULL;
 }
 
+/* Every mail that waits is tried: one hop at its limit does not hold up another's. */
 static void pump(void *arg)
 {
 	struct delivery *d = arg;
+	struct delivery_run *run = d->waiting, *rest = NULL, **rest_last = &rest;
 
-	while (d->waiting != NULL) {
-		struct delivery_run *run = d->waiting;
+	d->waiting = NULL;
+	d->waiting_last = &d->waiting;
+	while (run != NULL) {
+		struct delivery_run *next = run->next;
 
-		waiting_remove(d, run);
+		run->next = NULL;
+		run->prev_p = NULL;
 		if (!assign(d, run)) {
-			/* back to where it was: the head */
-			run->next = d->waiting;
-			run->prev_p = &d->waiting;
-			if (run->next != NULL)
-				run->next->prev_p = &run->next;
-			else
-				d->waiting_last = &run->next;
-			d->waiting = run;
-			return;
+			*rest_last = run;
+			rest_last = &run->next;
 		}
+		run = next;
+	}
+	while (rest != NULL) {
+		run = rest;
+		rest = rest->next;
+		waiting_append(d, run);
 	}
 }
 
@@ -161,7 +174,7 @@ struct delivery_run *delivery_send(struct delivery *d, const struct delivery_mai
 	if (run == NULL)
 		return NULL;
 	*run = (struct delivery_run){ .d = d, .mail = mail, .done = done, .arg = arg };
-	if (d->waiting != NULL || !assign(d, run))
+	if (!assign(d, run))
 		waiting_append(d, run);
 	return run;
 }

@@ -9,6 +9,7 @@
 #define BUFS_MAX 64	       /* pieces handed to the kernel in one write */
 #define READ_OCTETS 16384
 
+static void try_next(struct client *c, int why);
 static void client_write_commands(struct client *c);
 static void client_write_body(struct client *c);
 static void on_reply(struct client *c);
@@ -38,8 +39,9 @@ static void tell(struct delivery_rcpt *r, unsigned code, const char *text)
 /* The next hop's words, with where they came from in front: "CODE ENH from MTA(hop): REPLY". */
 static void tell_reply(struct client *c, struct delivery_rcpt *r, const char *dflt)
 {
-	/* A 3xx where none belongs says neither yes nor no: later. */
-	unsigned code = c->reply.code / 100 == 3 ? 451 : c->reply.code;
+	/* A 3xx where none belongs says neither yes nor no, a 2xx before the final dot promises nothing: later. */
+	unsigned class = c->reply.code / 100;
+	unsigned code = class == 3 || (class == 2 && c->state != CLIENT_DOT) ? 451 : c->reply.code;
 	char enhanced[16];
 	struct mw_text t = { 0 };
 
@@ -119,7 +121,7 @@ static void finish(struct client *c, bool keep)
 
 	c->run = NULL;
 	run->client = NULL;
-	if (keep) {
+	if (keep && !c->surplus) {
 		c->idle_since_ms = mw_loop_now_ms(delivery_loop(c->d));
 		wait_for(c, CLIENT_IDLE, 0);
 		delivery_client_idle(c);
@@ -170,8 +172,13 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		}
 		p += used;
 		n -= (ssize_t)used;
-		if (got > 0)
-			on_reply(c);
+		if (got <= 0)
+			continue;
+		/* Words behind the last reply of a mail belong to nobody: this session cannot be trusted with another. */
+		c->surplus = n > 0 && (c->state == CLIENT_DOT || c->state == CLIENT_RSET);
+		on_reply(c);
+		if (c->surplus)
+			return;
 	}
 }
 
@@ -223,6 +230,10 @@ static void client_line(struct client *c, const char *line)
 {
 	uv_buf_t buf;
 
+	if (c->writing) { /* a hop that answers before it has read: what libuv still writes must not be touched */
+		c->until_ms = 0;
+		return;
+	}
 	mw_text_clear(&c->out);
 	mw_text_addf(&c->out, "%s\r\n", line);
 	if (c->out.failed) {
@@ -312,6 +323,10 @@ static void client_write_commands(struct client *c)
 {
 	uv_buf_t buf;
 
+	if (c->writing) {
+		c->until_ms = 0;
+		return;
+	}
 	mw_text_clear(&c->out);
 	do
 		add_command(c, c->sent_steps++);
@@ -338,7 +353,8 @@ static void begin_mail(struct client *c)
 	}
 	c->steps = (c->xforward && m->xforward != NULL) + 1 + m->rcpt_count + 1;
 	c->step = c->sent_steps = 0;
-	c->accepted = c->tempfailed = 0;
+	c->accepted = c->tempfailed = c->refused = 0;
+	c->surplus = false;
 	c->mail_refused = false;
 	c->piece = c->piece_at = 0;
 	c->dot_written = false;
@@ -440,7 +456,7 @@ static void client_write_body(struct client *c)
 		}
 		client_write(c, bufs, n);
 	}
-	if (c->dot_written && !c->writing)
+	if (c->dot_written && !c->writing && c->until_ms != 0)
 		wait_for(c, CLIENT_DOT, delivery_limits(c->d)->dot_ms);
 }
 
@@ -492,19 +508,29 @@ static void reply_ehlo(struct client *c)
 	begin_mail(c);
 }
 
+/*
+ * The client has one reply for all. A 4xx makes it send to all again, a 5xx makes it tell the sender that nobody has it:
+ * neither may be said when somebody has.
+ */
+static bool must_stop(const struct client *c)
+{
+	return c->run->mail->all_or_nothing && (c->tempfailed > 0 || c->refused > 0);
+}
+
 /* All commands are answered, or the next one may not be sent: go on, or give the mail up without a dot. */
 static void after_commands(struct client *c, bool data_accepted)
 {
-	const struct delivery_mail *m = c->run->mail;
-	bool stop = c->accepted == 0 || (m->all_or_nothing && c->tempfailed > 0);
+	bool stop = c->accepted == 0 || must_stop(c);
 
 	if (!stop && data_accepted) {
 		wait_for(c, CLIENT_BODY, delivery_limits(c->d)->data_ms);
 		client_write_body(c);
 		return;
 	}
-	if (stop && c->accepted > 0)
+	if (stop && c->accepted > 0 && c->tempfailed > 0)
 		client_tell_all(c->run, 450, "4.5.0", "not sent: another recipient was refused for now");
+	else if (stop && c->accepted > 0)
+		client_tell_all(c->run, 550, "5.5.0", "not sent: another recipient was refused");
 	if (data_accepted) {
 		/* A dot would deliver. Dropping the connection is the only way back. */
 		struct delivery_run *run = c->run;
@@ -527,8 +553,9 @@ static void reply_rcpt(struct client *c, struct delivery_rcpt *r)
 		c->accepted++;
 		return;
 	}
-	c->tempfailed += c->reply.code / 100 == 4;
 	tell_reply(c, r, ".5.0");
+	c->tempfailed += r->code / 100 == 4;
+	c->refused += r->code / 100 == 5;
 }
 
 static void reply_command(struct client *c)
@@ -557,7 +584,7 @@ static void reply_command(struct client *c)
 	wait_for(c, CLIENT_COMMANDS, delivery_limits(c->d)->command_ms);
 	if (c->pipelining)
 		return;
-	if (c->mail_refused || (c->step + 1 == c->steps && (c->accepted == 0 || (m->all_or_nothing && c->tempfailed > 0))))
+	if (c->mail_refused || (c->step + 1 == c->steps && (c->accepted == 0 || must_stop(c))))
 		after_commands(c, false);
 	else
 		client_write_commands(c);
@@ -585,8 +612,11 @@ static void on_reply(struct client *c)
 		reply_ehlo(c);
 		break;
 	case CLIENT_COMMANDS:
-		if (c->reply.code == 421)
+		if (c->reply.code == 421) {
+			if (c->step == 0)
+				c->heard = false; /* it was closing already: this mail has not been looked at */
 			client_fail(c, 450, "4.4.2", "next hop closes the session");
+		}
 		else
 			reply_command(c);
 		break;
@@ -618,19 +648,21 @@ void client_timeout(struct client *c)
 		[CLIENT_CLOSED] = "",
 	};
 
+	if (c->state == CLIENT_CONNECT && c->address != NULL && c->address->ai_next != NULL) {
+		try_next(c, UV_ETIMEDOUT);
+		return;
+	}
 	client_fail(c, 450, c->state == CLIENT_CONNECT ? "4.4.1" : "4.4.2", c->until_ms == 0 ? "write failed" : where[c->state]);
 }
 
 /* ------------------------------------------------------------------ connecting */
 
-static void try_next(struct client *c, int why);
-
 static void connected(uv_connect_t *req, int status)
 {
 	struct client *c = req->data;
 
-	if (c->state == CLIENT_CLOSED)
-		return;
+	if (c->state == CLIENT_CLOSED || status == UV_ECANCELED)
+		return; /* given up, or another address is being tried already */
 	if (status < 0) {
 		try_next(c, status);
 		return;
@@ -647,7 +679,7 @@ static void reopened(uv_handle_t *h)
 	struct client *c = h->data;
 
 	/* state is CONNECT: the handle was closed only to try the next address */
-	uv_tcp_init(mw_loop_uv(delivery_loop(c->d)), &c->tcp);
+	uv_tcp_init(h->loop, &c->tcp); /* not through c->d: it may be gone at the process's end */
 	c->tcp.data = c;
 	c->connect.data = c;
 	if (c->state == CLIENT_CLOSED) {

@@ -56,8 +56,9 @@ struct client {
 	uint64_t until_ms, idle_since_ms;
 	unsigned uses;
 	size_t steps, step, sent_steps; /* commands of this mail: all, answered, written */
-	size_t accepted, tempfailed;
+	size_t accepted, tempfailed, refused;
 	bool mail_refused;
+	bool surplus; /* octets came that answer nothing */
 	size_t piece, piece_at; /* how far the octets are written */
 	bool dot_written;
 	struct mw_text out;

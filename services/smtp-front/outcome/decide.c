@@ -38,7 +38,7 @@ const char *decide_virus_names(struct txn *t)
 
 		for (size_t k = 0; k < i && !again; k++)
 			again = t->found.viruses[k].name.n == name.n &&
-				memcmp(t->found.viruses[k].name.p, name.p, name.n) == 0;
+				(name.n == 0 || memcmp(t->found.viruses[k].name.p, name.p, name.n) == 0);
 		if (again)
 			continue;
 		mw_strncpy(text, sizeof(text), name.n > 0 ? (const char *)name.p : "unnamed", name.n > 0 ? name.n : 7);
@@ -156,17 +156,17 @@ static void block(struct txn *t, struct txn_rcpt *r, unsigned ccat, enum mw_dest
 		{ MW_D_DISCARD, 250, "2.7.0", "Ok, discarded", MW_ACT_DISCARD },
 		{ MW_D_TEMPFAIL, 450, "4.7.0", "Temporary failure", MW_ACT_TEMPFAIL },
 	};
+	size_t i = 0;
 
 	r->ccat_blocking = ccat;
 	r->destiny = destiny;
 	r->cluster = -1;
-	for (size_t i = 0; i < MW_COUNT(words); i++)
-		if (words[i].destiny == destiny) {
-			r->code = words[i].code;
-			r->action = words[i].action;
-			r->reply = smtp_arena_printf(&t->arena, "%u %s %s, id=%s - %s", r->code, words[i].enhanced,
-				words[i].word, t->log_id, reason(t, ccat));
-		}
+	while (i + 1 < MW_COUNT(words) && words[i].destiny != destiny)
+		i++; /* the last one also for a destiny that has no row: blocked is never delivered */
+	r->code = words[i].code;
+	r->action = words[i].action;
+	r->reply = smtp_arena_printf(&t->arena, "%u %s %s, id=%s - %s", r->code, words[i].enhanced, words[i].word, t->log_id,
+		reason(t, ccat));
 }
 
 static void decide_rcpt(struct txn *t, struct txn_rcpt *r)

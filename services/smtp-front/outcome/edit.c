@@ -1,5 +1,6 @@
 #include "edit.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -8,6 +9,7 @@
 
 #define LEVEL_BAR_MAX 64 /* characters of X-Spam-Level */
 #define FOLD_AT 76	 /* columns */
+#define FOR_OCTETS_MAX 900 /* an address that fits a line of 998 (RFC 5322 section 2.1.1) */
 
 /* ------------------------------------------------------------------ single fields */
 
@@ -22,6 +24,13 @@ static void add_safe(struct mw_text *out, const char *s)
 	for (size_t i = from; i < out->n; i++)
 		if (out->p[i] < 0x20 || out->p[i] > 0x7e)
 			out->p[i] = '?';
+}
+
+/* A HELO name as it may stand outside of comments: a parenthesis in it would hide the rest of the field. */
+static void add_host(struct mw_text *out, const char *s)
+{
+	for (; *s != '\0'; s++)
+		mw_text_add_octets(out, isalnum((unsigned char)*s) || strchr(".:_[]-", *s) != NULL ? s : "?", 1);
 }
 
 /* RFC 5322 section 3.3, made once a second: the zone's rules cost more than the rest of the field. */
@@ -47,11 +56,11 @@ static void add_received(struct txn *t, struct mw_text *out)
 	const char *own6 = strchr(t->local_ip, ':') != NULL ? "IPv6:" : "";
 
 	mw_text_add(out, "Received: from ");
-	add_safe(out, t->helo);
+	add_host(out, t->helo);
 	mw_text_addf(out, " ([%s%s])\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\twith %s id %s", v6, t->peer_ip,
 		t->policy->localhost_name, t->set->myhostname, own6, t->local_ip, t->local_port, t->protocol, t->mail_id);
-	if (t->rcpt_count == 1) {
-		mw_text_add(out, " for <");
+	if (t->rcpt_count == 1 && strlen(t->rcpts[0].addr) <= FOR_OCTETS_MAX) {
+		mw_text_add(out, "\r\n\tfor <");
 		add_safe(out, t->rcpts[0].addr);
 		mw_text_add(out, ">");
 	}
@@ -125,6 +134,8 @@ static void add_authentication_results(struct txn *t, struct mw_text *out)
 	mw_text_addf(out, "Authentication-Results: %s (mailweir)", t->policy->authserv_id);
 	if (auth->status == MW_FAILED)
 		mw_text_add(out, ";\r\n\tdkim=temperror reason=\"check failed\"");
+	else if (t->found.signature_count == 0)
+		mw_text_add(out, auth->status == MW_LIMIT ? ";\r\n\tdkim=temperror reason=\"over limits\"" : ";\r\n\tdkim=none");
 	for (size_t i = 0; auth->status != MW_FAILED && i < t->found.signature_count; i++) {
 		const struct finding_signature *s = &t->found.signatures[i];
 
@@ -139,8 +150,10 @@ static void add_authentication_results(struct txn *t, struct mw_text *out)
 						s->reason.p[k] == '\\' ? '\'' : s->reason.p[k]);
 			mw_text_add(out, "\"");
 		}
-		mw_text_add(out, "\r\n\theader.d=");
-		add_safe(out, (const char *)s->d.p);
+		if (s->d.n > 0) {
+			mw_text_add(out, "\r\n\theader.d=");
+			add_safe(out, (const char *)s->d.p);
+		}
 		if (t->found.signature_count > 1 && s->b.n == 8) {
 			mw_text_add(out, " header.b=\"");
 			add_safe(out, (const char *)s->b.p);
@@ -174,6 +187,23 @@ static void add_alerts(struct txn *t, const struct txn_rcpt *r, struct mw_text *
 	}
 }
 
+/* A mail whose first line is a fold would go on with the last field of ours, in our name: it gets one of its own. */
+static void add_end(const struct txn *t, struct mw_text *out)
+{
+	struct mw_octets message = smtp_body_octets(t->body);
+
+	if (message.n > 0 && (message.p[0] == ' ' || message.p[0] == '\t'))
+		mw_text_add(out, "X-Amavis-Alert: BAD HEADER SECTION, it begins with a folded line\r\n");
+}
+
+void edit_guard(const struct txn *t, struct mw_text *out)
+{
+	struct mw_octets message = smtp_body_octets(t->body);
+
+	if (message.n > 0 && (message.p[0] == ' ' || message.p[0] == '\t'))
+		mw_text_add(out, "X-Amavis-Alert: BAD HEADER SECTION, the first line begins with white space\r\n");
+}
+
 /* Everything of ours for one recipient, top-down. */
 static char *fields_for(struct txn *t, const struct txn_rcpt *r)
 {
@@ -191,6 +221,8 @@ static char *fields_for(struct txn *t, const struct txn_rcpt *r)
 		add_penpals(r, &out);
 	if (r->is_local)
 		add_authentication_results(t, &out);
+	edit_guard(t, &out);
+	add_end(t, &out);
 	if (!out.failed)
 		s = smtp_arena_copy(&t->arena, out.p, out.n);
 	mw_text_fini(&out);
@@ -199,16 +231,32 @@ static char *fields_for(struct txn *t, const struct txn_rcpt *r)
 
 /* ------------------------------------------------------------------ what of the original stays */
 
+/* RFC 8601 section 2.2 lets the id be a quoted string; behind its opening quote. What never ends may mean us as well. */
+static bool is_our_name_quoted(const struct txn *t, const unsigned char *p, const unsigned char *end)
+{
+	char id[sizeof(t->policy->authserv_id)];
+	size_t n = 0;
+
+	for (; p < end && *p != '"' && n < sizeof(id); p++) {
+		if (*p == '\\' && p + 1 < end)
+			p++;
+		id[n++] = (char)*p;
+	}
+	return p == end || mw_octets_ieq(mw_octets_of(id, n), t->policy->authserv_id);
+}
+
 /* The authserv-id is ours: a claim in our name that we did not make (RFC 8601 section 5). */
 static bool is_ours(const struct txn *t, struct mw_octets value)
 {
 	const unsigned char *p = value.p, *end = value.p + value.n;
 	size_t n = 0;
 
-	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
+	while (p < end && *p <= ' ')
 		p++;
-	while (p + n < end && p[n] != ';' && p[n] != ' ' && p[n] != '\t' && p[n] != '/' && p[n] != '\r' && p[n] != '(')
-		n++;
+	if (p < end && *p == '"')
+		return is_our_name_quoted(t, p + 1, end);
+	while (p + n < end && p[n] > ' ' && strchr(";/(", p[n]) == NULL)
+		n++; /* an empty name (a comment in front, say) is not to be told from ours */
 	return n == 0 || mw_octets_ieq(mw_octets_of(p, n), t->policy->authserv_id);
 }
 

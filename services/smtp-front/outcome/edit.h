@@ -9,6 +9,11 @@
 
 /* Fills t->clusters from the recipients that pass. MW_OK or MW_ERR_NOMEM. */
 enum mw_rc edit_clusters(struct txn *t);
+/*
+ * When the original's first line begins with a blank it would go on what stands above it: then the last field above it
+ * becomes one that nobody trusts.
+ */
+void edit_guard(const struct txn *t, struct mw_text *out);
 /* The final header section of a cluster in one piece, for the sign job. */
 enum mw_rc edit_final_header(struct txn *t, struct txn_cluster *c);
 

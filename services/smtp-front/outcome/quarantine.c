@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "decide.h"
+#include "edit.h"
 
 struct quarantine_job {
 	uv_work_t work;
@@ -16,24 +17,42 @@ struct quarantine_job {
 	void *arg; /* NULL with done: forgotten */
 	struct smtp_body *body;
 	struct mw_text head;
-	char dir[512], path[768], temporary[800];
+	char root[256], dir[512], path[768], temporary[800];
 	enum mw_rc rc;
 	char error[256];
 };
 
+static const char *template_for(const struct policy *p, unsigned ccat)
+{
+	switch (ccat / 10) {
+	case MW_CC_VIRUS:
+		return p->virus_quarantine;
+	case MW_CC_UNCHECKED:
+		return p->unchecked_quarantine;
+	case MW_CC_SPAM:
+		return p->spam_quarantine;
+	default:
+		return "";
+	}
+}
+
 const char *quarantine_name(struct txn *t)
 {
-	unsigned ccat = decide_ccat(t);
 	const char *template = "", *m;
+	unsigned best = 0;
 
 	if (t->poison)
 		return smtp_arena_printf(&t->arena, "poison/poison-%s.gz", t->mail_id);
-	if (ccat / 10 == MW_CC_VIRUS)
-		template = t->policy->virus_quarantine;
-	else if (ccat / 10 == MW_CC_UNCHECKED)
-		template = t->policy->unchecked_quarantine;
-	else if (ccat / 10 == MW_CC_SPAM)
-		template = t->policy->spam_quarantine;
+	/* One recipient's category may be kept and another's not: whoever is to be kept is kept. */
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *r = &t->rcpts[i];
+		const char *own = template_for(t->policy, r->ccat_blocking);
+
+		if (r->destiny == MW_D_TEMPFAIL || *own == '\0' || r->ccat_blocking <= best)
+			continue;
+		best = r->ccat_blocking;
+		template = own;
+	}
 	m = strstr(template, "%m");
 	if (m == NULL)
 		return NULL;
@@ -66,6 +85,7 @@ static void write_head(struct txn *t, struct mw_text *out)
 		mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n", decide_virus_names(t));
 	if (t->poison)
 		mw_text_add(out, "X-Amavis-Alert: UNCHECKED, two cages died on this mail\r\n");
+	edit_guard(t, out);
 }
 
 /* ------------------------------------------------------------------ on libuv's pool */
@@ -124,6 +144,9 @@ static void keep_work(uv_work_t *work)
 		fail_errno(j, "naming", j->path);
 	if (j->rc == MW_OK && !sync_folder(j->dir))
 		fail_errno(j, "syncing", j->dir);
+	/* The folder itself may be new, by us or by a neighbour who has not synced it yet. */
+	if (j->rc == MW_OK && !sync_folder(j->root))
+		fail_errno(j, "syncing", j->root);
 	if (j->rc != MW_OK)
 		unlink(j->temporary);
 }
@@ -155,6 +178,7 @@ struct quarantine_job *quarantine_keep(struct txn *t, const char *name,
 	j->done = done;
 	j->arg = arg;
 	write_head(t, &j->head);
+	mw_strlcpy(j->root, t->set->quarantine_dir, sizeof(j->root));
 	snprintf(j->dir, sizeof(j->dir), "%s/%.*s", t->set->quarantine_dir, (int)(slash - name), name);
 	snprintf(j->path, sizeof(j->path), "%s/%.200s", t->set->quarantine_dir, name);
 	snprintf(j->temporary, sizeof(j->temporary), "%s/.new-%s", j->dir, t->mail_id);

@@ -14,26 +14,28 @@ static const struct txn_rcpt *first_with(const struct txn *t, unsigned class, bo
 	return NULL;
 }
 
-/* A mixture: somebody got it, somebody else never will. The client must not send again, so 250 with the counts. */
+/* A mixture: somebody got it, somebody else never will. */
 static void say_mixture(struct txn *t)
 {
-	const struct txn_rcpt *passed = NULL;
+	const struct txn_rcpt *passed = NULL, *r;
 	size_t rejected = 0, discarded = 0;
 
 	for (size_t i = 0; i < t->rcpt_count; i++) {
-		const struct txn_rcpt *r = &t->rcpts[i];
-
+		r = &t->rcpts[i];
 		if (r->delivered && passed == NULL)
 			passed = r;
 		rejected += r->code / 100 == 5;
 		discarded += r->action == MW_ACT_DISCARD;
 	}
-	if (rejected == 0 && discarded == 0)
-		say(t, passed->code, passed->reply);
+	r = first_with(t, 5, true);
+	r = r != NULL ? r : first_with(t, 5, false);
+	if (r != NULL) /* without bounces of our own only the client can tell the sender */
+		say(t, r->code, smtp_arena_printf(&t->arena, "%s (delivered to %zu of %zu recipients)", r->reply,
+				t->rcpt_count - rejected - discarded, t->rcpt_count));
+	else if (discarded > 0)
+		say(t, passed->code, smtp_arena_printf(&t->arena, "%s, but %zu DISCARD", passed->reply, discarded));
 	else
-		say(t, 250, smtp_arena_printf(&t->arena, "%s, but %zu REJECT, and %zu DISCARD",
-				passed != NULL ? passed->reply : smtp_arena_printf(&t->arena, "250 2.5.0 Ok, id=%s", t->log_id),
-				rejected, discarded));
+		say(t, passed->code, passed->reply);
 }
 
 void outcome_reply(struct txn *t)
