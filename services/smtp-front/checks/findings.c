@@ -21,6 +21,15 @@ static bool open_list(struct mw_octets map, const char *key, struct mw_cur *c_r,
 	return mw_cur_array(c_r, count_r) && *count_r <= ITEMS_MAX;
 }
 
+/* False: it is there and no boolean; absent is false. */
+static bool bool_field(struct mw_octets map, const char *key, bool *v_r)
+{
+	struct mw_cur c;
+
+	*v_r = false;
+	return !mw_map_find(map, key, &c) || mw_cur_bool(&c, v_r);
+}
+
 static bool text_field(struct txn *t, struct mw_octets map, const char *key, struct mw_octets *o_r)
 {
 	*o_r = mw_map_octets(map, key);
@@ -74,9 +83,9 @@ static bool take_scan(struct txn *t, struct mw_octets map)
 	struct mw_cur c;
 
 	if (!take_viruses(t, map) || !text_list(t, map, "names", &t->found.names) ||
-		!text_list(t, map, "limits", &limits) || !open_list(map, "encrypted", &c, &t->found.encrypted))
+		!text_list(t, map, "limits", &limits) || !open_list(map, "encrypted", &c, &t->found.encrypted) ||
+		!bool_field(map, "ambiguous", &t->found.ambiguous))
 		return false;
-	t->found.ambiguous = mw_map_bool(map, "ambiguous", false);
 	t->found.decode_us = (uint64_t)mw_map_int(map, "decode_us", 0);
 	t->found.virus_us = (uint64_t)mw_map_int(map, "virus_us", 0);
 	t->found.limit_count = limits.count;
@@ -144,7 +153,7 @@ static bool take_spam(struct txn *t, struct mw_octets map)
 }
 
 /* reputation.md 5.2: -bonus * 2^(-age / halflife). */
-static bool take_penpals(struct txn *t, struct mw_octets map)
+static bool read_penpals(struct txn *t, struct mw_octets map)
 {
 	struct mw_octets item;
 	struct mw_cur c;
@@ -172,19 +181,39 @@ static bool take_penpals(struct txn *t, struct mw_octets map)
 	return true;
 }
 
+/* All or none: a bonus out of a map that lies rescues nothing. */
+static bool take_penpals(struct txn *t, struct mw_octets map)
+{
+	bool ok = read_penpals(t, map);
+
+	for (size_t i = 0; i < t->rcpt_count && !ok; i++) {
+		t->rcpts[i].penpals_age_s = -1;
+		t->rcpts[i].penpals_milli = 0;
+	}
+	return ok;
+}
+
 /* reputation.md 4.1: counts only from 0.5 on; capped by ip_repu_score_limit. */
 static bool take_reputation(struct txn *t, struct mw_octets map)
 {
-	int64_t milli = mw_map_int(map, "score_milli", 0);
+	struct mw_cur c;
+	int64_t milli = 0;
 
-	if (milli > SCORE_MILLI_MAX || milli < 0 || !text_field(t, map, "worst", &t->found.ip_worst))
+	if ((mw_map_find(map, "score_milli", &c) && !mw_cur_int(&c, &milli)) || milli > SCORE_MILLI_MAX || milli < 0 ||
+		!text_field(t, map, "worst", &t->found.ip_worst) || !take_penpals(t, map))
 		return false;
 	if (t->policy->ip_repu && milli >= 500) {
 		int32_t limit = t->policy->ip_repu_limit_milli;
 
 		t->found.ip_milli = limit > 500 && milli > limit ? limit : (int32_t)milli;
 	}
-	return take_penpals(t, map);
+	return true;
+}
+
+/* What may stand behind a line's end: nothing, the rest of a folded field, or another signature. */
+static bool goes_on(const unsigned char *p, size_t n)
+{
+	return n == 0 || *p == ' ' || *p == '\t' || (n > 15 && memcmp(p, "DKIM-Signature:", 15) == 0);
 }
 
 static bool take_sign(struct txn *t, struct mw_octets map)
@@ -195,13 +224,15 @@ static bool take_sign(struct txn *t, struct mw_octets map)
 	if (fields.n < 20 || fields.n > 64 * 1024 || memcmp(fields.p, "DKIM-Signature:", 15) != 0 ||
 		memcmp(fields.p + fields.n - 2, "\r\n", 2) != 0)
 		return false;
-	for (size_t i = 0; i + 1 < fields.n; i++)
-		if (fields.p[i] == '\0' || (fields.p[i] == '\n' && fields.p[i + 1] != ' ' && fields.p[i + 1] != '\t' &&
-						   fields.p[i + 1] != 'D'))
+	for (size_t i = 0; i < fields.n; i++)
+		if (fields.p[i] == '\0' || (fields.p[i] == '\r') != (i + 1 < fields.n && fields.p[i + 1] == '\n') ||
+			(fields.p[i] == '\n' && !goes_on(fields.p + i + 1, fields.n - i - 1)))
 			return false;
+	if (!text_list(t, map, "domains", &t->found.signed_domains))
+		return false;
 	t->found.sign_fields.p = (const unsigned char *)smtp_arena_copy(&t->arena, fields.p, fields.n);
 	t->found.sign_fields.n = fields.n;
-	return t->found.sign_fields.p != NULL && text_list(t, map, "domains", &t->found.signed_domains);
+	return t->found.sign_fields.p != NULL;
 }
 
 enum mw_rc findings_take(struct txn *t, enum dispatch_kind kind, struct mw_octets map)
@@ -214,7 +245,11 @@ enum mw_rc findings_take(struct txn *t, enum dispatch_kind kind, struct mw_octet
 		[JOB_SIGN] = take_sign,
 	};
 
-	if (take[kind] == NULL || take[kind](t, map))
-		return MW_OK;
-	return MW_ERR_PROTO;
+	struct mw_cur c = mw_cur_of(map.p, map.n);
+	struct mw_octets whole;
+
+	/* Looking up a key in half a map finds nothing, and nothing found would be clean. */
+	if (!mw_cur_raw_map(&c, &whole) || !mw_cur_end(&c))
+		return MW_ERR_PROTO;
+	return take[kind] == NULL || take[kind](t, map) ? MW_OK : MW_ERR_PROTO;
 }

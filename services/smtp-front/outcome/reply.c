@@ -25,7 +25,7 @@ static void say_mixture(struct txn *t)
 		if (r->delivered && passed == NULL)
 			passed = r;
 		rejected += r->code / 100 == 5;
-		discarded += r->action == MW_ACT_DISCARD;
+		discarded += r->code / 100 == 2 && !r->delivered;
 	}
 	r = first_with(t, 5, true);
 	r = r != NULL ? r : first_with(t, 5, false);
@@ -60,7 +60,7 @@ void outcome_reply(struct txn *t)
 		return;
 	}
 	for (size_t i = 0; i < t->rcpt_count; i++) {
-		discarded += t->rcpts[i].action == MW_ACT_DISCARD;
+		discarded += t->rcpts[i].code / 100 == 2 && !t->rcpts[i].delivered;
 		rejected += t->rcpts[i].code / 100 == 5;
 	}
 	if (discarded == t->rcpt_count) {

@@ -1,0 +1,392 @@
+/* Header edits: what goes on top, what of the original goes, and that all the rest is the original's very octets. */
+#include "make_txn.h"
+
+#include "outcome/decide.h"
+#include "outcome/edit.h"
+
+#define BODY "\r\nbody\r\n..dots\r\nX-Spam-Flag: in the body stays\r\n"
+
+static const char *joined(struct made *m, const struct txn_cluster *c, size_t from)
+{
+	struct mw_text text = { 0 };
+	const char *s;
+
+	for (size_t i = from; i < c->piece_count; i++)
+		mw_text_add_octets(&text, c->pieces[i].p, c->pieces[i].n);
+	s = smtp_arena_copy(&m->txn.arena, text.p, text.n);
+	mw_text_fini(&text);
+	return s;
+}
+
+static struct txn_cluster *one_cluster(struct made *m)
+{
+	assert_int_equal(edit_clusters(&m->txn), MW_OK);
+	assert_int_equal(m->txn.cluster_count, 1);
+	return &m->txn.clusters[0];
+}
+
+/* The mail's octets as they leave, without what we put on top. */
+static void original_becomes(const char *fields, const char *left)
+{
+	char whole[2048], expected[2048];
+	struct made *m = make_txn("");
+	struct mw_octets body;
+	struct txn_cluster *c;
+
+	make_rcpt(m, "a@example.org");
+	snprintf(whole, sizeof(whole), "%s%s", fields, BODY);
+	snprintf(expected, sizeof(expected), "%s%s", left, BODY);
+	make_body(m, whole, strlen(whole));
+	decide(&m->txn);
+	c = one_cluster(m);
+	if (strcmp(joined(m, c, 2), expected) != 0)
+		fail_msg("%s became %s", fields, joined(m, c, 2));
+	body = smtp_body_octets(m->txn.body);
+	for (size_t i = 2; i < c->piece_count; i++) /* slices, not copies */
+		assert_true(c->pieces[i].p >= body.p && c->pieces[i].p + c->pieces[i].n <= body.p + body.n);
+	assert_int_equal(c->pieces[0].n, 0); /* the signature's place */
+	assert_string_equal((const char *)c->pieces[1].p, c->fields);
+	end_txn(m);
+}
+
+#define F "From: a@x\r\n"
+#define S "Subject: y\r\n"
+
+static void authentication_results_in_our_name_go(void **state)
+{
+	static const char *const ours[] = {
+		"Authentication-Results: mx.example.org; dkim=pass\r\n",
+		"authentication-results:MX.Example.ORG; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org;\r\n\tdkim=pass\r\n",
+		"Authentication-Results:\r\n\tmx.example.org; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org\r\n ; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org 1; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org\t1; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org/1; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org(comment); dkim=pass\r\n",
+		"Authentication-Results : mx.example.org; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org\r\n",
+		"Authentication-Results: \"mx.example.org\"; dkim=pass\r\n",
+		"Authentication-Results: \"MX.exam\\ple.org\" 1; dkim=pass\r\n",
+		/* not to be read: nobody else's either */
+		"Authentication-Results:\r\n",
+		"Authentication-Results: ; dkim=pass\r\n",
+		"Authentication-Results: (comment) mx.example.org; dkim=pass\r\n",
+		"Authentication-Results: \"mx.example.org; dkim=pass\r\n",
+		"Authentication-Results: \"\\\r\n",
+	};
+	static const char *const others[] = {
+		"Authentication-Results: other.example.org; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org.evil; dkim=pass\r\n",
+		"Authentication-Results: xmx.example.org; dkim=pass\r\n",
+		"Authentication-Results: \"other\"; x=\"mx.example.org\"\r\n",
+		"Authentication-Results: \"\"; dkim=pass\r\n",
+		"ARC-Authentication-Results: i=1; mx.example.org; dkim=pass\r\n",
+		"X-Authentication-Results: mx.example.org; dkim=pass\r\n",
+	};
+	char whole[512];
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(ours); i++) {
+		snprintf(whole, sizeof(whole), F "%s" S, ours[i]);
+		original_becomes(whole, F S);
+	}
+	for (size_t i = 0; i < MW_COUNT(others); i++) {
+		snprintf(whole, sizeof(whole), F "%s" S, others[i]);
+		original_becomes(whole, whole);
+	}
+}
+
+static void marks_that_others_made_go_wherever_they_stand(void **state)
+{
+	static const struct {
+		const char *fields, *left;
+	} rows[] = {
+		{ F S, F S },
+		{ "", "" },
+		{ "X-Spam-Flag: YES\r\n", "" },
+		{ "X-Spam-Flag: YES\r\n" F, F },
+		{ F "X-Spam-Flag: YES\r\n", F },
+		{ F "X-Spam-Flag: YES\r\n" S, F S },
+		{ "X-Spam-Flag: YES\r\n" F "X-Spam-Score: 1\r\nX-Spam-Level: *\r\n" S "X-Spam-Status: No,\r\n\tscore=1\r\n", F S },
+		{ F "x-SPAM-report: a\r\n b\r\n\tc\r\nX-Spam-Tests: x\r\nX-Spam-Checker-Version: 3\r\n" S, F S },
+		{ F "X-Amavis-Alert: INFECTED\r\nX-Amavis-Hold: x\r\nX-Quarantine-ID: <x>\r\n" S, F S },
+		{ F "X-Spam-Flag : YES\r\n" S, F S },
+		/* and these are nobody's business */
+		{ F "X-Spam-Other: x\r\nX-Spamming: y\r\nX-Spam: z\r\n" S, F "X-Spam-Other: x\r\nX-Spamming: y\r\nX-Spam: z\r\n" S },
+		{ F "no field at all\r\n\xc3\xa4: 8-bit\r\n" S, F "no field at all\r\n\xc3\xa4: 8-bit\r\n" S },
+		{ " X-Spam-Flag: a fold of nothing\r\n" F, " X-Spam-Flag: a fold of nothing\r\n" F },
+		{ F "X-Bare: a\rX-Spam-Flag: YES\r\n" S, F "X-Bare: a\rX-Spam-Flag: YES\r\n" S },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++)
+		original_becomes(rows[i].fields, rows[i].left);
+}
+
+static void a_mail_of_any_octets_leaves_with_them(void **state)
+{
+	static const char *const mails[] = { "", "\r\n", "a", "From: a@x", "From: a@x\r\n", "\r\nbody", "X-Spam-Flag: YES",
+		"X-Spam-Flag: YES\r\n", "X-Spam-Flag: YES\r\n\r\n" };
+	static const size_t left[] = { 0, 2, 1, 9, 11, 6, 0, 0, 2 };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(mails); i++) {
+		struct made *m = make_txn("");
+		struct txn_cluster *c;
+		size_t n = strlen(mails[i]);
+
+		make_rcpt(m, "a@example.org");
+		make_body(m, mails[i], n);
+		decide(&m->txn);
+		c = one_cluster(m);
+		assert_string_equal(joined(m, c, 2), mails[i] + n - left[i]);
+		assert_int_equal(edit_final_header(&m->txn, c), MW_OK);
+		end_txn(m);
+	}
+}
+
+static void a_fold_on_top_goes_on_with_no_field_that_others_trust(void **state)
+{
+	static const char *const mails[] = { "\t; dkim=pass header.d=bank.example\r\n" F BODY, " x\r\n\r\n", " ", "\t\r\n" F };
+	static const char end[] = "\r\nX-Amavis-Alert: BAD HEADER SECTION, it begins with a folded line\r\n";
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(mails); i++) {
+		struct made *m = make_txn("");
+		const char *fields;
+
+		make_rcpt(m, "a@example.org");
+		make_body(m, mails[i], strlen(mails[i]));
+		make_check(m, JOB_AUTH, MW_DONE);
+		decide(&m->txn);
+		fields = one_cluster(m)->fields;
+		assert_string_equal(fields + strlen(fields) - strlen(end), end);
+		assert_string_equal(joined(m, &m->txn.clusters[0], 2), mails[i]);
+		end_txn(m);
+	}
+}
+
+static void the_header_to_sign_is_what_leaves_above_the_body(void **state)
+{
+	static const char *const fields[] = { F S, "", F "X-Spam-Flag: YES\r\n" S, "X-Spam-Flag: YES\r\n", F "X-Spam-Flag: YES\r\n",
+		"Authentication-Results: mx.example.org; x\r\n" F "X-Spam-Level: **\r\n" };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(fields); i++) {
+		struct made *m = make_txn("");
+		const char *whole;
+		struct txn_cluster *c;
+		struct mw_octets head, message;
+		char octets[1024];
+
+		make_rcpt(m, "a@example.org");
+		snprintf(octets, sizeof(octets), "%s%s", fields[i], BODY);
+		make_body(m, octets, strlen(octets));
+		message = smtp_body_octets(m->txn.body);
+		decide(&m->txn);
+		c = one_cluster(m);
+		assert_int_equal(edit_final_header(&m->txn, c), MW_OK);
+		head = smtp_body_octets(c->header_owner);
+		whole = joined(m, c, 1);
+		assert_int_equal(head.n + message.n - m->txn.header.body, strlen(whole));
+		assert_memory_equal(head.p, whole, head.n);
+		assert_memory_equal(head.p + head.n - 2, "\r\n", 2);
+		assert_memory_equal(whole + head.n, message.p + m->txn.header.body, message.n - m->txn.header.body);
+		end_txn(m);
+	}
+}
+
+static const char *fields_of(struct made *m, size_t rcpt)
+{
+	return m->txn.clusters[m->txn.rcpts[rcpt].cluster].fields;
+}
+
+static bool has(const char *fields, const char *text)
+{
+	return strstr(fields, text) != NULL;
+}
+
+static void recipients_with_equal_edits_share_a_delivery(void **state)
+{
+	struct made *m = make_txn("final_spam_destiny = D_PASS\n");
+
+	(void)state;
+	make_rcpt(m, "a@example.org");
+	make_rcpt(m, "x@example.com");
+	make_rcpt(m, "b@example.org");
+	make_rcpt(m, "y@example.com")->bypass_spam = true;
+	make_rcpt(m, "c@example.org")->bypass_virus = true;
+	make_body(m, F BODY, strlen(F BODY));
+	make_check(m, JOB_SCAN, MW_DONE);
+	m->txn.found.has_spam = true;
+	m->txn.found.spam_milli = 7000;
+	decide(&m->txn);
+	assert_int_equal(edit_clusters(&m->txn), MW_OK);
+	assert_int_equal(m->txn.cluster_count, 3);
+	assert_int_equal(m->txn.rcpts[0].cluster, m->txn.rcpts[2].cluster);
+	assert_int_equal(m->txn.rcpts[1].cluster, m->txn.rcpts[3].cluster);
+	assert_int_equal(m->txn.clusters[0].rcpt_count, 2);
+	assert_string_equal(m->txn.clusters[0].rcpts[1].addr, "b@example.org");
+	assert_int_equal(m->txn.clusters[0].rcpt_index[1], 2);
+	assert_true(has(fields_of(m, 0), "X-Spam-Flag: YES\r\nX-Spam-Score: 7.0\r\nX-Spam-Level: *******\r\n"));
+	assert_false(has(fields_of(m, 1), "X-Spam")); /* not local */
+	assert_true(has(fields_of(m, 0), "X-Virus-Scanned: mailweir at mx.example.org\r\n"));
+	assert_false(has(fields_of(m, 4), "X-Virus-Scanned"));
+	assert_true(m->txn.rcpts[0].tagged);
+	assert_false(m->txn.rcpts[1].tagged);
+	end_txn(m);
+}
+
+static void a_blocked_recipient_is_in_no_cluster(void **state)
+{
+	struct made *m = make_txn("final_virus_destiny = D_DISCARD\n");
+
+	(void)state;
+	make_rcpt(m, "a@example.org");
+	make_rcpt(m, "b@example.org")->bypass_virus = true;
+	make_body(m, F BODY, strlen(F BODY));
+	make_check(m, JOB_SCAN, MW_DONE);
+	make_virus(m, "Eicar");
+	decide(&m->txn);
+	assert_int_equal(one_cluster(m)->rcpt_count, 1);
+	assert_int_equal(m->txn.rcpts[0].cluster, -1);
+	assert_string_equal(m->txn.clusters[0].rcpts[0].addr, "b@example.org");
+	end_txn(m);
+}
+
+static void what_did_not_run_is_marked_and_never_called_scanned(void **state)
+{
+	struct made *m = make_txn("virus_scanners_failure_is_fatal = false\n");
+
+	(void)state;
+	make_rcpt(m, "a@example.org");
+	make_body(m, F BODY, strlen(F BODY));
+	make_check(m, JOB_SCAN, MW_FAILED);
+	make_check(m, JOB_SPAM, MW_FAILED);
+	make_check(m, JOB_AUTH, MW_FAILED);
+	decide(&m->txn);
+	one_cluster(m);
+	assert_false(has(fields_of(m, 0), "X-Virus-Scanned"));
+	assert_true(has(fields_of(m, 0), "X-Amavis-Alert: UNCHECKED, "));
+	assert_true(has(fields_of(m, 0), "X-Amavis-Alert: UNCHECKED, spam check failed: cage_died\r\n"));
+	assert_true(has(fields_of(m, 0), "Authentication-Results: mx.example.org (mailweir);\r\n\tdkim=temperror"));
+	end_txn(m);
+}
+
+/* Every line is a field or a fold, and ends by CRLF. */
+static void is_fields(const char *p)
+{
+	bool start = true;
+
+	for (; *p != '\0'; p++) {
+		assert_true(!start || *p == '\t' || (*p >= 'A' && *p <= 'Z'));
+		assert_true(*p != '\n' || p[-1] == '\r');
+		assert_true(*p != '\r' || p[1] == '\n');
+		assert_true((unsigned char)*p < 0x7f);
+		start = *p == '\n';
+	}
+	assert_true(start);
+}
+
+static void hostile_texts_break_out_of_no_field(void **state)
+{
+	struct mw_octets evil = mw_octets_of("x\r\nEvil: \"\\y\n", 13);
+	struct finding_signature signatures[2] = { { .d = evil, .s = evil, .result = evil, .reason = evil, .b = { evil.p, 8 } },
+		{ .d = evil, .result = evil, .bits = -1 } };
+	struct made *m = make_txn("final_virus_destiny = D_PASS\n");
+
+	(void)state;
+	m->txn.helo = "evil\r\nX: y\xc3";
+	make_rcpt(m, "\"a\r\nEvil: b\"@example.org");
+	make_body(m, F BODY, strlen(F BODY));
+	make_check(m, JOB_SCAN, MW_DONE);
+	make_check(m, JOB_SPAM, MW_FAILED);
+	make_check(m, JOB_AUTH, MW_DONE);
+	snprintf(m->txn.checks[JOB_SPAM].reason, sizeof(m->txn.checks[JOB_SPAM].reason), "a\r\nEvil: b");
+	make_virus(m, "a\r\nEvil: b");
+	m->txn.found.signatures = signatures;
+	m->txn.found.signature_count = 2;
+	m->txn.found.has_spam = true;
+	m->txn.found.spam_milli = 7000;
+	m->txn.found.autolearn = evil;
+	decide(&m->txn);
+	one_cluster(m);
+	is_fields(fields_of(m, 0));
+	assert_false(has(fields_of(m, 0), "\nEvil"));
+	end_txn(m);
+}
+
+static void the_spam_status_tells_every_test_and_folds(void **state)
+{
+	struct mw_record_test tests[40];
+	char names[40][16];
+	struct made *m = make_txn("");
+	const char *fields;
+
+	(void)state;
+	for (size_t i = 0; i < 40; i++) {
+		snprintf(names[i], sizeof(names[i]), "RULE_%zu", i);
+		tests[i] = (struct mw_record_test){ mw_octets_of_text(names[i]), (int32_t)i * 10 - 5 };
+	}
+	make_rcpt(m, "a@example.org");
+	make_body(m, F BODY, strlen(F BODY));
+	m->txn.found.has_spam = true;
+	m->txn.found.spam_milli = 2005;
+	m->txn.found.tests = tests;
+	m->txn.found.test_count = 40;
+	m->txn.found.autolearn = mw_octets_of_text("no");
+	decide(&m->txn);
+	one_cluster(m);
+	fields = fields_of(m, 0);
+	is_fields(fields);
+	assert_true(has(fields, "X-Spam-Status: No, score=2.005 tagged_above=2.0 required=6.31\r\n\ttests=[RULE_0=-0.005, "));
+	assert_true(has(fields, "RULE_39=0.385] autolearn=no\r\n"));
+	for (const char *line = fields, *end; (end = strstr(line, "\r\n")) != NULL; line = end + 2)
+		assert_true(end - line <= 100);
+	end_txn(m);
+}
+
+static void the_level_bar_ends_at_64(void **state)
+{
+	static const struct {
+		int32_t milli;
+		int bar;
+	} rows[] = { { 2999, 2 }, { 63999, 63 }, { 64000, 64 }, { 65000, 64 }, { 100000000, 64 } };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		struct made *m = make_txn("sa_spam_level_char = \"+\"\n");
+		const char *p;
+
+		make_rcpt(m, "a@example.org");
+		make_body(m, F BODY, strlen(F BODY));
+		m->txn.found.has_spam = true;
+		m->txn.found.spam_milli = rows[i].milli;
+		decide(&m->txn);
+		one_cluster(m);
+		p = strstr(fields_of(m, 0), "X-Spam-Level: ");
+		assert_non_null(p);
+		assert_int_equal(strspn(p + 14, "+"), rows[i].bar);
+		end_txn(m);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(authentication_results_in_our_name_go),
+		cmocka_unit_test(marks_that_others_made_go_wherever_they_stand),
+		cmocka_unit_test(a_mail_of_any_octets_leaves_with_them),
+		cmocka_unit_test(a_fold_on_top_goes_on_with_no_field_that_others_trust),
+		cmocka_unit_test(the_header_to_sign_is_what_leaves_above_the_body),
+		cmocka_unit_test(recipients_with_equal_edits_share_a_delivery),
+		cmocka_unit_test(a_blocked_recipient_is_in_no_cluster),
+		cmocka_unit_test(what_did_not_run_is_marked_and_never_called_scanned),
+		cmocka_unit_test(hostile_texts_break_out_of_no_field),
+		cmocka_unit_test(the_spam_status_tells_every_test_and_folds),
+		cmocka_unit_test(the_level_bar_ends_at_64),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,145 @@
+/* One reply for many recipients: the rules of the table, and that no combination says 2xx for a mail nobody has. */
+#include "make_txn.h"
+
+#include "outcome/reply.h"
+
+/* What a recipient may have come to; the last ones should not be, and must not be passed on. */
+static const struct end {
+	unsigned code;
+	const char *reply;
+	enum mw_action action;
+	bool delivered, from_next_hop;
+} ends[] = {
+	{ 250, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued", MW_ACT_PASS, true, true },
+	{ 250, "250 2.7.0 Ok, discarded, id=1 - spam", MW_ACT_DISCARD, false, false },
+	{ 554, "554 5.7.0 Reject, id=1 - spam", MW_ACT_REJECT, false, false },
+	{ 550, "550 5.1.1 from MTA(smtp:[x]:25): 550 no such user", MW_ACT_REJECT, false, true },
+	{ 450, "450 4.7.0 Temporary failure, id=1", MW_ACT_TEMPFAIL, false, false },
+	{ 451, "451 4.4.1 from MTA(smtp:[x]:25): 451 later", MW_ACT_TEMPFAIL, false, true },
+	{ 0, NULL, MW_ACT_PASS, false, false },
+	{ 250, "250 2.0.0 says who?", MW_ACT_PASS, false, true },
+	{ 250, "250 2.0.0 says who?", MW_ACT_REJECT, false, false },
+	{ 250, NULL, MW_ACT_PASS, true, true },
+	{ 250, NULL, MW_ACT_DISCARD, false, false },
+	{ 354, "354 go on", MW_ACT_PASS, false, true },
+	{ 354, "354 go on", MW_ACT_PASS, true, true },
+	{ 99, "99 x", MW_ACT_PASS, true, true },
+	{ 600, "600 x", MW_ACT_PASS, true, true },
+	{ 5, "5 x", MW_ACT_DISCARD, false, false },
+	{ 554, "554 5.7.0 both", MW_ACT_DISCARD, false, false },
+};
+
+static void set(struct made *m, const size_t *which, size_t count)
+{
+	m->txn.rcpt_count = 0;
+	smtp_arena_fini(&m->txn.arena);
+	for (size_t i = 0; i < count; i++) {
+		struct txn_rcpt *r = make_rcpt(m, "a@example.org");
+		const struct end *e = &ends[which[i]];
+
+		r->code = e->code;
+		r->reply = e->reply;
+		r->action = e->action;
+		r->delivered = e->delivered;
+		r->from_next_hop = e->from_next_hop;
+	}
+	outcome_reply(&m->txn);
+}
+
+/* A 2xx is right when each has the mail, or policy threw it away, or was refused while somebody else has it. */
+static void is_honest(const struct txn *t)
+{
+	size_t got = 0, thrown = 0, refused = 0, later = 0;
+
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *r = &t->rcpts[i];
+
+		got += r->delivered && r->code / 100 == 2;
+		thrown += r->action == MW_ACT_DISCARD && r->code / 100 == 2;
+		refused += r->code / 100 == 5;
+		later += r->code / 100 == 4;
+	}
+	assert_non_null(t->reply);
+	assert_int_equal(strtoul(t->reply, NULL, 10), t->reply_code);
+	assert_true(t->reply_code / 100 == 2 || t->reply_code / 100 == 4 || t->reply_code / 100 == 5);
+	if (t->reply_code / 100 == 2) {
+		assert_int_equal(got + thrown + refused, t->rcpt_count);
+		assert_true(got > 0 || refused == 0);
+	}
+	if (later > 0)
+		assert_int_equal(t->reply_code / 100, 4);
+	if (t->reply_code / 100 == 5) /* else the client would bounce what was delivered */
+		assert_true(refused > 0 && got == 0);
+}
+
+static void no_combination_says_2xx_for_a_mail_nobody_has(void **state)
+{
+	struct made *m = make_txn("");
+	size_t which[3], all = MW_COUNT(ends);
+
+	(void)state;
+	for (size_t count = 1; count <= 3; count++)
+		for (size_t n = 0; n < (count == 1 ? all : count == 2 ? all * all : all * all * all); n++) {
+			which[0] = n % all;
+			which[1] = n / all % all;
+			which[2] = n / all / all;
+			set(m, which, count);
+			is_honest(&m->txn);
+		}
+	end_txn(m);
+}
+
+static void the_first_rule_that_applies_makes_the_reply(void **state)
+{
+	enum { GOT, THROWN, REFUSED, HOP_REFUSED, LATER, HOP_LATER, OPEN, HOLLOW };
+	static const struct {
+		size_t count, which[3];
+		const char *reply;
+	} rows[] = {
+		{ 0, { 0 }, "250 2.5.0 Ok, id=00001-01" },
+		{ 1, { GOT }, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued" },
+		{ 2, { GOT, GOT }, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued" },
+		{ 1, { THROWN }, "250 2.7.0 Ok, discarded, id=1 - spam" },
+		{ 2, { THROWN, THROWN }, "250 2.7.0 Ok, discarded, id=1 - spam" },
+		{ 1, { REFUSED }, "554 5.7.0 Reject, id=1 - spam" },
+		{ 1, { HOP_REFUSED }, "550 5.1.1 from MTA(smtp:[x]:25): 550 no such user" },
+		/* the next hop's words before our own */
+		{ 2, { REFUSED, HOP_REFUSED }, "550 5.1.1 from MTA(smtp:[x]:25): 550 no such user" },
+		{ 2, { THROWN, REFUSED }, "554 5.7.0 Reject, id=1 - spam" },
+		{ 3, { THROWN, REFUSED, HOP_REFUSED }, "550 5.1.1 from MTA(smtp:[x]:25): 550 no such user" },
+		/* any 4xx: the first */
+		{ 1, { LATER }, "450 4.7.0 Temporary failure, id=1" },
+		{ 3, { REFUSED, HOP_LATER, LATER }, "451 4.4.1 from MTA(smtp:[x]:25): 451 later" },
+		{ 3, { GOT, THROWN, LATER }, "450 4.7.0 Temporary failure, id=1" },
+		/* anything that is not over or not true */
+		{ 1, { OPEN }, "451 4.5.0 Error in processing, id=00001-01" },
+		{ 2, { GOT, OPEN }, "451 4.5.0 Error in processing, id=00001-01" },
+		{ 2, { REFUSED, OPEN }, "451 4.5.0 Error in processing, id=00001-01" },
+		{ 2, { GOT, HOLLOW }, "451 4.5.0 Error in processing, id=00001-01" },
+		/* a mixture: 250, and what became of the others */
+		{ 2, { GOT, REFUSED }, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 REJECT" },
+		{ 2, { HOP_REFUSED, GOT }, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 REJECT" },
+		{ 2, { THROWN, GOT }, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 DISCARD" },
+		{ 3, { THROWN, GOT, REFUSED }, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 REJECT, and 1 DISCARD" },
+	};
+	struct made *m = make_txn("");
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		set(m, rows[i].which, rows[i].count);
+		if (strcmp(m->txn.reply, rows[i].reply) != 0)
+			fail_msg("row %zu: %s", i, m->txn.reply);
+		is_honest(&m->txn);
+	}
+	end_txn(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_combination_says_2xx_for_a_mail_nobody_has),
+		cmocka_unit_test(the_first_rule_that_applies_makes_the_reply),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
