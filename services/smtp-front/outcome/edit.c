@@ -187,15 +187,6 @@ static void add_alerts(struct txn *t, const struct txn_rcpt *r, struct mw_text *
 	}
 }
 
-/* A mail whose first line is a fold would go on with the last field of ours, in our name: it gets one of its own. */
-static void add_end(const struct txn *t, struct mw_text *out)
-{
-	struct mw_octets message = smtp_body_octets(t->body);
-
-	if (message.n > 0 && (message.p[0] == ' ' || message.p[0] == '\t'))
-		mw_text_add(out, "X-Amavis-Alert: BAD HEADER SECTION, it begins with a folded line\r\n");
-}
-
 void edit_guard(const struct txn *t, struct mw_text *out)
 {
 	struct mw_octets message = smtp_body_octets(t->body);
@@ -222,7 +213,6 @@ static char *fields_for(struct txn *t, const struct txn_rcpt *r)
 	if (r->is_local)
 		add_authentication_results(t, &out);
 	edit_guard(t, &out);
-	add_end(t, &out);
 	if (!out.failed)
 		s = smtp_arena_copy(&t->arena, out.p, out.n);
 	mw_text_fini(&out);
