@@ -45,6 +45,7 @@ struct front {
 	struct mw_timer *state_timer;
 	struct delivery_stats told; /* as of the last mail record */
 	bool draining;
+	uint64_t drain_until_ms; /* mails still being received at TERM have until then; 0: not draining */
 	struct {
 		uint64_t mails, passed, rejected, discarded, tempfailed, aborted, bare_lf, sessions, refused;
 	} stats;

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "transaction.h"
 
+#define DRAIN_DATA_MS 10000 /* a client in the middle of its data has so long to finish after TERM */
 #define STATE_MS 500 /* the snapshot's interval, while anybody listens */
 
 static void limits_from(struct front *f, const struct mw_conf *conf)
@@ -111,7 +112,7 @@ static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *e
 
 void front_txn_over(struct front *f)
 {
-	if (f->draining && f->txns == NULL && f->learning == NULL)
+	if (f->draining && f->txns == NULL)
 		mw_service_stop(f->service);
 }
 
@@ -121,6 +122,7 @@ static void front_drain(void *arg, struct mw_service *s)
 
 	(void)s;
 	mw_log(MW_INFO, "drain", "mails=%zu sessions=%zu", f->txn_count, f->listeners->session_count);
+	f->drain_until_ms = mw_loop_now_ms(f->loop) + DRAIN_DATA_MS;
 	listeners_drain(f);
 	f->draining = true;
 	front_txn_over(f);

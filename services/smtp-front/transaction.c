@@ -14,6 +14,7 @@
 #include "outcome/reply.h"
 #include "report.h"
 
+#define LEARN_MS 10000	 /* a lesson that finds no worker for so long is dropped: nobody waits for it */
 #define OVERDUE_MS 10000 /* behind the deadline that every step keeps by itself */
 
 static void checks_first(struct txn *t);
@@ -46,14 +47,32 @@ static void make_mail_id(char id[MW_NAME_MAX])
 	id[12] = '\0';
 }
 
-/* FNV-1a: recognises a mail that came before, nothing that must resist an enemy. */
-static uint64_t digest_of(struct mw_octets o)
+static uint64_t digest_on(uint64_t h, const unsigned char *p, size_t n)
 {
-	uint64_t h = 1469598103934665603u;
-
-	for (size_t i = 0; i < o.n; i++)
-		h = (h ^ o.p[i]) * 1099511628211u;
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ p[i]) * 1099511628211u;
 	return h;
+}
+
+/*
+ * FNV-1a: recognises a mail that came before, nothing that must resist an enemy. Without its Received fields, of which
+ * every retry brings new ones.
+ */
+static uint64_t digest_of(const struct txn *t)
+{
+	struct mw_octets o = smtp_body_octets(t->body);
+	uint64_t h = 1469598103934665603u;
+	size_t at = 0;
+
+	for (size_t i = 0; i < t->header.count; i++) {
+		const struct mw_field *f = &t->header.fields[i];
+
+		if (f->id != MW_H_RECEIVED)
+			continue;
+		h = digest_on(h, o.p + at, f->at - at);
+		at = f->end;
+	}
+	return digest_on(h, o.p + at, o.n - at);
 }
 
 void txn_state(struct txn *t, char letter)
@@ -127,12 +146,18 @@ struct txn *txn_new(struct front *f, struct smtp_session *s, const char *sender)
 	return t;
 }
 
+/* Half of what a job's header may be: workers refuse larger ones. */
+#define RCPT_OCTETS_MAX (MW_JOB_HEADER_MAX / 2)
+
+bool txn_is_full(const struct txn *t)
+{
+	return t->rcpt_count >= t->policy->recipient_limit || t->rcpt_octets >= RCPT_OCTETS_MAX;
+}
+
 enum mw_rc txn_add_rcpt(struct txn *t, const char *addr)
 {
 	struct txn_rcpt *r;
 
-	if (t->rcpt_count >= t->policy->recipient_limit)
-		return MW_ERR_LIMIT;
 	if (t->rcpt_count == t->rcpt_cap) {
 		size_t cap = t->rcpt_cap != 0 ? t->rcpt_cap * 2 : 4;
 
@@ -142,6 +167,7 @@ enum mw_rc txn_add_rcpt(struct txn *t, const char *addr)
 		t->rcpts = r;
 		t->rcpt_cap = cap;
 	}
+	t->rcpt_octets += strlen(addr);
 	t->rcpts[t->rcpt_count++] = (struct txn_rcpt){ .addr = addr, .penpals_age_s = -1, .destiny = MW_D_PASS };
 	return MW_OK;
 }
@@ -321,7 +347,7 @@ static bool known_poison(struct txn *t)
 
 	if (f->poison_count == 0)
 		return false;
-	digest = digest_of(smtp_body_octets(t->body));
+	digest = digest_of(t);
 	for (size_t i = 0; i < f->poison_count; i++)
 		if (f->poison[i].digest == digest && now - f->poison[i].at_ms < FRONT_POISON_MS)
 			return true;
@@ -333,7 +359,7 @@ static void remember_poison(struct txn *t)
 	struct front *f = t->front;
 
 	f->poison[f->poison_next] =
-		(struct front_poison){ digest_of(smtp_body_octets(t->body)), mw_mono_ms() };
+		(struct front_poison){ digest_of(t), mw_mono_ms() };
 	f->poison_next = (f->poison_next + 1) % FRONT_POISON_MAX;
 	if (f->poison_count < FRONT_POISON_MAX)
 		f->poison_count++;
@@ -662,7 +688,7 @@ static void let_go(struct txn *t)
 	/* The octets are not needed any more; they count against front.held_octets. */
 	if (!t->check_failure && plan_learn(t) && !c->orders.failed)
 		c->job = dispatch_submit(t->front->dispatch, JOB_LEARN, &c->what, NULL, 0,
-			mw_mono_ms() + t->policy->child_timeout_ms, learned, c);
+			mw_mono_ms() + LEARN_MS, learned, c);
 	if (c->job == NULL) {
 		txn_destroy(&t);
 		return;
@@ -696,8 +722,7 @@ static void step_reply(struct txn *t)
 	outcome_reply(t);
 	count(t);
 	t->session = NULL;
-	if (s != NULL) {
-		smtp_session_reply(s, t->reply_code, t->reply);
+	if (s != NULL && smtp_session_reply(s, t->reply_code, t->reply)) {
 		mw_log(MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id, t->mail_id, t->reply_code);
 	} else {
 		mw_log(MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id, t->mail_id, t->reply_code);

@@ -126,7 +126,7 @@ struct txn {
 	unsigned client_port;
 	bool originating;
 	struct txn_rcpt *rcpts;
-	size_t rcpt_count, rcpt_cap;
+	size_t rcpt_count, rcpt_cap, rcpt_octets;
 	struct mw_pack rcpts_packed;
 	/* octets */
 	struct smtp_body *body;
@@ -138,7 +138,6 @@ struct txn {
 	unsigned checks_waiting;
 	struct findings found;
 	bool poison, poison_known;
-	uint64_t digest; /* of a poison mail */
 	/* outcome */
 	const char *check_failure; /* NULL, or why the mail is tempfailed: "virus check FAILED: reason" */
 	struct txn_cluster *clusters;
@@ -155,7 +154,9 @@ struct txn {
 
 /* A transaction at MAIL FROM; the session's facts and the sender are copied. NULL: no memory. */
 struct txn *txn_new(struct front *f, struct smtp_session *s, const char *sender);
-/* Add a recipient. MW_OK, MW_ERR_LIMIT (smtpd_recipient_limit) or MW_ERR_NOMEM. */
+/* True when no further recipient is taken: smtpd_recipient_limit, or addresses that would not fit a job's header. */
+bool txn_is_full(const struct txn *t);
+/* Add a recipient. MW_OK or MW_ERR_NOMEM. */
 enum mw_rc txn_add_rcpt(struct txn *t, const char *addr);
 /* The final dot was seen: from here on the transaction runs by itself and ends with smtp_session_reply(). */
 void txn_run(struct txn *t);

@@ -6,10 +6,13 @@
 #include <strings.h>
 
 #include "log.h"
+#include "smtp_answer.h"
 #include "smtp_data.h"
 #include "transaction.h"
 
 #define READ_OCTETS 65536    /* one buffer for all: what is read is used up, or saved, before the next read */
+#define HANG_UP_MS 2000	     /* a client has so long to close after our last words */
+#define XFORWARDS_MAX 16     /* commands for one mail; seven attributes fit one or two */
 #define OUT_OCTETS_MAX 65536 /* replies a client has not read; more and we stop reading from it */
 
 enum smtp_state {
@@ -29,16 +32,20 @@ struct smtp_session {
 	struct smtp_session *next, **prev_p;
 	uv_tcp_t tcp;
 	uv_write_t write;
+	uv_shutdown_t shutdown;
 	char *writing; /* octets libuv still writes, NULL: none */
 	enum smtp_state state;
-	bool esmtp, closing, reading;
+	bool esmtp, closing, hung_up, reading;
 	char peer_ip[MW_IP_TEXT_MAX], local_ip[MW_IP_TEXT_MAX];
 	uint16_t peer_port, local_port;
-	struct policy_set *set; /* of the session's start: the socket's bank */
+	char bound_ip[64]; /* the listener's, which names the bank */
+	unsigned bound_port;
+	struct policy_set *set; /* as of the last MAIL, or the session's start */
 	const struct policy *policy;
 	char *helo;
 	struct smtp_arena words; /* XFORWARD of the next mail */
 	struct smtp_xforward *xforward;
+	unsigned xforwards;
 	struct txn *txn;
 	struct smtp_data data;
 	enum mw_rc data_rc; /* why the mail cannot be kept: its octets are read and dropped */
@@ -53,6 +60,10 @@ struct smtp_session {
 
 static void session_input(struct smtp_session *s, const unsigned char *p, size_t n);
 static void start_reading(struct smtp_session *s);
+static void drop_mail(struct smtp_session *s);
+static void flush(struct smtp_session *s);
+static void give_buffer(uv_handle_t *h, size_t hint, uv_buf_t *buf);
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
 struct smtp_session *smtp_session_next(const struct smtp_session *s)
 {
@@ -97,6 +108,30 @@ void smtp_session_kill(struct smtp_session *s)
 	session_end(s, "shutdown");
 }
 
+static void said_all(uv_shutdown_t *req, int status)
+{
+	(void)req;
+	(void)status; /* the end comes with the client's, or with the tick */
+}
+
+/*
+ * Our last words are written: say that there will be no more and wait for the client's end. Closing at once, with octets
+ * of its unread, would reset the connection and could destroy the reply on its way.
+ */
+static void hang_up(struct smtp_session *s)
+{
+	if (s->hung_up)
+		return;
+	s->hung_up = true;
+	s->until_ms = mw_loop_now_ms(s->front->loop) + HANG_UP_MS;
+	if (uv_shutdown(&s->shutdown, (uv_stream_t *)&s->tcp, said_all) != 0) {
+		session_end(s, "closed");
+		return;
+	}
+	if (!s->reading)
+		uv_read_start((uv_stream_t *)&s->tcp, give_buffer, on_read);
+}
+
 static void written(uv_write_t *req, int status)
 {
 	struct smtp_session *s = req->data;
@@ -105,8 +140,12 @@ static void written(uv_write_t *req, int status)
 	s->writing = NULL;
 	if (s->state == SMTP_GONE)
 		return;
-	if (status < 0 || (s->closing && s->out.n == 0))
-		session_end(s, status < 0 ? uv_strerror(status) : "closed");
+	if (status < 0)
+		session_end(s, uv_strerror(status));
+	else if (s->closing && s->out.n == 0)
+		hang_up(s);
+	else if (s->out.n > 0)
+		flush(s);
 	else
 		start_reading(s);
 }
@@ -117,6 +156,10 @@ static void flush(struct smtp_session *s)
 	uv_buf_t buf;
 	int done;
 
+	if (s->state != SMTP_GONE && s->out.failed) {
+		session_end(s, "out of memory"); /* a reply was lost: the next one would be taken for it */
+		return;
+	}
 	if (s->state == SMTP_GONE || s->writing != NULL || s->out.n == 0)
 		return;
 	buf = uv_buf_init(s->out.p, (unsigned)s->out.n);
@@ -128,7 +171,7 @@ static void flush(struct smtp_session *s)
 	if (done >= 0 && (size_t)done == s->out.n) {
 		mw_text_clear(&s->out);
 		if (s->closing)
-			session_end(s, "closed");
+			hang_up(s);
 		return;
 	}
 	/* The client does not read: its octets wait, and so does it. */
@@ -145,32 +188,7 @@ static void flush(struct smtp_session *s)
 static void reply(struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
 {
 	mw_text_addf(&s->out, "%u %s %s\r\n", code, enhanced, text);
-	if (code / 100 == 5 || code == 421)
-		s->errors++;
-}
-
-/* Text from a transaction, "250 2.0.0 ...": long ones and ones with newlines become multi-line (RFC 5321 4.2.1). */
-static void reply_whole(struct smtp_session *s, const char *text)
-{
-	char code[16] = "";
-	const char *p = text;
-	size_t head = strcspn(text, " ");
-
-	if (head == 3) { /* code, and the enhanced code when there is one */
-		size_t enhanced = strspn(text + 4, "0123456789.");
-
-		mw_strncpy(code, sizeof(code), text + 4, enhanced > 4 && enhanced < 12 && text[4 + enhanced] == ' ' ? enhanced + 1 : 0);
-		p = text + 4 + strlen(code);
-	}
-	do {
-		size_t line = strcspn(p, "\n"), most = 480;
-		bool last;
-
-		line = line > most ? most : line;
-		last = p[line] == '\0' || (p[line] == '\n' && p[line + 1] == '\0');
-		mw_text_addf(&s->out, "%.3s%c%s%.*s\r\n", text, last ? ' ' : '-', code, (int)line, p);
-		p += line + (p[line] == '\n');
-	} while (*p != '\0');
+	s->errors += code / 100 >= 4; /* refusals for now too: none may be had without end */
 }
 
 /* The one place where a state is entered: its deadline with it. */
@@ -193,8 +211,9 @@ static void close_with(struct smtp_session *s, unsigned code, const char *enhanc
 
 bool smtp_session_dismiss(struct smtp_session *s)
 {
-	if (s->state != SMTP_START && s->state != SMTP_READY)
+	if ((MW_BIT(s->state) & SMTP_COMMAND_STATES) == 0)
 		return false;
+	drop_mail(s);
 	close_with(s, 421, "4.3.2", "service is shutting down");
 	flush(s);
 	return true;
@@ -202,6 +221,10 @@ bool smtp_session_dismiss(struct smtp_session *s)
 
 void smtp_session_tick(struct smtp_session *s, uint64_t now_ms)
 {
+	uint64_t drain = s->front->drain_until_ms;
+
+	if (s->state == SMTP_DATA && drain != 0 && drain < s->until_ms)
+		s->until_ms = drain;
 	if (now_ms < s->until_ms || s->state == SMTP_GONE)
 		return;
 	if (s->writing != NULL || s->closing) { /* it does not even read our last words */
@@ -227,6 +250,7 @@ static void forget_words(struct smtp_session *s)
 {
 	smtp_arena_fini(&s->words);
 	s->xforward = NULL;
+	s->xforwards = 0;
 }
 
 static void hello(struct smtp_session *s, const char *args, bool esmtp)
@@ -241,6 +265,10 @@ static void hello(struct smtp_session *s, const char *args, bool esmtp)
 	forget_words(s);
 	free(s->helo);
 	s->helo = strndup(args, n);
+	if (s->helo == NULL) {
+		close_with(s, 421, "4.3.0", "out of memory");
+		return;
+	}
 	s->esmtp = esmtp;
 	enter(s, SMTP_READY);
 	if (!esmtp) {
@@ -267,6 +295,10 @@ static void verb_xforward(struct smtp_session *s, const char *args)
 {
 	struct smtp_refusal why;
 
+	if (++s->xforwards > XFORWARDS_MAX) {
+		reply(s, 503, "5.5.1", "too many XFORWARD commands for one mail");
+		return;
+	}
 	if (s->xforward == NULL)
 		s->xforward = smtp_arena_array(&s->words, 1, sizeof(*s->xforward));
 	if (s->xforward == NULL)
@@ -304,6 +336,10 @@ static void verb_mail(struct smtp_session *s, const char *args)
 
 	if (too_busy(s))
 		return;
+	/* What MAIL begins runs under the settings of now, however old the session is. */
+	policy_set_unref(&s->set);
+	s->set = policy_set_ref(s->front->policies);
+	s->policy = policy_for_socket(s->set, s->bound_ip, s->bound_port);
 	if (!smtp_command_path(&s->words, args, "FROM:", true, false, &addr, &rest, &why) ||
 		!smtp_command_mail_params(rest, &params, &why)) {
 		reply(s, why.code, why.enhanced, why.text);
@@ -334,16 +370,18 @@ static void verb_rcpt(struct smtp_session *s, const char *args)
 	const char *addr, *rest;
 	enum mw_rc rc;
 
+	if (txn_is_full(s->txn)) { /* before anything is kept of it */
+		/* 452, not 552: the client may send the rest again (RFC 5321 section 4.5.3.1.10). */
+		mw_text_add(&s->out, "452 4.5.3 too many recipients (smtpd_recipient_limit)\r\n");
+		return;
+	}
 	if (!smtp_command_path(&s->txn->arena, args, "TO:", false, false, &addr, &rest, &why) ||
 		!smtp_command_rcpt_params(rest, &why)) {
 		reply(s, why.code, why.enhanced, why.text);
 		return;
 	}
 	rc = txn_add_rcpt(s->txn, addr);
-	if (rc == MW_ERR_LIMIT) {
-		/* 452, not 552: the client may send the rest again (RFC 5321 section 4.5.3.1.10). */
-		reply(s, 452, "4.5.3", "too many recipients (smtpd_recipient_limit)");
-	} else if (rc != MW_OK) {
+	if (rc != MW_OK) {
 		reply(s, 451, "4.3.0", "out of memory");
 	} else {
 		enter(s, SMTP_RCPT);
@@ -549,7 +587,11 @@ static void session_input(struct smtp_session *s, const unsigned char *p, size_t
 	size_t used, at = 0;
 	enum mw_rc rc;
 
-	while (at < n && !s->closing && s->state != SMTP_GONE && s->state != SMTP_BUSY && s->out.n < OUT_OCTETS_MAX) {
+	while (at < n && !s->closing && s->state != SMTP_GONE && s->state != SMTP_BUSY) {
+		if (s->out.n >= OUT_OCTETS_MAX)
+			flush(s);
+		if (s->state == SMTP_GONE || s->writing != NULL)
+			break; /* written() goes on with what is held */
 		if (s->state == SMTP_DATA) {
 			int end = smtp_data_feed(&s->data, p + at, n - at, &used, keep_octets, s, &rc);
 
@@ -596,7 +638,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	struct txn *before = s->txn;
 	uint64_t cpu = before != NULL ? mw_mono_us() : 0;
 
-	if (n == 0 || s->state == SMTP_GONE)
+	if (n == 0 || s->state == SMTP_GONE || (s->hung_up && n > 0))
 		return;
 	if (n < 0) {
 		session_end(s, n == UV_EOF ? "end of file" : uv_strerror((int)n));
@@ -644,19 +686,23 @@ static void start_reading(struct smtp_session *s)
 
 /* ------------------------------------------------------------------ the transaction's side */
 
-void smtp_session_reply(struct smtp_session *s, unsigned code, const char *text)
+bool smtp_session_reply(struct smtp_session *s, unsigned code, const char *text)
 {
+	bool sent;
+
 	if (s->state == SMTP_GONE)
-		return;
+		return false;
 	s->txn = NULL;
-	reply_whole(s, text);
+	smtp_answer(&s->out, text);
 	if (code == 421)
 		s->closing = true;
 	enter(s, SMTP_READY);
 	if (s->front->listeners->closing)
 		close_with(s, 421, "4.3.2", "service is shutting down");
 	flush(s);
+	sent = s->state != SMTP_GONE;
 	start_reading(s);
+	return sent;
 }
 
 void smtp_session_facts(const struct smtp_session *s, struct smtp_session_facts *f_r)
@@ -719,6 +765,8 @@ void smtp_session_accept(struct smtp_listener *l)
 	uv_tcp_init(mw_loop_uv(f->loop), &s->tcp);
 	s->tcp.data = s;
 	s->set = policy_set_ref(f->policies);
+	mw_strlcpy(s->bound_ip, l->address, sizeof(s->bound_ip));
+	s->bound_port = l->port;
 	s->policy = policy_for_socket(s->set, l->address, l->port);
 	s->next = f->listeners->sessions;
 	s->prev_p = &f->listeners->sessions;

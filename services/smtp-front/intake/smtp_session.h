@@ -34,8 +34,11 @@ void listeners_close(struct front *f);
 
 /* smtp_session.c: take the connection that waits at the listener. */
 void smtp_session_accept(struct smtp_listener *l);
-/* The transaction is over: send its reply and go on. The transaction is gone for the session after this. */
-void smtp_session_reply(struct smtp_session *s, unsigned code, const char *text);
+/*
+ * The transaction is over: send its reply and go on. The transaction is gone for the session after this. False: the
+ * client cannot be told any more.
+ */
+bool smtp_session_reply(struct smtp_session *s, unsigned code, const char *text);
 /* What txn_new copies from a session. */
 struct smtp_session_facts {
 	const char *helo, *peer_ip, *local_ip, *protocol;
