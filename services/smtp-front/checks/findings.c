@@ -60,7 +60,8 @@ static bool take_viruses(struct txn *t, struct mw_octets map)
 	struct mw_cur c;
 	size_t count;
 
-	if (!open_list(map, "viruses", &c, &count))
+	/* Not there is not none: a scan that does not speak of viruses has not looked for any. */
+	if (!mw_map_find(map, "viruses", &c) || !open_list(map, "viruses", &c, &count))
 		return false;
 	t->found.viruses = smtp_arena_array(&t->arena, count, sizeof(*t->found.viruses));
 	if (t->found.viruses == NULL)

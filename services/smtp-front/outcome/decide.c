@@ -95,7 +95,7 @@ static void categorise(const struct txn *t, struct txn_rcpt *r)
 			add_ccat(r, MW_CCAT(MW_CC_VIRUS, 0));
 		if (t->found.ambiguous)
 			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 3));
-		if (scan->state == CHECK_OVER && scan->status == MW_LIMIT)
+		if (scan->state == CHECK_OVER && (scan->status == MW_LIMIT || t->found.limit_count > 0))
 			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 2));
 		if (t->found.encrypted > 0)
 			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 1));
