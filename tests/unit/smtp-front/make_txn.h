@@ -1,6 +1,6 @@
 /*
- * A transaction without a running front: settings from a text, recipients, octets, checks that are over. What the
- * rooms policy, checks/findings and outcome need, and no loop, socket or worker.
+ * A transaction without a running front: settings from a text, recipients, octets, checks that are
+ * over. What the rooms policy, checks/findings and outcome need, and no loop, socket or worker.
  */
 #ifndef TEST_MAKE_TXN_H
 #define TEST_MAKE_TXN_H
@@ -60,7 +60,9 @@ static inline struct made *make_txn(const char *lua)
 		fail_msg("%s", errors);
 	if (policy_set_new(m->conf, &t->set, &err) != MW_OK)
 		fail_msg("%s", err.text);
-	m->front.bodies = (struct smtp_body_pool){ .memory_octets = 131072, .held_limit = 1u << 30, .spool_dir = "/tmp" };
+	m->front.bodies = (struct smtp_body_pool){
+		.memory_octets = 131072, .held_limit = 1u << 30, .spool_dir = "/tmp"
+	};
 	t->front = &m->front;
 	t->policy = &t->set->policies[0];
 	t->time_ms = 1700000000000;
@@ -78,7 +80,8 @@ static inline struct made *make_txn(const char *lua)
 static inline struct txn_rcpt *make_rcpt(struct made *m, const char *addr)
 {
 	assert_int_equal(txn_add_rcpt(&m->txn, addr), MW_OK);
-	m->txn.rcpts[m->txn.rcpt_count - 1].is_local = lookup_maps_bool(m->txn.policy->local_domains, addr, false);
+	m->txn.rcpts[m->txn.rcpt_count - 1].is_local =
+		lookup_maps_bool(m->txn.policy->local_domains, addr, false);
 	return &m->txn.rcpts[m->txn.rcpt_count - 1];
 }
 
@@ -102,7 +105,8 @@ static inline void make_check(struct made *m, enum dispatch_kind kind, enum mw_s
 
 static inline void make_virus(struct made *m, const char *name)
 {
-	struct finding_virus *v = smtp_arena_array(&m->txn.arena, m->txn.found.virus_count + 1, sizeof(*v));
+	struct finding_virus *v =
+		smtp_arena_array(&m->txn.arena, m->txn.found.virus_count + 1, sizeof(*v));
 
 	for (size_t i = 0; i < m->txn.found.virus_count; i++)
 		v[i] = m->txn.found.viruses[i];

@@ -38,8 +38,11 @@ static void octets_come_back_whole_from_memory_and_spool(void **state)
 
 				assert_non_null(b);
 				for (size_t at = 0; at < sizes[s]; at += pieces[p])
-					assert_int_equal(smtp_body_append(b, octets + at,
-								 sizes[s] - at < pieces[p] ? sizes[s] - at : pieces[p], NULL),
+					assert_int_equal(
+						smtp_body_append(b, octets + at,
+							sizes[s] - at < pieces[p] ? sizes[s] - at
+										  : pieces[p],
+							NULL),
 						MW_OK);
 				assert_int_equal(smtp_body_size(b), sizes[s]);
 				assert_int_equal(smtp_body_held(&pool), sizes[s]);

@@ -1,4 +1,5 @@
-/* Header edits: what goes on top, what of the original goes, and that all the rest is the original's very octets. */
+/* Header edits: what goes on top, what of the original goes, and that all the rest is the
+ * original's very octets. */
 #include "make_txn.h"
 
 #include "outcome/decide.h"
@@ -43,7 +44,8 @@ static void original_becomes(const char *fields, const char *left)
 		fail_msg("%s became %s", fields, joined(m, c, 2));
 	body = smtp_body_octets(m->txn.body);
 	for (size_t i = 2; i < c->piece_count; i++) /* slices, not copies */
-		assert_true(c->pieces[i].p >= body.p && c->pieces[i].p + c->pieces[i].n <= body.p + body.n);
+		assert_true(c->pieces[i].p >= body.p &&
+			    c->pieces[i].p + c->pieces[i].n <= body.p + body.n);
 	assert_int_equal(c->pieces[0].n, 0); /* the signature's place */
 	assert_string_equal((const char *)c->pieces[1].p, c->fields);
 	end_txn(m);
@@ -108,14 +110,22 @@ static void marks_that_others_made_go_wherever_they_stand(void **state)
 		{ "X-Spam-Flag: YES\r\n" F, F },
 		{ F "X-Spam-Flag: YES\r\n", F },
 		{ F "X-Spam-Flag: YES\r\n" S, F S },
-		{ "X-Spam-Flag: YES\r\n" F "X-Spam-Score: 1\r\nX-Spam-Level: *\r\n" S "X-Spam-Status: No,\r\n\tscore=1\r\n", F S },
-		{ F "x-SPAM-report: a\r\n b\r\n\tc\r\nX-Spam-Tests: x\r\nX-Spam-Checker-Version: 3\r\n" S, F S },
-		{ F "X-Amavis-Alert: INFECTED\r\nX-Amavis-Hold: x\r\nX-Quarantine-ID: <x>\r\n" S, F S },
+		{ "X-Spam-Flag: YES\r\n" F "X-Spam-Score: 1\r\nX-Spam-Level: *\r\n" S
+		  "X-Spam-Status: No,\r\n\tscore=1\r\n",
+			F S },
+		{ F "x-SPAM-report: a\r\n b\r\n\tc\r\nX-Spam-Tests: x\r\nX-Spam-Checker-Version: "
+		    "3\r\n" S,
+			F S },
+		{ F "X-Amavis-Alert: INFECTED\r\nX-Amavis-Hold: x\r\nX-Quarantine-ID: <x>\r\n" S,
+			F S },
 		{ F "X-Spam-Flag : YES\r\n" S, F S },
 		/* and these are nobody's business */
-		{ F "X-Spam-Other: x\r\nX-Spamming: y\r\nX-Spam: z\r\n" S, F "X-Spam-Other: x\r\nX-Spamming: y\r\nX-Spam: z\r\n" S },
-		{ F "no field at all\r\n\xc3\xa4: 8-bit\r\n" S, F "no field at all\r\n\xc3\xa4: 8-bit\r\n" S },
-		{ " X-Spam-Flag: a fold of nothing\r\n" F, " X-Spam-Flag: a fold of nothing\r\n" F },
+		{ F "X-Spam-Other: x\r\nX-Spamming: y\r\nX-Spam: z\r\n" S,
+			F "X-Spam-Other: x\r\nX-Spamming: y\r\nX-Spam: z\r\n" S },
+		{ F "no field at all\r\n\xc3\xa4: 8-bit\r\n" S,
+			F "no field at all\r\n\xc3\xa4: 8-bit\r\n" S },
+		{ " X-Spam-Flag: a fold of nothing\r\n" F,
+			" X-Spam-Flag: a fold of nothing\r\n" F },
 		{ F "X-Bare: a\rX-Spam-Flag: YES\r\n" S, F "X-Bare: a\rX-Spam-Flag: YES\r\n" S },
 	};
 
@@ -126,8 +136,9 @@ static void marks_that_others_made_go_wherever_they_stand(void **state)
 
 static void a_mail_of_any_octets_leaves_with_them(void **state)
 {
-	static const char *const mails[] = { "", "\r\n", "a", "From: a@x", "From: a@x\r\n", "\r\nbody", "X-Spam-Flag: YES",
-		"X-Spam-Flag: YES\r\n", "X-Spam-Flag: YES\r\n\r\n" };
+	static const char *const mails[] = { "", "\r\n", "a", "From: a@x", "From: a@x\r\n",
+		"\r\nbody", "X-Spam-Flag: YES", "X-Spam-Flag: YES\r\n",
+		"X-Spam-Flag: YES\r\n\r\n" };
 	static const size_t left[] = { 0, 2, 1, 9, 11, 6, 0, 0, 2 };
 
 	(void)state;
@@ -148,8 +159,10 @@ static void a_mail_of_any_octets_leaves_with_them(void **state)
 
 static void a_fold_on_top_goes_on_with_no_field_that_others_trust(void **state)
 {
-	static const char *const mails[] = { "\t; dkim=pass header.d=bank.example\r\n" F BODY, " x\r\n\r\n", " ", "\t\r\n" F };
-	static const char end[] = "\r\nX-Amavis-Alert: BAD HEADER SECTION, the first line begins with white space\r\n";
+	static const char *const mails[] = { "\t; dkim=pass header.d=bank.example\r\n" F BODY,
+		" x\r\n\r\n", " ", "\t\r\n" F };
+	static const char end[] = "\r\nX-Amavis-Alert: BAD HEADER SECTION, the first line begins "
+				  "with white space\r\n";
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(mails); i++) {
@@ -169,7 +182,8 @@ static void a_fold_on_top_goes_on_with_no_field_that_others_trust(void **state)
 
 static void the_header_to_sign_is_what_leaves_above_the_body(void **state)
 {
-	static const char *const fields[] = { F S, "", F "X-Spam-Flag: YES\r\n" S, "X-Spam-Flag: YES\r\n", F "X-Spam-Flag: YES\r\n",
+	static const char *const fields[] = { F S, "", F "X-Spam-Flag: YES\r\n" S,
+		"X-Spam-Flag: YES\r\n", F "X-Spam-Flag: YES\r\n",
 		"Authentication-Results: mx.example.org; x\r\n" F "X-Spam-Level: **\r\n" };
 
 	(void)state;
@@ -192,7 +206,8 @@ static void the_header_to_sign_is_what_leaves_above_the_body(void **state)
 		assert_int_equal(head.n + message.n - m->txn.header.body, strlen(whole));
 		assert_memory_equal(head.p, whole, head.n);
 		assert_memory_equal(head.p + head.n - 2, "\r\n", 2);
-		assert_memory_equal(whole + head.n, message.p + m->txn.header.body, message.n - m->txn.header.body);
+		assert_memory_equal(whole + head.n, message.p + m->txn.header.body,
+			message.n - m->txn.header.body);
 		end_txn(m);
 	}
 }
@@ -229,7 +244,8 @@ static void recipients_with_equal_edits_share_a_delivery(void **state)
 	assert_int_equal(m->txn.clusters[0].rcpt_count, 2);
 	assert_string_equal(m->txn.clusters[0].rcpts[1].addr, "b@example.org");
 	assert_int_equal(m->txn.clusters[0].rcpt_index[1], 2);
-	assert_true(has(fields_of(m, 0), "X-Spam-Flag: YES\r\nX-Spam-Score: 7.0\r\nX-Spam-Level: *******\r\n"));
+	assert_true(has(fields_of(m, 0),
+		"X-Spam-Flag: YES\r\nX-Spam-Score: 7.0\r\nX-Spam-Level: *******\r\n"));
 	assert_false(has(fields_of(m, 1), "X-Spam")); /* not local */
 	assert_true(has(fields_of(m, 0), "X-Virus-Scanned: mailweir at mx.example.org\r\n"));
 	assert_false(has(fields_of(m, 4), "X-Virus-Scanned"));
@@ -269,8 +285,10 @@ static void what_did_not_run_is_marked_and_never_called_scanned(void **state)
 	one_cluster(m);
 	assert_false(has(fields_of(m, 0), "X-Virus-Scanned"));
 	assert_true(has(fields_of(m, 0), "X-Amavis-Alert: UNCHECKED, "));
-	assert_true(has(fields_of(m, 0), "X-Amavis-Alert: UNCHECKED, spam check failed: cage_died\r\n"));
-	assert_true(has(fields_of(m, 0), "Authentication-Results: mx.example.org (mailweir);\r\n\tdkim=temperror"));
+	assert_true(has(
+		fields_of(m, 0), "X-Amavis-Alert: UNCHECKED, spam check failed: cage_died\r\n"));
+	assert_true(has(fields_of(m, 0),
+		"Authentication-Results: mx.example.org (mailweir);\r\n\tdkim=temperror"));
 	end_txn(m);
 }
 
@@ -292,8 +310,10 @@ static void is_fields(const char *p)
 static void hostile_texts_break_out_of_no_field(void **state)
 {
 	struct mw_octets evil = mw_octets_of("x\r\nEvil: \"\\y\n", 13);
-	struct finding_signature signatures[2] = { { .d = evil, .s = evil, .result = evil, .reason = evil, .b = { evil.p, 8 } },
-		{ .d = evil, .result = evil, .bits = -1 } };
+	struct finding_signature signatures[2] = {
+		{ .d = evil, .s = evil, .result = evil, .reason = evil, .b = { evil.p, 8 } },
+		{ .d = evil, .result = evil, .bits = -1 }
+	};
 	struct made *m = make_txn("final_virus_destiny = D_PASS\n");
 
 	(void)state;
@@ -303,7 +323,8 @@ static void hostile_texts_break_out_of_no_field(void **state)
 	make_check(m, JOB_SCAN, MW_DONE);
 	make_check(m, JOB_SPAM, MW_FAILED);
 	make_check(m, JOB_AUTH, MW_DONE);
-	snprintf(m->txn.checks[JOB_SPAM].reason, sizeof(m->txn.checks[JOB_SPAM].reason), "a\r\nEvil: b");
+	snprintf(m->txn.checks[JOB_SPAM].reason, sizeof(m->txn.checks[JOB_SPAM].reason),
+		"a\r\nEvil: b");
 	make_virus(m, "a\r\nEvil: b");
 	m->txn.found.signatures = signatures;
 	m->txn.found.signature_count = 2;
@@ -327,7 +348,8 @@ static void the_spam_status_tells_every_test_and_folds(void **state)
 	(void)state;
 	for (size_t i = 0; i < 40; i++) {
 		snprintf(names[i], sizeof(names[i]), "RULE_%zu", i);
-		tests[i] = (struct mw_record_test){ mw_octets_of_text(names[i]), (int32_t)i * 10 - 5 };
+		tests[i] =
+			(struct mw_record_test){ mw_octets_of_text(names[i]), (int32_t)i * 10 - 5 };
 	}
 	make_rcpt(m, "a@example.org");
 	make_body(m, F BODY, strlen(F BODY));
@@ -340,7 +362,8 @@ static void the_spam_status_tells_every_test_and_folds(void **state)
 	one_cluster(m);
 	fields = fields_of(m, 0);
 	is_fields(fields);
-	assert_true(has(fields, "X-Spam-Status: No, score=2.005 tagged_above=2.0 required=6.31\r\n\ttests=[RULE_0=-0.005, "));
+	assert_true(has(fields, "X-Spam-Status: No, score=2.005 tagged_above=2.0 "
+				"required=6.31\r\n\ttests=[RULE_0=-0.005, "));
 	assert_true(has(fields, "RULE_39=0.385] autolearn=no\r\n"));
 	for (const char *line = fields, *end; (end = strstr(line, "\r\n")) != NULL; line = end + 2)
 		assert_true(end - line <= 100);

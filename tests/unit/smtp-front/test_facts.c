@@ -1,4 +1,5 @@
-/* What a header section says: hops, addresses, ids, bulk; all of it a sender's claim, and all of it bounded. */
+/* What a header section says: hops, addresses, ids, bulk; all of it a sender's claim, and all of it
+ * bounded. */
 #include "make_txn.h"
 
 #include "intake/facts.h"
@@ -19,7 +20,9 @@ static struct facts facts_of(const char *fields)
 	struct facts f;
 
 	assert_int_equal(mw_header_index(&header, mw_octets_of_text(fields)), MW_OK);
-	assert_int_equal(facts_collect(&f, &arena, &header, "ESMTP://[192.0.2.1]:25", "sender@example.com"), MW_OK);
+	assert_int_equal(
+		facts_collect(&f, &arena, &header, "ESMTP://[192.0.2.1]:25", "sender@example.com"),
+		MW_OK);
 	return f;
 }
 
@@ -64,7 +67,8 @@ static void addresses_are_found_among_names_comments_and_traps(void **state)
 		{ "undisclosed-recipients:;", "" },
 		{ "\"a,b\"@example.org", "\"a,b\"@example.org" },
 		{ "<\"a>b\"@example.org>", "\"a>b\"@example.org" },
-		{ "<@route,@two:a@example.org>, b@example.org", "@route,@two:a@example.org|b@example.org" },
+		{ "<@route,@two:a@example.org>, b@example.org",
+			"@route,@two:a@example.org|b@example.org" },
 		{ "a@[192.0.2.1]", "a@[192.0.2.1]" },
 		{ "a@[IPv6:2001:db8::1]", "a@[IPv6:2001:db8::1]" },
 		{ "A <a@[IPv6:2001:db8::1]>, b@[::2]", "a@[IPv6:2001:db8::1]|b@[::2]" },
@@ -88,7 +92,8 @@ static void addresses_are_found_among_names_comments_and_traps(void **state)
 		const char *got;
 
 		memcpy(own, rows[i].value, n);
-		got = joined(out, facts_addresses(mw_octets_of(own, n), &arena, out, MW_COUNT(out)));
+		got = joined(
+			out, facts_addresses(mw_octets_of(own, n), &arena, out, MW_COUNT(out)));
 		free(own);
 		if (strcmp(got, rows[i].addresses) != 0)
 			fail_msg("%s: %s", rows[i].value, got);
@@ -106,7 +111,8 @@ static void a_list_cut_anywhere_is_read_within_its_octets(void **state)
 
 		memcpy(own, whole, n);
 		own = realloc(own, n > 0 ? n : 1);
-		assert_true(facts_addresses(mw_octets_of(own, n), &arena, out, MW_COUNT(out)) <= MW_COUNT(out));
+		assert_true(facts_addresses(mw_octets_of(own, n), &arena, out, MW_COUNT(out)) <=
+			    MW_COUNT(out));
 		free(own);
 	}
 }
@@ -125,10 +131,13 @@ static void addresses_stop_at_their_limits(void **state)
 	f = facts_of(many);
 	assert_int_equal(f.to.count, FACTS_ADDRESSES_MAX);
 	memset(lengthy, 'a', sizeof(lengthy));
-	assert_int_equal(facts_addresses(mw_octets_of(lengthy, FACTS_ADDRESS_MAX), &arena, out, 1), 1);
-	assert_int_equal(facts_addresses(mw_octets_of(lengthy, FACTS_ADDRESS_MAX + 1), &arena, out, 1), 0);
+	assert_int_equal(
+		facts_addresses(mw_octets_of(lengthy, FACTS_ADDRESS_MAX), &arena, out, 1), 1);
+	assert_int_equal(
+		facts_addresses(mw_octets_of(lengthy, FACTS_ADDRESS_MAX + 1), &arena, out, 1), 0);
 	memcpy(lengthy + sizeof(lengthy) - 4, "<b@x", 4); /* a long name before it is no harm */
-	assert_int_equal(facts_addresses(mw_octets_of(lengthy, sizeof(lengthy)), &arena, out, 1), 1);
+	assert_int_equal(
+		facts_addresses(mw_octets_of(lengthy, sizeof(lengthy)), &arena, out, 1), 1);
 	assert_string_equal((const char *)out[0].p, "b@x");
 }
 
@@ -140,7 +149,9 @@ static void a_field_of_nothing_takes_no_memory(void **state)
 
 	(void)state;
 	memset(commas, ',', sizeof(commas));
-	assert_int_equal(facts_addresses(mw_octets_of(commas, sizeof(commas)), &fresh, out, MW_COUNT(out)), 0);
+	assert_int_equal(
+		facts_addresses(mw_octets_of(commas, sizeof(commas)), &fresh, out, MW_COUNT(out)),
+		0);
 	assert_null(fresh.blocks);
 }
 
@@ -165,12 +176,15 @@ static void message_ids_stand_in_brackets(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(rows); i++) {
-		const char *got = joined(out, facts_message_ids(mw_octets_of_text(rows[i].value), out, MW_COUNT(out)));
+		const char *got = joined(out,
+			facts_message_ids(mw_octets_of_text(rows[i].value), out, MW_COUNT(out)));
 
 		if (strcmp(got, rows[i].ids) != 0)
 			fail_msg("%s: %s", rows[i].value, got);
 	}
-	assert_int_equal(facts_message_ids(mw_octets_of_text("<1><2><3><4><5>"), out, MW_COUNT(out)), MW_COUNT(out));
+	assert_int_equal(
+		facts_message_ids(mw_octets_of_text("<1><2><3><4><5>"), out, MW_COUNT(out)),
+		MW_COUNT(out));
 	memset(lengthy, 'i', sizeof(lengthy));
 	lengthy[0] = '<';
 	lengthy[499] = '>';
@@ -183,9 +197,11 @@ static void message_ids_stand_in_brackets(void **state)
 static void the_received_chain_is_told_newest_first(void **state)
 {
 	struct facts f = facts_of(
-		"Received: from mx.example.org ([203.0.113.7]) by us (mailweir) with ESMTP id x; date\r\n"
+		"Received: from mx.example.org ([203.0.113.7]) by us (mailweir) with ESMTP id x; "
+		"date\r\n"
 		"Received: from [10.1.2.3] (helo=there) by mx.example.org\r\n\twith SMTP; date\r\n"
-		"Received: from claims [198.51.100.1] (real [IPv6:2001:db8::7]) by relay with esmtps (TLS) id y; date\r\n"
+		"Received: from claims [198.51.100.1] (real [IPv6:2001:db8::7]) by relay with "
+		"esmtps (TLS) id y; date\r\n"
 		"Received: by relay with local (Exim) id z; date\r\n"
 		"Received: from again ([203.0.113.7]) by other [192.0.2.99] with http; date\r\n"
 		"Received: (qmail 1234 invoked by uid 0 from network [192.0.2.77]); date\r\n"
@@ -198,7 +214,8 @@ static void the_received_chain_is_told_newest_first(void **state)
 	assert_string_equal(f.first_ip, "203.0.113.7");
 	assert_string_equal(joined(f.ip_trace.items, f.ip_trace.count), "203.0.113.7|2001:db8::7");
 	assert_string_equal(joined(f.ip_proto_trace.items, f.ip_proto_trace.count),
-		"ESMTP://[192.0.2.1]:25|ESMTP://203.0.113.7|SMTP://10.1.2.3|ESMTPS://2001:db8::7|x|HTTP://203.0.113.7|x|x|x");
+		"ESMTP://[192.0.2.1]:25|ESMTP://203.0.113.7|SMTP://10.1.2.3|ESMTPS://"
+		"2001:db8::7|x|HTTP://203.0.113.7|x|x|x");
 }
 
 static void more_than_100_hops_are_counted_and_not_kept(void **state)
@@ -208,7 +225,8 @@ static void more_than_100_hops_are_counted_and_not_kept(void **state)
 
 	(void)state;
 	for (int i = 0; i < FACTS_HOPS_MAX + 5; i++)
-		mw_text_addf(&text, "Received: from a ([203.0.113.%d]) by b with SMTP; date\r\n", i % 200);
+		mw_text_addf(&text, "Received: from a ([203.0.113.%d]) by b with SMTP; date\r\n",
+			i % 200);
 	mw_text_add(&text, "\r\n");
 	f = facts_of(text.p);
 	assert_int_equal(f.received, FACTS_HOPS_MAX + 5);
@@ -235,9 +253,11 @@ static void a_hop_longer_than_what_is_read_does_no_harm(void **state)
 
 static void texts_and_ids_are_told_unfolded(void **state)
 {
-	struct facts f = facts_of("Message-ID: <1@x>\r\nSubject: one\r\n two\r\nX-Mailer: m\r\nUser-Agent: u\r\n"
-				  "From: A <a@example.org>, b@example.org\r\nSender: S <s@example.org>\r\nTo: t@x\r\nCc: c@x\r\n"
-				  "In-Reply-To: <r@x>\r\nReferences: <p@x>\r\n <q@x>\r\n\r\nSubject: body\r\n");
+	struct facts f = facts_of(
+		"Message-ID: <1@x>\r\nSubject: one\r\n two\r\nX-Mailer: m\r\nUser-Agent: u\r\n"
+		"From: A <a@example.org>, b@example.org\r\nSender: S <s@example.org>\r\nTo: "
+		"t@x\r\nCc: c@x\r\n"
+		"In-Reply-To: <r@x>\r\nReferences: <p@x>\r\n <q@x>\r\n\r\nSubject: body\r\n");
 
 	(void)state;
 	assert_true(mw_octets_ieq(f.message_id, "<1@x>"));
@@ -255,7 +275,9 @@ static void a_mail_without_a_header_says_nothing(void **state)
 	struct facts f = facts_of("\r\nbody\r\n");
 
 	(void)state;
-	assert_int_equal(f.received + f.author.count + f.to.count + f.references.count + f.ip_trace.count, 0);
+	assert_int_equal(
+		f.received + f.author.count + f.to.count + f.references.count + f.ip_trace.count,
+		0);
 	assert_int_equal(f.ip_proto_trace.count, 1);
 	assert_null(f.first_ip);
 	assert_false(f.is_auto || f.is_mlist || f.is_bulk);
@@ -288,9 +310,11 @@ static void lists_and_machines_are_recognised(void **state)
 
 		snprintf(text, sizeof(text), "%s\r\n", rows[i].fields);
 		f = facts_of(text);
-		if (f.is_auto != rows[i].automatic || f.is_mlist != rows[i].mlist || f.is_bulk != rows[i].bulk)
+		if (f.is_auto != rows[i].automatic || f.is_mlist != rows[i].mlist ||
+			f.is_bulk != rows[i].bulk)
 			fail_msg("%s", rows[i].fields);
-		assert_int_equal(facts_collect(&f, &arena, &header, "x", ""), MW_OK); /* a null sender is a machine */
+		assert_int_equal(facts_collect(&f, &arena, &header, "x", ""),
+			MW_OK); /* a null sender is a machine */
 		assert_true(f.is_auto && f.is_bulk);
 	}
 }

@@ -1,4 +1,5 @@
-/* Findings of workers: what they say is taken whole, and a map that lies about its shape is a failed check. */
+/* Findings of workers: what they say is taken whole, and a map that lies about its shape is a
+ * failed check. */
 #include "make_txn.h"
 
 #include "checks/findings.h"
@@ -95,7 +96,10 @@ static const struct {
 	enum dispatch_kind kind;
 	void (*pack)(struct mw_pack *b);
 } good[] = {
-	{ JOB_AUTH, good_auth }, { JOB_SCAN, good_scan }, { JOB_REPUTATION, good_reputation }, { JOB_SPAM, good_spam },
+	{ JOB_AUTH, good_auth },
+	{ JOB_SCAN, good_scan },
+	{ JOB_REPUTATION, good_reputation },
+	{ JOB_SPAM, good_spam },
 	{ JOB_SIGN, good_sign },
 };
 
@@ -111,7 +115,8 @@ static struct made *new_txn(void)
 static void take_and_end(enum dispatch_kind kind, struct mw_octets map, enum mw_rc expected)
 {
 	struct made *m = new_txn();
-	unsigned char *own = malloc(map.n > 0 ? map.n : 1); /* memory of its own: over-reading shows */
+	unsigned char *own =
+		malloc(map.n > 0 ? map.n : 1); /* memory of its own: over-reading shows */
 
 	assert_non_null(own);
 	if (map.n > 0)
@@ -182,7 +187,20 @@ static void every_cut_map_is_refused_and_so_is_one_octet_too_many(void **state)
 	}
 }
 
-enum shape { NIL, TRUE, ONE, MINUS, HUGE, TEXT, EMPTY_MAP, EMPTY_LIST, LIST_OF_ONE, LIST_OF_NIL, LIST_OF_LIST, SHAPES };
+enum shape {
+	NIL,
+	TRUE,
+	ONE,
+	MINUS,
+	HUGE,
+	TEXT,
+	EMPTY_MAP,
+	EMPTY_LIST,
+	LIST_OF_ONE,
+	LIST_OF_NIL,
+	LIST_OF_LIST,
+	SHAPES
+};
 
 static void pack_shape(struct mw_pack *b, enum shape shape)
 {
@@ -220,7 +238,8 @@ static void pack_shape(struct mw_pack *b, enum shape shape)
 	}
 }
 
-#define ANY_LIST (MW_BIT(EMPTY_LIST) | MW_BIT(LIST_OF_ONE) | MW_BIT(LIST_OF_NIL) | MW_BIT(LIST_OF_LIST))
+#define ANY_LIST                                                                                   \
+	(MW_BIT(EMPTY_LIST) | MW_BIT(LIST_OF_ONE) | MW_BIT(LIST_OF_NIL) | MW_BIT(LIST_OF_LIST))
 
 static void a_value_of_another_shape_is_refused(void **state)
 {
@@ -296,12 +315,16 @@ static void a_count_that_no_octets_stand_behind_is_refused(void **state)
 	} rows[] = {
 		{ JOB_SCAN, "\x81\xa7viruses\xdd\xff\xff\xff\xff", 14 },
 		{ JOB_SCAN, "\xdf\xff\xff\xff\xff", 5 },
-		{ JOB_SCAN, "\x81\xa9"
-			    "encrypted\xdc\x00\x05", 14 },
+		{ JOB_SCAN,
+			"\x81\xa9"
+			"encrypted\xdc\x00\x05",
+			14 },
 		{ JOB_AUTH, "\x81\xaasignatures\x91\xdf\xff\xff\xff\xff", 18 },
 		{ JOB_SPAM, "\x81\xa5tests\xdd\x00\x00\x03\xe8", 12 },
-		{ JOB_SIGN, "\x81\xa6"
-			    "fields\xdb\xff\xff\xff\xff", 13 },
+		{ JOB_SIGN,
+			"\x81\xa6"
+			"fields\xdb\xff\xff\xff\xff",
+			13 },
 	};
 
 	(void)state;
@@ -407,7 +430,8 @@ static void reputation_counts_from_half_a_point_up_to_its_limit(void **state)
 	assert_int_equal(ip_milli("enable_ip_repu = true\n", 500), 500);
 	assert_int_equal(ip_milli("enable_ip_repu = true\nip_repu_score_limit = 3\n", 3000), 3000);
 	assert_int_equal(ip_milli("enable_ip_repu = true\nip_repu_score_limit = 3\n", 3001), 3000);
-	assert_int_equal(ip_milli("enable_ip_repu = true\nip_repu_score_limit = 0\n", 90000), 90000);
+	assert_int_equal(
+		ip_milli("enable_ip_repu = true\nip_repu_score_limit = 0\n", 90000), 90000);
 	assert_int_equal(ip_milli("enable_ip_repu = false\n", 90000), 0);
 }
 
@@ -417,8 +441,13 @@ static void a_pen_pal_is_a_recipient_of_this_mail(void **state)
 		int64_t rcpt, age;
 		enum mw_rc rc;
 	} rows[] = {
-		{ 0, 0, MW_OK }, { 1, INT64_MAX, MW_OK }, { 2, 0, MW_ERR_PROTO }, { -1, 0, MW_ERR_PROTO },
-		{ INT64_MAX, 0, MW_ERR_PROTO }, { 0, -1, MW_ERR_PROTO }, { 0, INT64_MIN, MW_ERR_PROTO },
+		{ 0, 0, MW_OK },
+		{ 1, INT64_MAX, MW_OK },
+		{ 2, 0, MW_ERR_PROTO },
+		{ -1, 0, MW_ERR_PROTO },
+		{ INT64_MAX, 0, MW_ERR_PROTO },
+		{ 0, -1, MW_ERR_PROTO },
+		{ 0, INT64_MIN, MW_ERR_PROTO },
 	};
 
 	(void)state;

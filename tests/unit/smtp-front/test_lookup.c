@@ -62,10 +62,16 @@ static void tables_answer_by_what_they_hold(void **state)
 		{ "{ \"!!.example.org\" }", "a@example.org", 1 },
 		{ "{ \".example.org\", \"!.example.org\" }", "a@example.org", 1 },
 		/* hashes: the most special key wins, whatever the order */
-		{ "{ { [\".example.org\"] = true, [\"a@example.org\"] = false } }", "a@example.org", 0 },
-		{ "{ { [\".example.org\"] = true, [\"a@example.org\"] = false } }", "b@example.org", 1 },
-		{ "{ { [\".\"] = 1, [\".org\"] = 0, [\".example.org\"] = 1, [\"example.org\"] = 0 } }", "a@example.org", 0 },
-		{ "{ { [\".\"] = 1, [\".org\"] = 0, [\".example.org\"] = 1, [\"example.org\"] = 0 } }", "a@sub.example.org", 1 },
+		{ "{ { [\".example.org\"] = true, [\"a@example.org\"] = false } }", "a@example.org",
+			0 },
+		{ "{ { [\".example.org\"] = true, [\"a@example.org\"] = false } }", "b@example.org",
+			1 },
+		{ "{ { [\".\"] = 1, [\".org\"] = 0, [\".example.org\"] = 1, [\"example.org\"] = 0 "
+		  "} }",
+			"a@example.org", 0 },
+		{ "{ { [\".\"] = 1, [\".org\"] = 0, [\".example.org\"] = 1, [\"example.org\"] = 0 "
+		  "} }",
+			"a@sub.example.org", 1 },
 		{ "{ { [\".\"] = 1, [\".org\"] = 0 } }", "a@example.org", 0 },
 		{ "{ { [\".\"] = 1, [\".org\"] = 0 } }", "a@example.com", 1 },
 		{ "{ { [\"!a@example.org\"] = true } }", "a@example.org", UNSAID },
@@ -119,7 +125,8 @@ static void a_thousand_keys_are_all_found(void **state)
 	(void)state;
 	mw_text_add(&maps, "local_domains_maps = { {");
 	for (int i = 0; i < 1000; i++)
-		mw_text_addf(&maps, " [\"u%d@example.org\"] = %s,", i, i % 3 == 0 ? "true" : "false");
+		mw_text_addf(
+			&maps, " [\"u%d@example.org\"] = %s,", i, i % 3 == 0 ? "true" : "false");
 	mw_text_add(&maps, " } }\n");
 	conf = conf_of(maps.p, &errors);
 	assert_non_null(conf);

@@ -1,4 +1,5 @@
-/* Policies: which bank a socket gets, what each says, and what is refused at load instead of at the first mail. */
+/* Policies: which bank a socket gets, what each says, and what is refused at load instead of at the
+ * first mail. */
 #include "make_txn.h"
 
 static enum mw_rc load(const char *lua, struct policy_set **set_r, struct mw_err *err)
@@ -30,23 +31,31 @@ static struct policy_set *loaded(const char *lua)
 
 static void a_socket_gets_the_bank_of_its_address_before_that_of_its_port(void **state)
 {
-	struct policy_set *set = loaded("interface_policy = { [\"10026\"] = \"ORIG\", [\"[::1]:10026\"] = \"SIX\", "
-					"[\"[127.0.0.1]:10028\"] = \"FOUR\" }\n"
-					"policy_bank.ORIG = { originating = true }\n"
-					"policy_bank.SIX = { final_virus_destiny = D_REJECT }\n"
-					"policy_bank.FOUR = { child_timeout = 60 }\n");
+	struct policy_set *set =
+		loaded("interface_policy = { [\"10026\"] = \"ORIG\", [\"[::1]:10026\"] = \"SIX\", "
+		       "[\"[127.0.0.1]:10028\"] = \"FOUR\" }\n"
+		       "policy_bank.ORIG = { originating = true }\n"
+		       "policy_bank.SIX = { final_virus_destiny = D_REJECT }\n"
+		       "policy_bank.FOUR = { child_timeout = 60 }\n");
 	static const struct {
 		const char *address;
 		unsigned port;
 		const char *bank;
 	} rows[] = {
-		{ "127.0.0.1", 10024, "" }, { "127.0.0.1", 10026, "ORIG" }, { "::1", 10026, "SIX" }, { "::", 10026, "ORIG" },
-		{ "127.0.0.1", 10028, "FOUR" }, { "127.0.0.2", 10028, "" }, { "::1", 1002, "" }, { "::1", 110026, "" },
+		{ "127.0.0.1", 10024, "" },
+		{ "127.0.0.1", 10026, "ORIG" },
+		{ "::1", 10026, "SIX" },
+		{ "::", 10026, "ORIG" },
+		{ "127.0.0.1", 10028, "FOUR" },
+		{ "127.0.0.2", 10028, "" },
+		{ "::1", 1002, "" },
+		{ "::1", 110026, "" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(rows); i++)
-		assert_string_equal(policy_for_socket(set, rows[i].address, rows[i].port)->bank, rows[i].bank);
+		assert_string_equal(
+			policy_for_socket(set, rows[i].address, rows[i].port)->bank, rows[i].bank);
 	assert_false(set->policies[0].originating);
 	assert_true(policy_for_socket(set, "127.0.0.1", 10026)->originating);
 	assert_int_equal(policy_for_socket(set, "127.0.0.1", 10026)->virus_destiny, MW_D_DISCARD);
@@ -78,10 +87,11 @@ static void the_defaults_defer_what_was_not_checked_and_pass_no_virus(void **sta
 
 static void a_bank_overlays_the_base_with_what_it_names(void **state)
 {
-	struct policy_set *set = loaded("myhostname = \"mx\"\nsa_kill_level_deflt = 10\nmyauthservid = \"id\"\n"
-					"local_domains_maps = { \".base\" }\nforward_method = \"smtp:[::1]:26\"\n"
-					"policy_bank.B = { sa_kill_level_deflt = 4.5, local_domains_maps = { \".bank\" }, "
-					"virus_quarantine_method = \"\", sa_spam_level_char = \"+\" }\n");
+	struct policy_set *set = loaded(
+		"myhostname = \"mx\"\nsa_kill_level_deflt = 10\nmyauthservid = \"id\"\n"
+		"local_domains_maps = { \".base\" }\nforward_method = \"smtp:[::1]:26\"\n"
+		"policy_bank.B = { sa_kill_level_deflt = 4.5, local_domains_maps = { \".bank\" }, "
+		"virus_quarantine_method = \"\", sa_spam_level_char = \"+\" }\n");
 	const struct policy *base = &set->policies[0], *b = &set->policies[1];
 
 	(void)state;
@@ -124,11 +134,13 @@ static void what_cannot_be_done_is_refused_by_its_setting_s_name(void **state)
 		{ "forward_method = \"smtp:*:*\"\n", "forward_method" },
 		{ "interface_policy = { [\"10026\"] = \"NONE\" }\n", "10026" },
 		{ "inet_acl = { \"127.0.0.1\", \"example.org\" }\n", "example.org" },
-		{ "virus_quarantine_method = \"smtp:[127.0.0.1]:25\"\n", "virus_quarantine_method" },
+		{ "virus_quarantine_method = \"smtp:[127.0.0.1]:25\"\n",
+			"virus_quarantine_method" },
 		{ "spam_quarantine_method = \"local:spam-%m\"\n", "spam_quarantine_method" },
 		{ "unchecked_quarantine_method = \"local:x.gz\"\n", "unchecked_quarantine_method" },
 		{ "virus_quarantine_method = \"local:../%m.gz\"\n", "virus_quarantine_method" },
-		{ "policy_bank.B = { spam_quarantine_method = \"sql:\" }\n", "spam_quarantine_method" },
+		{ "policy_bank.B = { spam_quarantine_method = \"sql:\" }\n",
+			"spam_quarantine_method" },
 	};
 
 	(void)state;
@@ -151,8 +163,13 @@ static void a_key_is_found_by_the_domain_after_the_last_at(void **state)
 	static const struct {
 		const char *address, *selector;
 	} rows[] = {
-		{ "a@example.org", "s1" }, { "a@EXAMPLE.net", "s2" }, { "\"a@example.org\"@example.net", "s2" },
-		{ "a@sub.example.org", NULL }, { "a@example.org.evil", NULL }, { "example.org", NULL }, { "", NULL },
+		{ "a@example.org", "s1" },
+		{ "a@EXAMPLE.net", "s2" },
+		{ "\"a@example.org\"@example.net", "s2" },
+		{ "a@sub.example.org", NULL },
+		{ "a@example.org.evil", NULL },
+		{ "example.org", NULL },
+		{ "", NULL },
 		{ "a@", NULL },
 	};
 

@@ -1,4 +1,5 @@
-/* One reply for many recipients: the rules of the table, and that no combination says 2xx for a mail nobody has. */
+/* One reply for many recipients: the rules of the table, and that no combination says 2xx for a
+ * mail nobody has. */
 #include "make_txn.h"
 
 #include "outcome/reply.h"
@@ -46,7 +47,8 @@ static void set(struct made *m, const size_t *which, size_t count)
 	outcome_reply(&m->txn);
 }
 
-/* A 2xx is right when each has the mail, or policy threw it away; who was refused is told by nobody but the client. */
+/* A 2xx is right when each has the mail, or policy threw it away; who was refused is told by nobody
+ * but the client. */
 static void is_honest(const struct txn *t)
 {
 	size_t got = 0, thrown = 0, refused = 0, later = 0;
@@ -61,7 +63,8 @@ static void is_honest(const struct txn *t)
 	}
 	assert_non_null(t->reply);
 	assert_int_equal(strtoul(t->reply, NULL, 10), t->reply_code);
-	assert_true(t->reply_code / 100 == 2 || t->reply_code / 100 == 4 || t->reply_code / 100 == 5);
+	assert_true(
+		t->reply_code / 100 == 2 || t->reply_code / 100 == 4 || t->reply_code / 100 == 5);
 	if (t->reply_code / 100 == 2)
 		assert_int_equal(got + thrown, t->rcpt_count);
 	if (later > 0)
@@ -78,7 +81,10 @@ static void no_combination_says_2xx_for_a_mail_nobody_has(void **state)
 
 	(void)state;
 	for (size_t count = 1; count <= 3; count++)
-		for (size_t n = 0; n < (count == 1 ? all : count == 2 ? all * all : all * all * all); n++) {
+		for (size_t n = 0; n < (count == 1	    ? all
+					       : count == 2 ? all * all
+							    : all * all * all);
+			n++) {
 			which[0] = n % all;
 			which[1] = n / all % all;
 			which[2] = n / all / all;
@@ -103,9 +109,11 @@ static void the_first_rule_that_applies_makes_the_reply(void **state)
 		{ 1, { REFUSED }, "554 5.7.0 Reject, id=1 - spam" },
 		{ 1, { HOP_REFUSED }, "550 5.1.1 from MTA(smtp:[x]:25): 550 no such user" },
 		/* the next hop's words before our own */
-		{ 2, { REFUSED, HOP_REFUSED }, "550 5.1.1 from MTA(smtp:[x]:25): 550 no such user" },
+		{ 2, { REFUSED, HOP_REFUSED },
+			"550 5.1.1 from MTA(smtp:[x]:25): 550 no such user" },
 		{ 2, { THROWN, REFUSED }, "554 5.7.0 Reject, id=1 - spam" },
-		{ 3, { THROWN, REFUSED, HOP_REFUSED }, "550 5.1.1 from MTA(smtp:[x]:25): 550 no such user" },
+		{ 3, { THROWN, REFUSED, HOP_REFUSED },
+			"550 5.1.1 from MTA(smtp:[x]:25): 550 no such user" },
 		/* any 4xx: the first */
 		{ 1, { LATER }, "450 4.7.0 Temporary failure, id=1" },
 		{ 3, { REFUSED, HOP_LATER, LATER }, "451 4.4.1 from MTA(smtp:[x]:25): 451 later" },
@@ -116,10 +124,15 @@ static void the_first_rule_that_applies_makes_the_reply(void **state)
 		{ 2, { REFUSED, OPEN }, "451 4.5.0 Error in processing, id=00001-01" },
 		{ 2, { GOT, HOLLOW }, "451 4.5.0 Error in processing, id=00001-01" },
 		/* a mixture: no bounces of our own, so the refusal is the reply */
-		{ 2, { GOT, REFUSED }, "554 5.7.0 Reject, id=1 - spam (delivered to 1 of 2 recipients)" },
-		{ 2, { HOP_REFUSED, GOT }, "550 5.1.1 from MTA(smtp:[x]:25): 550 no such user (delivered to 1 of 2 recipients)" },
-		{ 3, { THROWN, GOT, REFUSED }, "554 5.7.0 Reject, id=1 - spam (delivered to 1 of 3 recipients)" },
-		{ 2, { THROWN, GOT }, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 DISCARD" },
+		{ 2, { GOT, REFUSED },
+			"554 5.7.0 Reject, id=1 - spam (delivered to 1 of 2 recipients)" },
+		{ 2, { HOP_REFUSED, GOT },
+			"550 5.1.1 from MTA(smtp:[x]:25): 550 no such user (delivered to 1 of 2 "
+			"recipients)" },
+		{ 3, { THROWN, GOT, REFUSED },
+			"554 5.7.0 Reject, id=1 - spam (delivered to 1 of 3 recipients)" },
+		{ 2, { THROWN, GOT },
+			"250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 DISCARD" },
 	};
 	struct made *m = make_txn("");
 

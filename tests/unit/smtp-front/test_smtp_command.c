@@ -101,7 +101,8 @@ static void a_path_is_taken_whole_or_refused_with_501(void **state)
 	for (size_t i = 0; i < MW_COUNT(senders); i++) {
 		struct smtp_refusal why = { 0 };
 		const char *addr = NULL, *rest = NULL;
-		bool ok = smtp_command_path(&arena, senders[i].args, "FROM:", true, false, &addr, &rest, &why);
+		bool ok = smtp_command_path(
+			&arena, senders[i].args, "FROM:", true, false, &addr, &rest, &why);
 
 		if (ok != (senders[i].addr != NULL))
 			fail_msg("%s", senders[i].args);
@@ -110,7 +111,8 @@ static void a_path_is_taken_whole_or_refused_with_501(void **state)
 			assert_string_equal(rest, senders[i].rest);
 		} else {
 			assert_int_equal(why.code, 501);
-			assert_true(why.text != NULL && why.enhanced != NULL && why.enhanced[0] == '5');
+			assert_true(
+				why.text != NULL && why.enhanced != NULL && why.enhanced[0] == '5');
 		}
 	}
 }
@@ -124,10 +126,12 @@ static void a_recipient_is_never_empty(void **state)
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(rows); i++) {
 		why.code = 0;
-		assert_false(smtp_command_path(&arena, rows[i], "TO:", false, false, &addr, &rest, &why));
+		assert_false(smtp_command_path(
+			&arena, rows[i], "TO:", false, false, &addr, &rest, &why));
 		assert_int_equal(why.code, 501);
 	}
-	assert_true(smtp_command_path(&arena, "to:<b@example.org>", "TO:", false, false, &addr, &rest, &why));
+	assert_true(smtp_command_path(
+		&arena, "to:<b@example.org>", "TO:", false, false, &addr, &rest, &why));
 	assert_string_equal(addr, "b@example.org");
 }
 
@@ -137,7 +141,8 @@ static void octets_above_ascii_need_smtputf8(void **state)
 	const char *addr, *rest;
 
 	(void)state;
-	assert_true(smtp_command_path(&arena, "FROM:<\xc3\xa4@example.org>", "FROM:", true, true, &addr, &rest, &why));
+	assert_true(smtp_command_path(
+		&arena, "FROM:<\xc3\xa4@example.org>", "FROM:", true, true, &addr, &rest, &why));
 	assert_string_equal(addr, "\xc3\xa4@example.org");
 }
 
@@ -152,7 +157,9 @@ static void an_address_has_at_most_1000_octets(void **state)
 		memcpy(args, "FROM:<", 6);
 		memset(args + 6, 'a', n);
 		memcpy(args + 6 + n - 12, "@example.org>", 14);
-		assert_int_equal(smtp_command_path(&arena, args, "FROM:", true, false, &addr, &rest, &why), n == SMTP_PATH_MAX);
+		assert_int_equal(
+			smtp_command_path(&arena, args, "FROM:", true, false, &addr, &rest, &why),
+			n == SMTP_PATH_MAX);
 	}
 }
 
@@ -166,7 +173,8 @@ static void a_path_cut_anywhere_is_refused(void **state)
 	for (size_t n = 0; n + 1 < sizeof(whole); n++) {
 		char *cut = strndup(whole, n); /* memory of its own: over-reading shows */
 
-		assert_false(smtp_command_path(&arena, cut, "FROM:", true, false, &addr, &rest, &why));
+		assert_false(
+			smtp_command_path(&arena, cut, "FROM:", true, false, &addr, &rest, &why));
 		free(cut);
 	}
 	assert_true(smtp_command_path(&arena, whole, "FROM:", true, false, &addr, &rest, &why));
@@ -235,8 +243,10 @@ static void xforward_fills_what_it_names(void **state)
 	struct smtp_refusal why;
 
 	(void)state;
-	assert_true(smtp_command_xforward(&arena, "NAME=client.example ADDR=192.0.2.9 PORT=2525", &x, &why));
-	assert_true(smtp_command_xforward(&arena, "proto=ESMTP helo=there ident=4Xyz source=REMOTE", &x, &why));
+	assert_true(smtp_command_xforward(
+		&arena, "NAME=client.example ADDR=192.0.2.9 PORT=2525", &x, &why));
+	assert_true(smtp_command_xforward(
+		&arena, "proto=ESMTP helo=there ident=4Xyz source=REMOTE", &x, &why));
 	assert_string_equal(x.name, "client.example");
 	assert_string_equal(x.addr, "192.0.2.9");
 	assert_string_equal(x.port, "2525");
@@ -244,7 +254,8 @@ static void xforward_fills_what_it_names(void **state)
 	assert_string_equal(x.helo, "there");
 	assert_string_equal(x.ident, "4Xyz");
 	assert_string_equal(x.source, "REMOTE");
-	assert_true(smtp_command_xforward(&arena, "NAME=[UNAVAILABLE] ADDR=IPv6:2001:db8::1", &x, &why));
+	assert_true(smtp_command_xforward(
+		&arena, "NAME=[UNAVAILABLE] ADDR=IPv6:2001:db8::1", &x, &why));
 	assert_null(x.name);
 	assert_string_equal(x.addr, "2001:db8::1");
 	assert_string_equal(x.helo, "there");
@@ -282,7 +293,8 @@ static void xforward_values_are_xtext(void **state)
 
 static void xforward_refuses_what_it_does_not_know_or_hold(void **state)
 {
-	static const char *const rows[] = { "", "  ", "NAME", "NAME=", "=x", "FOO=bar", "NAME=a FOO=b", "NAMES=a" };
+	static const char *const rows[] = { "", "  ", "NAME", "NAME=", "=x", "FOO=bar",
+		"NAME=a FOO=b", "NAMES=a" };
 	struct smtp_xforward x = { 0 };
 	struct smtp_refusal why;
 	char args[300] = "HELO=";

@@ -1,4 +1,5 @@
-/* The octets between DATA and its end: whatever the cuts, the same octets, the same end, the same flags. */
+/* The octets between DATA and its end: whatever the cuts, the same octets, the same end, the same
+ * flags. */
 #include "make_txn.h"
 
 #include "intake/smtp_data.h"
@@ -22,7 +23,8 @@ static enum mw_rc keep(void *arg, const unsigned char *p, size_t n)
 	return MW_OK;
 }
 
-/* Fed as first octets, then pieces of that size. Each piece has memory of its own, so that over-reading shows. */
+/* Fed as first octets, then pieces of that size. Each piece has memory of its own, so that
+ * over-reading shows. */
 static struct taken feed(const char *p, size_t n, size_t first, size_t piece)
 {
 	struct taken k = { 0 };
@@ -123,12 +125,13 @@ static void only_crlf_dot_crlf_ends_the_data_wherever_it_is_cut(void **state)
 
 static void data_without_its_end_wants_more(void **state)
 {
-	static const char *const open[] = { "a", "a\r\n", "a\r\n.", "a\r\n.\r", "a\n.\r\n", "a\n.\n", "a\r.\r", "a\r\n.\n",
-		"\n.\r\n", ".\r\r\n", ".\n" };
+	static const char *const open[] = { "a", "a\r\n", "a\r\n.", "a\r\n.\r", "a\n.\r\n",
+		"a\n.\n", "a\r.\r", "a\r\n.\n", "\n.\r\n", ".\r\r\n", ".\n" };
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(open); i++) {
-		struct taken whole = feed(open[i], strlen(open[i]), 0, LEN_MAX), slow = feed(open[i], strlen(open[i]), 1, 1);
+		struct taken whole = feed(open[i], strlen(open[i]), 0, LEN_MAX),
+			     slow = feed(open[i], strlen(open[i]), 1, 1);
 
 		assert_int_equal(whole.end, 0);
 		same(&whole, &slow);
@@ -200,7 +203,9 @@ static void an_error_of_the_keeper_ends_the_call(void **state)
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(texts); i++) {
 		smtp_data_init(&d);
-		assert_int_equal(smtp_data_feed(&d, (const unsigned char *)texts[i], 3, &used, disk_full, NULL, &rc), -1);
+		assert_int_equal(smtp_data_feed(&d, (const unsigned char *)texts[i], 3, &used,
+					 disk_full, NULL, &rc),
+			-1);
 		assert_int_equal(rc, MW_ERR_IO);
 	}
 }

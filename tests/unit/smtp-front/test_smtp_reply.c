@@ -1,4 +1,5 @@
-/* Replies of the next hop: the same from any cuts, and nothing that is not SMTP is taken for one. */
+/* Replies of the next hop: the same from any cuts, and nothing that is not SMTP is taken for one.
+ */
 #include "make_txn.h"
 
 #include "delivery/smtp_reply.h"
@@ -68,7 +69,8 @@ static void a_reply_is_the_same_from_any_cuts(void **state)
 	for (size_t i = 0; i < MW_COUNT(replies); i++)
 		for (size_t piece = 1; piece <= strlen(replies[i].octets); piece++) {
 			size_t used;
-			int end = feed(&r, replies[i].octets, strlen(replies[i].octets), piece, &used);
+			int end = feed(
+				&r, replies[i].octets, strlen(replies[i].octets), piece, &used);
 
 			if (end != (replies[i].code != REFUSED ? 1 : -1))
 				fail_msg("%s in pieces of %zu: %d", replies[i].octets, piece, end);
@@ -144,7 +146,8 @@ static void a_reply_has_at_most_100_lines_and_keeps_4096_octets(void **state)
 		int end;
 
 		for (unsigned i = 1; i <= lines; i++)
-			n += (size_t)snprintf(many + n, sizeof(many) - n, "250%c%090u\r\n", i < lines ? '-' : ' ', i);
+			n += (size_t)snprintf(many + n, sizeof(many) - n, "250%c%090u\r\n",
+				i < lines ? '-' : ' ', i);
 		end = feed(&r, many, n, 1000, &used);
 		assert_int_equal(end, lines == SMTP_REPLY_LINES_MAX ? 1 : -1);
 		assert_int_equal(r.text_n, SMTP_REPLY_MAX);
