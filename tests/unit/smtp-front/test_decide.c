@@ -178,6 +178,19 @@ static void a_failed_check_defers_where_the_settings_say_so(void **state)
 	}
 }
 
+static void a_limit_that_was_met_counts_whatever_the_status_says(void **state)
+{
+	struct made *m = make_txn("");
+
+	(void)state;
+	make_rcpt(m, "a@example.org");
+	find(m, NOTHING, MW_DONE);
+	m->txn.found.limit_count = 1;
+	decide(&m->txn);
+	assert_int_equal(m->txn.rcpts[0].ccats[0], UNCHECKED(2));
+	end_txn(m);
+}
+
 static void who_bypasses_a_check_is_not_judged_by_it(void **state)
 {
 	struct made *m = make_txn("final_spam_destiny = D_REJECT\n");
@@ -377,6 +390,7 @@ int main(void)
 		cmocka_unit_test(findings_become_categories),
 		cmocka_unit_test(destinies_become_replies),
 		cmocka_unit_test(a_failed_check_defers_where_the_settings_say_so),
+		cmocka_unit_test(a_limit_that_was_met_counts_whatever_the_status_says),
 		cmocka_unit_test(who_bypasses_a_check_is_not_judged_by_it),
 		cmocka_unit_test(the_score_is_all_its_parts),
 		cmocka_unit_test(virus_names_are_told_once_and_at_most_five),

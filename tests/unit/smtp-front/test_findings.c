@@ -267,12 +267,28 @@ static void a_value_of_another_shape_is_refused(void **state)
 			bool taken = (rows[i].taken & MW_BIT(shape)) != 0;
 			struct mw_pack b = { 0 };
 
-			mw_pack_map(&b, 1);
+			mw_pack_map(&b, 2);
 			mw_pack_text(&b, rows[i].key);
 			pack_shape(&b, (enum shape)shape);
+			pack_texts(&b, "viruses", 0); /* the first of two counts */
 			take_and_end(rows[i].kind, of(&b), taken ? MW_OK : MW_ERR_PROTO);
 			mw_pack_fini(&b);
 		}
+}
+
+static void silence_about_what_was_asked_is_refused(void **state)
+{
+	static const enum mw_rc empty[] = {
+		[JOB_AUTH] = MW_OK, /* the mail has no signature */
+		[JOB_SCAN] = MW_ERR_PROTO,
+		[JOB_REPUTATION] = MW_OK, /* nothing is known */
+		[JOB_SPAM] = MW_ERR_PROTO,
+		[JOB_SIGN] = MW_ERR_PROTO,
+	};
+
+	(void)state;
+	for (size_t kind = 0; kind < MW_COUNT(empty); kind++)
+		take_and_end((enum dispatch_kind)kind, mw_octets_of("\x80", 1), empty[kind]);
 }
 
 static void findings_that_are_no_map_are_refused(void **state)
@@ -299,7 +315,8 @@ static void lists_have_at_most_1000_items(void **state)
 		for (size_t count = 1000; count <= 1001; count++) {
 			struct mw_pack b = { 0 };
 
-			mw_pack_map(&b, 1);
+			mw_pack_map(&b, 2);
+			pack_texts(&b, "viruses", 0);
 			pack_texts(&b, keys[i], count);
 			take_and_end(JOB_SCAN, of(&b), count == 1000 ? MW_OK : MW_ERR_PROTO);
 			mw_pack_fini(&b);
@@ -527,7 +544,8 @@ static void long_texts_are_cut(void **state)
 
 	(void)state;
 	memset(name, 'n', sizeof(name) - 1);
-	mw_pack_map(&b, 1);
+	mw_pack_map(&b, 2);
+	pack_texts(&b, "viruses", 0);
 	mw_pack_text(&b, "names");
 	mw_pack_array(&b, 1);
 	mw_pack_text(&b, name);
@@ -543,6 +561,7 @@ int main(void)
 		cmocka_unit_test(what_a_worker_says_is_taken),
 		cmocka_unit_test(every_cut_map_is_refused_and_so_is_one_octet_too_many),
 		cmocka_unit_test(a_value_of_another_shape_is_refused),
+		cmocka_unit_test(silence_about_what_was_asked_is_refused),
 		cmocka_unit_test(findings_that_are_no_map_are_refused),
 		cmocka_unit_test(lists_have_at_most_1000_items),
 		cmocka_unit_test(a_count_that_no_octets_stand_behind_is_refused),
