@@ -183,9 +183,10 @@ demo: deps ## install, build, run the main job on embedded defaults, show the re
 # ---------------------------------------------------------------- care
 C_FILES = $(shell git ls-files '*.c' '*.h')
 lint: ## cppcheck and the layout
-	cppcheck --quiet --enable=warning,portability --inline-suppr --std=c11 -Icommon --suppress=normalCheckLevelMaxBranches \
+	@cppcheck --quiet --enable=warning,portability --inline-suppr --std=c11 --library=posix --library=gnu --library=bsd \
+		'-DTAILQ_HEAD(n,t)=struct n {struct t *tqh_first;}' -Icommon --suppress=normalCheckLevelMaxBranches \
 		--error-exitcode=1 common services tools
-	clang-format --dry-run $(C_FILES) 2>&1 | grep -c warning | sed 's/^/lines clang-format would change: /'
+	@clang-format --dry-run $(C_FILES) 2>&1 | grep -c warning | sed 's/^/lines clang-format would change: /'
 fmt: ## settle layout
 	clang-format -i $(C_FILES)
 

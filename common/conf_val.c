@@ -134,7 +134,7 @@ static void print_text(struct mw_text *out, const char *s, size_t most)
 	size_t n = 0;
 
 	mw_text_add(out, "\"");
-	for (; s[n] != '\0' && n < most; n++) {
+	for (; n < most && s[n] != '\0'; n++) {
 		unsigned char c = (unsigned char)s[n];
 
 		if (c == '"' || c == '\\')

@@ -193,7 +193,7 @@ bool lookup_maps_bool(const struct lookup_maps *m, const char *address, bool dfl
 	char key[KEY_MAX + 1];
 	size_t n = 0;
 
-	for (; address[n] != '\0' && n < KEY_MAX; n++)
+	for (; n < KEY_MAX && address[n] != '\0'; n++)
 		key[n] = (char)tolower((unsigned char)address[n]);
 	key[n] = '\0';
 	for (size_t i = 0; i < m->count; i++) {
