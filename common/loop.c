@@ -1,10 +1,14 @@
 #include "loop.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 #include <zmq.h>
 
 /* Rounds a ZeroMQ socket gets in one turn of the loop before plain descriptors and timers have their turn. */
 #define ZWATCH_ROUNDS 4
+/* How long an ending loop waits for what its thread pool is at (an fsync, a look-up), which nobody can cut short. */
+#define CLOSE_TURNS 5000
+#define CLOSE_TURN_US 1000
 
 struct mw_zwatch {
 	struct mw_loop *loop;
@@ -100,6 +104,7 @@ struct mw_loop *mw_loop_new(void)
 void mw_loop_destroy(struct mw_loop **loop_p)
 {
 	struct mw_loop *loop = *loop_p;
+	int rc;
 
 	*loop_p = NULL;
 	if (loop == NULL)
@@ -107,9 +112,11 @@ void mw_loop_destroy(struct mw_loop **loop_p)
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
 	uv_close((uv_handle_t *)&loop->idle, NULL);
 	/* Close callbacks of handles that were destroyed in the last turn still have memory to free. */
-	for (int i = 0; i < 100 && uv_loop_close(&loop->uv) == UV_EBUSY; i++)
-		uv_run(&loop->uv, UV_RUN_NOWAIT);
-	free(loop);
+	for (int i = 0; (rc = uv_loop_close(&loop->uv)) == UV_EBUSY && i < CLOSE_TURNS; i++)
+		if (uv_run(&loop->uv, UV_RUN_NOWAIT) != 0)
+			usleep(CLOSE_TURN_US);
+	if (rc == 0)
+		free(loop); /* else a thread of the pool still signals it: its memory is left to the process's end */
 }
 
 void mw_loop_run(struct mw_loop *loop)
