@@ -1,5 +1,6 @@
 #include "loop.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -44,8 +45,10 @@ static void zwatch_run(struct mw_zwatch *w)
 		size_t size = sizeof(events);
 
 		w->touched = false;
-		if (zmq_getsockopt(w->zsock, ZMQ_EVENTS, &events, &size) != 0)
+		if (zmq_getsockopt(w->zsock, ZMQ_EVENTS, &events, &size) != 0) {
+			w->touched = errno == EINTR; /* not asked yet: the edge would be lost */
 			return;
+		}
 		if ((events & ZMQ_POLLIN) != 0) {
 			w->touched = true; /* it reads until MW_AGAIN or MW_BATCH: ask again */
 			w->readable(w->arg);
