@@ -160,7 +160,7 @@ static void a_mail_of_any_octets_leaves_with_them(void **state)
 static void a_fold_on_top_goes_on_with_no_field_that_others_trust(void **state)
 {
 	static const char *const mails[] = { "\t; dkim=pass header.d=bank.example\r\n" F BODY,
-		" x\r\n\r\n", " ", "\t\r\n" F };
+		" x\r\n\r\n", " ", "\t\r\nFrom: a@x\r\n" };
 	static const char end[] = "\r\nX-Amavis-Alert: BAD HEADER SECTION, the first line begins "
 				  "with white space\r\n";
 
