@@ -19,7 +19,7 @@ struct mw_zwatch {
 	void *arg;
 	uv_poll_t poll;
 	struct mw_zwatch *next, **prev_p;
-	bool touched, want_write, dead;
+	bool touched, want_write, paused, dead;
 };
 
 struct mw_loop {
@@ -40,7 +40,7 @@ static void *must(void *p)
 
 static void zwatch_run(struct mw_zwatch *w)
 {
-	for (int round = 0; round < ZWATCH_ROUNDS && w->touched && !w->dead; round++) {
+	for (int round = 0; round < ZWATCH_ROUNDS && w->touched && !w->paused && !w->dead; round++) {
 		int events = 0;
 		size_t size = sizeof(events);
 
@@ -53,7 +53,7 @@ static void zwatch_run(struct mw_zwatch *w)
 			w->touched = true; /* it reads until MW_AGAIN or MW_BATCH: ask again */
 			w->readable(w->arg);
 		}
-		if (!w->dead && w->want_write && (events & ZMQ_POLLOUT) != 0) {
+		if (!w->dead && !w->paused && w->want_write && (events & ZMQ_POLLOUT) != 0) {
 			w->want_write = false;
 			w->touched = true;
 			w->writable(w->arg);
@@ -73,12 +73,12 @@ static void before_poll(uv_prepare_t *prepare)
 
 	for (struct mw_zwatch *w = loop->watches; w != NULL; w = loop->next) {
 		loop->next = w->next;
-		if (w->touched)
+		if (w->touched && !w->paused)
 			zwatch_run(w);
 	}
 	/* A callback may have touched a socket that the walk had passed. */
 	for (struct mw_zwatch *w = loop->watches; w != NULL && !more; w = w->next)
-		more = w->touched;
+		more = w->touched && !w->paused;
 	if (more && !loop->idling)
 		uv_idle_start(&loop->idle, idle_nothing);
 	else if (!more && loop->idling)
@@ -298,6 +298,22 @@ void mw_zwatch_want_write(struct mw_zwatch *w)
 void mw_zwatch_touched(struct mw_zwatch *w)
 {
 	w->touched = true;
+}
+
+void mw_zwatch_pause(struct mw_zwatch *w)
+{
+	if (!w->paused)
+		uv_poll_stop(&w->poll); /* its descriptor stays readable until it is asked */
+	w->paused = true;
+}
+
+void mw_zwatch_resume(struct mw_zwatch *w)
+{
+	if (!w->paused)
+		return;
+	w->paused = false;
+	w->touched = true;
+	uv_poll_start(&w->poll, UV_READABLE, zwatch_woken);
 }
 
 void mw_zwatch_destroy(struct mw_zwatch **w_p)

@@ -53,6 +53,9 @@ struct mw_zwatch *mw_zwatch_new(struct mw_loop *loop, void *zsock, void (*readab
 void mw_zwatch_want_write(struct mw_zwatch *w);
 /* Call after using the socket outside of its callbacks (a send from elsewhere). */
 void mw_zwatch_touched(struct mw_zwatch *w);
+/* No callbacks until resumed, and no turns of the loop for what waits at the socket: for a reader that is full. */
+void mw_zwatch_pause(struct mw_zwatch *w);
+void mw_zwatch_resume(struct mw_zwatch *w);
 void mw_zwatch_destroy(struct mw_zwatch **w_p);
 
 /* ---- child processes and signals ---- */

@@ -372,7 +372,7 @@ static void ticket_free(struct ticket *t)
 	if (t->next != NULL)
 		t->next->prev_p = t->prev_p;
 	t->worker->ticket_count--;
-	mw_zwatch_touched(t->worker->jobs_watch); /* reading stops at TICKETS_MAX: there is room again */
+	mw_zwatch_resume(t->worker->jobs_watch); /* there is room again */
 	for (size_t i = 0; i < t->frame_count; i++)
 		zmq_msg_close(&t->frames[i]);
 	free(t);
@@ -505,8 +505,13 @@ static void jobs_readable(void *arg)
 {
 	struct mw_worker *w = arg;
 
-	for (int i = 0; i < MW_BATCH && w->ticket_count < TICKETS_MAX; i++) {
+	for (int i = 0; i < MW_BATCH; i++) {
 		struct ticket *t;
+
+		if (w->ticket_count >= TICKETS_MAX) {
+			mw_zwatch_pause(w->jobs_watch);
+			return;
+		}
 
 		if (ticket_receive(w, &t) != MW_OK)
 			return;
