@@ -219,10 +219,12 @@ static void front_frame(struct front *f, struct mw_octets frame)
 	case MW_FRAME_WELCOME:
 		if (mw_welcome_decode(frame, &welcome) != MW_OK)
 			break;
-		if (f->incarnation != welcome.incarnation)
+		if (f->incarnation != welcome.incarnation) {
+			f->bye_got = false; /* that was another life's */
 			mw_log(MW_INFO, "front_welcome", "front=%s incarnation=%llx software=%s",
 				f->address.door[MW_DOOR_VERDICTS], (unsigned long long)welcome.incarnation,
 				welcome.software);
+		}
 		f->incarnation = welcome.incarnation;
 		front_resend(f);
 		front_alive(f);
