@@ -18,6 +18,7 @@
 #define MEMORY_OCTETS (4u << 20)     /* of those verdicts together */
 #define MEMORY_MS 60000		     /* and for so long */
 #define DRAIN_MS 60000		     /* jobs that take longer are left to another worker */
+#define REFUSED_MS 5000		     /* a refused worker asks again: other workers may have left */
 #define UNWELCOME_MS 5000	     /* libzmq never tries again after a refused CURVE handshake: we do */
 #define DRAIN_SILENCE_MS 2000	     /* a draining worker's alive is answered; a front that does not is gone */
 #define TICKETS_MAX 4096	     /* jobs held, whatever the fronts send */
@@ -28,7 +29,7 @@ struct front {
 	void *dealer;
 	struct mw_zwatch *watch;
 	uint64_t incarnation; /* 0: not welcomed */
-	uint64_t heard_ms, opened_ms;
+	uint64_t heard_ms, opened_ms, hello_from_ms;
 	bool bye_got;
 };
 
@@ -241,6 +242,7 @@ static void front_frame(struct front *f, struct mw_octets frame)
 		return;
 	case MW_FRAME_REFUSED:
 		mw_plain_decode(frame, why, sizeof(why));
+		f->hello_from_ms = mw_mono_ms() + REFUSED_MS;
 		mw_log(MW_WARN, "front_refused", "front=%s why=%s", f->address.door[MW_DOOR_VERDICTS], mw_quote(why));
 		return;
 	default:
@@ -593,7 +595,7 @@ static void tick(void *arg)
 		}
 		if (f->dealer == NULL)
 			continue; /* no socket left: the next round tries again */
-		if (f->incarnation == 0 && w->drain_from_ms == 0)
+		if (f->incarnation == 0 && w->drain_from_ms == 0 && now >= f->hello_from_ms)
 			front_hello(f);
 		else if (f->incarnation != 0 && alive)
 			front_alive(f);
