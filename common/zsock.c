@@ -57,12 +57,27 @@ static bool wants_curve(const struct mw_conf *conf)
 			mw_endpoint_is_tcp(mw_conf_text(conf, "pipeline.jobs_listen")));
 }
 
+/* The largest mail that any policy bank lets in. */
+static size_t largest_mail(const struct mw_conf *conf)
+{
+	const struct mw_val *banks = mw_conf_val(conf, "policy_bank");
+	int64_t most = mw_conf_int(conf, "smtpd_message_size_limit");
+
+	for (size_t i = 0; banks->tag == MW_V_TABLE && i < banks->count; i++) {
+		int64_t n = mw_val_int(mw_val_field(&banks->vals[i], "smtpd_message_size_limit"), 0);
+
+		if (n > most)
+			most = n;
+	}
+	return (size_t)most;
+}
+
 enum mw_rc mw_zctx_open(struct mw_zctx *z, const char *service, const struct mw_conf *conf, struct mw_loop *loop,
 	unsigned sockets, struct mw_err *err_r)
 {
 	enum mw_rc rc = MW_OK;
 
-	*z = (struct mw_zctx){ .max_message = (size_t)mw_conf_int(conf, "smtpd_message_size_limit") + JOB_SLACK };
+	*z = (struct mw_zctx){ .max_message = largest_mail(conf) + JOB_SLACK };
 	z->ctx = zmq_ctx_new();
 	if (z->ctx == NULL || zmq_ctx_set(z->ctx, ZMQ_MAX_SOCKETS, (int)sockets + 16) != 0 ||
 		zmq_ctx_set(z->ctx, ZMQ_IPV6, 1) != 0)
