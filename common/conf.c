@@ -139,7 +139,7 @@ static void bank_setting(struct bank_load *b, const char *name, const struct mw_
 	struct mw_val own;
 	char shown[300];
 
-	snprintf(shown, sizeof(shown), "policy_bank.%s.%s", b->bank, name);
+	snprintf(shown, sizeof(shown), "policy_bank.%.120s.%.120s", b->bank, name);
 	if (s->scope != MW_S_BANK) {
 		mw_conf_error(b->errors, v->line, "%s: this setting cannot stand in a policy bank",
 			shown);
