@@ -66,7 +66,7 @@ class Front:
                 self.came.notify_all()
         router.close(linger=0)
 
-    def wait(self, what, condition, timeout_s=10):
+    def wait(self, what, condition, timeout_s=30):
         with self.came:
             assert self.came.wait_for(condition, timeout_s * mw.SLOW), f"waited for {what}"
 
@@ -388,14 +388,15 @@ def test_a_mail_that_reached_nobody_is_forgotten(rep):
     assert rep.cli("KEYS", "*") == "", "nobody answers to a null sender"
 
 
-@pytest.mark.deadline(60)
-def test_the_most_recipients_and_references_are_answered(rep):
+@pytest.mark.deadline(120)
+def test_the_most_recipients_and_references_are_answered(made):
+    rep = made(redis__timeout_ms=10000)  # this is about what is answered; 4,000 keys take their time on a busy machine
     rcpts = [f"user{i}@example.org" for i in range(2000)]
     references = [f"<m{i}@example.org>" for i in range(50)]
     rep.front.wrote("outgoing0001", "friend@example.com", rcpts, references[49])
     rep.front.wrote("outgoing0002", rcpts[1999], ["friend@example.com"], references[0])
     v = rep.front.ask("reputation", {"time_ms": NOW_MS, "penpals": True, "references": references, "local": [True] * 2000},
-        sender="friend@example.com", rcpts=rcpts, mail_id="currentmail1")
+        sender="friend@example.com", rcpts=rcpts, mail_id="currentmail1", ms=60000)
     assert v.status == "done" and [x["rcpt"] for x in v.findings["penpals"]] == [1999], v
     for i, m in enumerate(references):
         rep.cli("SET", f"m:{m}", 1000 + i)
