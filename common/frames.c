@@ -340,3 +340,20 @@ enum mw_rc mw_job_decode(struct mw_octets frame, uint64_t now_ms, struct mw_job 
 	*v_r = v;
 	return MW_OK;
 }
+
+#define JOB_NAME_FIELDS 5
+
+enum mw_rc mw_job_name_decode(struct mw_octets frame, struct mw_job *v_r)
+{
+	struct mw_cur c = mw_cur_of(frame.p, frame.n);
+	struct mw_job v = { 0 };
+	uint64_t attempt;
+	size_t left;
+
+	if (!open_frame(&c, FRAME_JOB, JOB_NAME_FIELDS, &left) || !mw_cur_uint(&c, UINT64_MAX, &v.job) ||
+		!mw_cur_uint(&c, UINT32_MAX, &attempt) || !mw_cur_text(&c, v.kind, sizeof(v.kind)))
+		return MW_ERR_PROTO;
+	v.attempt = (uint32_t)attempt;
+	*v_r = v;
+	return MW_OK;
+}

@@ -216,5 +216,7 @@ struct mw_job {
 void mw_job_encode(struct mw_pack *b, const struct mw_job *v);
 /* now_ms: mw_mono_ms() of the receiver, added to what is left. parts stay empty. */
 enum mw_rc mw_job_decode(struct mw_octets frame, uint64_t now_ms, struct mw_job *v_r);
+/* Only job, attempt and kind, whatever follows: who to answer about a header that was not understood. */
+enum mw_rc mw_job_name_decode(struct mw_octets frame, struct mw_job *v_r);
 
 #endif

@@ -412,26 +412,47 @@ void mw_worker_phase(struct mw_ticket *ticket, const char *phase)
 	((struct ticket *)ticket)->phase = phase;
 }
 
+static void ticket_find_check(struct ticket *t)
+{
+	static const struct mw_check unknown = { .kind = "unknown" };
+	struct kind *k = kind_of(t->worker, t->job.kind);
+
+	t->check = k != NULL ? k->check : &unknown;
+	t->pub.check_state = k != NULL ? k->state : NULL;
+}
+
 /* Hand one job to its check. Failing to start becomes MW_FAILED here and nowhere else. */
 static void ticket_start(struct ticket *t)
 {
-	struct kind *k = kind_of(t->worker, t->job.kind);
 	enum mw_rc rc = MW_ERR_UNKNOWN_KIND;
 
-	if (k != NULL) {
-		t->check = k->check;
-		t->pub.check_state = k->state;
-		rc = k->check->start(k->state, &t->job, &t->pub);
-	} else {
-		static const struct mw_check unknown = { .kind = "unknown" };
-
-		t->check = &unknown;
+	ticket_find_check(t);
+	if (mw_mono_ms() >= t->job.deadline_ms) {
+		t->worker->late_jobs++;
+		rc = MW_ERR_TIMEOUT; /* answered without us: work on it would delay the next */
+	} else if (t->check->start != NULL) {
+		rc = t->check->start(t->pub.check_state, &t->job, &t->pub);
 	}
 	if (rc != MW_OK)
 		mw_worker_failed(&t->pub, mw_rc_name(rc));
 }
 
-/* All frames of one job. MW_AGAIN: none there. A job that is not whole has no id to answer to: NULL, counted. */
+/* The front waits for it, and its slot is taken until it hears of it. */
+static void ticket_refuse(struct ticket *t)
+{
+	struct mw_octets header = mw_zoctets(&t->frames[0]);
+
+	t->worker->bad_jobs++;
+	mw_log(MW_WARN, "bad_job", "frames=%zu header_octets=%zu", t->frame_count, header.n);
+	if (mw_job_name_decode(header, &t->job) != MW_OK) {
+		ticket_free(t); /* nobody to answer to: the front's time limit ends it */
+		return;
+	}
+	ticket_find_check(t);
+	mw_worker_failed(&t->pub, "job not understood");
+}
+
+/* All frames of one job. MW_AGAIN: none there. One that is not understood is refused here: NULL. */
 static enum mw_rc ticket_receive(struct mw_worker *w, struct ticket **t_r)
 {
 	struct ticket *t = calloc(1, sizeof(*t));
@@ -462,9 +483,7 @@ static enum mw_rc ticket_receive(struct mw_worker *w, struct ticket **t_r)
 	w->tickets = t;
 	w->ticket_count++;
 	if (more || mw_job_decode(mw_zoctets(&t->frames[0]), mw_mono_ms(), &t->job) != MW_OK) {
-		w->bad_jobs++;
-		mw_log(MW_WARN, "bad_job", "frames=%zu header_octets=%zu", t->frame_count, zmq_msg_size(&t->frames[0]));
-		ticket_free(t);
+		ticket_refuse(t);
 		return MW_OK;
 	}
 	for (size_t i = 1; i < t->frame_count; i++)
@@ -519,14 +538,8 @@ static void jobs_readable(void *arg)
 
 		if (ticket_receive(w, &t) != MW_OK)
 			return;
-		if (t == NULL || seen_before(w, t))
-			continue;
-		if (mw_mono_ms() >= t->job.deadline_ms) {
-			w->late_jobs++; /* answered without us: work on it would delay the next */
-			ticket_free(t);
-		} else {
+		if (t != NULL && !seen_before(w, t))
 			ticket_start(t);
-		}
 	}
 }
 

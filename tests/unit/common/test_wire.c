@@ -377,6 +377,32 @@ static void a_jobs_deadline_is_what_is_left_on_the_receivers_clock(void **state)
 	assert_memory_equal(one.p, "\xc3\xa9", 2);
 }
 
+static void a_job_that_is_not_understood_still_tells_which_it_is(void **state)
+{
+	struct mw_job whole, j;
+	size_t named = 0;
+
+	(void)state;
+	pack_job();
+	assert_int_equal(mw_job_decode(packed(), NOW_MS, &whole), MW_OK);
+	for (size_t n = 0; n <= packed().n; n++) {
+		j = (struct mw_job){ .job = 99 };
+		if (mw_job_name_decode(mw_octets_of(b.p, n), &j) != MW_OK) {
+			assert_int_equal(j.job, 99);
+			assert_int_equal(named, 0); /* once enough is there, more does no harm */
+			continue;
+		}
+		named++;
+		assert_int_equal(j.job, whole.job);
+		assert_int_equal(j.attempt, whole.attempt);
+		assert_string_equal(j.kind, whole.kind);
+	}
+	assert_true(named > 1);
+	b.n = 0;
+	pack_hello();
+	assert_int_equal(mw_job_name_decode(packed(), &j), MW_ERR_PROTO);
+}
+
 static void recipients_above_the_limit_are_refused(void **state)
 {
 	struct mw_job j = { .job = 1, .kind = "scan", .log_id = "l", .mail_id = "m" };
@@ -590,6 +616,7 @@ int main(void)
 		T(a_reason_that_could_speak_smtp_in_our_name_is_refused),
 		T(an_unknown_status_is_refused),
 		T(a_jobs_deadline_is_what_is_left_on_the_receivers_clock),
+		T(a_job_that_is_not_understood_still_tells_which_it_is),
 		T(recipients_above_the_limit_are_refused),
 		T(kinds_and_held_jobs_above_the_limit_are_refused),
 		T(numbers_are_read_in_every_form_and_bounded),
