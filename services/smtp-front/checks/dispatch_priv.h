@@ -86,7 +86,7 @@ void dispatch_verdict(struct dispatch *d, struct dispatch_worker *w, const struc
 enum mw_rc workers_open(struct dispatch *d, const char *endpoint, struct mw_err *err_r);
 void workers_close(struct dispatch *d);
 void workers_tick(struct dispatch *d, uint64_t now_ms);
-/* Send one job; MW_OK, MW_AGAIN (no room: w is marked blocked), or an error. */
+/* Send one job; MW_OK, MW_AGAIN (no room: w is blocked; or it broke: w is dead), or no memory for the header. */
 enum mw_rc worker_send(struct dispatch_worker *w, struct dispatch_job *job, uint64_t now_ms);
 /* A worker that said bye and holds nothing any more is told so. */
 void worker_drained(struct dispatch_worker *w);

@@ -65,13 +65,15 @@ static enum mw_rc send_part(void *push, struct dispatch_part *part, bool more)
 		smtp_body_unref(&b);
 		return MW_ERR_NOMEM;
 	}
-	/* The first frame was taken, so the pipe takes the rest of this message too. */
+	/* The first frame was taken, so the pipe takes the rest of this message too, unless it broke meanwhile. */
 	if (zmq_msg_send(&msg, push, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0) {
 		zmq_msg_close(&msg);
 		return MW_ERR_IO;
 	}
 	return MW_OK;
 }
+
+static void worker_die(struct dispatch_worker *w, const char *why);
 
 enum mw_rc worker_send(struct dispatch_worker *w, struct dispatch_job *job, uint64_t now_ms)
 {
@@ -99,7 +101,11 @@ enum mw_rc worker_send(struct dispatch_worker *w, struct dispatch_job *job, uint
 	for (size_t i = 0; i < job->part_count && rc == MW_OK; i++)
 		rc = send_part(w->push, &job->parts[i], i + 1 < job->part_count);
 	mw_zwatch_touched(w->push_watch);
-	return rc;
+	if (rc != MW_OK) { /* the PUSH is in the middle of a message: the next job would be taken for its end */
+		worker_die(w, "send failed");
+		return MW_AGAIN;
+	}
+	return MW_OK;
 }
 
 /* ------------------------------------------------------------------ coming and going */
