@@ -133,6 +133,7 @@ static void job_fail(struct dispatch *d, struct dispatch_job *j, const char *rea
 /* Back to the head of its queue, for another worker. */
 static void job_again(struct dispatch *d, struct dispatch_job *j)
 {
+	mw_strlcpy(j->avoid, j->worker->hello.worker, sizeof(j->avoid));
 	job_unlink(d, j);
 	j->attempt++;
 	j->sent_us = 0;
@@ -142,14 +143,22 @@ static void job_again(struct dispatch *d, struct dispatch_job *j)
 
 /* ------------------------------------------------------------------ giving jobs out */
 
-/* Fewest outstanding first. The list is turned after each use, so that ties go round. */
-static struct dispatch_worker *best_worker(struct dispatch *d, enum dispatch_kind kind)
+/* Fewest outstanding first; whoever did not bring it to an end before comes last. */
+static bool is_better(const struct dispatch_job *j, const struct dispatch_worker *a, const struct dispatch_worker *b)
+{
+	bool a_failed = strcmp(a->hello.worker, j->avoid) == 0, b_failed = strcmp(b->hello.worker, j->avoid) == 0;
+
+	return a_failed != b_failed ? b_failed : a->jobs.count < b->jobs.count;
+}
+
+/* The list is turned after each use, so that ties go round. */
+static struct dispatch_worker *best_worker(struct dispatch *d, const struct dispatch_job *j)
 {
 	struct dispatch_worker *best = NULL;
 
 	for (struct dispatch_worker *w = d->workers; w != NULL; w = w->next)
-		if (!w->dead && !w->draining && !w->blocked && w->kinds[kind].busy < w->kinds[kind].slots &&
-			(best == NULL || w->jobs.count < best->jobs.count))
+		if (!w->dead && !w->draining && !w->blocked && w->kinds[j->kind].busy < w->kinds[j->kind].slots &&
+			(best == NULL || is_better(j, w, best)))
 			best = w;
 	return best;
 }
@@ -187,7 +196,7 @@ void dispatch_run(struct dispatch *d, enum dispatch_kind kind)
 
 	while (d->waiting[kind].first != NULL) {
 		struct dispatch_job *j = d->waiting[kind].first;
-		struct dispatch_worker *w = best_worker(d, kind);
+		struct dispatch_worker *w = best_worker(d, j);
 		enum mw_rc rc;
 
 		if (w == NULL)

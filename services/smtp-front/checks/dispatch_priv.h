@@ -18,6 +18,7 @@ struct dispatch_job {
 	uint64_t deadline_ms, attempt_until_ms;
 	uint64_t submitted_us, sent_us;
 	struct dispatch_worker *worker; /* whose it is, NULL: waiting */
+	char avoid[MW_NAME_MAX];	/* who had the attempt before; "": the first */
 	const struct mw_job *what;
 	struct dispatch_part parts[MW_JOB_PARTS_MAX];
 	size_t part_count;
