@@ -373,6 +373,11 @@ void dispatch_configure(struct dispatch *d, const struct mw_conf *conf)
 {
 	d->queue_limit = (size_t)mw_conf_int(conf, "checks.queue_limit");
 	d->max_workers = (unsigned)mw_conf_int(conf, "pipeline.max_workers");
+	if (d->max_workers > d->most_workers) {
+		mw_log(MW_WARN, "max_workers_kept", "pipeline.max_workers=%u kept=%u: more needs a restart",
+			d->max_workers, d->most_workers);
+		d->max_workers = d->most_workers;
+	}
 	for (int kind = 0; kind < JOB_KINDS; kind++)
 		d->time_limit_ms[kind] = (uint64_t)mw_conf_int(conf, time_settings[kind]) * 1000;
 }
@@ -391,6 +396,7 @@ enum mw_rc dispatch_open(struct dispatch **d_r, struct mw_zctx *z, struct mw_loo
 	d->incarnation = incarnation;
 	for (int kind = 0; kind < JOB_KINDS; kind++)
 		job_list_init(&d->waiting[kind]);
+	d->most_workers = (unsigned)mw_conf_int(conf, "pipeline.max_workers");
 	dispatch_configure(d, conf);
 	d->tick = mw_timer_new(loop, tick, d);
 	d->soon = mw_timer_new(loop, run_soon, d);

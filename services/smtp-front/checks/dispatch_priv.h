@@ -64,7 +64,7 @@ struct dispatch {
 	struct mw_timer *tick, *soon;
 	struct dispatch_worker *workers;
 	size_t worker_count;
-	unsigned max_workers;
+	unsigned max_workers, most_workers; /* now; what the ZeroMQ context has sockets for */
 	unsigned monitor_serial;
 	struct job_list waiting[JOB_KINDS];
 	struct dispatch_job *buckets[JOB_BUCKETS];
