@@ -47,7 +47,10 @@ struct dispatch_worker {
 	uint64_t seen_ms, since_ms, done;
 	uint32_t load_permille;
 	char engine[96];
-	bool blocked;  /* the PUSH took no more: wait for its writable */
+	uint64_t blocked_ms;
+	bool blocked;  /* the PUSH took no more since blocked_ms: wait for its writable */
+	bool reached;  /* it took a job once */
+	bool unreachable_said;
 	bool draining; /* it said bye */
 	bool dead;     /* to be freed at the end of this turn */
 };

@@ -7,7 +7,8 @@
 #include "curve.h"
 #include "log.h"
 
-#define SILENCE_MS 3000 /* alive comes every 500 ms; after six missed ones a worker is dead */
+#define SILENCE_MS 3000	    /* alive comes every 500 ms; after six missed ones a worker is dead */
+#define UNREACHABLE_MS 5000 /* a connection for jobs that does not come about is worth a word */
 
 /* ------------------------------------------------------------------ sending */
 
@@ -95,6 +96,7 @@ enum mw_rc worker_send(struct dispatch_worker *w, struct dispatch_job *job, uint
 	if (zmq_msg_send(&msg, w->push, ZMQ_DONTWAIT | (job->part_count > 0 ? ZMQ_SNDMORE : 0)) < 0) {
 		zmq_msg_close(&msg);
 		w->blocked = true; /* no room, or not connected yet: never a failed attempt */
+		w->blocked_ms = now_ms;
 		mw_zwatch_want_write(w->push_watch);
 		return MW_AGAIN;
 	}
@@ -105,6 +107,7 @@ enum mw_rc worker_send(struct dispatch_worker *w, struct dispatch_job *job, uint
 		worker_die(w, "send failed");
 		return MW_AGAIN;
 	}
+	w->reached = true;
 	return MW_OK;
 }
 
@@ -398,11 +401,22 @@ static void router_readable(void *arg)
 	}
 }
 
+static void say_unreachable(struct dispatch_worker *w, uint64_t now_ms)
+{
+	if (!w->blocked || w->reached || w->unreachable_said || now_ms - w->blocked_ms < UNREACHABLE_MS)
+		return;
+	w->unreachable_said = true;
+	mw_log(MW_WARN, "worker_unreachable", "worker=%s address=%s", w->hello.worker, w->address);
+}
+
 void workers_tick(struct dispatch *d, uint64_t now_ms)
 {
-	for (struct dispatch_worker *w = d->workers; w != NULL; w = w->next)
+	for (struct dispatch_worker *w = d->workers; w != NULL; w = w->next) {
 		if (!w->dead && now_ms - w->seen_ms > SILENCE_MS)
 			worker_die(w, "silent");
+		if (!w->dead)
+			say_unreachable(w, now_ms);
+	}
 	bury(d);
 }
 
