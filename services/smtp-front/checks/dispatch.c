@@ -4,7 +4,8 @@
 
 #include "log.h"
 
-#define TICK_MS 100 /* grain of time limits and of noticing silence */
+#define TICK_MS 100   /* grain of time limits and of noticing silence */
+#define STALL_MS 1000 /* a tick that comes later than this: it was us who slept (SIGSTOP, a paused machine) */
 
 const char *const dispatch_kind_names[JOB_KINDS] = {
 	[JOB_AUTH] = "auth",
@@ -356,8 +357,11 @@ static void say_full(struct dispatch *d)
 static void tick(void *arg)
 {
 	struct dispatch *d = arg;
-	uint64_t now = mw_mono_ms();
+	uint64_t now = mw_mono_ms(), gap = now - d->ticked_ms;
 
+	d->ticked_ms = now;
+	if (gap > STALL_MS)
+		workers_excuse(d, gap, now);
 	for (struct dispatch_worker *w = d->workers; w != NULL; w = w->next)
 		take_away(d, w, now);
 	workers_tick(d, now);
@@ -405,6 +409,7 @@ enum mw_rc dispatch_open(struct dispatch **d_r, struct mw_zctx *z, struct mw_loo
 		dispatch_close(&d);
 		return rc;
 	}
+	d->ticked_ms = mw_mono_ms();
 	mw_timer_start(d->tick, TICK_MS, TICK_MS);
 	*d_r = d;
 	return MW_OK;

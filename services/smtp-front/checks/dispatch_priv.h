@@ -65,6 +65,7 @@ struct dispatch {
 	void *router;
 	struct mw_zwatch *router_watch;
 	struct mw_timer *tick, *soon;
+	uint64_t ticked_ms;
 	struct dispatch_worker *workers;
 	size_t worker_count;
 	unsigned max_workers, most_workers; /* now; what the ZeroMQ context has sockets for */
@@ -90,6 +91,8 @@ void dispatch_verdict(struct dispatch *d, struct dispatch_worker *w, const struc
 enum mw_rc workers_open(struct dispatch *d, const char *endpoint, struct mw_err *err_r);
 void workers_close(struct dispatch *d);
 void workers_tick(struct dispatch *d, uint64_t now_ms);
+/* We did nothing for so long: what the workers sent meanwhile is not read yet, so their silence was ours. */
+void workers_excuse(struct dispatch *d, uint64_t gap_ms, uint64_t now_ms);
 /* Send one job; MW_OK, MW_AGAIN (no room: w is blocked; or it broke: w is dead), or no memory for the header. */
 enum mw_rc worker_send(struct dispatch_worker *w, struct dispatch_job *job, uint64_t now_ms);
 /* A worker that said bye and holds nothing any more is told so. */

@@ -409,6 +409,13 @@ static void say_unreachable(struct dispatch_worker *w, uint64_t now_ms)
 	mw_log(MW_WARN, "worker_unreachable", "worker=%s address=%s", w->hello.worker, w->address);
 }
 
+void workers_excuse(struct dispatch *d, uint64_t gap_ms, uint64_t now_ms)
+{
+	mw_log(MW_WARN, "stalled", "ms=%llu workers=%zu", (unsigned long long)gap_ms, d->worker_count);
+	for (struct dispatch_worker *w = d->workers; w != NULL; w = w->next)
+		w->seen_ms = w->seen_ms + gap_ms < now_ms ? w->seen_ms + gap_ms : now_ms;
+}
+
 void workers_tick(struct dispatch *d, uint64_t now_ms)
 {
 	for (struct dispatch_worker *w = d->workers; w != NULL; w = w->next) {
