@@ -69,13 +69,25 @@ static struct dispatch_job **bucket(struct dispatch *d, uint64_t id)
 	return &d->buckets[id % JOB_BUCKETS];
 }
 
+/* Nobody waits for it, but its worker still holds it. */
+static bool is_ghost(const struct dispatch_job *j)
+{
+	return j->done == NULL;
+}
+
 struct dispatch_job *dispatch_find(struct dispatch *d, uint64_t id)
 {
 	struct dispatch_job *j = *bucket(d, id);
 
-	while (j != NULL && j->id != id)
+	while (j != NULL && (j->id != id || is_ghost(j)))
 		j = j->hash_next;
 	return j;
+}
+
+static void hash_add(struct dispatch *d, struct dispatch_job *j)
+{
+	j->hash_next = *bucket(d, j->id);
+	*bucket(d, j->id) = j;
 }
 
 static void job_free(struct dispatch *d, struct dispatch_job *j)
@@ -106,6 +118,12 @@ static void job_unlink(struct dispatch *d, struct dispatch_job *j)
 		worker_drained(w);
 }
 
+static void job_drop(struct dispatch *d, struct dispatch_job *j)
+{
+	job_unlink(d, j);
+	job_free(d, j);
+}
+
 static void job_end(struct dispatch *d, struct dispatch_job *j, struct dispatch_result *r)
 {
 	void (*done)(void *arg, const struct dispatch_result *result) = j->done;
@@ -114,8 +132,7 @@ static void job_end(struct dispatch *d, struct dispatch_job *j, struct dispatch_
 	r->attempts = j->attempt;
 	r->wait_us = (j->sent_us != 0 ? j->sent_us : mw_mono_us()) - j->submitted_us;
 	d->stats.failed[j->kind] += r->status == MW_FAILED;
-	job_unlink(d, j);
-	job_free(d, j);
+	job_drop(d, j);
 	done(arg, r);
 }
 
@@ -179,15 +196,20 @@ static void turn_behind(struct dispatch *d, struct dispatch_worker *w)
 	w->next = NULL;
 }
 
-static void job_sent(struct dispatch *d, struct dispatch_job *j, struct dispatch_worker *w, uint64_t now_ms)
+static void worker_holds(struct dispatch *d, struct dispatch_job *j, struct dispatch_worker *w)
 {
-	list_remove(&d->waiting[j->kind], j);
 	j->worker = w;
-	j->sent_us = mw_mono_us();
-	j->attempt_until_ms = now_ms + d->time_limit_ms[j->kind];
 	list_append(&w->jobs, j);
 	w->kinds[j->kind].busy++;
 	d->stats.outstanding++;
+}
+
+static void job_sent(struct dispatch *d, struct dispatch_job *j, struct dispatch_worker *w, uint64_t now_ms)
+{
+	list_remove(&d->waiting[j->kind], j);
+	j->sent_us = mw_mono_us();
+	j->attempt_until_ms = now_ms + d->time_limit_ms[j->kind];
+	worker_holds(d, j, w);
 	turn_behind(d, w);
 }
 
@@ -228,7 +250,6 @@ struct dispatch_job *dispatch_submit(struct dispatch *d, enum dispatch_kind kind
 	void (*done)(void *arg, const struct dispatch_result *result), void *arg)
 {
 	struct dispatch_job *j;
-	struct dispatch_job **b;
 
 	if (d->waiting[kind].count >= d->queue_limit || part_count > MW_JOB_PARTS_MAX) {
 		d->stats.dropped++;
@@ -247,9 +268,7 @@ struct dispatch_job *dispatch_submit(struct dispatch *d, enum dispatch_kind kind
 		j->parts[j->part_count++] = parts[i];
 	j->done = done;
 	j->arg = arg;
-	b = bucket(d, j->id);
-	j->hash_next = *b;
-	*b = j;
+	hash_add(d, j);
 	d->stats.jobs[kind]++;
 	list_append(&d->waiting[kind], j);
 	/* All jobs of one mail go out in one turn of the loop; and done() never runs inside submit. */
@@ -264,11 +283,34 @@ void dispatch_cancel(struct dispatch *d, struct dispatch_job **job_p)
 	*job_p = NULL;
 	if (j == NULL)
 		return;
-	job_unlink(d, j);
-	job_free(d, j);
+	if (j->worker == NULL) {
+		job_drop(d, j);
+		return;
+	}
+	/* Its octets are the PUSH's by now. The slot stays taken: else who hangs up early could fill the worker. */
+	j->done = NULL;
+	j->arg = NULL;
+	j->what = NULL;
+	j->attempt_until_ms = j->deadline_ms;
 }
 
 /* ------------------------------------------------------------------ what comes back */
+
+/* The worker has let go of it: this attempt and those before, which it takes for the same job. */
+static bool ghosts_end(struct dispatch *d, const struct dispatch_worker *w, const struct mw_verdict *v)
+{
+	struct dispatch_job *next;
+	bool any = false;
+
+	for (struct dispatch_job *j = *bucket(d, v->job); j != NULL; j = next) {
+		next = j->hash_next;
+		if (j->id == v->job && is_ghost(j) && j->worker == w && j->attempt <= v->attempt) {
+			job_drop(d, j);
+			any = true;
+		}
+	}
+	return any;
+}
 
 void dispatch_verdict(struct dispatch *d, struct dispatch_worker *w, const struct mw_verdict *v)
 {
@@ -277,6 +319,8 @@ void dispatch_verdict(struct dispatch *d, struct dispatch_worker *w, const struc
 		.findings = v->findings };
 	enum dispatch_kind kind;
 
+	if (ghosts_end(d, w, v))
+		mw_timer_start(d->soon, 0, 0);
 	if (j == NULL || j->attempt != v->attempt || j->worker != w) {
 		d->stats.late++;
 		return; /* taken away before, or from another life of ours */
@@ -305,7 +349,9 @@ void dispatch_give_back(struct dispatch *d, struct dispatch_worker *w)
 
 		while (j->next != NULL)
 			j = j->next;
-		if (++j->worker_deaths >= DISPATCH_WORKER_DEATHS)
+		if (is_ghost(j))
+			job_drop(d, j);
+		else if (++j->worker_deaths >= DISPATCH_WORKER_DEATHS)
 			job_fail(d, j, "its workers died", false);
 		else
 			job_again(d, j);
@@ -325,11 +371,31 @@ static struct dispatch_job *first_late(struct job_list *l, uint64_t now_ms)
 	return j;
 }
 
+/* The worker may be at it still: its slot stays taken until it answers, or as long again. */
+static void leave_ghost(struct dispatch *d, const struct dispatch_job *j, uint64_t now_ms)
+{
+	struct dispatch_job *ghost = calloc(1, sizeof(*ghost));
+
+	if (ghost == NULL)
+		return; /* the slot is free too early */
+	ghost->id = j->id;
+	ghost->kind = j->kind;
+	ghost->attempt = j->attempt;
+	ghost->deadline_ms = ghost->attempt_until_ms = now_ms + d->time_limit_ms[j->kind];
+	hash_add(d, ghost);
+	worker_holds(d, ghost, j->worker);
+}
+
 static void take_away(struct dispatch *d, struct dispatch_worker *w, uint64_t now_ms)
 {
 	struct dispatch_job *j;
 
 	while ((j = first_late(&w->jobs, now_ms)) != NULL) {
+		if (is_ghost(j)) {
+			job_drop(d, j);
+			continue;
+		}
+		leave_ghost(d, j, now_ms);
 		if (now_ms >= j->deadline_ms || ++j->timeouts >= DISPATCH_TIMEOUTS)
 			job_fail(d, j, "timeout", false);
 		else

@@ -3,8 +3,9 @@
  *
  * Each kind has one bounded FIFO of waiting jobs. A job goes to the live worker of its kind with the fewest
  * outstanding jobs and a free slot; ties go round. A worker's death gives its jobs back to the head of the queue with
- * attempt + 1; an attempt that outlives its time limit is taken away; late verdicts are ignored. Every job ends in
- * exactly one call of its done(), never from inside dispatch_submit().
+ * attempt + 1; an attempt that outlives its time limit is taken away; late verdicts are ignored. A slot stays taken as
+ * long as the worker may be at the job, waited for or not. Every job that is not cancelled ends in exactly one call of
+ * its done(), never from inside dispatch_submit().
  */
 #ifndef SMTP_DISPATCH_H
 #define SMTP_DISPATCH_H

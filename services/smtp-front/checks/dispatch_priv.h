@@ -22,6 +22,8 @@ struct dispatch_job {
 	const struct mw_job *what;
 	struct dispatch_part parts[MW_JOB_PARTS_MAX];
 	size_t part_count;
+	/* NULL: a ghost. Cancelled, or taken away for time, it only keeps its worker's slot: until the verdict, the
+	 * worker's death or attempt_until_ms. The job itself may wait, or be with another worker, under the same id. */
 	void (*done)(void *arg, const struct dispatch_result *result);
 	void *arg;
 };
