@@ -89,7 +89,8 @@ static void a_paused_socket_keeps_what_came_and_the_loop_sleeps(void **state)
 {
 	void *ctx = zmq_ctx_new(), *out = zmq_socket(ctx, ZMQ_PAIR);
 	struct reader r = { .loop = mw_loop_new(), .in = zmq_socket(ctx, ZMQ_PAIR) };
-	struct mw_timer *later = mw_timer_new(r.loop, go_on, &r), *deadline = mw_timer_new(r.loop, too_late, NULL);
+	struct mw_timer *later = mw_timer_new(r.loop, go_on, &r),
+			*deadline = mw_timer_new(r.loop, too_late, NULL);
 	uv_check_t check = { .data = &r };
 
 	(void)state;

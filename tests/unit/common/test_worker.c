@@ -1,4 +1,5 @@
-/* The worker loop as a front sees it: a worker with one check runs as a child, the test is its front. */
+/* The worker loop as a front sees it: a worker with one check runs as a child, the test is its
+ * front. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,14 +70,16 @@ static enum mw_frame next_frame(int patience_ms)
 
 static void expect(enum mw_frame type)
 {
-	for (enum mw_frame got = next_frame(PATIENCE_MS); got != type; got = next_frame(PATIENCE_MS))
+	for (enum mw_frame got = next_frame(PATIENCE_MS); got != type;
+		got = next_frame(PATIENCE_MS))
 		if (got == MW_FRAME_NONE)
 			fail_msg("no frame of type %d came", type);
 }
 
 static void answer(const struct mw_pack *b)
 {
-	assert_int_equal(mw_zsend(router, zmq_msg_data(&identity), zmq_msg_size(&identity), true), MW_OK);
+	assert_int_equal(
+		mw_zsend(router, zmq_msg_data(&identity), zmq_msg_size(&identity), true), MW_OK);
 	assert_int_equal(mw_zsend(router, b->p, b->n, false), MW_OK);
 }
 
@@ -93,7 +96,8 @@ static int start(void **state)
 	snprintf(config, sizeof(config), "%s/mailweir.lua", folder);
 	f = fopen(config, "w");
 	assert_non_null(f);
-	fprintf(f, "pipeline.run_dir = '%s'\n%s\n", folder, geteuid() == 0 ? "daemon_user = 'root'" : "");
+	fprintf(f, "pipeline.run_dir = '%s'\n%s\n", folder,
+		geteuid() == 0 ? "daemon_user = 'root'" : "");
 	fclose(f);
 	child = fork();
 	assert_true(child >= 0);
@@ -153,8 +157,13 @@ static void welcome_it(void)
 static struct mw_verdict verdict_of(uint32_t id, uint64_t ms_left, size_t cut)
 {
 	static const unsigned char empty_map = 0x80, empty_array = 0x90;
-	const struct mw_job j = { .job = (uint64_t)INCARNATION << 32 | id, .attempt = 3, .kind = "scan",
-		.deadline_ms = ms_left, .log_id = "l", .mail_id = "m", .rcpts = { &empty_array, 1 },
+	const struct mw_job j = { .job = (uint64_t)INCARNATION << 32 | id,
+		.attempt = 3,
+		.kind = "scan",
+		.deadline_ms = ms_left,
+		.log_id = "l",
+		.mail_id = "m",
+		.rcpts = { &empty_array, 1 },
 		.orders = { &empty_map, 1 } };
 	struct mw_verdict v;
 	struct mw_pack b;
@@ -210,8 +219,10 @@ static void a_refused_worker_does_not_ask_again_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_job_not_understood_or_come_too_late_is_answered_as_failed, start, stop),
-		cmocka_unit_test_setup_teardown(a_refused_worker_does_not_ask_again_at_once, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_job_not_understood_or_come_too_late_is_answered_as_failed, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_refused_worker_does_not_ask_again_at_once, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,13 +38,15 @@ static void frames_may_be_as_large_as_the_largest_mail_of_any_policy_bank(void *
 	size_t slack = max_message_of("smtpd_message_size_limit = 100000\n") - 100000;
 
 	(void)state;
-	assert_int_equal(max_message_of("smtpd_message_size_limit = 100000\n"
-					"policy_bank['SMALL'] = { smtpd_message_size_limit = 2000 }\n"
-					"policy_bank['OTHER'] = { log_level = 1 }\n"),
+	assert_int_equal(
+		max_message_of("smtpd_message_size_limit = 100000\n"
+			       "policy_bank['SMALL'] = { smtpd_message_size_limit = 2000 }\n"
+			       "policy_bank['OTHER'] = { log_level = 1 }\n"),
 		100000 + slack);
-	assert_int_equal(max_message_of("smtpd_message_size_limit = 100000\n"
-					"policy_bank['SMALL'] = { smtpd_message_size_limit = 2000 }\n"
-					"policy_bank['LARGE'] = { smtpd_message_size_limit = 900000000 }\n"),
+	assert_int_equal(
+		max_message_of("smtpd_message_size_limit = 100000\n"
+			       "policy_bank['SMALL'] = { smtpd_message_size_limit = 2000 }\n"
+			       "policy_bank['LARGE'] = { smtpd_message_size_limit = 900000000 }\n"),
 		900000000 + slack);
 }
 
