@@ -227,18 +227,22 @@ static void cage_result(struct cage *c, struct mw_octets m)
 		cage_close(c); /* of the old signatures: it ends, and its death is told */
 }
 
-/* Read all that is there. */
+/* Read what is there, up to the verdict: a cage has nothing to say after it, and should it speak or
+ * end all the same, the descriptor stays readable. */
 static void cage_ready(void *arg, int events)
 {
 	struct cage *c = arg;
 	struct pool *p = c->pool;
 
 	(void)events;
-	while (c->fd >= 0) {
+	do {
 		size_t n = 0;
 		int fd = -1;
-		enum mw_rc rc = scan_recv(c->fd, p->in, sizeof(p->in), &n, &fd);
+		enum mw_rc rc;
 
+		if (c->fd < 0)
+			break;
+		rc = scan_recv(c->fd, p->in, sizeof(p->in), &n, &fd);
 		if (rc == MW_AGAIN)
 			break;
 		if (fd >= 0)
@@ -250,7 +254,7 @@ static void cage_ready(void *arg, int events)
 			c->ended = true;
 			c->ended_ms = mw_mono_ms();
 		}
-	}
+	} while (c->busy);
 	feed(p);
 }
 
@@ -269,7 +273,10 @@ static void bury(struct cage *c, const struct scan_died *d)
 {
 	struct pool *p = c->pool;
 	struct pool_job *job = c->job;
-	bool outside = d->signal == SIGKILL_NUMBER && !d->ours && !c->killed;
+	/* A worn cage ends after its verdict: a job that it still has came too late, and it never
+	 * looked at it. It may lie, though, so that counts like a death from outside. */
+	bool worn = d->signal == 0 && d->code == CAGE_EXIT_WORN,
+	     outside = (d->signal == SIGKILL_NUMBER || worn) && !d->ours && !c->killed;
 
 	if (job != NULL)
 		mw_log(MW_WARN, "cage_died_at_work",
@@ -277,6 +284,7 @@ static void bury(struct cage *c, const struct scan_died *d)
 			(unsigned long long)c->born.pid, (unsigned long long)job->id,
 			(unsigned long long)d->signal, (unsigned long long)d->code,
 			d->ours || c->killed ? "us"
+			: worn		     ? "wear"
 			: outside	     ? "others"
 					     : "itself");
 	cage_free(c);

@@ -103,14 +103,22 @@ static uint64_t address_space(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-void box_cpu_limit(uint64_t seconds)
+uint64_t box_cpu_us(void)
 {
-	struct timespec used;
+	struct timespec used = { 0 };
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
+void box_cpu_limit(struct box *box, uint64_t used_us, uint64_t seconds)
+{
+	uint64_t most = used_us / 1000000 + 1 + seconds;
+
 	/* The soft limit ends the process too (SIGXCPU); the hard one stays open, because time adds
 	 * up over mails. */
-	limit(RLIMIT_CPU, (uint64_t)used.tv_sec + 1 + seconds, RLIM_INFINITY);
+	if (most != box->cpu_limit_s && limit(RLIMIT_CPU, most, RLIM_INFINITY))
+		box->cpu_limit_s = most;
 }
 
 static bool set_limits(const struct scan_conf *conf)

@@ -11,6 +11,7 @@ struct box {
 	char path[SCAN_PATH_MAX]; /* of its folder */
 	int dir;		  /* opened, for looking whether it is empty */
 	int sock;
+	uint64_t cpu_limit_s; /* in force; 0: none yet */
 };
 
 /* Make its folder below root (mode 0700). By the holder, which also removes it. */
@@ -24,8 +25,11 @@ void box_empty(const char *path, bool itself);
 /* In the cage: open the folder, close what is not needed, set limits, drop rights. parent: the
  * holder's pid. */
 enum mw_rc box_enter(struct box *box, const struct scan_conf *conf, int parent, struct mw_err *err);
-/* CPU seconds from here on. */
-void box_cpu_limit(uint64_t seconds);
+/* CPU time of this process so far. It is a system call: once a mail is enough. */
+uint64_t box_cpu_us(void);
+/* Allow that many CPU seconds, and up to one more, beyond used_us. Costs nothing while the limit
+ * that is in force is the very same. */
+void box_cpu_limit(struct box *box, uint64_t used_us, uint64_t seconds);
 /* After each mail: true when the folder is empty again, emptied if it was not. */
 bool box_clean(struct box *box);
 

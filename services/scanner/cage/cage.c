@@ -14,6 +14,7 @@ struct cage {
 	struct box box;
 	struct work *work;
 	struct mw_pack findings, answer; /* their memory is kept */
+	uint64_t cpu_us; /* when the last mail was done: what the next one costs starts here */
 	unsigned char in[SCAN_HEADER_MAX + SCAN_INLINE_MAX];
 };
 
@@ -33,11 +34,11 @@ static void answer(struct cage *c, const struct scan_result *r)
 /* Returns true when this cage should not be used again. */
 static bool run_job(struct cage *c, const struct scan_order *o, struct mw_octets message)
 {
-	uint64_t cpu = mw_cpu_us();
 	struct scan_result r = { .id = o->id };
+	uint64_t cpu_us;
 	bool worn;
 
-	box_cpu_limit(c->conf->cpu_s);
+	box_cpu_limit(&c->box, c->cpu_us, c->conf->cpu_s);
 	triggers_fire(message);
 	c->findings.n = 0;
 	r.status = work_run(c->work, message, o->virus, o->decode, mw_mono_ms() + o->ms_left,
@@ -53,7 +54,9 @@ static bool run_job(struct cage *c, const struct scan_order *o, struct mw_octets
 		mw_log(MW_DEBUG, "cage_folder_emptied", "job=%llu", (unsigned long long)o->id);
 	if (r.status != MW_FAILED)
 		r.findings = mw_octets_of(c->findings.p, c->findings.n);
-	r.cpu_us = mw_cpu_us() - cpu;
+	cpu_us = box_cpu_us();
+	r.cpu_us = cpu_us - c->cpu_us;
+	c->cpu_us = cpu_us;
 	answer(c, &r);
 	return worn;
 }
@@ -130,5 +133,6 @@ _Noreturn void cage_run(
 			mw_log(MW_ERROR, "cage_cannot_start", "error=%s", mw_quote(err.text));
 		_exit(CAGE_EXIT_BAD);
 	}
+	c->cpu_us = box_cpu_us();
 	serve(c);
 }

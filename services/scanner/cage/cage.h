@@ -6,11 +6,6 @@
 #include "av.h"
 #include "box.h"
 
-/* Exit codes; everything else and every signal is a death. */
-#define CAGE_EXIT_END 0	  /* its socket was closed */
-#define CAGE_EXIT_WORN 10 /* it answered, but met want of something: another one goes on */
-#define CAGE_EXIT_BAD 11  /* it could not start: a line in the log says why */
-
 /* Never returns. path: its folder; sock: its end of the socket pair; parent: the holder's pid. */
 _Noreturn void cage_run(
 	const struct scan_conf *conf, struct av *av, const char *path, int sock, int parent);

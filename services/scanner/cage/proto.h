@@ -70,6 +70,11 @@ struct scan_born {
 	uint64_t serial, pid;
 };
 
+/* Exit codes of a cage; everything else and every signal is a death. */
+#define CAGE_EXIT_END 0	  /* its socket was closed */
+#define CAGE_EXIT_WORN 10 /* it answered, but met want of something: another one goes on */
+#define CAGE_EXIT_BAD 11  /* it could not start: a line in the log says why */
+
 struct scan_died {
 	uint64_t serial;
 	uint64_t signal, code; /* 0: none */

@@ -117,6 +117,25 @@ static void a_folder_that_cannot_be_made_is_told_with_its_setting(void **state)
 
 /* ------------------------------------------------------------------ in the box */
 
+/* The soft limit after box_cpu_limit. */
+static uint64_t limited(struct box *box, uint64_t used_us, uint64_t seconds)
+{
+	struct rlimit l = { 0, 0 };
+
+	box_cpu_limit(box, used_us, seconds);
+	return getrlimit(RLIMIT_CPU, &l) == 0 && l.rlim_max == RLIM_INFINITY ? l.rlim_cur : 0;
+}
+
+/* Every mail has its seconds, whatever those before it took. */
+static int cpu_limits(struct box *box)
+{
+	if (limited(box, 0, 60) != 61 || limited(box, 999999, 60) != 61)
+		return 9;
+	if (limited(box, 1000000, 60) != 62 || limited(box, 59999999, 60) != 120)
+		return 10;
+	return limited(box, box_cpu_us(), 30) <= 60 ? 0 : 11;
+}
+
 /* Exit code tells which promise did not hold. */
 static int look_around(const char *path, int other)
 {
@@ -146,7 +165,7 @@ static int look_around(const char *path, int other)
 	put(".", "own", 10);
 	if (box_clean(&box) || !box_clean(&box))
 		return 8;
-	return 0;
+	return cpu_limits(&box);
 }
 
 static void in_the_box_only_its_own_things_are_left(void **state)
