@@ -75,6 +75,17 @@ def test_a_stopped_workers_jobs_are_with_another_within_4_s(suite):
     suite.front.wait_log(r" worker_came ", count=3)
 
 
+def test_a_front_that_was_stopped_for_5_s_keeps_its_workers(suite):
+    two_scanners(suite)
+    assert [suite.send(mail()).code for _ in range(4)] == [250] * 4  # both connections for jobs are up
+    suite.front.signal(signal.SIGSTOP)
+    time.sleep(5)  # the stall itself
+    suite.front.signal(signal.SIGCONT)
+    suite.front.wait_log(r" stalled ")
+    assert suite.send(mail()).code == 250
+    assert suite.front.log_lines("worker_left") == []
+
+
 @pytest.mark.deadline(120)
 def test_sigterm_to_each_worker_in_turn_fails_no_check(suite):
     suite.full().sink(store=False)
