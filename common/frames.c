@@ -35,7 +35,8 @@ static bool open_frame(struct mw_cur *c, uint64_t type, size_t fields, size_t *l
 
 static bool close_frame(struct mw_cur *c, size_t left)
 {
-	return mw_cur_skip(c, left) && mw_cur_end(c); /* octets left over: the peers disagree, so refuse */
+	return mw_cur_skip(c, left) &&
+	       mw_cur_end(c); /* octets left over: the peers disagree, so refuse */
 }
 
 static void begin_frame(struct mw_pack *b, uint64_t type, size_t fields)
@@ -75,7 +76,8 @@ static bool cur_kinds(struct mw_cur *c, struct mw_kind_slots *kinds, size_t *cou
 	if (!mw_cur_array(c, &count) || count > MW_KINDS_MAX)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		if (!mw_cur_array(c, &fields) || fields < 2 || !mw_cur_text(c, kinds[i].kind, sizeof(kinds[i].kind)) ||
+		if (!mw_cur_array(c, &fields) || fields < 2 ||
+			!mw_cur_text(c, kinds[i].kind, sizeof(kinds[i].kind)) ||
 			!mw_cur_uint(c, UINT16_MAX, &slots) || !mw_cur_skip(c, fields - 2))
 			return false;
 		kinds[i].slots = (uint32_t)slots;
@@ -105,11 +107,15 @@ enum mw_rc mw_hello_decode(struct mw_octets frame, struct mw_hello *v_r)
 
 	if (frame.n > MW_CONTROL_FRAME_MAX)
 		return MW_ERR_LIMIT;
-	if (!open_frame(&c, MW_FRAME_HELLO, HELLO_FIELDS, &left) || !mw_cur_text(&c, v.service, sizeof(v.service)) ||
-		!mw_cur_text(&c, v.worker, sizeof(v.worker)) || !mw_cur_text(&c, v.endpoint, sizeof(v.endpoint)) ||
-		!mw_cur_text(&c, v.key, sizeof(v.key)) || !mw_cur_text(&c, v.software, sizeof(v.software)) ||
-		!mw_cur_text(&c, v.engine, sizeof(v.engine)) || !mw_cur_uint(&c, UINT32_MAX, &v.pid) ||
-		!cur_kinds(&c, v.kinds, &v.kind_count) || !close_frame(&c, left))
+	if (!open_frame(&c, MW_FRAME_HELLO, HELLO_FIELDS, &left) ||
+		!mw_cur_text(&c, v.service, sizeof(v.service)) ||
+		!mw_cur_text(&c, v.worker, sizeof(v.worker)) ||
+		!mw_cur_text(&c, v.endpoint, sizeof(v.endpoint)) ||
+		!mw_cur_text(&c, v.key, sizeof(v.key)) ||
+		!mw_cur_text(&c, v.software, sizeof(v.software)) ||
+		!mw_cur_text(&c, v.engine, sizeof(v.engine)) ||
+		!mw_cur_uint(&c, UINT32_MAX, &v.pid) || !cur_kinds(&c, v.kinds, &v.kind_count) ||
+		!close_frame(&c, left))
 		return MW_ERR_PROTO;
 	*v_r = v;
 	return MW_OK;
@@ -141,8 +147,10 @@ static bool cur_held(struct mw_cur *c, struct mw_held *held, size_t *count_r)
 	if (!mw_cur_array(c, &count) || count > MW_HELD_MAX)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		if (!mw_cur_array(c, &fields) || fields < 4 || !mw_cur_uint(c, UINT64_MAX, &held[i].job) ||
-			!mw_cur_uint(c, UINT32_MAX, &attempt) || !mw_cur_text(c, held[i].phase, sizeof(held[i].phase)) ||
+		if (!mw_cur_array(c, &fields) || fields < 4 ||
+			!mw_cur_uint(c, UINT64_MAX, &held[i].job) ||
+			!mw_cur_uint(c, UINT32_MAX, &attempt) ||
+			!mw_cur_text(c, held[i].phase, sizeof(held[i].phase)) ||
 			!mw_cur_uint(c, UINT32_MAX, &age) || !mw_cur_skip(c, fields - 4))
 			return false;
 		held[i].attempt = (uint32_t)attempt;
@@ -161,10 +169,12 @@ enum mw_rc mw_alive_decode(struct mw_octets frame, struct mw_alive *v_r)
 
 	if (frame.n > MW_CONTROL_FRAME_MAX)
 		return MW_ERR_LIMIT;
-	if (!open_frame(&c, MW_FRAME_ALIVE, ALIVE_FIELDS, &left) || !mw_cur_uint(&c, UINT64_MAX, &v.incarnation) ||
+	if (!open_frame(&c, MW_FRAME_ALIVE, ALIVE_FIELDS, &left) ||
+		!mw_cur_uint(&c, UINT64_MAX, &v.incarnation) ||
 		!mw_cur_uint(&c, UINT64_MAX, &v.done) || !mw_cur_uint(&c, UINT32_MAX, &load) ||
-		!mw_cur_text(&c, v.engine, sizeof(v.engine)) || !cur_kinds(&c, v.kinds, &v.kind_count) ||
-		!cur_held(&c, v.held, &v.held_count) || !close_frame(&c, left))
+		!mw_cur_text(&c, v.engine, sizeof(v.engine)) ||
+		!cur_kinds(&c, v.kinds, &v.kind_count) || !cur_held(&c, v.held, &v.held_count) ||
+		!close_frame(&c, left))
 		return MW_ERR_PROTO;
 	v.load_permille = (uint32_t)load;
 	*v_r = v;
@@ -186,7 +196,8 @@ enum mw_rc mw_welcome_decode(struct mw_octets frame, struct mw_welcome *v_r)
 
 	if (frame.n > MW_CONTROL_FRAME_MAX)
 		return MW_ERR_LIMIT;
-	if (!open_frame(&c, MW_FRAME_WELCOME, WELCOME_FIELDS, &left) || !mw_cur_uint(&c, UINT64_MAX, &v.incarnation) ||
+	if (!open_frame(&c, MW_FRAME_WELCOME, WELCOME_FIELDS, &left) ||
+		!mw_cur_uint(&c, UINT64_MAX, &v.incarnation) ||
 		!mw_cur_text(&c, v.software, sizeof(v.software)) || !close_frame(&c, left))
 		return MW_ERR_PROTO;
 	*v_r = v;
@@ -210,7 +221,8 @@ enum mw_rc mw_plain_decode(struct mw_octets frame, char *why_r, size_t size)
 		return MW_ERR_LIMIT;
 	if (type != MW_FRAME_BYE && type != MW_FRAME_WHO && type != MW_FRAME_REFUSED)
 		return MW_ERR_PROTO;
-	if (!open_frame(&c, type, PLAIN_FIELDS, &left) || !mw_cur_text(&c, why, sizeof(why)) || !close_frame(&c, left))
+	if (!open_frame(&c, type, PLAIN_FIELDS, &left) || !mw_cur_text(&c, why, sizeof(why)) ||
+		!close_frame(&c, left))
 		return MW_ERR_PROTO;
 	mw_strlcpy(why_r, why, size);
 	return MW_OK;
@@ -241,12 +253,16 @@ enum mw_rc mw_verdict_decode(struct mw_octets frame, struct mw_verdict *v_r)
 
 	if (frame.n > MW_VERDICT_FRAME_MAX)
 		return MW_ERR_LIMIT;
-	/* A cursor, not msgpack_unpack: that one maps 128 GiB for a five-octet header that claims an array so long. */
-	if (!open_frame(&c, MW_FRAME_VERDICT, VERDICT_FIELDS, &left) || !mw_cur_uint(&c, UINT64_MAX, &v.job) ||
-		!mw_cur_uint(&c, UINT32_MAX, &attempt) || !mw_cur_text(&c, v.kind, sizeof(v.kind)) ||
-		!mw_cur_uint(&c, MW_STATUS_COUNT - 1, &status) || !mw_cur_text(&c, v.reason, sizeof(v.reason)) ||
-		!mw_cur_uint(&c, UINT64_MAX, &v.wall_us) || !mw_cur_uint(&c, UINT64_MAX, &v.cpu_us) ||
-		!mw_cur_raw_map(&c, &v.findings) || !close_frame(&c, left))
+	/* A cursor, not msgpack_unpack: that one maps 128 GiB for a five-octet header that claims
+	 * an array so long. */
+	if (!open_frame(&c, MW_FRAME_VERDICT, VERDICT_FIELDS, &left) ||
+		!mw_cur_uint(&c, UINT64_MAX, &v.job) || !mw_cur_uint(&c, UINT32_MAX, &attempt) ||
+		!mw_cur_text(&c, v.kind, sizeof(v.kind)) ||
+		!mw_cur_uint(&c, MW_STATUS_COUNT - 1, &status) ||
+		!mw_cur_text(&c, v.reason, sizeof(v.reason)) ||
+		!mw_cur_uint(&c, UINT64_MAX, &v.wall_us) ||
+		!mw_cur_uint(&c, UINT64_MAX, &v.cpu_us) || !mw_cur_raw_map(&c, &v.findings) ||
+		!close_frame(&c, left))
 		return MW_ERR_PROTO;
 	v.attempt = (uint32_t)attempt;
 	v.status = (enum mw_status)status;
@@ -306,11 +322,15 @@ static bool cur_envelope(struct mw_cur *c, struct mw_job *v)
 	size_t fields;
 	uint64_t port;
 
-	if (!mw_cur_array(c, &fields) || fields < ENVELOPE_FIELDS || !mw_cur_octets(c, ADDRESS_MAX, &v->sender) ||
-		!cur_rcpts(c, &v->rcpts) || !mw_cur_octets(c, ADDRESS_MAX, &v->helo) ||
-		!mw_cur_octets(c, ADDRESS_MAX, &v->client_ip) || !mw_cur_octets(c, ADDRESS_MAX, &v->client_name) ||
-		!mw_cur_uint(c, UINT16_MAX, &port) || !mw_cur_octets(c, ADDRESS_MAX, &v->client_source) ||
-		!mw_cur_octets(c, ADDRESS_MAX, &v->auth) || !mw_cur_octets(c, ADDRESS_MAX, &v->tls) ||
+	if (!mw_cur_array(c, &fields) || fields < ENVELOPE_FIELDS ||
+		!mw_cur_octets(c, ADDRESS_MAX, &v->sender) || !cur_rcpts(c, &v->rcpts) ||
+		!mw_cur_octets(c, ADDRESS_MAX, &v->helo) ||
+		!mw_cur_octets(c, ADDRESS_MAX, &v->client_ip) ||
+		!mw_cur_octets(c, ADDRESS_MAX, &v->client_name) ||
+		!mw_cur_uint(c, UINT16_MAX, &port) ||
+		!mw_cur_octets(c, ADDRESS_MAX, &v->client_source) ||
+		!mw_cur_octets(c, ADDRESS_MAX, &v->auth) ||
+		!mw_cur_octets(c, ADDRESS_MAX, &v->tls) ||
 		!mw_cur_skip(c, fields - ENVELOPE_FIELDS))
 		return false;
 	v->client_port = (uint32_t)port;
@@ -330,10 +350,13 @@ enum mw_rc mw_job_decode(struct mw_octets frame, uint64_t now_ms, struct mw_job 
 	if (frame.n > MW_JOB_HEADER_MAX)
 		return MW_ERR_LIMIT;
 	if (!open_frame(&c, FRAME_JOB, JOB_FIELDS, &left) || !mw_cur_uint(&c, UINT64_MAX, &v.job) ||
-		!mw_cur_uint(&c, UINT32_MAX, &attempt) || !mw_cur_text(&c, v.kind, sizeof(v.kind)) ||
-		!mw_cur_uint(&c, JOB_MS_MAX, &ms_left) || !mw_cur_text(&c, v.log_id, sizeof(v.log_id)) ||
-		!mw_cur_text(&c, v.mail_id, sizeof(v.mail_id)) || !mw_cur_uint(&c, UINT64_MAX, &v.size) ||
-		!cur_envelope(&c, &v) || !mw_cur_raw_map(&c, &v.orders) || !close_frame(&c, left))
+		!mw_cur_uint(&c, UINT32_MAX, &attempt) ||
+		!mw_cur_text(&c, v.kind, sizeof(v.kind)) ||
+		!mw_cur_uint(&c, JOB_MS_MAX, &ms_left) ||
+		!mw_cur_text(&c, v.log_id, sizeof(v.log_id)) ||
+		!mw_cur_text(&c, v.mail_id, sizeof(v.mail_id)) ||
+		!mw_cur_uint(&c, UINT64_MAX, &v.size) || !cur_envelope(&c, &v) ||
+		!mw_cur_raw_map(&c, &v.orders) || !close_frame(&c, left))
 		return MW_ERR_PROTO;
 	v.attempt = (uint32_t)attempt;
 	v.deadline_ms = now_ms + ms_left;
@@ -350,8 +373,9 @@ enum mw_rc mw_job_name_decode(struct mw_octets frame, struct mw_job *v_r)
 	uint64_t attempt;
 	size_t left;
 
-	if (!open_frame(&c, FRAME_JOB, JOB_NAME_FIELDS, &left) || !mw_cur_uint(&c, UINT64_MAX, &v.job) ||
-		!mw_cur_uint(&c, UINT32_MAX, &attempt) || !mw_cur_text(&c, v.kind, sizeof(v.kind)))
+	if (!open_frame(&c, FRAME_JOB, JOB_NAME_FIELDS, &left) ||
+		!mw_cur_uint(&c, UINT64_MAX, &v.job) || !mw_cur_uint(&c, UINT32_MAX, &attempt) ||
+		!mw_cur_text(&c, v.kind, sizeof(v.kind)))
 		return MW_ERR_PROTO;
 	v.attempt = (uint32_t)attempt;
 	*v_r = v;

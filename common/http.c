@@ -199,8 +199,7 @@ enum mw_rc mw_http_open(struct mw_http **http_r, struct mw_loop *loop, const cha
 	if (http->daemon == NULL) {
 		close(fd);
 		free(http);
-		return mw_fail(err_r, MW_ERR_IO, "the HTTP server at %s does not start",
-			listen_on);
+		return mw_fail(err_r, MW_ERR_IO, "the HTTP server at %s does not start", listen_on);
 	}
 	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	http->timer = mw_timer_new(loop, on_timer, http);

@@ -6,7 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_LINE_MAX 2048 /* octets of a line; longer ones are cut: below PIPE_BUF, so that lines never mix */
+#define LOG_LINE_MAX                                                                               \
+	2048 /* octets of a line; longer ones are cut: below PIPE_BUF, so that lines never mix */
 
 static const char *const level_names[MW_LEVEL_COUNT] = { "error", "warn", "info", "debug" };
 static char log_service[64] = "mailweir";
@@ -63,8 +64,8 @@ void mw_log(enum mw_level level, const char *event, const char *fmt, ...)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	n = print_second(line, sizeof(line), now.tv_sec);
-	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ldZ %s[%d] %s %s ", now.tv_nsec / 1000000, log_service,
-		(int)getpid(), level_names[level], event);
+	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ldZ %s[%d] %s %s ",
+		now.tv_nsec / 1000000, log_service, (int)getpid(), level_names[level], event);
 	va_start(args, fmt);
 	more = vsnprintf(line + n, sizeof(line) - n - 1, fmt, args);
 	va_end(args);

@@ -1,10 +1,10 @@
 /*
  * One event, one line: mw_log(MW_INFO, "event_name", "key=%s ...", ...).
  *
- * The event name is a stable word that people grep for. Ids come first (session=, job=, log_id=), keys carry
- * units (_ms, _bytes). Text from outside goes through mw_quote(). Credentials and bodies never go in.
- * Lines go to stderr as "TIME SERVICE[PID] LEVEL event key=value..."; errno is kept; a line that stderr does
- * not take at once is dropped and counted, never waited for.
+ * The event name is a stable word that people grep for. Ids come first (session=, job=, log_id=),
+ * keys carry units (_ms, _bytes). Text from outside goes through mw_quote(). Credentials and bodies
+ * never go in. Lines go to stderr as "TIME SERVICE[PID] LEVEL event key=value..."; errno is kept; a
+ * line that stderr does not take at once is dropped and counted, never waited for.
  */
 #ifndef MW_LOG_H
 #define MW_LOG_H
@@ -29,7 +29,8 @@ uint64_t mw_log_dropped(void);
 
 #define MW_QUOTE_MAX 256
 /*
- * Text from outside, made safe for one log line: in double quotes, everything that is not printable ASCII, and
+ * Text from outside, made safe for one log line: in double quotes, everything that is not printable
+ * ASCII, and
  * `"` and `\`, as \xHH; cut to what fits, with "..." at the cut. Returns buf.
  */
 const char *mw_quote_octets(char *buf, size_t size, const void *p, size_t n);

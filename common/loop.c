@@ -5,9 +5,11 @@
 #include <unistd.h>
 #include <zmq.h>
 
-/* Rounds a ZeroMQ socket gets in one turn of the loop before plain descriptors and timers have their turn. */
+/* Rounds a ZeroMQ socket gets in one turn of the loop before plain descriptors and timers have
+ * their turn. */
 #define ZWATCH_ROUNDS 4
-/* How long an ending loop waits for what its thread pool is at (an fsync, a look-up), which nobody can cut short. */
+/* How long an ending loop waits for what its thread pool is at (an fsync, a look-up), which nobody
+ * can cut short. */
 #define CLOSE_TURNS 5000
 #define CLOSE_TURN_US 1000
 
@@ -34,13 +36,15 @@ struct mw_loop {
 static void *must(void *p)
 {
 	if (p == NULL)
-		abort(); /* watches are made at start or at a peer's coming; see STYLE: no memory at start-up ends us */
+		abort(); /* watches are made at start or at a peer's coming; see STYLE: no memory at
+			    start-up ends us */
 	return p;
 }
 
 static void zwatch_run(struct mw_zwatch *w)
 {
-	for (int round = 0; round < ZWATCH_ROUNDS && w->touched && !w->paused && !w->dead; round++) {
+	for (int round = 0; round < ZWATCH_ROUNDS && w->touched && !w->paused && !w->dead;
+		round++) {
 		int events = 0;
 		size_t size = sizeof(events);
 
@@ -114,12 +118,14 @@ void mw_loop_destroy(struct mw_loop **loop_p)
 		return;
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
 	uv_close((uv_handle_t *)&loop->idle, NULL);
-	/* Close callbacks of handles that were destroyed in the last turn still have memory to free. */
+	/* Close callbacks of handles that were destroyed in the last turn still have memory to
+	 * free. */
 	for (int i = 0; (rc = uv_loop_close(&loop->uv)) == UV_EBUSY && i < CLOSE_TURNS; i++)
 		if (uv_run(&loop->uv, UV_RUN_NOWAIT) != 0)
 			usleep(CLOSE_TURN_US);
 	if (rc == 0)
-		free(loop); /* else a thread of the pool still signals it: its memory is left to the process's end */
+		free(loop); /* else a thread of the pool still signals it: its memory is left to the
+			       process's end */
 }
 
 void mw_loop_run(struct mw_loop *loop)
@@ -212,7 +218,8 @@ static void fd_ready(uv_poll_t *uv, int status, int events)
 	w->ready(w->arg, ready);
 }
 
-struct mw_fd *mw_fd_new(struct mw_loop *loop, int fd, void (*ready)(void *arg, int events), void *arg)
+struct mw_fd *mw_fd_new(
+	struct mw_loop *loop, int fd, void (*ready)(void *arg, int events), void *arg)
 {
 	struct mw_fd *w = must(calloc(1, sizeof(*w)));
 
@@ -269,7 +276,8 @@ struct mw_zwatch *mw_zwatch_new(struct mw_loop *loop, void *zsock, void (*readab
 	int fd = -1;
 	size_t size = sizeof(fd);
 
-	if (zmq_getsockopt(zsock, ZMQ_FD, &fd, &size) != 0 || uv_poll_init(&loop->uv, &w->poll, fd) != 0) {
+	if (zmq_getsockopt(zsock, ZMQ_FD, &fd, &size) != 0 ||
+		uv_poll_init(&loop->uv, &w->poll, fd) != 0) {
 		free(w);
 		return NULL;
 	}
@@ -349,7 +357,8 @@ static void signal_fired(uv_signal_t *uv, int signum)
 	s->fire(s->arg, signum);
 }
 
-struct mw_signal *mw_signal_new(struct mw_loop *loop, int signum, void (*fire)(void *arg, int signum), void *arg)
+struct mw_signal *mw_signal_new(
+	struct mw_loop *loop, int signum, void (*fire)(void *arg, int signum), void *arg)
 {
 	struct mw_signal *s = must(calloc(1, sizeof(*s)));
 

@@ -1,12 +1,14 @@
 /*
  * The event loop of every Mailweir process: libuv, with ZeroMQ sockets and plain descriptors in it.
  *
- * A ZeroMQ socket's descriptor is edge-triggered: after every send and receive ZMQ_EVENTS has to be asked again,
- * or a wake-up is lost for ever. That is done here, once, before each poll (loop.c): users only give a callback
- * that receives until MW_AGAIN or until it has done its fair share (MW_BATCH).
+ * A ZeroMQ socket's descriptor is edge-triggered: after every send and receive ZMQ_EVENTS has to be
+ * asked again, or a wake-up is lost for ever. That is done here, once, before each poll (loop.c):
+ * users only give a callback that receives until MW_AGAIN or until it has done its fair share
+ * (MW_BATCH).
  *
- * Nothing here is thread-safe: one loop, one thread. Memory for watches is the caller's, by _init/_fini pairs, and
- * must live until _fini has been called; _fini may be called from a callback, its own included.
+ * Nothing here is thread-safe: one loop, one thread. Memory for watches is the caller's, by
+ * _init/_fini pairs, and must live until _fini has been called; _fini may be called from a
+ * callback, its own included.
  */
 #ifndef MW_LOOP_H
 #define MW_LOOP_H
@@ -38,8 +40,10 @@ void mw_timer_destroy(struct mw_timer **t_p);
 /* ---- plain descriptors (not owned; destroy the watch before closing the descriptor) ---- */
 enum { MW_READABLE = 1, MW_WRITABLE = 2 };
 struct mw_fd;
-/* events: what is ready; an error or hang-up is reported as readable, so that a read tells which. */
-struct mw_fd *mw_fd_new(struct mw_loop *loop, int fd, void (*ready)(void *arg, int events), void *arg);
+/* events: what is ready; an error or hang-up is reported as readable, so that a read tells which.
+ */
+struct mw_fd *mw_fd_new(
+	struct mw_loop *loop, int fd, void (*ready)(void *arg, int events), void *arg);
 /* Watch for these (0: none). */
 void mw_fd_watch(struct mw_fd *w, int events);
 void mw_fd_destroy(struct mw_fd **w_p);
@@ -53,14 +57,16 @@ struct mw_zwatch *mw_zwatch_new(struct mw_loop *loop, void *zsock, void (*readab
 void mw_zwatch_want_write(struct mw_zwatch *w);
 /* Call after using the socket outside of its callbacks (a send from elsewhere). */
 void mw_zwatch_touched(struct mw_zwatch *w);
-/* No callbacks until resumed, and no turns of the loop for what waits at the socket: for a reader that is full. */
+/* No callbacks until resumed, and no turns of the loop for what waits at the socket: for a reader
+ * that is full. */
 void mw_zwatch_pause(struct mw_zwatch *w);
 void mw_zwatch_resume(struct mw_zwatch *w);
 void mw_zwatch_destroy(struct mw_zwatch **w_p);
 
 /* ---- child processes and signals ---- */
 struct mw_signal;
-struct mw_signal *mw_signal_new(struct mw_loop *loop, int signum, void (*fire)(void *arg, int signum), void *arg);
+struct mw_signal *mw_signal_new(
+	struct mw_loop *loop, int signum, void (*fire)(void *arg, int signum), void *arg);
 void mw_signal_destroy(struct mw_signal **s_p);
 
 #endif

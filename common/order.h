@@ -40,10 +40,10 @@ struct mw_order {
 	bool paused;
 	uint64_t incarnation;  /* 0: not met yet */
 	uint64_t next, newest; /* the next to deliver; the newest known to exist */
-	uint64_t asked_ms;	 /* of the last request, or of the last sign that it is being answered */
+	uint64_t asked_ms; /* of the last request, or of the last sign that it is being answered */
 	uint64_t asked_from;
-	uint64_t heard_ms;     /* of the last frame of any kind */
-	bool asking;	       /* a request is unanswered */
+	uint64_t heard_ms; /* of the last frame of any kind */
+	bool asking;	   /* a request is unanswered */
 	struct mw_order_held *held, **held_end;
 	size_t held_events, held_octets;
 };

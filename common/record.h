@@ -1,10 +1,12 @@
 /*
- * The mail record: the whole truth about one message, as told by smtp-front when it is over. JSON fields, SNMP
- * counters and metrics are derived from it, and from nothing else, by tables in the subscribers.
+ * The mail record: the whole truth about one message, as told by smtp-front when it is over. JSON
+ * fields, SNMP counters and metrics are derived from it, and from nothing else, by tables in the
+ * subscribers.
  *
- * Wire form: docs/wire.md, "mail". Encoded by the front from its own data through this struct; decoded by
- * subscribers with everything borrowed from the frame, arrays in an arena of the record's own.
- * Text that came from the mail or the client is octets: it may hold anything, whoever prints it escapes it.
+ * Wire form: docs/wire.md, "mail". Encoded by the front from its own data through this struct;
+ * decoded by subscribers with everything borrowed from the frame, arrays in an arena of the
+ * record's own. Text that came from the mail or the client is octets: it may hold anything, whoever
+ * prints it escapes it.
  */
 #ifndef MW_RECORD_H
 #define MW_RECORD_H
@@ -12,10 +14,11 @@
 #include "wire.h"
 
 #define MW_RECORD_VERSION 1
-#define MW_RECORD_LIST_MAX 2048		/* items in any list of a record; more is MW_ERR_LIMIT */
-#define MW_RECORD_TEXT_MAX (32 * 1024)	/* octets of one text; the encoder cuts */
-#define MW_RECORD_ITEM_MAX 1024		/* octets of one text in a list or row; the encoder cuts */
-#define MW_RECORD_FRAME_MAX (1984u * 1024) /* octets of a record, below what event sockets take; the encoder cuts */
+#define MW_RECORD_LIST_MAX 2048	       /* items in any list of a record; more is MW_ERR_LIMIT */
+#define MW_RECORD_TEXT_MAX (32 * 1024) /* octets of one text; the encoder cuts */
+#define MW_RECORD_ITEM_MAX 1024	       /* octets of one text in a list or row; the encoder cuts */
+#define MW_RECORD_FRAME_MAX                                                                        \
+	(1984u * 1024) /* octets of a record, below what event sockets take; the encoder cuts */
 
 struct mw_list {
 	size_t count;
@@ -38,7 +41,8 @@ enum mw_ccat {
 };
 /* A category as one number: major * 10 + minor. */
 #define MW_CCAT(major, minor) ((major)*10 + (minor))
-/* Display name as in JSON's content_type: "Clean", "CleanTag", "UncheckedOverLimits" ... Falls back to the major's. */
+/* Display name as in JSON's content_type: "Clean", "CleanTag", "UncheckedOverLimits" ... Falls back
+ * to the major's. */
 const char *mw_ccat_name(unsigned ccat);
 
 /* What happened to one recipient: JSON "action". */
@@ -71,7 +75,8 @@ struct mw_record_av {
 	struct mw_octets scanner, name;
 };
 
-/* "receiving", "checks", "decode", "virus", "spam", "penpals", "sending", "total": wall and, where known, CPU time. */
+/* "receiving", "checks", "decode", "virus", "spam", "penpals", "sending", "total": wall and, where
+ * known, CPU time. */
 struct mw_record_elapsed {
 	struct mw_octets section;
 	uint64_t wall_us, cpu_us;
@@ -81,7 +86,8 @@ struct mw_record_rcpt {
 	struct mw_octets addr;
 	bool is_local;
 	enum mw_action action;
-	struct mw_octets smtp_response; /* "250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as X" */
+	struct mw_octets smtp_response; /* "250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0
+					   Ok: queued as X" */
 	struct mw_octets queued_as;
 	bool has_score;
 	int32_t score_milli;
@@ -94,7 +100,8 @@ struct mw_record_rcpt {
 };
 
 struct mw_record {
-	uint64_t incarnation, sequence; /* of the publisher: set by mw_publisher, not by the front */
+	uint64_t incarnation,
+		sequence; /* of the publisher: set by mw_publisher, not by the front */
 	/* identity and time */
 	struct mw_octets host, log_id, mail_id, mail_id_parent;
 	uint64_t time_ms; /* wall clock of reception's start */
@@ -127,8 +134,8 @@ struct mw_record {
 	struct mw_octets dkim_author_sig;
 	uint32_t dkim_signatures; /* verified, whatever the result */
 	bool penpals_asked, poison;
-	struct mw_octets reply;	     /* what the client was told */
-	bool aborted;		     /* the client was told 4xx before a decision: record is partial */
+	struct mw_octets reply; /* what the client was told */
+	bool aborted;		/* the client was told 4xx before a decision: record is partial */
 	size_t rcpt_count;
 	const struct mw_record_rcpt *rcpts;
 	size_t elapsed_count;
@@ -140,7 +147,8 @@ struct mw_record {
 	uint32_t conn_new, conn_quit, conn_reuse, conn_reuse_fail;
 };
 
-/* Appends to *b; *b->failed tells of no memory. What is too long is cut (limits above), so that the result can be read. */
+/* Appends to *b; *b->failed tells of no memory. What is too long is cut (limits above), so that the
+ * result can be read. */
 void mw_record_encode(struct mw_pack *b, const struct mw_record *r);
 
 /* What a recipient's result is called in actions_performed and in the SNMP status groups. */
@@ -157,17 +165,24 @@ enum mw_outcome {
 };
 enum mw_outcome mw_record_outcome(const struct mw_record_rcpt *rcpt);
 
-enum mw_direction { MW_DIR_INBOUND, MW_DIR_OUTBOUND, MW_DIR_INTERNAL, MW_DIR_OPENRELAY, MW_DIR_COUNT };
+enum mw_direction {
+	MW_DIR_INBOUND,
+	MW_DIR_OUTBOUND,
+	MW_DIR_INTERNAL,
+	MW_DIR_OPENRELAY,
+	MW_DIR_COUNT
+};
 enum mw_direction mw_record_direction(const struct mw_record *r, const struct mw_record_rcpt *rcpt);
 /* The section's row, or NULL: it did not run. */
 const struct mw_record_elapsed *mw_record_section(const struct mw_record *r, const char *section);
 /* True when a check of that kind ran. */
 bool mw_record_ran(const struct mw_record *r, const char *kind);
 
-/* Everything of *r_r borrows from frame and from *arena_r, which mw_record_fini frees. MW_OK, MW_ERR_PROTO, MW_ERR_LIMIT
- * or MW_ERR_NOMEM; *r_r untouched and *arena_r NULL unless MW_OK. */
+/* Everything of *r_r borrows from frame and from *arena_r, which mw_record_fini frees. MW_OK,
+ * MW_ERR_PROTO, MW_ERR_LIMIT or MW_ERR_NOMEM; *r_r untouched and *arena_r NULL unless MW_OK. */
 struct mw_record_arena;
-enum mw_rc mw_record_decode(struct mw_octets frame, struct mw_record *r_r, struct mw_record_arena **arena_r);
+enum mw_rc mw_record_decode(
+	struct mw_octets frame, struct mw_record *r_r, struct mw_record_arena **arena_r);
 void mw_record_fini(struct mw_record_arena **arena_p);
 
 #endif

@@ -376,7 +376,8 @@ static enum mw_rc front_open(struct sub_front *f, struct mw_err *err_r)
 	return front_dial(f, err_r);
 }
 
-/* libzmq never tries again after a refused CURVE handshake: a front that says nothing is called anew. */
+/* libzmq never tries again after a refused CURVE handshake: a front that says nothing is called
+ * anew. */
 static void front_redial(struct sub_front *f)
 {
 	struct mw_err err = { "" };

@@ -1,4 +1,5 @@
-/* A growing NUL-terminated text, for what is printed: metrics, JSON, header fields. failed is sticky. */
+/* A growing NUL-terminated text, for what is printed: metrics, JSON, header fields. failed is
+ * sticky. */
 #ifndef MW_TEXT_H
 #define MW_TEXT_H
 

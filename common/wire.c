@@ -47,8 +47,9 @@ static bool take_be(struct mw_cur *c, size_t n, uint64_t *v_r)
 enum shape { SH_NIL, SH_BOOL, SH_UINT, SH_INT, SH_FLOAT, SH_BYTES, SH_ARRAY, SH_MAP, SH_EXT };
 
 /*
- * One msgpack head: its shape, and the number that goes with it (value, octets of a string, items of an array, pairs
- * of a map). The counts of arrays and maps are only claims, checked by the callers against the octets left.
+ * One msgpack head: its shape, and the number that goes with it (value, octets of a string, items
+ * of an array, pairs of a map). The counts of arrays and maps are only claims, checked by the
+ * callers against the octets left.
  */
 struct head {
 	enum shape shape;
@@ -61,14 +62,32 @@ static bool take_head(struct mw_cur *c, struct head *h)
 	static const struct {
 		unsigned char shape, width;
 	} wide[32] = {
-		[0x00] = { SH_NIL, 0 }, [0x02] = { SH_BOOL, 0 }, [0x03] = { SH_BOOL, 0 },
-		[0x04] = { SH_BYTES, 1 }, [0x05] = { SH_BYTES, 2 }, [0x06] = { SH_BYTES, 4 },
-		[0x07] = { SH_EXT, 1 }, [0x08] = { SH_EXT, 2 }, [0x09] = { SH_EXT, 4 },
-		[0x0a] = { SH_FLOAT, 4 }, [0x0b] = { SH_FLOAT, 8 },
-		[0x0c] = { SH_UINT, 1 }, [0x0d] = { SH_UINT, 2 }, [0x0e] = { SH_UINT, 4 }, [0x0f] = { SH_UINT, 8 },
-		[0x10] = { SH_INT, 1 }, [0x11] = { SH_INT, 2 }, [0x12] = { SH_INT, 4 }, [0x13] = { SH_INT, 8 },
-		[0x19] = { SH_BYTES, 1 }, [0x1a] = { SH_BYTES, 2 }, [0x1b] = { SH_BYTES, 4 },
-		[0x1c] = { SH_ARRAY, 2 }, [0x1d] = { SH_ARRAY, 4 }, [0x1e] = { SH_MAP, 2 }, [0x1f] = { SH_MAP, 4 },
+		[0x00] = { SH_NIL, 0 },
+		[0x02] = { SH_BOOL, 0 },
+		[0x03] = { SH_BOOL, 0 },
+		[0x04] = { SH_BYTES, 1 },
+		[0x05] = { SH_BYTES, 2 },
+		[0x06] = { SH_BYTES, 4 },
+		[0x07] = { SH_EXT, 1 },
+		[0x08] = { SH_EXT, 2 },
+		[0x09] = { SH_EXT, 4 },
+		[0x0a] = { SH_FLOAT, 4 },
+		[0x0b] = { SH_FLOAT, 8 },
+		[0x0c] = { SH_UINT, 1 },
+		[0x0d] = { SH_UINT, 2 },
+		[0x0e] = { SH_UINT, 4 },
+		[0x0f] = { SH_UINT, 8 },
+		[0x10] = { SH_INT, 1 },
+		[0x11] = { SH_INT, 2 },
+		[0x12] = { SH_INT, 4 },
+		[0x13] = { SH_INT, 8 },
+		[0x19] = { SH_BYTES, 1 },
+		[0x1a] = { SH_BYTES, 2 },
+		[0x1b] = { SH_BYTES, 4 },
+		[0x1c] = { SH_ARRAY, 2 },
+		[0x1d] = { SH_ARRAY, 4 },
+		[0x1e] = { SH_MAP, 2 },
+		[0x1f] = { SH_MAP, 4 },
 	};
 	const unsigned char *p = take(c, 1);
 	unsigned b, w;
@@ -316,7 +335,8 @@ struct mw_octets mw_map_octets(struct mw_octets map, const char *name)
 	return v;
 }
 
-/* ------------------------------------------------------------------ writing, by msgpack-c's packer */
+/* ------------------------------------------------------------------ writing, by msgpack-c's packer
+ */
 
 static int pack_write(void *data, const char *p, size_t n)
 {

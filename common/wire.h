@@ -1,10 +1,11 @@
 /*
- * The only place that knows the bytes: wire.c has cursor and packer, frames.c the fields of each frame. Grammar:
- * docs/wire.md.
+ * The only place that knows the bytes: wire.c has cursor and packer, frames.c the fields of each
+ * frame. Grammar: docs/wire.md.
  *
- * Every frame is one msgpack array: version, type, then fields in a fixed order, appended and never reordered.
- * A newer peer's extra fields are skipped; missing or ill-typed ones and left-over octets refuse the frame.
- * Frames are read through a bounded cursor that allocates nothing: what is decoded borrows from the frame.
+ * Every frame is one msgpack array: version, type, then fields in a fixed order, appended and never
+ * reordered. A newer peer's extra fields are skipped; missing or ill-typed ones and left-over
+ * octets refuse the frame. Frames are read through a bounded cursor that allocates nothing: what is
+ * decoded borrows from the frame.
  */
 #ifndef MW_WIRE_H
 #define MW_WIRE_H
@@ -12,23 +13,26 @@
 #include "base.h"
 
 #define MW_WIRE_VERSION 1
-#define MW_NAME_MAX 32	       /* kind, worker, service names: [a-z0-9_.-]+ and the NUL */
-#define MW_REASON_MAX 160      /* why a verdict is not MW_DONE; printable ASCII, may end up in an SMTP reply */
-#define MW_ENDPOINT_MAX 256    /* a ZeroMQ endpoint */
-#define MW_KINDS_MAX 4	       /* kinds of job one worker process does */
-#define MW_HELD_MAX 256	       /* jobs named in one alive */
+#define MW_NAME_MAX 32 /* kind, worker, service names: [a-z0-9_.-]+ and the NUL */
+#define MW_REASON_MAX                                                                              \
+	160 /* why a verdict is not MW_DONE; printable ASCII, may end up in an SMTP reply */
+#define MW_ENDPOINT_MAX 256 /* a ZeroMQ endpoint */
+#define MW_KINDS_MAX 4	    /* kinds of job one worker process does */
+#define MW_HELD_MAX 256	    /* jobs named in one alive */
 #define MW_CONTROL_FRAME_MAX (64 * 1024)
 #define MW_VERDICT_FRAME_MAX (1024 * 1024)
 #define MW_JOB_HEADER_MAX (1024 * 1024)
-#define MW_RCPTS_MAX 2000      /* recipients in one job; smtpd_recipient_limit is bounded by it */
-#define MW_JOB_PARTS_MAX 2     /* octet frames after a job's header: their concatenation is the message */
-#define MW_KEY_TEXT_MAX 41     /* Z85 of a CURVE key and the NUL */
+#define MW_RCPTS_MAX 2000 /* recipients in one job; smtpd_recipient_limit is bounded by it */
+#define MW_JOB_PARTS_MAX                                                                           \
+	2 /* octet frames after a job's header: their concatenation is the message */
+#define MW_KEY_TEXT_MAX 41 /* Z85 of a CURVE key and the NUL */
 
-/* ------------------------------------------------------------------ reading: a bounded cursor over msgpack */
+/* ------------------------------------------------------------------ reading: a bounded cursor over
+ * msgpack */
 
 /*
- * Each mw_cur_* returns false and leaves the cursor failed when the next item is not of that shape; a failed
- * cursor refuses everything after, so a chain of && needs one test at its end.
+ * Each mw_cur_* returns false and leaves the cursor failed when the next item is not of that shape;
+ * a failed cursor refuses everything after, so a chain of && needs one test at its end.
  */
 struct mw_cur {
 	const unsigned char *p, *end;
@@ -57,7 +61,8 @@ bool mw_cur_end(const struct mw_cur *c);
 bool mw_cur_key(struct mw_cur *c, struct mw_octets *key_r);
 bool mw_key_is(struct mw_octets key, const char *name);
 
-/* Look name up in a raw msgpack map (findings, orders): *value_r then points at its value. False: not there. */
+/* Look name up in a raw msgpack map (findings, orders): *value_r then points at its value. False:
+ * not there. */
 bool mw_map_find(struct mw_octets map, const char *name, struct mw_cur *value_r);
 /* The common shapes of that; the default when absent or ill-typed. */
 int64_t mw_map_int(struct mw_octets map, const char *name, int64_t dflt);
@@ -116,12 +121,14 @@ struct mw_kind_slots {
 
 /* hello: a worker offers itself to one front. */
 struct mw_hello {
-	char service[MW_NAME_MAX];	/* scanner, dkim, reputation */
-	char worker[MW_NAME_MAX];	/* unique per process: host-pid-random, for logs and the status view */
-	char endpoint[MW_ENDPOINT_MAX]; /* of its PULL, as bound; tcp: port joined to the Peer-Address */
+	char service[MW_NAME_MAX]; /* scanner, dkim, reputation */
+	char worker[MW_NAME_MAX];  /* unique per process: host-pid-random, for logs and the status
+				      view */
+	char endpoint[MW_ENDPOINT_MAX]; /* of its PULL, as bound; tcp: port joined to the
+					   Peer-Address */
 	char key[MW_KEY_TEXT_MAX];	/* CURVE public key of that PULL, Z85; "" without CURVE */
 	char software[MW_NAME_MAX];	/* MW_VERSION */
-	char engine[96];		/* engine and signature version; "" when the kind has none */
+	char engine[96]; /* engine and signature version; "" when the kind has none */
 	uint64_t pid;
 	size_t kind_count;
 	struct mw_kind_slots kinds[MW_KINDS_MAX];
@@ -152,8 +159,8 @@ struct mw_welcome {
 };
 
 /*
- * Verdict: what one worker measured on one message. It never says what to do about it: that is smtp-front's, by
- * policy.
+ * Verdict: what one worker measured on one message. It never says what to do about it: that is
+ * smtp-front's, by policy.
  */
 enum mw_status {
 	MW_DONE,   /* the check ran to its end: the findings are whole */
@@ -163,7 +170,8 @@ enum mw_status {
 };
 const char *mw_status_name(enum mw_status status);
 
-/* The reason of a verdict that tells the front that a cage died on this very job (poison counting). */
+/* The reason of a verdict that tells the front that a cage died on this very job (poison counting).
+ */
 #define MW_REASON_CAGE_DIED "cage_died"
 
 struct mw_verdict {
@@ -176,8 +184,8 @@ struct mw_verdict {
 	struct mw_octets findings; /* a raw msgpack map, borrowed from the frame it was read from */
 };
 
-/* Encoders append to *b; *b->failed tells of no memory. Decoders: MW_OK, or MW_ERR_PROTO / MW_ERR_LIMIT and *_r
- * untouched. */
+/* Encoders append to *b; *b->failed tells of no memory. Decoders: MW_OK, or MW_ERR_PROTO /
+ * MW_ERR_LIMIT and *_r untouched. */
 void mw_hello_encode(struct mw_pack *b, const struct mw_hello *v);
 enum mw_rc mw_hello_decode(struct mw_octets frame, struct mw_hello *v_r);
 void mw_alive_encode(struct mw_pack *b, const struct mw_alive *v);
@@ -191,8 +199,9 @@ void mw_plain_encode(struct mw_pack *b, enum mw_frame type, const char *why);
 enum mw_rc mw_plain_decode(struct mw_octets frame, char *why_r, size_t size);
 
 /*
- * Job: [header frame][0 to 2 octet frames]. The frames' concatenation is the message, CRLF line ends, no dot
- * stuffing. `reputation` and `learn` jobs carry no octets; `sign` carries the edited header and the body as two.
+ * Job: [header frame][0 to 2 octet frames]. The frames' concatenation is the message, CRLF line
+ * ends, no dot stuffing. `reputation` and `learn` jobs carry no octets; `sign` carries the edited
+ * header and the body as two.
  */
 struct mw_job {
 	uint64_t job;
@@ -202,9 +211,11 @@ struct mw_job {
 	char log_id[MW_NAME_MAX];
 	char mail_id[MW_NAME_MAX];
 	uint64_t size; /* octets of the message, also when none are sent along */
-	/* envelope and client, all borrowed from the header frame; printable except addresses (SMTPUTF8) */
-	struct mw_octets sender;     /* without <>; empty: null sender */
-	struct mw_octets rcpts;	     /* raw msgpack array of strings: walk with mw_cur_of + mw_cur_array */
+	/* envelope and client, all borrowed from the header frame; printable except addresses
+	 * (SMTPUTF8) */
+	struct mw_octets sender; /* without <>; empty: null sender */
+	struct mw_octets
+		rcpts; /* raw msgpack array of strings: walk with mw_cur_of + mw_cur_array */
 	struct mw_octets helo, client_ip, client_name, client_source, auth, tls;
 	uint32_t client_port;
 	struct mw_octets orders; /* raw msgpack map, by kind */
@@ -216,7 +227,8 @@ struct mw_job {
 void mw_job_encode(struct mw_pack *b, const struct mw_job *v);
 /* now_ms: mw_mono_ms() of the receiver, added to what is left. parts stay empty. */
 enum mw_rc mw_job_decode(struct mw_octets frame, uint64_t now_ms, struct mw_job *v_r);
-/* Only job, attempt and kind, whatever follows: who to answer about a header that was not understood. */
+/* Only job, attempt and kind, whatever follows: who to answer about a header that was not
+ * understood. */
 enum mw_rc mw_job_name_decode(struct mw_octets frame, struct mw_job *v_r);
 
 #endif

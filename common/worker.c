@@ -12,16 +12,17 @@
 #include "zsock.h"
 
 #define TICK_MS 100
-#define ALIVE_MS 500		     /* a front takes 3 s of silence for death */
-#define FRONTS_MAX 64		     /* fronts one worker serves */
-#define MEMORY_VERDICTS 256	     /* finished jobs whose verdict is kept for a front that asks again */
-#define MEMORY_OCTETS (4u << 20)     /* of those verdicts together */
-#define MEMORY_MS 60000		     /* and for so long */
-#define DRAIN_MS 60000		     /* jobs that take longer are left to another worker */
-#define REFUSED_MS 5000		     /* a refused worker asks again: other workers may have left */
-#define UNWELCOME_MS 5000	     /* libzmq never tries again after a refused CURVE handshake: we do */
-#define DRAIN_SILENCE_MS 2000	     /* a draining worker's alive is answered; a front that does not is gone */
-#define TICKETS_MAX 4096	     /* jobs held, whatever the fronts send */
+#define ALIVE_MS 500	    /* a front takes 3 s of silence for death */
+#define FRONTS_MAX 64	    /* fronts one worker serves */
+#define MEMORY_VERDICTS 256 /* finished jobs whose verdict is kept for a front that asks again */
+#define MEMORY_OCTETS (4u << 20) /* of those verdicts together */
+#define MEMORY_MS 60000		 /* and for so long */
+#define DRAIN_MS 60000		 /* jobs that take longer are left to another worker */
+#define REFUSED_MS 5000		 /* a refused worker asks again: other workers may have left */
+#define UNWELCOME_MS 5000 /* libzmq never tries again after a refused CURVE handshake: we do */
+#define DRAIN_SILENCE_MS                                                                           \
+	2000		 /* a draining worker's alive is answered; a front that does not is gone */
+#define TICKETS_MAX 4096 /* jobs held, whatever the fronts send */
 
 struct front {
 	struct mw_worker *worker;
@@ -117,7 +118,8 @@ static size_t share_slots(struct mw_worker *w, struct mw_kind_slots *out)
 		if (k->check->slots_of != NULL)
 			k->slots = k->check->slots_of(k->state);
 		mw_strlcpy(out[i].kind, k->check->kind, sizeof(out[i].kind));
-		out[i].slots = fronts > 1 && k->slots > 0 ? (k->slots + fronts - 1) / fronts : k->slots;
+		out[i].slots =
+			fronts > 1 && k->slots > 0 ? (k->slots + fronts - 1) / fronts : k->slots;
 	}
 	return w->kind_count;
 }
@@ -170,7 +172,8 @@ static void front_alive(struct front *f)
 	alive->load_permille = w->load_permille;
 	mw_strlcpy(alive->engine, engine_text(w), sizeof(alive->engine));
 	alive->kind_count = share_slots(w, alive->kinds);
-	for (struct ticket *t = w->tickets; t != NULL && alive->held_count < MW_HELD_MAX; t = t->next) {
+	for (struct ticket *t = w->tickets; t != NULL && alive->held_count < MW_HELD_MAX;
+		t = t->next) {
 		struct mw_held *h;
 
 		if (t->job.job >> 32 != (f->incarnation & UINT32_MAX))
@@ -223,8 +226,8 @@ static void front_frame(struct front *f, struct mw_octets frame)
 		if (f->incarnation != welcome.incarnation) {
 			f->bye_got = false; /* that was another life's */
 			mw_log(MW_INFO, "front_welcome", "front=%s incarnation=%llx software=%s",
-				f->address.door[MW_DOOR_VERDICTS], (unsigned long long)welcome.incarnation,
-				welcome.software);
+				f->address.door[MW_DOOR_VERDICTS],
+				(unsigned long long)welcome.incarnation, welcome.software);
 		}
 		f->incarnation = welcome.incarnation;
 		front_resend(f);
@@ -243,12 +246,14 @@ static void front_frame(struct front *f, struct mw_octets frame)
 	case MW_FRAME_REFUSED:
 		mw_plain_decode(frame, why, sizeof(why));
 		f->hello_from_ms = mw_mono_ms() + REFUSED_MS;
-		mw_log(MW_WARN, "front_refused", "front=%s why=%s", f->address.door[MW_DOOR_VERDICTS], mw_quote(why));
+		mw_log(MW_WARN, "front_refused", "front=%s why=%s",
+			f->address.door[MW_DOOR_VERDICTS], mw_quote(why));
 		return;
 	default:
 		break;
 	}
-	mw_log(MW_WARN, "front_bad_frame", "front=%s octets=%zu", f->address.door[MW_DOOR_VERDICTS], frame.n);
+	mw_log(MW_WARN, "front_bad_frame", "front=%s octets=%zu", f->address.door[MW_DOOR_VERDICTS],
+		frame.n);
 }
 
 static void front_readable(void *arg)
@@ -302,7 +307,8 @@ static void front_came(void *arg, const struct mw_front_address *a)
 	struct front *f;
 
 	if (w->front_count == FRONTS_MAX) {
-		mw_log(MW_WARN, "front_limit", "front=%s limit=%d", a->door[MW_DOOR_VERDICTS], FRONTS_MAX);
+		mw_log(MW_WARN, "front_limit", "front=%s limit=%d", a->door[MW_DOOR_VERDICTS],
+			FRONTS_MAX);
 		return;
 	}
 	f = calloc(1, sizeof(*f));
@@ -321,7 +327,8 @@ static void front_gone(void *arg, const struct mw_front_address *a)
 	struct mw_worker *w = arg;
 
 	for (size_t i = 0; i < w->front_count; i++)
-		if (strcmp(w->fronts[i]->address.door[MW_DOOR_VERDICTS], a->door[MW_DOOR_VERDICTS]) == 0) {
+		if (strcmp(w->fronts[i]->address.door[MW_DOOR_VERDICTS],
+			    a->door[MW_DOOR_VERDICTS]) == 0) {
 			front_destroy(&w->fronts[i]);
 			w->fronts[i] = w->fronts[--w->front_count];
 			return;
@@ -469,7 +476,8 @@ static enum mw_rc ticket_receive(struct mw_worker *w, struct ticket **t_r)
 	}
 	t->frame_count = 1;
 	more = mw_zmore(&t->frames[0]);
-	while (more && t->frame_count <= MW_JOB_PARTS_MAX && mw_zrecv(w->jobs, &t->frames[t->frame_count]) == MW_OK)
+	while (more && t->frame_count <= MW_JOB_PARTS_MAX &&
+		mw_zrecv(w->jobs, &t->frames[t->frame_count]) == MW_OK)
 		more = mw_zmore(&t->frames[t->frame_count++]);
 	if (more)
 		mw_zdrain(w->jobs, &t->frames[t->frame_count - 1]);
@@ -493,7 +501,8 @@ static enum mw_rc ticket_receive(struct mw_worker *w, struct ticket **t_r)
 	return MW_OK;
 }
 
-/* The same job once more, with a new attempt: answered from memory, or by the one that is at work. */
+/* The same job once more, with a new attempt: answered from memory, or by the one that is at work.
+ */
 static bool seen_before(struct mw_worker *w, struct ticket *t)
 {
 	struct remembered *m = remembered(w, t->job.job);
@@ -505,7 +514,8 @@ static bool seen_before(struct mw_worker *w, struct ticket *t)
 			ticket_free(t);
 			return true;
 		}
-	if (m == NULL || mw_verdict_decode(mw_octets_of(m->frame.p, m->frame.n), &v) != MW_OK || v.status == MW_FAILED)
+	if (m == NULL || mw_verdict_decode(mw_octets_of(m->frame.p, m->frame.n), &v) != MW_OK ||
+		v.status == MW_FAILED)
 		return false; /* a failure is worth another try */
 	v.attempt = t->job.attempt;
 	w->again++;
@@ -567,9 +577,10 @@ static void measure_load(struct mw_worker *w)
 
 	getrusage(RUSAGE_SELF, &self);
 	cpu = (uint64_t)(self.ru_utime.tv_sec + self.ru_stime.tv_sec) * 1000000 +
-		(uint64_t)(self.ru_utime.tv_usec + self.ru_stime.tv_usec);
+	      (uint64_t)(self.ru_utime.tv_usec + self.ru_stime.tv_usec);
 	if (w->cpu_at_us != 0 && now > w->cpu_at_us)
-		w->load_permille = (uint32_t)((cpu - w->cpu_us_before) * 1000 / (now - w->cpu_at_us));
+		w->load_permille =
+			(uint32_t)((cpu - w->cpu_us_before) * 1000 / (now - w->cpu_at_us));
 	w->cpu_us_before = cpu;
 	w->cpu_at_us = now;
 }
@@ -643,7 +654,9 @@ static enum mw_rc open_jobs(struct mw_worker *w, struct mw_err *err_r)
 		return rc;
 	rc = mw_zsock_last_endpoint(w->jobs, w->endpoint, sizeof(w->endpoint));
 	w->jobs_watch = mw_zwatch_new(w->skeleton->loop, w->jobs, jobs_readable, NULL, w);
-	return rc == MW_OK && w->jobs_watch != NULL ? MW_OK : mw_fail(err_r, MW_ERR_IO, "%s: no descriptor", endpoint);
+	return rc == MW_OK && w->jobs_watch != NULL
+		       ? MW_OK
+		       : mw_fail(err_r, MW_ERR_IO, "%s: no descriptor", endpoint);
 }
 
 static enum mw_rc worker_open(void *arg, struct mw_service *s, struct mw_err *err_r)
@@ -659,7 +672,8 @@ static enum mw_rc worker_open(void *arg, struct mw_service *s, struct mw_err *er
 		struct kind *k = &w->kinds[i];
 
 		k->open = true;
-		rc = k->check->open != NULL ? k->check->open(&k->state, s->loop, s->conf, err_r) : MW_OK;
+		rc = k->check->open != NULL ? k->check->open(&k->state, s->loop, s->conf, err_r)
+					    : MW_OK;
 		if (rc != MW_OK)
 			return rc;
 		k->slots = k->check->slots;
@@ -722,7 +736,8 @@ static enum mw_rc worker_reload(void *arg, struct mw_service *s, struct mw_err *
 
 	for (size_t i = 0; i < w->kind_count; i++)
 		if (w->kinds[i].check->reload != NULL) {
-			enum mw_rc rc = w->kinds[i].check->reload(w->kinds[i].state, s->conf, err_r);
+			enum mw_rc rc =
+				w->kinds[i].check->reload(w->kinds[i].state, s->conf, err_r);
 
 			if (rc != MW_OK)
 				return rc;
@@ -735,16 +750,19 @@ static void worker_metrics(void *arg, struct mw_service *s, struct mw_text *out)
 	const struct mw_worker *w = arg;
 
 	(void)s;
-	mw_text_addf(out, "mailweir_worker_jobs_total %llu\nmailweir_worker_jobs_failed_total %llu\n",
+	mw_text_addf(out,
+		"mailweir_worker_jobs_total %llu\nmailweir_worker_jobs_failed_total %llu\n",
 		(unsigned long long)w->done, (unsigned long long)w->failed_jobs);
-	mw_text_addf(out, "mailweir_worker_jobs_bad_total %llu\nmailweir_worker_jobs_late_total %llu\n",
+	mw_text_addf(out,
+		"mailweir_worker_jobs_bad_total %llu\nmailweir_worker_jobs_late_total %llu\n",
 		(unsigned long long)w->bad_jobs, (unsigned long long)w->late_jobs);
 	mw_text_addf(out, "mailweir_worker_jobs_again_total %llu\nmailweir_worker_jobs_held %zu\n",
 		(unsigned long long)w->again, w->ticket_count);
 	mw_text_addf(out, "mailweir_worker_fronts %zu\n", w->front_count);
 }
 
-int mw_worker_main(int argc, char **argv, const char *service, const struct mw_check *checks, size_t count)
+int mw_worker_main(
+	int argc, char **argv, const char *service, const struct mw_check *checks, size_t count)
 {
 	static const struct mw_service_ops ops = {
 		.open = worker_open,

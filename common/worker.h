@@ -1,10 +1,11 @@
 /*
  * The worker loop that scanner, dkim and reputation share (DESIGN: dispatcher's other half).
  *
- * It binds one PULL for jobs, says hello to every front over a DEALER each, sends alive every 500 ms whatever the
- * checks do, starts checks and returns their verdicts, remembers verdicts for a while (a job that comes again after
- * a front's hiccup is answered from memory), divides its slots among its fronts, and drains on SIGTERM.
- * A check is started and answers later, from any callback of the loop; the loop never waits for one.
+ * It binds one PULL for jobs, says hello to every front over a DEALER each, sends alive every 500
+ * ms whatever the checks do, starts checks and returns their verdicts, remembers verdicts for a
+ * while (a job that comes again after a front's hiccup is answered from memory), divides its slots
+ * among its fronts, and drains on SIGTERM. A check is started and answers later, from any callback
+ * of the loop; the loop never waits for one.
  */
 #ifndef MW_WORKER_H
 #define MW_WORKER_H
@@ -22,12 +23,14 @@ struct mw_ticket {
 
 struct mw_check {
 	const char *kind; /* [a-z0-9_]+: the kind of job it takes; the key in logs and counters */
-	unsigned slots;   /* jobs of this kind at once; 0: ask slots_of */
+	unsigned slots;	  /* jobs of this kind at once; 0: ask slots_of */
 	unsigned (*slots_of)(const void *state);
 	/* Called once, before the sockets; settings are checked already. *state_r may stay NULL. */
-	enum mw_rc (*open)(void **state_r, struct mw_loop *loop, const struct mw_conf *conf, struct mw_err *err_r);
-	/* Return at once with MW_OK; answer later by mw_worker_done, from any callback of the loop (or before
-	 * returning). Any other rc becomes MW_FAILED with mw_rc_name(rc) as its reason. */
+	enum mw_rc (*open)(void **state_r, struct mw_loop *loop, const struct mw_conf *conf,
+		struct mw_err *err_r);
+	/* Return at once with MW_OK; answer later by mw_worker_done, from any callback of the loop
+	 * (or before returning). Any other rc becomes MW_FAILED with mw_rc_name(rc) as its reason.
+	 */
 	enum mw_rc (*start)(void *state, const struct mw_job *job, struct mw_ticket *ticket);
 	/* Its time is up or the front took it away: forget the ticket, do not answer any more. */
 	void (*cancel)(void *state, struct mw_ticket *ticket);
@@ -39,8 +42,9 @@ struct mw_check {
 };
 
 /*
- * Answer a job. Only status, reason, cpu_us and findings of *v are read (job, attempt, kind and wall_us are the
- * loop's); findings are copied. The ticket is gone afterwards. v->findings empty: packed as an empty map.
+ * Answer a job. Only status, reason, cpu_us and findings of *v are read (job, attempt, kind and
+ * wall_us are the loop's); findings are copied. The ticket is gone afterwards. v->findings empty:
+ * packed as an empty map.
  */
 void mw_worker_done(struct mw_ticket *ticket, const struct mw_verdict *v);
 /* The same for a check that could not run. */
@@ -48,7 +52,9 @@ void mw_worker_failed(struct mw_ticket *ticket, const char *reason);
 /* What the check is at, for alive and the status view: a word of [a-z0-9_]. Static text. */
 void mw_worker_phase(struct mw_ticket *ticket, const char *phase);
 
-/* A whole service: arguments, settings, engine, sockets, `ready` line, loop, drain. Returns main's exit code. */
-int mw_worker_main(int argc, char **argv, const char *service, const struct mw_check *checks, size_t count);
+/* A whole service: arguments, settings, engine, sockets, `ready` line, loop, drain. Returns main's
+ * exit code. */
+int mw_worker_main(
+	int argc, char **argv, const char *service, const struct mw_check *checks, size_t count);
 
 #endif

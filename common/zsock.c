@@ -10,18 +10,21 @@ struct role {
 	int type;
 	int send_hwm, recv_hwm; /* messages */
 	int kernel_buffer;	/* octets each way; 0: the system's */
-	bool user_timeout;	/* tcp: cut when sent octets stay unacknowledged; never on jobs, where a busy worker's
-				 * window may rightly stay closed for minutes */
-	bool immediate;		/* connecting side queues only for peers that are there */
-	bool carries_octets;	/* frames may be as large as a mail */
+	bool user_timeout; /* tcp: cut when sent octets stay unacknowledged; never on jobs, where a
+			    * busy worker's window may rightly stay closed for minutes */
+	bool immediate;	   /* connecting side queues only for peers that are there */
+	bool carries_octets; /* frames may be as large as a mail */
 	bool binds;
 };
 
-#define CONTROL_FRAME_MAX (2 * 1024 * 1024) /* octets of any frame where no mail travels; above every decoder's limit */
-#define JOB_SLACK (16 * 1024 * 1024)	    /* a header that grew, on top of the largest mail */
+#define CONTROL_FRAME_MAX                                                                          \
+	(2 * 1024 *                                                                                \
+		1024) /* octets of any frame where no mail travels; above every decoder's limit */
+#define JOB_SLACK (16 * 1024 * 1024) /* a header that grew, on top of the largest mail */
 /*
- * No ZMTP heartbeats: libzmq 4.3.4 aborts the process (assertion !_io_error) when a ping waits behind a full receive pipe
- * whose connection has gone. TCP notices dead peers instead, alive messages notice silent workers, ipc needs neither.
+ * No ZMTP heartbeats: libzmq 4.3.4 aborts the process (assertion !_io_error) when a ping waits
+ * behind a full receive pipe whose connection has gone. TCP notices dead peers instead, alive
+ * messages notice silent workers, ipc needs neither.
  */
 #define KEEPALIVE_IDLE_S 5
 #define KEEPALIVE_EVERY_S 2
@@ -52,9 +55,9 @@ bool mw_endpoint_is_tcp(const char *endpoint)
 static bool wants_curve(const struct mw_conf *conf)
 {
 	return !mw_conf_bool(conf, "pipeline.plaintext") &&
-		(mw_endpoint_is_tcp(mw_conf_text(conf, "pipeline.front")) ||
-			mw_endpoint_is_tcp(mw_conf_text(conf, "pipeline.listen")) ||
-			mw_endpoint_is_tcp(mw_conf_text(conf, "pipeline.jobs_listen")));
+	       (mw_endpoint_is_tcp(mw_conf_text(conf, "pipeline.front")) ||
+		       mw_endpoint_is_tcp(mw_conf_text(conf, "pipeline.listen")) ||
+		       mw_endpoint_is_tcp(mw_conf_text(conf, "pipeline.jobs_listen")));
 }
 
 /* The largest mail that any policy bank lets in. */
@@ -64,7 +67,8 @@ static size_t largest_mail(const struct mw_conf *conf)
 	int64_t most = mw_conf_int(conf, "smtpd_message_size_limit");
 
 	for (size_t i = 0; banks->tag == MW_V_TABLE && i < banks->count; i++) {
-		int64_t n = mw_val_int(mw_val_field(&banks->vals[i], "smtpd_message_size_limit"), 0);
+		int64_t n =
+			mw_val_int(mw_val_field(&banks->vals[i], "smtpd_message_size_limit"), 0);
 
 		if (n > most)
 			most = n;
@@ -72,8 +76,8 @@ static size_t largest_mail(const struct mw_conf *conf)
 	return (size_t)most;
 }
 
-enum mw_rc mw_zctx_open(struct mw_zctx *z, const char *service, const struct mw_conf *conf, struct mw_loop *loop,
-	unsigned sockets, struct mw_err *err_r)
+enum mw_rc mw_zctx_open(struct mw_zctx *z, const char *service, const struct mw_conf *conf,
+	struct mw_loop *loop, unsigned sockets, struct mw_err *err_r)
 {
 	enum mw_rc rc = MW_OK;
 
@@ -81,7 +85,8 @@ enum mw_rc mw_zctx_open(struct mw_zctx *z, const char *service, const struct mw_
 	z->ctx = zmq_ctx_new();
 	if (z->ctx == NULL || zmq_ctx_set(z->ctx, ZMQ_MAX_SOCKETS, (int)sockets + 16) != 0 ||
 		zmq_ctx_set(z->ctx, ZMQ_IPV6, 1) != 0)
-		rc = mw_fail(err_r, MW_ERR_IO, "libzmq has no context for %u sockets: %s", sockets, zmq_strerror(errno));
+		rc = mw_fail(err_r, MW_ERR_IO, "libzmq has no context for %u sockets: %s", sockets,
+			zmq_strerror(errno));
 	if (rc == MW_OK && wants_curve(conf)) {
 		rc = mw_curve_open(&z->curve, mw_conf_text(conf, "pipeline.keys"), service, err_r);
 		if (rc == MW_OK)
@@ -110,20 +115,23 @@ static bool set_options(struct mw_zctx *z, void *sock, enum mw_zrole which)
 	const struct role *role = &roles[which];
 	int64_t most = role->carries_octets ? (int64_t)z->max_message : CONTROL_FRAME_MAX;
 
-	return set_int(sock, ZMQ_SNDHWM, role->send_hwm) && set_int(sock, ZMQ_RCVHWM, role->recv_hwm) &&
-		set_int(sock, ZMQ_LINGER, LINGER_MS) && set_int(sock, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
-		set_int(sock, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) && set_int(sock, ZMQ_IPV6, 1) &&
-		set_int(sock, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
-		zmq_setsockopt(sock, ZMQ_MAXMSGSIZE, &most, sizeof(most)) == 0 &&
-		(role->kernel_buffer == 0 || (set_int(sock, ZMQ_SNDBUF, role->kernel_buffer) &&
-						     set_int(sock, ZMQ_RCVBUF, role->kernel_buffer))) &&
-		set_int(sock, ZMQ_TCP_KEEPALIVE, 1) && set_int(sock, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S) &&
-		set_int(sock, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_EVERY_S) &&
-		set_int(sock, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT) &&
-		(!role->user_timeout || set_int(sock, ZMQ_TCP_MAXRT, USER_TIMEOUT_MS)) &&
-		(!role->immediate || set_int(sock, ZMQ_IMMEDIATE, 1)) &&
-		(role->type != ZMQ_ROUTER || set_int(sock, ZMQ_ROUTER_MANDATORY, 1)) &&
-		(role->type != ZMQ_XPUB || set_int(sock, ZMQ_XPUB_VERBOSER, 1));
+	return set_int(sock, ZMQ_SNDHWM, role->send_hwm) &&
+	       set_int(sock, ZMQ_RCVHWM, role->recv_hwm) && set_int(sock, ZMQ_LINGER, LINGER_MS) &&
+	       set_int(sock, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
+	       set_int(sock, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) &&
+	       set_int(sock, ZMQ_IPV6, 1) && set_int(sock, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
+	       zmq_setsockopt(sock, ZMQ_MAXMSGSIZE, &most, sizeof(most)) == 0 &&
+	       (role->kernel_buffer == 0 ||
+		       (set_int(sock, ZMQ_SNDBUF, role->kernel_buffer) &&
+			       set_int(sock, ZMQ_RCVBUF, role->kernel_buffer))) &&
+	       set_int(sock, ZMQ_TCP_KEEPALIVE, 1) &&
+	       set_int(sock, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S) &&
+	       set_int(sock, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_EVERY_S) &&
+	       set_int(sock, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT) &&
+	       (!role->user_timeout || set_int(sock, ZMQ_TCP_MAXRT, USER_TIMEOUT_MS)) &&
+	       (!role->immediate || set_int(sock, ZMQ_IMMEDIATE, 1)) &&
+	       (role->type != ZMQ_ROUTER || set_int(sock, ZMQ_ROUTER_MANDATORY, 1)) &&
+	       (role->type != ZMQ_XPUB || set_int(sock, ZMQ_XPUB_VERBOSER, 1));
 }
 
 void *mw_zsock_new(struct mw_zctx *z, enum mw_zrole role, struct mw_err *err_r)
@@ -155,28 +163,32 @@ enum mw_rc mw_zsock_bind(struct mw_zctx *z, void *sock, const char *endpoint, st
 		(!set_int(sock, ZMQ_CURVE_SERVER, 1) ||
 			!set_text(sock, ZMQ_CURVE_SECRETKEY, mw_curve_secret(z->curve)) ||
 			!set_text(sock, ZMQ_ZAP_DOMAIN, "mailweir")))
-		return mw_fail(err_r, MW_ERR_CONF, "%s: libzmq refuses our CURVE key: %s", endpoint, zmq_strerror(errno));
+		return mw_fail(err_r, MW_ERR_CONF, "%s: libzmq refuses our CURVE key: %s", endpoint,
+			zmq_strerror(errno));
 	if (zmq_bind(sock, endpoint) != 0)
-		return mw_fail(err_r, MW_ERR_IO, "cannot listen at %s: %s", endpoint, zmq_strerror(errno));
+		return mw_fail(
+			err_r, MW_ERR_IO, "cannot listen at %s: %s", endpoint, zmq_strerror(errno));
 	return MW_OK;
 }
 
-enum mw_rc mw_zsock_connect(struct mw_zctx *z, void *sock, const char *endpoint, const char *server_key,
-	struct mw_err *err_r)
+enum mw_rc mw_zsock_connect(struct mw_zctx *z, void *sock, const char *endpoint,
+	const char *server_key, struct mw_err *err_r)
 {
 	if (mw_endpoint_is_tcp(endpoint) && z->curve != NULL) {
 		if (server_key == NULL)
 			server_key = mw_curve_key_of(z->curve, "front");
 		if (server_key == NULL)
-			return mw_fail(err_r, MW_ERR_CONF, "%s: no front.key in the folder of pipeline.keys", endpoint);
+			return mw_fail(err_r, MW_ERR_CONF,
+				"%s: no front.key in the folder of pipeline.keys", endpoint);
 		if (!set_text(sock, ZMQ_CURVE_SERVERKEY, server_key) ||
 			!set_text(sock, ZMQ_CURVE_PUBLICKEY, mw_curve_public(z->curve)) ||
 			!set_text(sock, ZMQ_CURVE_SECRETKEY, mw_curve_secret(z->curve)))
-			return mw_fail(err_r, MW_ERR_CONF, "%s: libzmq refuses the CURVE keys: %s", endpoint,
-				zmq_strerror(errno));
+			return mw_fail(err_r, MW_ERR_CONF, "%s: libzmq refuses the CURVE keys: %s",
+				endpoint, zmq_strerror(errno));
 	}
 	if (zmq_connect(sock, endpoint) != 0)
-		return mw_fail(err_r, MW_ERR_IO, "cannot connect to %s: %s", endpoint, zmq_strerror(errno));
+		return mw_fail(err_r, MW_ERR_IO, "cannot connect to %s: %s", endpoint,
+			zmq_strerror(errno));
 	return MW_OK;
 }
 

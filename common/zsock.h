@@ -1,6 +1,7 @@
 /*
- * ZeroMQ sockets, opened in one place with every option set: high-water marks, kernel buffers, largest message,
- * heartbeats, linger, reconnect, IPv6, CURVE. libzmq is used directly; czmq only for key files (curve.c).
+ * ZeroMQ sockets, opened in one place with every option set: high-water marks, kernel buffers,
+ * largest message, heartbeats, linger, reconnect, IPv6, CURVE. libzmq is used directly; czmq only
+ * for key files (curve.c).
  */
 #ifndef MW_ZSOCK_H
 #define MW_ZSOCK_H
@@ -10,7 +11,8 @@
 #include "conf.h"
 #include "loop.h"
 
-/* What a socket is for decides all its options (table in zsock.c, figures in docs/architecture.md). */
+/* What a socket is for decides all its options (table in zsock.c, figures in docs/architecture.md).
+ */
 enum mw_zrole {
 	MW_Z_VERDICTS_ROUTER, /* front: binds */
 	MW_Z_VERDICTS_DEALER, /* worker: connects to one front */
@@ -33,18 +35,21 @@ struct mw_zctx {
 	size_t max_message;	/* ZMQ_MAXMSGSIZE on sockets that carry message octets */
 };
 
-/* Context with ZMQ_MAX_SOCKETS for that many. Reads pipeline.* settings; loads CURVE keys and starts ZAP when an
- * endpoint of this process is tcp and pipeline.plaintext is false. service names the key file. */
-enum mw_rc mw_zctx_open(struct mw_zctx *z, const char *service, const struct mw_conf *conf, struct mw_loop *loop,
-	unsigned sockets, struct mw_err *err_r);
+/* Context with ZMQ_MAX_SOCKETS for that many. Reads pipeline.* settings; loads CURVE keys and
+ * starts ZAP when an endpoint of this process is tcp and pipeline.plaintext is false. service names
+ * the key file. */
+enum mw_rc mw_zctx_open(struct mw_zctx *z, const char *service, const struct mw_conf *conf,
+	struct mw_loop *loop, unsigned sockets, struct mw_err *err_r);
 void mw_zctx_close(struct mw_zctx *z);
 
-/* A socket with its role's options; NULL and *err_r when libzmq has none left. Closed by mw_zsock_close. */
+/* A socket with its role's options; NULL and *err_r when libzmq has none left. Closed by
+ * mw_zsock_close. */
 void *mw_zsock_new(struct mw_zctx *z, enum mw_zrole role, struct mw_err *err_r);
 enum mw_rc mw_zsock_bind(struct mw_zctx *z, void *sock, const char *endpoint, struct mw_err *err_r);
-/* server_key: Z85 key of the CURVE server at a tcp endpoint; NULL: the front's, from the keys folder. */
-enum mw_rc mw_zsock_connect(struct mw_zctx *z, void *sock, const char *endpoint, const char *server_key,
-	struct mw_err *err_r);
+/* server_key: Z85 key of the CURVE server at a tcp endpoint; NULL: the front's, from the keys
+ * folder. */
+enum mw_rc mw_zsock_connect(struct mw_zctx *z, void *sock, const char *endpoint,
+	const char *server_key, struct mw_err *err_r);
 void mw_zsock_close(void **sock_p);
 /* The address it is bound to, with the real port. */
 enum mw_rc mw_zsock_last_endpoint(void *sock, char *buf, size_t size);
@@ -54,7 +59,8 @@ bool mw_endpoint_is_tcp(const char *endpoint);
 /* Send n octets as one frame, copying; more: another frame follows. MW_OK, MW_AGAIN (nothing sent),
  * MW_ERR_GONE (a ROUTER knows no such peer) or MW_ERR_IO. */
 enum mw_rc mw_zsend(void *sock, const void *p, size_t n, bool more);
-/* Receive one frame without waiting into msg (initialised by this call on MW_OK; then the caller closes it). */
+/* Receive one frame without waiting into msg (initialised by this call on MW_OK; then the caller
+ * closes it). */
 enum mw_rc mw_zrecv(void *sock, zmq_msg_t *msg);
 bool mw_zmore(zmq_msg_t *msg);
 static inline struct mw_octets mw_zoctets(zmq_msg_t *msg)

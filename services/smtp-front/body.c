@@ -38,7 +38,8 @@ struct smtp_body *smtp_body_new(struct smtp_body_pool *pool, size_t hint)
 	return b;
 }
 
-static enum mw_rc write_all(int fd, const unsigned char *p, size_t n, const char *dir, struct mw_err *err_r)
+static enum mw_rc write_all(
+	int fd, const unsigned char *p, size_t n, const char *dir, struct mw_err *err_r)
 {
 	while (n > 0) {
 		ssize_t done = write(fd, p, n);
@@ -46,7 +47,8 @@ static enum mw_rc write_all(int fd, const unsigned char *p, size_t n, const char
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
-			return mw_fail(err_r, MW_ERR_IO, "spool file in %s: %s", dir, strerror(errno));
+			return mw_fail(
+				err_r, MW_ERR_IO, "spool file in %s: %s", dir, strerror(errno));
 		p += done;
 		n -= (size_t)done;
 	}
@@ -124,7 +126,8 @@ enum mw_rc smtp_body_seal(struct smtp_body *b, struct mw_err *err_r)
 		return MW_OK;
 	p = mmap(NULL, b->n, PROT_READ, MAP_SHARED, b->fd, 0);
 	if (p == MAP_FAILED)
-		return mw_fail(err_r, MW_ERR_IO, "cannot map a spool file of %zu octets: %s", b->n, strerror(errno));
+		return mw_fail(err_r, MW_ERR_IO, "cannot map a spool file of %zu octets: %s", b->n,
+			strerror(errno));
 	b->p = p;
 	b->mapped = true;
 	close(b->fd); /* the mapping keeps the file */

@@ -1,7 +1,8 @@
 /*
- * The octets of one mail, from the first one received to the last reference: CRLF line ends, no dot stuffing.
- * Small ones live in memory, large ones in an unlinked spool file that is mapped once it is whole. References are
- * counted atomically, because ZeroMQ's I/O thread drops the ones it borrowed.
+ * The octets of one mail, from the first one received to the last reference: CRLF line ends, no dot
+ * stuffing. Small ones live in memory, large ones in an unlinked spool file that is mapped once it
+ * is whole. References are counted atomically, because ZeroMQ's I/O thread drops the ones it
+ * borrowed.
  */
 #ifndef SMTP_BODY_H
 #define SMTP_BODY_H
@@ -20,7 +21,8 @@ struct smtp_body;
 
 /* An empty body with one reference; hint: octets expected (SIZE=), 0 unknown. NULL: no memory. */
 struct smtp_body *smtp_body_new(struct smtp_body_pool *pool, size_t hint);
-/* MW_OK; MW_ERR_LIMIT (held_limit), MW_ERR_NOMEM or MW_ERR_IO (spool): the body is spoilt and can only be dropped. */
+/* MW_OK; MW_ERR_LIMIT (held_limit), MW_ERR_NOMEM or MW_ERR_IO (spool): the body is spoilt and can
+ * only be dropped. */
 enum mw_rc smtp_body_append(struct smtp_body *b, const void *p, size_t n, struct mw_err *err_r);
 /* No more octets come: map the spool file. After this smtp_body_octets is valid. */
 enum mw_rc smtp_body_seal(struct smtp_body *b, struct mw_err *err_r);

@@ -12,8 +12,8 @@
 struct txn;
 struct smtp_listeners;
 
-#define FRONT_POISON_MAX 1024			/* mails remembered that killed two cages */
-#define FRONT_POISON_MS (4u * 3600 * 1000)	/* and for how long */
+#define FRONT_POISON_MAX 1024		   /* mails remembered that killed two cages */
+#define FRONT_POISON_MS (4u * 3600 * 1000) /* and for how long */
 
 struct front_poison {
 	uint64_t digest, at_ms;
@@ -36,7 +36,7 @@ struct front {
 	struct policy_set *policies; /* of new mail; mails in flight keep theirs */
 	struct smtp_listeners *listeners;
 	struct front_limits limits;
-	struct txn *txns; /* in flight, newest first */
+	struct txn *txns;     /* in flight, newest first */
 	struct txn *learning; /* over, but for their learn job */
 	size_t txn_count;
 	uint64_t next_txn;
@@ -45,9 +45,11 @@ struct front {
 	struct mw_timer *state_timer;
 	struct delivery_stats told; /* as of the last mail record */
 	bool draining;
-	uint64_t drain_until_ms; /* mails still being received at TERM have until then; 0: not draining */
+	uint64_t drain_until_ms; /* mails still being received at TERM have until then; 0: not
+				    draining */
 	struct {
-		uint64_t mails, passed, rejected, discarded, tempfailed, aborted, bare_lf, sessions, refused;
+		uint64_t mails, passed, rejected, discarded, tempfailed, aborted, bare_lf, sessions,
+			refused;
 	} stats;
 };
 

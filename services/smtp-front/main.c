@@ -10,7 +10,8 @@
 #include "log.h"
 #include "transaction.h"
 
-#define DRAIN_DATA_MS 10000 /* a client in the middle of its data has so long to finish after TERM */
+#define DRAIN_DATA_MS                                                                              \
+	10000	     /* a client in the middle of its data has so long to finish after TERM */
 #define STATE_MS 500 /* the snapshot's interval, while anybody listens */
 
 static void limits_from(struct front *f, const struct mw_conf *conf)
@@ -20,11 +21,13 @@ static void limits_from(struct front *f, const struct mw_conf *conf)
 		.errors = (unsigned)mw_conf_int(conf, "smtpd_error_limit"),
 		.commands = (unsigned)mw_conf_int(conf, "smtpd_command_limit"),
 		.sessions = (unsigned)mw_conf_int(conf, "smtpd_session_limit"),
-		.sessions_per_client = (unsigned)mw_conf_int(conf, "smtpd_session_limit_per_client"),
+		.sessions_per_client =
+			(unsigned)mw_conf_int(conf, "smtpd_session_limit_per_client"),
 	};
 	f->bodies.memory_octets = (size_t)mw_conf_int(conf, "front.memory_octets");
 	f->bodies.held_limit = (uint64_t)mw_conf_int(conf, "front.held_octets");
-	mw_strlcpy(f->bodies.spool_dir, mw_conf_text(conf, "front.spool_dir"), sizeof(f->bodies.spool_dir));
+	mw_strlcpy(f->bodies.spool_dir, mw_conf_text(conf, "front.spool_dir"),
+		sizeof(f->bodies.spool_dir));
 }
 
 static void state_tick(void *arg)
@@ -35,7 +38,8 @@ static void state_tick(void *arg)
 	front_publish_state(f);
 }
 
-/* Quarantined mail is answered 2xx: a folder that cannot be written is an error now, not for the first virus. */
+/* Quarantined mail is answered 2xx: a folder that cannot be written is an error now, not for the
+ * first virus. */
 static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *err_r)
 {
 	const char *dir = set->quarantine_dir;
@@ -44,12 +48,15 @@ static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *
 	for (size_t i = 0; i < set->count; i++) {
 		const struct policy *p = &set->policies[i];
 
-		if (*p->virus_quarantine == '\0' && *p->spam_quarantine == '\0' && *p->unchecked_quarantine == '\0')
+		if (*p->virus_quarantine == '\0' && *p->spam_quarantine == '\0' &&
+			*p->unchecked_quarantine == '\0')
 			continue;
 		mkdir(dir, 0750);
 		if (*dir == '\0' || access(dir, W_OK | X_OK) != 0)
-			return mw_fail(err_r, MW_ERR_CONF, "QUARANTINEDIR = \"%s\" is no folder that we may write, but a "
-							   "*_quarantine_method keeps mail there", dir);
+			return mw_fail(err_r, MW_ERR_CONF,
+				"QUARANTINEDIR = \"%s\" is no folder that we may write, but a "
+				"*_quarantine_method keeps mail there",
+				dir);
 	}
 	snprintf(poison, sizeof(poison), "%s/poison", dir);
 	if (*dir != '\0')
@@ -76,22 +83,26 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 		(rc = check_quarantine(f->policies, err_r)) != MW_OK ||
 		(rc = mw_front_doors(s->conf, s->instance, &doors, err_r)) != MW_OK ||
 		(rc = mw_zctx_open(&f->z, "front", s->conf, s->loop,
-			 (unsigned)mw_conf_int(s->conf, "pipeline.max_workers") * 3 + 16, err_r)) != MW_OK ||
-		(rc = mw_publisher_open(&f->pub, &f->z, s->loop, s->conf, &doors, f->incarnation, err_r)) != MW_OK ||
-		(rc = dispatch_open(&f->dispatch, &f->z, s->loop, s->conf, doors.door[MW_DOOR_VERDICTS], f->incarnation,
-			 f->pub, err_r)) != MW_OK ||
+			 (unsigned)mw_conf_int(s->conf, "pipeline.max_workers") * 3 + 16, err_r)) !=
+			MW_OK ||
+		(rc = mw_publisher_open(&f->pub, &f->z, s->loop, s->conf, &doors, f->incarnation,
+			 err_r)) != MW_OK ||
+		(rc = dispatch_open(&f->dispatch, &f->z, s->loop, s->conf,
+			 doors.door[MW_DOOR_VERDICTS], f->incarnation, f->pub, err_r)) != MW_OK ||
 		(rc = delivery_open(&f->delivery, s->loop, s->conf, err_r)) != MW_OK ||
 		(rc = listeners_open(f, s->conf, err_r)) != MW_OK)
 		return rc;
 	f->state_timer = mw_timer_new(s->loop, state_tick, f);
 	mw_timer_start(f->state_timer, STATE_MS, STATE_MS);
 	listeners_describe(f, &where);
-	mw_service_ready(s, "smtp=%s verdicts=%s", where.p != NULL ? where.p : "", doors.door[MW_DOOR_VERDICTS]);
+	mw_service_ready(s, "smtp=%s verdicts=%s", where.p != NULL ? where.p : "",
+		doors.door[MW_DOOR_VERDICTS]);
 	mw_text_fini(&where);
 	return MW_OK;
 }
 
-/* New limits and policies; sockets stay as they are until a restart. Mails in flight keep what they began with. */
+/* New limits and policies; sockets stay as they are until a restart. Mails in flight keep what they
+ * began with. */
 static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *err_r)
 {
 	struct front *f = arg;
@@ -121,7 +132,8 @@ static void front_drain(void *arg, struct mw_service *s)
 	struct front *f = arg;
 
 	(void)s;
-	mw_log(MW_INFO, "drain", "mails=%zu sessions=%zu", f->txn_count, f->listeners->session_count);
+	mw_log(MW_INFO, "drain", "mails=%zu sessions=%zu", f->txn_count,
+		f->listeners->session_count);
 	f->drain_until_ms = mw_loop_now_ms(f->loop) + DRAIN_DATA_MS;
 	listeners_drain(f);
 	f->draining = true;

@@ -72,7 +72,9 @@ static void fill_checks(struct txn *t, struct mw_record *r)
 			.worker = text(c->worker),
 			.ran = c->state != CHECK_SKIPPED,
 			.status = c->state == CHECK_OVER ? c->status : MW_FAILED,
-			.reason = text(c->state == CHECK_SKIPPED ? c->skipped : c->state == CHECK_WAITING ? "cancelled" : c->reason),
+			.reason = text(c->state == CHECK_SKIPPED   ? c->skipped
+				       : c->state == CHECK_WAITING ? "cancelled"
+								   : c->reason),
 			.attempts = c->attempts,
 			.wait_us = c->wait_us,
 			.wall_us = c->wall_us,
@@ -103,7 +105,8 @@ static void fill_found(struct txn *t, struct mw_record *r)
 			struct mw_octets a = t->facts.author.items[k];
 
 			if (s->d.n > 0 && a.n > s->d.n + 1 && a.p[a.n - s->d.n - 1] == '@' &&
-				mw_octets_ieq(mw_octets_of(a.p + a.n - s->d.n, s->d.n), (const char *)s->d.p))
+				mw_octets_ieq(mw_octets_of(a.p + a.n - s->d.n, s->d.n),
+					(const char *)s->d.p))
 				r->dkim_author_sig = s->d;
 		}
 	}
@@ -118,7 +121,8 @@ static void fill_found(struct txn *t, struct mw_record *r)
 	r->poison = t->poison || t->poison_known;
 }
 
-static void add_elapsed(struct mw_record *r, struct mw_record_elapsed *out, const char *section, uint64_t wall, uint64_t cpu)
+static void add_elapsed(struct mw_record *r, struct mw_record_elapsed *out, const char *section,
+	uint64_t wall, uint64_t cpu)
 {
 	if (wall != 0 || cpu != 0)
 		out[r->elapsed_count++] = (struct mw_record_elapsed){ text(section), wall, cpu };
@@ -139,7 +143,8 @@ static void fill_elapsed(struct txn *t, struct mw_record *r)
 	add_elapsed(r, out, "decode", t->found.decode_us, 0);
 	add_elapsed(r, out, "virus", t->found.virus_us, t->checks[JOB_SCAN].cpu_us);
 	add_elapsed(r, out, "spam", t->checks[JOB_SPAM].wall_us, t->checks[JOB_SPAM].cpu_us);
-	add_elapsed(r, out, "penpals", t->checks[JOB_REPUTATION].wall_us, t->checks[JOB_REPUTATION].cpu_us);
+	add_elapsed(r, out, "penpals", t->checks[JOB_REPUTATION].wall_us,
+		t->checks[JOB_REPUTATION].cpu_us);
 	if (t->sending_us != 0)
 		add_elapsed(r, out, "sending", now - t->sending_us, t->cpu_sending_us);
 	add_elapsed(r, out, "total", now - t->start_us, cpu);
@@ -160,7 +165,8 @@ static void fill_deliveries(const struct txn *t, struct mw_record *r)
 {
 	for (size_t i = 0; i < t->cluster_count; i++) {
 		const struct txn_cluster *c = &t->clusters[i];
-		const struct txn_rcpt *first = c->rcpt_count > 0 ? &t->rcpts[c->rcpt_index[0]] : NULL;
+		const struct txn_rcpt *first =
+			c->rcpt_count > 0 ? &t->rcpts[c->rcpt_index[0]] : NULL;
 
 		if (first == NULL || !first->from_next_hop)
 			continue;
@@ -178,7 +184,8 @@ static void fill_deliveries(const struct txn *t, struct mw_record *r)
 
 void report_mail(struct txn *t, bool aborted)
 {
-	struct mw_octets bank = text(t->policy->bank), file = text(t->quarantined ? t->quarantine_file : NULL);
+	struct mw_octets bank = text(t->policy->bank),
+			 file = text(t->quarantined ? t->quarantine_file : NULL);
 	struct mw_record r = {
 		.host = text(t->set->myhostname),
 		.log_id = text(t->log_id),
@@ -240,19 +247,24 @@ static void task_state(const struct txn *t, struct mw_state_task *s)
 	s->letter = n > 0 ? t->states[n - 1] : 'm';
 	mw_strlcpy(s->states, t->states, sizeof(s->states));
 	s->size = t->body != NULL ? smtp_body_size(t->body) : 0;
-	mw_strlcpy(s->client_ip, t->client_ip != NULL ? t->client_ip : t->peer_ip, sizeof(s->client_ip));
+	mw_strlcpy(s->client_ip, t->client_ip != NULL ? t->client_ip : t->peer_ip,
+		sizeof(s->client_ip));
 	for (int kind = 0; kind < JOB_LEARN; kind++) {
 		size_t at = strlen(s->detail);
 
 		if (t->checks[kind].state == CHECK_WAITING)
-			snprintf(s->detail + at, sizeof(s->detail) - at, "%s%s", at > 0 ? "," : "", dispatch_kind_names[kind]);
+			snprintf(s->detail + at, sizeof(s->detail) - at, "%s%s", at > 0 ? "," : "",
+				dispatch_kind_names[kind]);
 	}
 }
 
 void front_publish_state(struct front *f)
 {
-	struct mw_state s = { .uptime_ms = mw_mono_ms() - f->started_ms, .sessions = f->listeners->session_count,
-		.in_flight = f->txn_count, .held_octets = smtp_body_held(&f->bodies), .mails_done = f->stats.mails };
+	struct mw_state s = { .uptime_ms = mw_mono_ms() - f->started_ms,
+		.sessions = f->listeners->session_count,
+		.in_flight = f->txn_count,
+		.held_octets = smtp_body_held(&f->bodies),
+		.mails_done = f->stats.mails };
 	struct mw_pack b;
 
 	if (!mw_publisher_wanted(f->pub, "state"))
@@ -260,8 +272,10 @@ void front_publish_state(struct front *f)
 	mw_strlcpy(s.host, f->policies->myhostname, sizeof(s.host));
 	mw_strlcpy(s.front, f->service->instance, sizeof(s.front));
 	mw_strlcpy(s.software, MW_VERSION, sizeof(s.software));
-	s.tasks = calloc(f->txn_count < MW_STATE_TASKS_MAX ? f->txn_count + 1 : MW_STATE_TASKS_MAX, sizeof(*s.tasks));
-	for (const struct txn *t = f->txns; t != NULL && s.tasks != NULL && s.task_count < MW_STATE_TASKS_MAX; t = t->next)
+	s.tasks = calloc(f->txn_count < MW_STATE_TASKS_MAX ? f->txn_count + 1 : MW_STATE_TASKS_MAX,
+		sizeof(*s.tasks));
+	for (const struct txn *t = f->txns;
+		t != NULL && s.tasks != NULL && s.task_count < MW_STATE_TASKS_MAX; t = t->next)
 		task_state(t, &s.tasks[s.task_count++]);
 	dispatch_state(f->dispatch, &s);
 	mw_pack_init(&b);
@@ -299,11 +313,12 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	counter(out, "verdicts_late_total", d.late);
 	counter(out, "jobs_dropped_total", d.dropped);
 	for (int kind = 0; kind < JOB_KINDS; kind++) {
-		mw_text_addf(out, "mailweir_front_jobs_total{kind=\"%s\"} %llu\n", dispatch_kind_names[kind],
-			(unsigned long long)d.jobs[kind]);
-		mw_text_addf(out, "mailweir_front_jobs_failed_total{kind=\"%s\"} %llu\n", dispatch_kind_names[kind],
-			(unsigned long long)d.failed[kind]);
-		mw_text_addf(out, "mailweir_front_jobs_waiting{kind=\"%s\"} %zu\n", dispatch_kind_names[kind], d.waiting[kind]);
+		mw_text_addf(out, "mailweir_front_jobs_total{kind=\"%s\"} %llu\n",
+			dispatch_kind_names[kind], (unsigned long long)d.jobs[kind]);
+		mw_text_addf(out, "mailweir_front_jobs_failed_total{kind=\"%s\"} %llu\n",
+			dispatch_kind_names[kind], (unsigned long long)d.failed[kind]);
+		mw_text_addf(out, "mailweir_front_jobs_waiting{kind=\"%s\"} %zu\n",
+			dispatch_kind_names[kind], d.waiting[kind]);
 	}
 	counter(out, "delivery_connections", o.connections);
 	counter(out, "delivery_connections_new_total", o.conn_new);

@@ -14,7 +14,8 @@
 #include "outcome/reply.h"
 #include "report.h"
 
-#define LEARN_MS 10000	 /* a lesson that finds no worker for so long is dropped: nobody waits for it */
+#define LEARN_MS                                                                                   \
+	10000 /* a lesson that finds no worker for so long is dropped: nobody waits for it */
 #define OVERDUE_MS 10000 /* behind the deadline that every step keeps by itself */
 
 static void checks_first(struct txn *t);
@@ -31,7 +32,8 @@ static void step_reply(struct txn *t);
 /* 72 random bits as amavisd's mail_id: base64url, first and last character alphanumeric. */
 static void make_mail_id(char id[MW_NAME_MAX])
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	static unsigned char pool[768];
 	static size_t used = sizeof(pool);
 
@@ -55,8 +57,8 @@ static uint64_t digest_on(uint64_t h, const unsigned char *p, size_t n)
 }
 
 /*
- * FNV-1a: recognises a mail that came before, nothing that must resist an enemy. Without its Received fields, of which
- * every retry brings new ones.
+ * FNV-1a: recognises a mail that came before, nothing that must resist an enemy. Without its
+ * Received fields, of which every retry brings new ones.
  */
 static uint64_t digest_of(const struct txn *t)
 {
@@ -98,13 +100,15 @@ static bool copy_client(struct txn *t, const struct smtp_session_facts *s)
 	t->peer_port = s->peer_port;
 	t->local_port = s->local_port;
 	if (s->xforward != NULL) {
-		const char **fields[] = { &t->xforward.name, &t->xforward.addr, &t->xforward.port, &t->xforward.proto,
-			&t->xforward.helo, &t->xforward.ident, &t->xforward.source };
+		const char **fields[] = { &t->xforward.name, &t->xforward.addr, &t->xforward.port,
+			&t->xforward.proto, &t->xforward.helo, &t->xforward.ident,
+			&t->xforward.source };
 
 		t->has_xforward = true;
 		t->xforward = *s->xforward;
 		for (size_t i = 0; i < MW_COUNT(fields); i++)
-			if (*fields[i] != NULL && (*fields[i] = smtp_arena_copy(a, *fields[i], strlen(*fields[i]))) == NULL)
+			if (*fields[i] != NULL && (*fields[i] = smtp_arena_copy(a, *fields[i],
+							   strlen(*fields[i]))) == NULL)
 				return false;
 	}
 	return t->helo != NULL && t->peer_ip != NULL && t->local_ip != NULL;
@@ -136,7 +140,8 @@ struct txn *txn_new(struct front *f, struct smtp_session *s, const char *sender)
 	t->start_us = mw_mono_us();
 	link_txn(t, &f->txns);
 	f->txn_count++;
-	snprintf(t->log_id, sizeof(t->log_id), "%05d-%02llu", (int)getpid(), (unsigned long long)++f->next_txn);
+	snprintf(t->log_id, sizeof(t->log_id), "%05d-%02llu", (int)getpid(),
+		(unsigned long long)++f->next_txn);
 	make_mail_id(t->mail_id);
 	t->sender = smtp_arena_copy(&t->arena, sender, strlen(sender));
 	if (t->sender == NULL || !copy_client(t, &facts))
@@ -168,7 +173,8 @@ enum mw_rc txn_add_rcpt(struct txn *t, const char *addr)
 		t->rcpt_cap = cap;
 	}
 	t->rcpt_octets += strlen(addr);
-	t->rcpts[t->rcpt_count++] = (struct txn_rcpt){ .addr = addr, .penpals_age_s = -1, .destiny = MW_D_PASS };
+	t->rcpts[t->rcpt_count++] =
+		(struct txn_rcpt){ .addr = addr, .penpals_age_s = -1, .destiny = MW_D_PASS };
 	return MW_OK;
 }
 
@@ -234,8 +240,10 @@ void txn_abandon(struct txn **t_p)
 	if (t == NULL)
 		return;
 	t->session = NULL;
-	if (t->phase == TXN_OVER || (t->phase == TXN_DELIVER && (t->cluster_at > 0 || delivery_committed(t->run))))
-		return; /* the next hop may have it already: the path ends by itself, and the record tells */
+	if (t->phase == TXN_OVER ||
+		(t->phase == TXN_DELIVER && (t->cluster_at > 0 || delivery_committed(t->run))))
+		return; /* the next hop may have it already: the path ends by itself, and the record
+			   tells */
 	if (t->phase >= TXN_CHECKS) {
 		t->front->stats.aborted++;
 		report_mail(t, true);
@@ -248,7 +256,8 @@ void txn_abandon(struct txn **t_p)
 /* Everything that goes wrong on our side: 451, the client keeps the mail (decision.md 17). */
 static void defer(struct txn *t, const char *why)
 {
-	mw_log(MW_WARN, "deferred", "log_id=%s mail_id=%s why=%s", t->log_id, t->mail_id, mw_quote(why));
+	mw_log(MW_WARN, "deferred", "log_id=%s mail_id=%s why=%s", t->log_id, t->mail_id,
+		mw_quote(why));
 	cancel_checks(t);
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		struct txn_rcpt *r = &t->rcpts[i];
@@ -257,7 +266,8 @@ static void defer(struct txn *t, const char *why)
 			continue; /* past the point of no return for this one */
 		r->code = 451;
 		r->action = MW_ACT_TEMPFAIL;
-		r->reply = smtp_arena_printf(&t->arena, "451 4.5.0 Error in processing, id=%s, %s", t->log_id, why);
+		r->reply = smtp_arena_printf(
+			&t->arena, "451 4.5.0 Error in processing, id=%s, %s", t->log_id, why);
 	}
 	step_reply(t);
 }
@@ -270,7 +280,8 @@ void txn_tick(struct front *f)
 	while (t != NULL) {
 		struct txn *next = t->next;
 
-		if (t->phase >= TXN_CHECKS && t->phase < TXN_OVER && now > t->deadline_ms + OVERDUE_MS) {
+		if (t->phase >= TXN_CHECKS && t->phase < TXN_OVER &&
+			now > t->deadline_ms + OVERDUE_MS) {
 			quarantine_forget(&t->keeping);
 			delivery_cancel(&t->run);
 			defer(t, "deadline exceeded");
@@ -285,7 +296,8 @@ void txn_tick(struct front *f)
 static bool step_trace(struct txn *t)
 {
 	struct mw_octets message = smtp_body_octets(t->body);
-	const char *hop = smtp_arena_printf(&t->arena, "%s://[%s]:%u", t->protocol, t->peer_ip, t->peer_port);
+	const char *hop =
+		smtp_arena_printf(&t->arena, "%s://[%s]:%u", t->protocol, t->peer_ip, t->peer_port);
 	enum mw_rc rc = mw_header_index(&t->header, message);
 
 	if (rc == MW_OK && hop != NULL)
@@ -301,7 +313,8 @@ static bool step_trace(struct txn *t)
 		for (size_t i = 0; i < t->rcpt_count; i++) {
 			t->rcpts[i].code = 554;
 			t->rcpts[i].action = MW_ACT_REJECT;
-			t->rcpts[i].reply = "554 5.4.6 too many hops: more than 100 Received fields";
+			t->rcpts[i].reply =
+				"554 5.4.6 too many hops: more than 100 Received fields";
 		}
 		step_reply(t);
 		return false;
@@ -328,7 +341,8 @@ void txn_run(struct txn *t)
 	t->phase = TXN_CHECKS;
 	t->dot_us = mw_mono_us();
 	t->deadline_ms = mw_mono_ms() + t->policy->child_timeout_ms;
-	t->checks_deadline_ms = t->deadline_ms - t->policy->child_timeout_ms * t->set->delivery_reserve_percent / 100;
+	t->checks_deadline_ms = t->deadline_ms - t->policy->child_timeout_ms *
+							 t->set->delivery_reserve_percent / 100;
 	t->front->stats.mails++;
 	txn_state(t, '=');
 	if (!step_trace(t))
@@ -358,13 +372,14 @@ static void remember_poison(struct txn *t)
 {
 	struct front *f = t->front;
 
-	f->poison[f->poison_next] =
-		(struct front_poison){ digest_of(t), mw_mono_ms() };
+	f->poison[f->poison_next] = (struct front_poison){ digest_of(t), mw_mono_ms() };
 	f->poison_next = (f->poison_next + 1) % FRONT_POISON_MAX;
 	if (f->poison_count < FRONT_POISON_MAX)
 		f->poison_count++;
-	mw_log(MW_WARN, "poison", "log_id=%s mail_id=%s octets=%zu", t->log_id, t->mail_id, smtp_body_size(t->body));
-	mw_publish_alert(f->pub, "poison", "log_id=%s mail_id=%s: two cages died on it", t->log_id, t->mail_id);
+	mw_log(MW_WARN, "poison", "log_id=%s mail_id=%s octets=%zu", t->log_id, t->mail_id,
+		smtp_body_size(t->body));
+	mw_publish_alert(f->pub, "poison", "log_id=%s mail_id=%s: two cages died on it", t->log_id,
+		t->mail_id);
 }
 
 static void check_failed(struct txn_check *c, const char *reason)
@@ -403,8 +418,8 @@ static void check_done(void *arg, const struct dispatch_result *r)
 	c->wall_us = r->wall_us;
 	c->cpu_us = r->cpu_us;
 	if (r->status != MW_FAILED && findings_take(t, c->kind, r->findings) != MW_OK) {
-		mw_log(MW_WARN, "bad_findings", "log_id=%s kind=%s worker=%s", t->log_id, dispatch_kind_names[c->kind],
-			c->worker);
+		mw_log(MW_WARN, "bad_findings", "log_id=%s kind=%s worker=%s", t->log_id,
+			dispatch_kind_names[c->kind], c->worker);
 		check_failed(c, "findings not understood");
 	}
 	if (c->poison && c->kind == JOB_SCAN) {
@@ -416,13 +431,14 @@ static void check_done(void *arg, const struct dispatch_result *r)
 	check_next(t, c->kind);
 }
 
-static void submit(struct txn *t, enum dispatch_kind kind, const struct dispatch_part *parts, size_t count)
+static void submit(
+	struct txn *t, enum dispatch_kind kind, const struct dispatch_part *parts, size_t count)
 {
 	struct txn_check *c = &t->checks[kind];
 
 	if (!c->orders.failed && !t->rcpts_packed.failed)
-		c->job = dispatch_submit(t->front->dispatch, kind, &c->what, parts, count, t->checks_deadline_ms,
-			check_done, c);
+		c->job = dispatch_submit(t->front->dispatch, kind, &c->what, parts, count,
+			t->checks_deadline_ms, check_done, c);
 	if (c->job == NULL) {
 		check_failed(c, "queue of jobs is full");
 		return;
@@ -495,12 +511,15 @@ static void kept(void *arg, enum mw_rc rc, const char *error)
 
 	t->keeping = NULL;
 	if (rc != MW_OK) {
-		mw_log(MW_ERROR, "quarantine_failed", "log_id=%s mail_id=%s %s", t->log_id, t->mail_id, error);
-		defer(t, "quarantine FAILED"); /* 2xx for discarded mail only behind a copy that is on disk */
+		mw_log(MW_ERROR, "quarantine_failed", "log_id=%s mail_id=%s %s", t->log_id,
+			t->mail_id, error);
+		defer(t, "quarantine FAILED"); /* 2xx for discarded mail only behind a copy that is
+						  on disk */
 		return;
 	}
 	t->quarantined = true;
-	mw_log(MW_INFO, "quarantined", "log_id=%s mail_id=%s file=%s", t->log_id, t->mail_id, t->quarantine_file);
+	mw_log(MW_INFO, "quarantined", "log_id=%s mail_id=%s file=%s", t->log_id, t->mail_id,
+		t->quarantine_file);
 	step_edit(t);
 }
 
@@ -555,7 +574,9 @@ static void sign_cluster(struct txn *t, struct txn_cluster *c, const struct poli
 		return;
 	}
 	parts[0] = (struct dispatch_part){ smtp_body_octets(c->header_owner), c->header_owner };
-	parts[1] = (struct dispatch_part){ mw_octets_of(message.p + t->header.body, message.n - t->header.body), t->body };
+	parts[1] = (struct dispatch_part){
+		mw_octets_of(message.p + t->header.body, message.n - t->header.body), t->body
+	};
 	plan_sign_orders(t, signer);
 	submit(t, JOB_SIGN, parts, 2);
 }
@@ -593,7 +614,9 @@ static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery
 	r->reply = d->text != NULL ? smtp_arena_copy(&t->arena, d->text, strlen(d->text)) : NULL;
 	if (r->reply == NULL)
 		r->reply = r->delivered ? "250 2.6.0 delivered" : "451 4.3.0 out of memory";
-	r->action = r->delivered ? MW_ACT_PASS : d->code / 100 == 5 ? MW_ACT_REJECT : MW_ACT_TEMPFAIL;
+	r->action = r->delivered	 ? MW_ACT_PASS
+		    : d->code / 100 == 5 ? MW_ACT_REJECT
+					 : MW_ACT_TEMPFAIL;
 	if (!r->delivered && d->code / 100 != 5)
 		r->code = d->code / 100 == 4 ? d->code : 451;
 	if (!r->delivered && r->ccats[0] < MW_CCAT(MW_CC_MTA, 0))
@@ -612,7 +635,8 @@ static void delivered(void *arg, bool new_connection)
 	step_deliver(t);
 }
 
-/* SMTP has one reply: a 4xx for one recipient makes the client send to all again, so nobody may get it before. */
+/* SMTP has one reply: a 4xx for one recipient makes the client send to all again, so nobody may get
+ * it before. */
 static bool must_not_go_on(const struct txn *t)
 {
 	for (size_t i = 0; i < t->rcpt_count; i++)
@@ -627,7 +651,8 @@ static void skip_rest(struct txn *t)
 		if (t->rcpts[i].code == 0) {
 			t->rcpts[i].code = 450;
 			t->rcpts[i].action = MW_ACT_TEMPFAIL;
-			t->rcpts[i].reply = "450 4.5.0 not sent: another recipient was refused for now";
+			t->rcpts[i].reply =
+				"450 4.5.0 not sent: another recipient was refused for now";
 		}
 }
 
@@ -663,14 +688,17 @@ static void step_deliver(struct txn *t)
 		.all_or_nothing = true,
 		.deadline_ms = t->deadline_ms,
 	};
-	t->run = c->mail.message_id != NULL ? delivery_send(t->front->delivery, &c->mail, delivered, t) : NULL;
+	t->run = c->mail.message_id != NULL
+			 ? delivery_send(t->front->delivery, &c->mail, delivered, t)
+			 : NULL;
 	if (t->run == NULL)
 		defer(t, "out of memory");
 }
 
 /* ------------------------------------------------------------------ 9 reply, 10 record */
 
-/* learn: a job nobody waits for. What it borrows has to outlive the mail, so the mail waits for it, silently. */
+/* learn: a job nobody waits for. What it borrows has to outlive the mail, so the mail waits for it,
+ * silently. */
 static void learned(void *arg, const struct dispatch_result *r)
 {
 	struct txn_check *c = arg;
@@ -723,9 +751,11 @@ static void step_reply(struct txn *t)
 	count(t);
 	t->session = NULL;
 	if (s != NULL && smtp_session_reply(s, t->reply_code, t->reply)) {
-		mw_log(MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id, t->mail_id, t->reply_code);
+		mw_log(MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id, t->mail_id,
+			t->reply_code);
 	} else {
-		mw_log(MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id, t->mail_id, t->reply_code);
+		mw_log(MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id,
+			t->mail_id, t->reply_code);
 	}
 	report_mail(t, false);
 	let_go(t);

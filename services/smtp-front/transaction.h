@@ -1,6 +1,6 @@
 /*
- * One mail, from MAIL FROM to the record of what happened. transaction.c calls the rooms in the order of the mail's
- * path; each room fills its part of this struct and does not call back up.
+ * One mail, from MAIL FROM to the record of what happened. transaction.c calls the rooms in the
+ * order of the mail's path; each room fills its part of this struct and does not call back up.
  */
 #ifndef SMTP_TRANSACTION_H
 #define SMTP_TRANSACTION_H
@@ -40,7 +40,8 @@ struct finding_signature {
 	bool expired;
 };
 
-/* What the checks found, in the words of the decision; filled by checks/findings.c from hostile-proof maps. */
+/* What the checks found, in the words of the decision; filled by checks/findings.c from
+ * hostile-proof maps. */
 struct findings {
 	size_t virus_count;
 	struct finding_virus *viruses;
@@ -78,7 +79,7 @@ struct txn_rcpt {
 	int32_t penpals_milli;
 	struct mw_octets mail_id_related;
 	/* what became of it */
-	unsigned code; /* 0: not over */
+	unsigned code;	   /* 0: not over */
 	const char *reply; /* "250 2.0.0 from MTA(...): ..." or our own */
 	bool from_next_hop, delivered, tagged;
 	enum mw_action action;
@@ -87,11 +88,11 @@ struct txn_rcpt {
 
 /* Recipients with equal edits share one delivery. */
 struct txn_cluster {
-	const char *fields;	  /* ours, on top, CRLF-terminated */
+	const char *fields;	    /* ours, on top, CRLF-terminated */
 	struct mw_octets signature; /* above those; from the sign worker */
-	struct mw_octets *pieces; /* of the original's header section and body that stay */
+	struct mw_octets *pieces;   /* of the original's header section and body that stay */
 	size_t piece_count;
-	char *header;	  /* for the sign job: the final header section in one piece, malloc'ed */
+	char *header; /* for the sign job: the final header section in one piece, malloc'ed */
 	struct smtp_body *header_owner;
 	struct delivery_rcpt *rcpts;
 	size_t *rcpt_index;
@@ -139,7 +140,8 @@ struct txn {
 	struct findings found;
 	bool poison, poison_known;
 	/* outcome */
-	const char *check_failure; /* NULL, or why the mail is tempfailed: "virus check FAILED: reason" */
+	const char *check_failure; /* NULL, or why the mail is tempfailed: "virus check FAILED:
+				      reason" */
 	struct txn_cluster *clusters;
 	size_t cluster_count, cluster_at;
 	struct delivery_run *run;
@@ -154,22 +156,25 @@ struct txn {
 
 /* A transaction at MAIL FROM; the session's facts and the sender are copied. NULL: no memory. */
 struct txn *txn_new(struct front *f, struct smtp_session *s, const char *sender);
-/* True when no further recipient is taken: smtpd_recipient_limit, or addresses that would not fit a job's header. */
+/* True when no further recipient is taken: smtpd_recipient_limit, or addresses that would not fit a
+ * job's header. */
 bool txn_is_full(const struct txn *t);
 /* Add a recipient. MW_OK or MW_ERR_NOMEM. */
 enum mw_rc txn_add_rcpt(struct txn *t, const char *addr);
-/* The final dot was seen: from here on the transaction runs by itself and ends with smtp_session_reply(). */
+/* The final dot was seen: from here on the transaction runs by itself and ends with
+ * smtp_session_reply(). */
 void txn_run(struct txn *t);
 /*
- * The client went away or gave up. Before the final dot of a delivery nothing is delivered and the client keeps the
- * mail; after it the transaction finishes without anybody to tell.
+ * The client went away or gave up. Before the final dot of a delivery nothing is delivered and the
+ * client keeps the mail; after it the transaction finishes without anybody to tell.
  */
 void txn_abandon(struct txn **t_p);
 /* End of everything: also from txn_run's end. */
 void txn_destroy(struct txn **t_p);
 /* Enter a state of the status display. */
 void txn_state(struct txn *t, char letter);
-/* Mails whose deadline is long over although every step has its own (a disk that hangs): 451. Every second. */
+/* Mails whose deadline is long over although every step has its own (a disk that hangs): 451. Every
+ * second. */
 void txn_tick(struct front *f);
 /* All transactions, at the process's end. */
 void txn_destroy_all(struct front *f);

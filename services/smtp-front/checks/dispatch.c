@@ -4,8 +4,10 @@
 
 #include "log.h"
 
-#define TICK_MS 100   /* grain of time limits and of noticing silence */
-#define STALL_MS 1000 /* a tick that comes later than this: it was us who slept (SIGSTOP, a paused machine) */
+#define TICK_MS 100 /* grain of time limits and of noticing silence */
+#define STALL_MS                                                                                   \
+	1000 /* a tick that comes later than this: it was us who slept (SIGSTOP, a paused machine) \
+	      */
 
 const char *const dispatch_kind_names[JOB_KINDS] = {
 	[JOB_AUTH] = "auth",
@@ -162,9 +164,11 @@ static void job_again(struct dispatch *d, struct dispatch_job *j)
 /* ------------------------------------------------------------------ giving jobs out */
 
 /* Fewest outstanding first; whoever did not bring it to an end before comes last. */
-static bool is_better(const struct dispatch_job *j, const struct dispatch_worker *a, const struct dispatch_worker *b)
+static bool is_better(const struct dispatch_job *j, const struct dispatch_worker *a,
+	const struct dispatch_worker *b)
 {
-	bool a_failed = strcmp(a->hello.worker, j->avoid) == 0, b_failed = strcmp(b->hello.worker, j->avoid) == 0;
+	bool a_failed = strcmp(a->hello.worker, j->avoid) == 0,
+	     b_failed = strcmp(b->hello.worker, j->avoid) == 0;
 
 	return a_failed != b_failed ? b_failed : a->jobs.count < b->jobs.count;
 }
@@ -175,7 +179,8 @@ static struct dispatch_worker *best_worker(struct dispatch *d, const struct disp
 	struct dispatch_worker *best = NULL;
 
 	for (struct dispatch_worker *w = d->workers; w != NULL; w = w->next)
-		if (!w->dead && !w->draining && !w->blocked && w->kinds[j->kind].busy < w->kinds[j->kind].slots &&
+		if (!w->dead && !w->draining && !w->blocked &&
+			w->kinds[j->kind].busy < w->kinds[j->kind].slots &&
 			(best == NULL || is_better(j, w, best)))
 			best = w;
 	return best;
@@ -204,7 +209,8 @@ static void worker_holds(struct dispatch *d, struct dispatch_job *j, struct disp
 	d->stats.outstanding++;
 }
 
-static void job_sent(struct dispatch *d, struct dispatch_job *j, struct dispatch_worker *w, uint64_t now_ms)
+static void job_sent(
+	struct dispatch *d, struct dispatch_job *j, struct dispatch_worker *w, uint64_t now_ms)
 {
 	list_remove(&d->waiting[j->kind], j);
 	j->sent_us = mw_mono_us();
@@ -227,7 +233,8 @@ void dispatch_run(struct dispatch *d, enum dispatch_kind kind)
 		rc = worker_send(w, j, now);
 		if (rc == MW_OK)
 			job_sent(d, j, w, now);
-		else if (rc != MW_AGAIN) { /* no memory for the header: better one failed check than a stuck queue */
+		else if (rc != MW_AGAIN) { /* no memory for the header: better one failed check than
+					      a stuck queue */
 			job_fail(d, j, mw_rc_name(rc), false);
 			return;
 		}
@@ -245,9 +252,10 @@ static void run_soon(void *arg)
 	dispatch_run_all(arg);
 }
 
-struct dispatch_job *dispatch_submit(struct dispatch *d, enum dispatch_kind kind, const struct mw_job *what,
-	const struct dispatch_part *parts, size_t part_count, uint64_t deadline_ms,
-	void (*done)(void *arg, const struct dispatch_result *result), void *arg)
+struct dispatch_job *dispatch_submit(struct dispatch *d, enum dispatch_kind kind,
+	const struct mw_job *what, const struct dispatch_part *parts, size_t part_count,
+	uint64_t deadline_ms, void (*done)(void *arg, const struct dispatch_result *result),
+	void *arg)
 {
 	struct dispatch_job *j;
 
@@ -271,7 +279,8 @@ struct dispatch_job *dispatch_submit(struct dispatch *d, enum dispatch_kind kind
 	hash_add(d, j);
 	d->stats.jobs[kind]++;
 	list_append(&d->waiting[kind], j);
-	/* All jobs of one mail go out in one turn of the loop; and done() never runs inside submit. */
+	/* All jobs of one mail go out in one turn of the loop; and done() never runs inside submit.
+	 */
 	mw_timer_start(d->soon, 0, 0);
 	return j;
 }
@@ -287,7 +296,8 @@ void dispatch_cancel(struct dispatch *d, struct dispatch_job **job_p)
 		job_drop(d, j);
 		return;
 	}
-	/* Its octets are the PUSH's by now. The slot stays taken: else who hangs up early could fill the worker. */
+	/* Its octets are the PUSH's by now. The slot stays taken: else who hangs up early could
+	 * fill the worker. */
 	j->done = NULL;
 	j->arg = NULL;
 	j->what = NULL;
@@ -297,7 +307,8 @@ void dispatch_cancel(struct dispatch *d, struct dispatch_job **job_p)
 /* ------------------------------------------------------------------ what comes back */
 
 /* The worker has let go of it: this attempt and those before, which it takes for the same job. */
-static bool ghosts_end(struct dispatch *d, const struct dispatch_worker *w, const struct mw_verdict *v)
+static bool ghosts_end(
+	struct dispatch *d, const struct dispatch_worker *w, const struct mw_verdict *v)
 {
 	struct dispatch_job *next;
 	bool any = false;
@@ -315,7 +326,9 @@ static bool ghosts_end(struct dispatch *d, const struct dispatch_worker *w, cons
 void dispatch_verdict(struct dispatch *d, struct dispatch_worker *w, const struct mw_verdict *v)
 {
 	struct dispatch_job *j = dispatch_find(d, v->job);
-	struct dispatch_result r = { .status = v->status, .wall_us = v->wall_us, .cpu_us = v->cpu_us,
+	struct dispatch_result r = { .status = v->status,
+		.wall_us = v->wall_us,
+		.cpu_us = v->cpu_us,
 		.findings = v->findings };
 	enum dispatch_kind kind;
 
@@ -329,7 +342,7 @@ void dispatch_verdict(struct dispatch *d, struct dispatch_worker *w, const struc
 	if (strcmp(v->kind, dispatch_kind_names[kind]) != 0) {
 		job_fail(d, j, "verdict of another kind", false);
 	} else if (v->status == MW_FAILED && strcmp(v->reason, MW_REASON_CAGE_DIED) == 0 &&
-		++j->cage_deaths < DISPATCH_CAGE_DEATHS) {
+		   ++j->cage_deaths < DISPATCH_CAGE_DEATHS) {
 		job_again(d, j);
 	} else if (v->status == MW_FAILED) {
 		job_fail(d, j, v->reason, j->cage_deaths >= DISPATCH_CAGE_DEATHS);
@@ -361,12 +374,14 @@ void dispatch_give_back(struct dispatch *d, struct dispatch_worker *w)
 
 /* ------------------------------------------------------------------ time */
 
-/* The first job of a list whose time is up. A job's end may end others: walks begin anew after each. */
+/* The first job of a list whose time is up. A job's end may end others: walks begin anew after
+ * each. */
 static struct dispatch_job *first_late(struct job_list *l, uint64_t now_ms)
 {
 	struct dispatch_job *j = l->first;
 
-	while (j != NULL && now_ms < j->deadline_ms && (j->worker == NULL || now_ms < j->attempt_until_ms))
+	while (j != NULL && now_ms < j->deadline_ms &&
+		(j->worker == NULL || now_ms < j->attempt_until_ms))
 		j = j->next;
 	return j;
 }
@@ -416,7 +431,8 @@ static void say_full(struct dispatch *d)
 	const char *kind = dispatch_full(d);
 
 	if (kind != NULL && !d->full_said)
-		mw_publish_alert(d->pub, "back_pressure", "queue of %s jobs is at its limit of %zu", kind, d->queue_limit);
+		mw_publish_alert(d->pub, "back_pressure", "queue of %s jobs is at its limit of %zu",
+			kind, d->queue_limit);
 	d->full_said = kind != NULL;
 }
 
@@ -444,16 +460,18 @@ void dispatch_configure(struct dispatch *d, const struct mw_conf *conf)
 	d->queue_limit = (size_t)mw_conf_int(conf, "checks.queue_limit");
 	d->max_workers = (unsigned)mw_conf_int(conf, "pipeline.max_workers");
 	if (d->max_workers > d->most_workers) {
-		mw_log(MW_WARN, "max_workers_kept", "pipeline.max_workers=%u kept=%u: more needs a restart",
-			d->max_workers, d->most_workers);
+		mw_log(MW_WARN, "max_workers_kept",
+			"pipeline.max_workers=%u kept=%u: more needs a restart", d->max_workers,
+			d->most_workers);
 		d->max_workers = d->most_workers;
 	}
 	for (int kind = 0; kind < JOB_KINDS; kind++)
 		d->time_limit_ms[kind] = (uint64_t)mw_conf_int(conf, time_settings[kind]) * 1000;
 }
 
-enum mw_rc dispatch_open(struct dispatch **d_r, struct mw_zctx *z, struct mw_loop *loop, const struct mw_conf *conf,
-	const char *verdicts_endpoint, uint64_t incarnation, struct mw_publisher *pub, struct mw_err *err_r)
+enum mw_rc dispatch_open(struct dispatch **d_r, struct mw_zctx *z, struct mw_loop *loop,
+	const struct mw_conf *conf, const char *verdicts_endpoint, uint64_t incarnation,
+	struct mw_publisher *pub, struct mw_err *err_r)
 {
 	struct dispatch *d = calloc(1, sizeof(*d));
 	enum mw_rc rc;
@@ -503,7 +521,8 @@ void dispatch_close(struct dispatch **d_p)
 
 const char *dispatch_full(const struct dispatch *d)
 {
-	for (int kind = 0; kind < JOB_LEARN; kind++) /* learn is dropped at its limit: nobody waits for it */
+	for (int kind = 0; kind < JOB_LEARN;
+		kind++) /* learn is dropped at its limit: nobody waits for it */
 		if (d->waiting[kind].count >= d->queue_limit)
 			return dispatch_kind_names[kind];
 	return NULL;
@@ -535,7 +554,8 @@ static void worker_state(const struct dispatch_worker *w, struct mw_state_worker
 		if (w->kinds[kind].slots > 0 || w->kinds[kind].busy > 0) {
 			size_t i = s->kind_count++;
 
-			mw_strlcpy(s->kinds[i].kind, dispatch_kind_names[kind], sizeof(s->kinds[i].kind));
+			mw_strlcpy(s->kinds[i].kind, dispatch_kind_names[kind],
+				sizeof(s->kinds[i].kind));
 			s->kinds[i].slots = w->kinds[kind].slots;
 			s->kinds[i].busy = w->kinds[kind].busy;
 		}
@@ -546,7 +566,8 @@ void dispatch_state(const struct dispatch *d, struct mw_state *s)
 	uint64_t now = mw_mono_ms();
 
 	for (int kind = 0; kind < JOB_KINDS; kind++) {
-		mw_strlcpy(s->queues[kind].kind, dispatch_kind_names[kind], sizeof(s->queues[kind].kind));
+		mw_strlcpy(s->queues[kind].kind, dispatch_kind_names[kind],
+			sizeof(s->queues[kind].kind));
 		s->queues[kind].waiting = (uint32_t)d->waiting[kind].count;
 		s->queues[kind].most = (uint32_t)d->queue_limit;
 	}

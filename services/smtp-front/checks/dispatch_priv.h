@@ -9,7 +9,8 @@
 struct dispatch_worker;
 
 struct dispatch_job {
-	struct dispatch_job *next, **prev_p; /* in a FIFO, in a worker's list, or in the list of those that end soon */
+	struct dispatch_job *next,
+		**prev_p; /* in a FIFO, in a worker's list, or in the list of those that end soon */
 	struct dispatch_job *hash_next;
 	uint64_t id;
 	enum dispatch_kind kind;
@@ -22,8 +23,9 @@ struct dispatch_job {
 	const struct mw_job *what;
 	struct dispatch_part parts[MW_JOB_PARTS_MAX];
 	size_t part_count;
-	/* NULL: a ghost. Cancelled, or taken away for time, it only keeps its worker's slot: until the verdict, the
-	 * worker's death or attempt_until_ms. The job itself may wait, or be with another worker, under the same id. */
+	/* NULL: a ghost. Cancelled, or taken away for time, it only keeps its worker's slot: until
+	 * the verdict, the worker's death or attempt_until_ms. The job itself may wait, or be with
+	 * another worker, under the same id. */
 	void (*done)(void *arg, const struct dispatch_result *result);
 	void *arg;
 };
@@ -50,8 +52,8 @@ struct dispatch_worker {
 	uint32_t load_permille;
 	char engine[96];
 	uint64_t blocked_ms;
-	bool blocked;  /* the PUSH took no more since blocked_ms: wait for its writable */
-	bool reached;  /* it took a job once */
+	bool blocked; /* the PUSH took no more since blocked_ms: wait for its writable */
+	bool reached; /* it took a job once */
 	bool unreachable_said;
 	bool draining; /* it said bye */
 	bool dead;     /* to be freed at the end of this turn */
@@ -83,7 +85,8 @@ struct dispatch {
 
 /* dispatch.c */
 void job_list_init(struct job_list *l);
-void dispatch_run(struct dispatch *d, enum dispatch_kind kind); /* give waiting jobs to free workers */
+void dispatch_run(
+	struct dispatch *d, enum dispatch_kind kind); /* give waiting jobs to free workers */
 void dispatch_run_all(struct dispatch *d);
 void dispatch_give_back(struct dispatch *d, struct dispatch_worker *w); /* a dead worker's jobs */
 struct dispatch_job *dispatch_find(struct dispatch *d, uint64_t id);
@@ -93,9 +96,11 @@ void dispatch_verdict(struct dispatch *d, struct dispatch_worker *w, const struc
 enum mw_rc workers_open(struct dispatch *d, const char *endpoint, struct mw_err *err_r);
 void workers_close(struct dispatch *d);
 void workers_tick(struct dispatch *d, uint64_t now_ms);
-/* We did nothing for so long: what the workers sent meanwhile is not read yet, so their silence was ours. */
+/* We did nothing for so long: what the workers sent meanwhile is not read yet, so their silence was
+ * ours. */
 void workers_excuse(struct dispatch *d, uint64_t gap_ms, uint64_t now_ms);
-/* Send one job; MW_OK, MW_AGAIN (no room: w is blocked; or it broke: w is dead), or no memory for the header. */
+/* Send one job; MW_OK, MW_AGAIN (no room: w is blocked; or it broke: w is dead), or no memory for
+ * the header. */
 enum mw_rc worker_send(struct dispatch_worker *w, struct dispatch_job *job, uint64_t now_ms);
 /* A worker that said bye and holds nothing any more is told so. */
 void worker_drained(struct dispatch_worker *w);

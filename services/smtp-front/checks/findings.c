@@ -84,7 +84,8 @@ static bool take_scan(struct txn *t, struct mw_octets map)
 	struct mw_cur c;
 
 	if (!take_viruses(t, map) || !text_list(t, map, "names", &t->found.names) ||
-		!text_list(t, map, "limits", &limits) || !open_list(map, "encrypted", &c, &t->found.encrypted) ||
+		!text_list(t, map, "limits", &limits) ||
+		!open_list(map, "encrypted", &c, &t->found.encrypted) ||
 		!bool_field(map, "ambiguous", &t->found.ambiguous))
 		return false;
 	t->found.decode_us = (uint64_t)mw_map_int(map, "decode_us", 0);
@@ -113,10 +114,11 @@ static bool take_auth(struct txn *t, struct mw_octets map)
 	for (size_t i = 0; i < count; i++) {
 		struct finding_signature *s = &t->found.signatures[i];
 
-		if (!mw_cur_raw_map(&c, &item) || !text_field(t, item, "d", &s->d) || !text_field(t, item, "s", &s->s) ||
-			!text_field(t, item, "a", &s->a) || !text_field(t, item, "b", &s->b) ||
-			!text_field(t, item, "result", &s->result) || !text_field(t, item, "reason", &s->reason) ||
-			s->result.n == 0)
+		if (!mw_cur_raw_map(&c, &item) || !text_field(t, item, "d", &s->d) ||
+			!text_field(t, item, "s", &s->s) || !text_field(t, item, "a", &s->a) ||
+			!text_field(t, item, "b", &s->b) ||
+			!text_field(t, item, "result", &s->result) ||
+			!text_field(t, item, "reason", &s->reason) || s->result.n == 0)
 			return false;
 		s->bits = mw_map_int(item, "bits", 0);
 		s->expired = mw_map_bool(item, "expired", false);
@@ -133,7 +135,8 @@ static bool take_spam(struct txn *t, struct mw_octets map)
 	struct mw_cur c;
 	size_t count, pair;
 
-	if (score > SCORE_MILLI_MAX || score < -SCORE_MILLI_MAX || !open_list(map, "tests", &c, &count))
+	if (score > SCORE_MILLI_MAX || score < -SCORE_MILLI_MAX ||
+		!open_list(map, "tests", &c, &count))
 		return false;
 	t->found.tests = smtp_arena_array(&t->arena, count + 2, sizeof(*t->found.tests));
 	if (t->found.tests == NULL || !text_field(t, map, "autolearn", &t->found.autolearn))
@@ -141,9 +144,10 @@ static bool take_spam(struct txn *t, struct mw_octets map)
 	for (size_t i = 0; i < count; i++) {
 		struct mw_record_test *test = &t->found.tests[i];
 
-		if (!mw_cur_array(&c, &pair) || pair < 2 || !mw_cur_octets(&c, 200, &test->name) || !keep(t, &test->name) ||
-			!mw_is_printable(test->name.p, test->name.n) || !mw_cur_int(&c, &milli) ||
-			milli > SCORE_MILLI_MAX || milli < -SCORE_MILLI_MAX || !mw_cur_skip(&c, pair - 2))
+		if (!mw_cur_array(&c, &pair) || pair < 2 || !mw_cur_octets(&c, 200, &test->name) ||
+			!keep(t, &test->name) || !mw_is_printable(test->name.p, test->name.n) ||
+			!mw_cur_int(&c, &milli) || milli > SCORE_MILLI_MAX ||
+			milli < -SCORE_MILLI_MAX || !mw_cur_skip(&c, pair - 2))
 			return false;
 		test->milli = (int32_t)milli;
 	}
@@ -176,7 +180,8 @@ static bool read_penpals(struct txn *t, struct mw_octets map)
 		if (!text_field(t, item, "mail_id", &r->mail_id_related))
 			return false;
 		r->penpals_age_s = age;
-		r->penpals_milli = -(int32_t)lround((double)t->policy->penpals_bonus_milli *
+		r->penpals_milli = -(int32_t)lround(
+			(double)t->policy->penpals_bonus_milli *
 			exp2(-(double)age / (double)t->policy->penpals_halflife_s));
 	}
 	return true;
@@ -200,7 +205,8 @@ static bool take_reputation(struct txn *t, struct mw_octets map)
 	struct mw_cur c;
 	int64_t milli = 0;
 
-	if ((mw_map_find(map, "score_milli", &c) && !mw_cur_int(&c, &milli)) || milli > SCORE_MILLI_MAX || milli < 0 ||
+	if ((mw_map_find(map, "score_milli", &c) && !mw_cur_int(&c, &milli)) ||
+		milli > SCORE_MILLI_MAX || milli < 0 ||
 		!text_field(t, map, "worst", &t->found.ip_worst) || !take_penpals(t, map))
 		return false;
 	if (t->policy->ip_repu && milli >= 500) {
@@ -214,7 +220,8 @@ static bool take_reputation(struct txn *t, struct mw_octets map)
 /* What may stand behind a line's end: nothing, the rest of a folded field, or another signature. */
 static bool goes_on(const unsigned char *p, size_t n)
 {
-	return n == 0 || *p == ' ' || *p == '\t' || (n > 15 && memcmp(p, "DKIM-Signature:", 15) == 0);
+	return n == 0 || *p == ' ' || *p == '\t' ||
+	       (n > 15 && memcmp(p, "DKIM-Signature:", 15) == 0);
 }
 
 static bool take_sign(struct txn *t, struct mw_octets map)
@@ -226,19 +233,21 @@ static bool take_sign(struct txn *t, struct mw_octets map)
 		memcmp(fields.p + fields.n - 2, "\r\n", 2) != 0)
 		return false;
 	for (size_t i = 0; i < fields.n; i++)
-		if (fields.p[i] == '\0' || (fields.p[i] == '\r') != (i + 1 < fields.n && fields.p[i + 1] == '\n') ||
+		if (fields.p[i] == '\0' ||
+			(fields.p[i] == '\r') != (i + 1 < fields.n && fields.p[i + 1] == '\n') ||
 			(fields.p[i] == '\n' && !goes_on(fields.p + i + 1, fields.n - i - 1)))
 			return false;
 	if (!text_list(t, map, "domains", &t->found.signed_domains))
 		return false;
-	t->found.sign_fields.p = (const unsigned char *)smtp_arena_copy(&t->arena, fields.p, fields.n);
+	t->found.sign_fields.p =
+		(const unsigned char *)smtp_arena_copy(&t->arena, fields.p, fields.n);
 	t->found.sign_fields.n = fields.n;
 	return t->found.sign_fields.p != NULL;
 }
 
 enum mw_rc findings_take(struct txn *t, enum dispatch_kind kind, struct mw_octets map)
 {
-	static bool (*const take[JOB_KINDS])(struct txn *t, struct mw_octets map) = {
+	static bool (*const take[JOB_KINDS])(struct txn * t, struct mw_octets map) = {
 		[JOB_AUTH] = take_auth,
 		[JOB_SCAN] = take_scan,
 		[JOB_REPUTATION] = take_reputation,

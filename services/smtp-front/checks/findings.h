@@ -1,4 +1,5 @@
-/* Findings of workers, from their maps into struct findings. A map that lies about its shape counts as a failed check. */
+/* Findings of workers, from their maps into struct findings. A map that lies about its shape counts
+ * as a failed check. */
 #ifndef SMTP_FINDINGS_H
 #define SMTP_FINDINGS_H
 

@@ -88,12 +88,14 @@ static size_t public_ips(const struct txn *t, struct mw_octets *out)
 	if (t->client_ip != NULL && mw_ip_is_public(t->client_ip))
 		out[n++] = of_text(t->client_ip);
 	for (size_t i = 0; i < t->facts.ip_trace.count && n < IPS_MAX; i++)
-		if (n == 0 || t->client_ip == NULL || !mw_octets_ieq(t->facts.ip_trace.items[i], t->client_ip))
+		if (n == 0 || t->client_ip == NULL ||
+			!mw_octets_ieq(t->facts.ip_trace.items[i], t->client_ip))
 			out[n++] = t->facts.ip_trace.items[i];
 	return n;
 }
 
-static void pack_list(struct mw_pack *b, const char *key, const struct mw_octets *items, size_t count)
+static void pack_list(
+	struct mw_pack *b, const char *key, const struct mw_octets *items, size_t count)
 {
 	mw_pack_text(b, key);
 	mw_pack_array(b, count);
@@ -106,7 +108,8 @@ bool plan_reputation(struct txn *t)
 	struct mw_pack *orders = &t->checks[JOB_REPUTATION].orders;
 	struct mw_octets ips[IPS_MAX];
 	size_t count = public_ips(t, ips);
-	bool penpals = t->policy->penpals_bonus_milli > 0 && t->policy->penpals_halflife_s > 0 && !t->originating;
+	bool penpals = t->policy->penpals_bonus_milli > 0 && t->policy->penpals_halflife_s > 0 &&
+		       !t->originating;
 
 	if (!t->set->check_reputation)
 		return skip(t, JOB_REPUTATION, "no Redis is set");
@@ -155,14 +158,16 @@ bool plan_sign(struct txn *t, const struct policy_signer **signer_r)
 		if (t->rcpts[i].tag2 || t->rcpts[i].kill)
 			return skip(t, JOB_SIGN, "spam is not signed");
 	for (size_t i = 0; i < t->facts.author.count && *signer_r == NULL; i++) {
-		char *addr = smtp_arena_copy(&t->arena, t->facts.author.items[i].p, t->facts.author.items[i].n);
+		char *addr = smtp_arena_copy(
+			&t->arena, t->facts.author.items[i].p, t->facts.author.items[i].n);
 
 		if (addr != NULL)
 			*signer_r = policy_signer_for(t->set, addr);
 	}
 	if (*signer_r == NULL && t->facts.sender.n > 0)
-		*signer_r = policy_signer_for(t->set,
-			smtp_arena_printf(&t->arena, "%.*s", (int)t->facts.sender.n, (const char *)t->facts.sender.p));
+		*signer_r = policy_signer_for(
+			t->set, smtp_arena_printf(&t->arena, "%.*s", (int)t->facts.sender.n,
+					(const char *)t->facts.sender.p));
 	if (*signer_r == NULL)
 		*signer_r = policy_signer_for(t->set, t->sender);
 	return *signer_r != NULL || skip(t, JOB_SIGN, "no key for the author's domain");
@@ -182,7 +187,8 @@ void plan_sign_orders(struct txn *t, const struct policy_signer *signer)
 	plan_what(t, JOB_SIGN);
 }
 
-/* reputation.md 4.2: b infected, h highest score below 0.5, s lowest score from 5; the IP's own part taken out. */
+/* reputation.md 4.2: b infected, h highest score below 0.5, s lowest score from 5; the IP's own
+ * part taken out. */
 static const char *ip_outcome(const struct txn *t)
 {
 	int32_t low = INT32_MAX, high = INT32_MIN;
@@ -212,7 +218,8 @@ bool plan_learn(struct txn *t)
 	if (passed == NULL)
 		return skip(t, JOB_LEARN, "no memory");
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].delivered && t->found.virus_count == 0 && !t->rcpts[i].tag2 && !t->rcpts[i].kill)
+		if (t->rcpts[i].delivered && t->found.virus_count == 0 && !t->rcpts[i].tag2 &&
+			!t->rcpts[i].kill)
 			passed[n++] = of_text(t->rcpts[i].addr);
 	mw_pack_map(orders, 8);
 	mw_pack_kv_int(orders, "time_ms", (int64_t)t->time_ms);

@@ -1,12 +1,13 @@
-/* The plan of checks: which kinds a mail needs, with which orders. The only place, with decide.c, that knows them all. */
+/* The plan of checks: which kinds a mail needs, with which orders. The only place, with decide.c,
+ * that knows them all. */
 #ifndef SMTP_PLAN_H
 #define SMTP_PLAN_H
 
 #include "transaction.h"
 
 /*
- * Decide for one kind: fills t->checks[kind] with orders, or says why it is skipped. Side by side: auth, scan,
- * reputation; then spam, which needs what they found; learn comes last.
+ * Decide for one kind: fills t->checks[kind] with orders, or says why it is skipped. Side by side:
+ * auth, scan, reputation; then spam, which needs what they found; learn comes last.
  */
 bool plan_auth(struct txn *t);
 bool plan_scan(struct txn *t);

@@ -12,15 +12,18 @@
 
 /* ------------------------------------------------------------------ sending */
 
-static void send_to(struct dispatch *d, const unsigned char *identity, size_t n, const struct mw_pack *b)
+static void send_to(
+	struct dispatch *d, const unsigned char *identity, size_t n, const struct mw_pack *b)
 {
-	/* ROUTER_MANDATORY tells when the peer is gone; it will say hello again when it comes back. */
+	/* ROUTER_MANDATORY tells when the peer is gone; it will say hello again when it comes back.
+	 */
 	if (!b->failed && mw_zsend(d->router, identity, n, true) == MW_OK)
 		mw_zsend(d->router, b->p, b->n, false);
 	mw_zwatch_touched(d->router_watch);
 }
 
-static void send_plain(struct dispatch *d, const unsigned char *identity, size_t n, enum mw_frame type, const char *why)
+static void send_plain(struct dispatch *d, const unsigned char *identity, size_t n,
+	enum mw_frame type, const char *why)
 {
 	struct mw_pack b;
 
@@ -59,14 +62,15 @@ static enum mw_rc send_part(void *push, struct dispatch_part *part, bool more)
 {
 	zmq_msg_t msg;
 
-	if (zmq_msg_init_data(&msg, (void *)(uintptr_t)part->octets.p, part->octets.n, smtp_body_zmq_free,
-		    smtp_body_ref(part->owner)) != 0) {
+	if (zmq_msg_init_data(&msg, (void *)(uintptr_t)part->octets.p, part->octets.n,
+		    smtp_body_zmq_free, smtp_body_ref(part->owner)) != 0) {
 		struct smtp_body *b = part->owner;
 
 		smtp_body_unref(&b);
 		return MW_ERR_NOMEM;
 	}
-	/* The first frame was taken, so the pipe takes the rest of this message too, unless it broke meanwhile. */
+	/* The first frame was taken, so the pipe takes the rest of this message too, unless it
+	 * broke meanwhile. */
 	if (zmq_msg_send(&msg, push, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0) {
 		zmq_msg_close(&msg);
 		return MW_ERR_IO;
@@ -93,7 +97,8 @@ enum mw_rc worker_send(struct dispatch_worker *w, struct dispatch_job *job, uint
 		mw_pack_fini(&b);
 		return MW_ERR_NOMEM;
 	}
-	if (zmq_msg_send(&msg, w->push, ZMQ_DONTWAIT | (job->part_count > 0 ? ZMQ_SNDMORE : 0)) < 0) {
+	if (zmq_msg_send(&msg, w->push, ZMQ_DONTWAIT | (job->part_count > 0 ? ZMQ_SNDMORE : 0)) <
+		0) {
 		zmq_msg_close(&msg);
 		w->blocked = true; /* no room, or not connected yet: never a failed attempt */
 		w->blocked_ms = now_ms;
@@ -103,7 +108,8 @@ enum mw_rc worker_send(struct dispatch_worker *w, struct dispatch_job *job, uint
 	for (size_t i = 0; i < job->part_count && rc == MW_OK; i++)
 		rc = send_part(w->push, &job->parts[i], i + 1 < job->part_count);
 	mw_zwatch_touched(w->push_watch);
-	if (rc != MW_OK) { /* the PUSH is in the middle of a message: the next job would be taken for its end */
+	if (rc != MW_OK) { /* the PUSH is in the middle of a message: the next job would be taken
+			      for its end */
 		worker_die(w, "send failed");
 		return MW_AGAIN;
 	}
@@ -120,10 +126,11 @@ static void worker_die(struct dispatch_worker *w, const char *why)
 	if (w->dead)
 		return;
 	w->dead = true; /* first: its jobs must not come back to it */
-	mw_log(w->draining ? MW_INFO : MW_WARN, "worker_left", "worker=%s jobs=%zu why=%s", w->hello.worker, w->jobs.count,
-		why);
+	mw_log(w->draining ? MW_INFO : MW_WARN, "worker_left", "worker=%s jobs=%zu why=%s",
+		w->hello.worker, w->jobs.count, why);
 	if (!w->draining)
-		mw_publish_alert(d->pub, "worker_left", "%s %s, held %zu jobs", w->hello.worker, why, w->jobs.count);
+		mw_publish_alert(d->pub, "worker_left", "%s %s, held %zu jobs", w->hello.worker,
+			why, w->jobs.count);
 	dispatch_give_back(d, w);
 }
 
@@ -191,7 +198,8 @@ static void push_readable(void *arg)
 	(void)arg; /* a PUSH never is */
 }
 
-static enum mw_rc worker_connect(struct dispatch_worker *w, const char *server_key, struct mw_err *err_r)
+static enum mw_rc worker_connect(
+	struct dispatch_worker *w, const char *server_key, struct mw_err *err_r)
 {
 	struct dispatch *d = w->d;
 	char name[64];
@@ -202,14 +210,17 @@ static enum mw_rc worker_connect(struct dispatch_worker *w, const char *server_k
 	if (w->push == NULL || w->monitor == NULL)
 		return MW_ERR_IO;
 	snprintf(name, sizeof(name), "inproc://monitor-%u", d->monitor_serial++);
-	if (zmq_socket_monitor(w->push, name, ZMQ_EVENT_DISCONNECTED) != 0 || zmq_connect(w->monitor, name) != 0)
+	if (zmq_socket_monitor(w->push, name, ZMQ_EVENT_DISCONNECTED) != 0 ||
+		zmq_connect(w->monitor, name) != 0)
 		return mw_fail(err_r, MW_ERR_IO, "no socket monitor");
 	rc = mw_zsock_connect(d->z, w->push, w->address, server_key, err_r);
 	if (rc != MW_OK)
 		return rc;
 	w->push_watch = mw_zwatch_new(d->loop, w->push, push_readable, push_writable, w);
 	w->monitor_watch = mw_zwatch_new(d->loop, w->monitor, monitor_readable, NULL, w);
-	return w->push_watch != NULL && w->monitor_watch != NULL ? MW_OK : mw_fail(err_r, MW_ERR_IO, "no descriptor");
+	return w->push_watch != NULL && w->monitor_watch != NULL
+		       ? MW_OK
+		       : mw_fail(err_r, MW_ERR_IO, "no descriptor");
 }
 
 static void take_slots(struct dispatch_worker *w, const struct mw_kind_slots *kinds, size_t count)
@@ -228,7 +239,8 @@ static bool job_address(const struct mw_hello *hello, zmq_msg_t *from, char *buf
 	const char *peer = zmq_msg_gets(from, "Peer-Address"), *port;
 
 	if (!mw_endpoint_is_tcp(hello->endpoint))
-		return strncmp(hello->endpoint, "ipc://", 6) == 0 && mw_strlcpy(buf, hello->endpoint, size) < size;
+		return strncmp(hello->endpoint, "ipc://", 6) == 0 &&
+		       mw_strlcpy(buf, hello->endpoint, size) < size;
 	port = strrchr(hello->endpoint, ':');
 	if (peer == NULL || port == NULL || strspn(port + 1, "0123456789") != strlen(port + 1))
 		return false;
@@ -246,16 +258,19 @@ static struct dispatch_worker *by_name(struct dispatch *d, const char *name)
 	return w;
 }
 
-static struct dispatch_worker *by_identity(struct dispatch *d, const unsigned char *identity, size_t n)
+static struct dispatch_worker *by_identity(
+	struct dispatch *d, const unsigned char *identity, size_t n)
 {
 	struct dispatch_worker *w = d->workers;
 
-	while (w != NULL && (w->dead || w->identity_n != n || memcmp(w->identity, identity, n) != 0))
+	while (w != NULL &&
+		(w->dead || w->identity_n != n || memcmp(w->identity, identity, n) != 0))
 		w = w->next;
 	return w;
 }
 
-static const char *refusal(struct dispatch *d, const struct mw_hello *hello, zmq_msg_t *from, char *address, size_t size)
+static const char *refusal(struct dispatch *d, const struct mw_hello *hello, zmq_msg_t *from,
+	char *address, size_t size)
 {
 	if (d->worker_count >= d->max_workers)
 		return "pipeline.max_workers reached";
@@ -266,13 +281,14 @@ static const char *refusal(struct dispatch *d, const struct mw_hello *hello, zmq
 	if (mw_endpoint_is_tcp(hello->endpoint) != mw_endpoint_is_tcp(address))
 		return "hello with a bad endpoint";
 	/* Jobs hold mail: only a key that ZAP would let in may be where they go. */
-	if (d->z->curve != NULL && mw_endpoint_is_tcp(address) && !mw_curve_is_authorised(d->z->curve, hello->key))
+	if (d->z->curve != NULL && mw_endpoint_is_tcp(address) &&
+		!mw_curve_is_authorised(d->z->curve, hello->key))
 		return "the key for its jobs is not authorised";
 	return NULL;
 }
 
-static void take_hello(struct dispatch *d, const unsigned char *identity, size_t n, struct mw_octets frame,
-	zmq_msg_t *from)
+static void take_hello(struct dispatch *d, const unsigned char *identity, size_t n,
+	struct mw_octets frame, zmq_msg_t *from)
 {
 	struct mw_hello hello;
 	struct dispatch_worker *w;
@@ -317,8 +333,8 @@ static void take_hello(struct dispatch *d, const unsigned char *identity, size_t
 	w->next = d->workers;
 	d->workers = w;
 	d->worker_count++;
-	mw_log(MW_INFO, "worker_came", "worker=%s address=%s software=%s engine=%s", hello.worker, address, hello.software,
-		mw_quote(hello.engine));
+	mw_log(MW_INFO, "worker_came", "worker=%s address=%s software=%s engine=%s", hello.worker,
+		address, hello.software, mw_quote(hello.engine));
 	send_welcome(w);
 	dispatch_run_all(d);
 }
@@ -372,7 +388,8 @@ static void take_frame(struct dispatch *d, const unsigned char *identity, size_t
 		dispatch_verdict(d, w, &verdict);
 	} else if (type == MW_FRAME_BYE) {
 		if (!w->draining)
-			mw_log(MW_INFO, "worker_drains", "worker=%s jobs=%zu", w->hello.worker, w->jobs.count);
+			mw_log(MW_INFO, "worker_drains", "worker=%s jobs=%zu", w->hello.worker,
+				w->jobs.count);
 		w->draining = true;
 		worker_drained(w);
 	} else {
@@ -403,7 +420,8 @@ static void router_readable(void *arg)
 
 static void say_unreachable(struct dispatch_worker *w, uint64_t now_ms)
 {
-	if (!w->blocked || w->reached || w->unreachable_said || now_ms - w->blocked_ms < UNREACHABLE_MS)
+	if (!w->blocked || w->reached || w->unreachable_said ||
+		now_ms - w->blocked_ms < UNREACHABLE_MS)
 		return;
 	w->unreachable_said = true;
 	mw_log(MW_WARN, "worker_unreachable", "worker=%s address=%s", w->hello.worker, w->address);
@@ -411,7 +429,8 @@ static void say_unreachable(struct dispatch_worker *w, uint64_t now_ms)
 
 void workers_excuse(struct dispatch *d, uint64_t gap_ms, uint64_t now_ms)
 {
-	mw_log(MW_WARN, "stalled", "ms=%llu workers=%zu", (unsigned long long)gap_ms, d->worker_count);
+	mw_log(MW_WARN, "stalled", "ms=%llu workers=%zu", (unsigned long long)gap_ms,
+		d->worker_count);
 	for (struct dispatch_worker *w = d->workers; w != NULL; w = w->next)
 		w->seen_ms = w->seen_ms + gap_ms < now_ms ? w->seen_ms + gap_ms : now_ms;
 }
@@ -438,7 +457,8 @@ enum mw_rc workers_open(struct dispatch *d, const char *endpoint, struct mw_err 
 	if (rc != MW_OK)
 		return rc;
 	d->router_watch = mw_zwatch_new(d->loop, d->router, router_readable, NULL, d);
-	return d->router_watch != NULL ? MW_OK : mw_fail(err_r, MW_ERR_IO, "%s: no descriptor", endpoint);
+	return d->router_watch != NULL ? MW_OK
+				       : mw_fail(err_r, MW_ERR_IO, "%s: no descriptor", endpoint);
 }
 
 void workers_close(struct dispatch *d)

@@ -12,8 +12,8 @@ struct delivery {
 	struct client_limits limits;
 	unsigned max_connections, max_uses;
 	uint64_t idle_ms;
-	struct client *clients;	     /* all */
-	struct client *idle;	     /* last used first: the others grow old and go */
+	struct client *clients; /* all */
+	struct client *idle;	/* last used first: the others grow old and go */
 	struct delivery_run *waiting, **waiting_last; /* no connection free */
 	struct mw_timer *tick, *soon;
 	struct delivery_stats stats;
@@ -28,8 +28,10 @@ enum mw_rc next_hop_parse(const char *method, struct next_hop *h_r, struct mw_er
 	char *stop;
 
 	if (strncmp(method, "smtp:", 5) != 0)
-		return mw_fail(err_r, MW_ERR_CONF, "forward_method = \"%s\": only smtp:[address]:port and smtp:host:port "
-						   "are known", method);
+		return mw_fail(err_r, MW_ERR_CONF,
+			"forward_method = \"%s\": only smtp:[address]:port and smtp:host:port "
+			"are known",
+			method);
 	if (*host == '[') {
 		host++;
 		end = strchr(host, ']');
@@ -39,8 +41,10 @@ enum mw_rc next_hop_parse(const char *method, struct next_hop *h_r, struct mw_er
 	}
 	port = colon != NULL ? strtoul(colon + 1, &stop, 10) : 0;
 	if (colon == NULL || *stop != '\0' || port == 0 || port > 65535 || end == host ||
-		!mw_strncpy(h.host, sizeof(h.host), host, (size_t)(end - host)) || strpbrk(h.host, " *") != NULL)
-		return mw_fail(err_r, MW_ERR_CONF, "forward_method = \"%s\": expected smtp:[address]:port or smtp:host:port",
+		!mw_strncpy(h.host, sizeof(h.host), host, (size_t)(end - host)) ||
+		strpbrk(h.host, " *") != NULL)
+		return mw_fail(err_r, MW_ERR_CONF,
+			"forward_method = \"%s\": expected smtp:[address]:port or smtp:host:port",
 			method);
 	h.port = (uint16_t)port;
 	snprintf(h.text, sizeof(h.text), "smtp:[%s]:%lu", h.host, port);
@@ -243,7 +247,8 @@ void delivery_run_over(struct delivery_run *run, struct client *c)
 
 	for (size_t i = 0; i < m->rcpt_count; i++) {
 		if (m->rcpts[i].code == 0)
-			m->rcpts[i].code = 451; /* no way here may leave a recipient without a result */
+			m->rcpts[i].code =
+				451; /* no way here may leave a recipient without a result */
 		if (m->rcpts[i].code / 100 == 2 && i == 0)
 			for (size_t p = 0; p < m->piece_count; p++)
 				d->stats.octets += m->pieces[p].n;
@@ -271,7 +276,8 @@ static void fail_waiting(struct delivery *d, uint64_t now)
 		if (now < run->mail->deadline_ms)
 			continue;
 		waiting_remove(d, run);
-		client_tell_all(run, 450, "4.4.1", "no connection to the next hop became free in time");
+		client_tell_all(
+			run, 450, "4.4.1", "no connection to the next hop became free in time");
 		delivery_run_over(run, NULL);
 		next = d->waiting; /* done() may have changed the list */
 	}
@@ -315,7 +321,8 @@ void delivery_configure(struct delivery *d, const struct mw_conf *conf)
 	d->idle_ms = (uint64_t)mw_conf_int(conf, "delivery.idle_time") * 1000;
 }
 
-enum mw_rc delivery_open(struct delivery **d_r, struct mw_loop *loop, const struct mw_conf *conf, struct mw_err *err_r)
+enum mw_rc delivery_open(struct delivery **d_r, struct mw_loop *loop, const struct mw_conf *conf,
+	struct mw_err *err_r)
 {
 	struct delivery *d = calloc(1, sizeof(*d));
 

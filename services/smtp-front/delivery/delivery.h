@@ -1,9 +1,11 @@
 /*
- * The way out: one delivery is one transaction with a next hop, over a connection that is kept for the next mail.
+ * The way out: one delivery is one transaction with a next hop, over a connection that is kept for
+ * the next mail.
  *
- * 2xx for a recipient is told only after the next hop's 2xx to the final dot. What goes wrong before that is 4xx with
- * the reason, what the next hop says is passed on in its own words. A connection that turns out to be stale before the
- * next hop has said anything to this mail is replaced once, without loss.
+ * 2xx for a recipient is told only after the next hop's 2xx to the final dot. What goes wrong
+ * before that is 4xx with the reason, what the next hop says is passed on in its own words. A
+ * connection that turns out to be stale before the next hop has said anything to this mail is
+ * replaced once, without loss.
  */
 #ifndef SMTP_DELIVERY_H
 #define SMTP_DELIVERY_H
@@ -22,8 +24,9 @@ enum mw_rc next_hop_parse(const char *method, struct next_hop *h_r, struct mw_er
 
 struct delivery_rcpt {
 	const char *addr;
-	unsigned code;	 /* 0 until told; 250 only after the final dot's 2xx */
-	char *text;	 /* "250 2.0.0 from MTA(smtp:[host]:port): 250 2.0.0 Ok: queued as X"; malloc'ed */
+	unsigned code; /* 0 until told; 250 only after the final dot's 2xx */
+	char *text; /* "250 2.0.0 from MTA(smtp:[host]:port): 250 2.0.0 Ok: queued as X"; malloc'ed
+		     */
 };
 
 /* One mail for some recipients; borrowed until done(). */
@@ -36,11 +39,13 @@ struct delivery_mail {
 	const struct smtp_xforward *xforward;
 	struct delivery_rcpt *rcpts;
 	size_t rcpt_count;
-	/* The octets in order: new fields, pieces of the header section, the body. CRLF line ends. */
+	/* The octets in order: new fields, pieces of the header section, the body. CRLF line ends.
+	 */
 	const struct mw_octets *pieces;
 	size_t piece_count;
 	bool dots;	     /* lines may begin with a dot */
-	bool all_or_nothing; /* a 4xx at RCPT stops the others: the client would send to all again */
+	bool all_or_nothing; /* a 4xx at RCPT stops the others: the client would send to all again
+			      */
 	uint64_t deadline_ms;
 };
 
@@ -49,10 +54,11 @@ struct delivery_stats {
 	uint64_t mails, failed, rejected, octets;
 };
 
-struct delivery;	/* the pools of connections */
-struct delivery_run;	/* one mail on its way */
+struct delivery;     /* the pools of connections */
+struct delivery_run; /* one mail on its way */
 
-enum mw_rc delivery_open(struct delivery **d_r, struct mw_loop *loop, const struct mw_conf *conf, struct mw_err *err_r);
+enum mw_rc delivery_open(struct delivery **d_r, struct mw_loop *loop, const struct mw_conf *conf,
+	struct mw_err *err_r);
 void delivery_close(struct delivery **d_p);
 void delivery_configure(struct delivery *d, const struct mw_conf *conf);
 /* done() is called once, never from inside this call; rcpts are filled in then. NULL: no memory. */

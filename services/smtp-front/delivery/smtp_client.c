@@ -6,7 +6,7 @@
 
 #include "log.h"
 
-#define BUFS_MAX 64	       /* pieces handed to the kernel in one write */
+#define BUFS_MAX 64 /* pieces handed to the kernel in one write */
 #define READ_OCTETS 16384
 
 static void try_next(struct client *c, int why);
@@ -39,20 +39,22 @@ static void tell(struct delivery_rcpt *r, unsigned code, const char *text)
 /* The next hop's words, with where they came from in front: "CODE ENH from MTA(hop): REPLY". */
 static void tell_reply(struct client *c, struct delivery_rcpt *r, const char *dflt)
 {
-	/* A 3xx where none belongs says neither yes nor no, a 2xx before the final dot promises nothing: later. */
+	/* A 3xx where none belongs says neither yes nor no, a 2xx before the final dot promises
+	 * nothing: later. */
 	unsigned class = c->reply.code / 100;
 	unsigned code = class == 3 || (class == 2 && c->state != CLIENT_DOT) ? 451 : c->reply.code;
 	char enhanced[16];
 	struct mw_text t = { 0 };
 
 	mw_text_addf(&t, "%u %s from MTA(%s): %u %s", code,
-		code == c->reply.code ? smtp_reply_enhanced(&c->reply, dflt, enhanced) : "4.5.0", c->hop.text,
-		c->reply.code, c->reply.text);
+		code == c->reply.code ? smtp_reply_enhanced(&c->reply, dflt, enhanced) : "4.5.0",
+		c->hop.text, c->reply.code, c->reply.text);
 	tell(r, code, t.p != NULL ? t.p : "");
 	mw_text_fini(&t);
 }
 
-void client_tell_all(struct delivery_run *run, unsigned code, const char *enhanced, const char *text)
+void client_tell_all(
+	struct delivery_run *run, unsigned code, const char *enhanced, const char *text)
 {
 	struct mw_text t = { 0 };
 
@@ -135,7 +137,8 @@ static void finish(struct client *c, bool keep)
 
 static void give_buffer(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 {
-	static char octets[READ_OCTETS]; /* one loop, one thread: what is read is used up before the next read */
+	static char octets[READ_OCTETS]; /* one loop, one thread: what is read is used up before the
+					    next read */
 
 	(void)h;
 	(void)hint;
@@ -153,14 +156,16 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		if (c->state == CLIENT_IDLE)
 			client_close(c, false);
 		else
-			client_fail(c, 450, "4.4.2", n == UV_EOF ? "lost connection" : uv_strerror((int)n));
+			client_fail(c, 450, "4.4.2",
+				n == UV_EOF ? "lost connection" : uv_strerror((int)n));
 		return;
 	}
 	while (n > 0 && c->state != CLIENT_CLOSED) {
 		size_t used = 0;
 		int got;
 
-		if (c->state == CLIENT_IDLE) { /* nobody asked: a 421 before it closes, or nonsense */
+		if (c->state ==
+			CLIENT_IDLE) { /* nobody asked: a 421 before it closes, or nonsense */
 			client_close(c, false);
 			return;
 		}
@@ -174,7 +179,8 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		n -= (ssize_t)used;
 		if (got <= 0)
 			continue;
-		/* Words behind the last reply of a mail belong to nobody: this session cannot be trusted with another. */
+		/* Words behind the last reply of a mail belong to nobody: this session cannot be
+		 * trusted with another. */
 		c->surplus = n > 0 && (c->state == CLIENT_DOT || c->state == CLIENT_RSET);
 		on_reply(c);
 		if (c->surplus)
@@ -230,7 +236,8 @@ static void client_line(struct client *c, const char *line)
 {
 	uv_buf_t buf;
 
-	if (c->writing) { /* a hop that answers before it has read: what libuv still writes must not be touched */
+	if (c->writing) { /* a hop that answers before it has read: what libuv still writes must not
+			     be touched */
 		c->until_ms = 0;
 		return;
 	}
@@ -262,14 +269,20 @@ static const char *xtext(char *buf, size_t size, const char *s)
 	return buf;
 }
 
-/* One XFORWARD with what is known; "" when nothing is. Below 512 octets would need two; servers take 2,048. */
+/* One XFORWARD with what is known; "" when nothing is. Below 512 octets would need two; servers
+ * take 2,048. */
 static void xforward_line(const struct smtp_xforward *x, struct mw_text *out)
 {
 	const struct {
 		const char *key, *value;
 	} attributes[] = {
-		{ "NAME", x->name },   { "ADDR", x->addr },   { "PORT", x->port },	{ "PROTO", x->proto },
-		{ "HELO", x->helo },   { "IDENT", x->ident }, { "SOURCE", x->source },
+		{ "NAME", x->name },
+		{ "ADDR", x->addr },
+		{ "PORT", x->port },
+		{ "PROTO", x->proto },
+		{ "HELO", x->helo },
+		{ "IDENT", x->ident },
+		{ "SOURCE", x->source },
 	};
 	char value[1024];
 
@@ -281,7 +294,8 @@ static void xforward_line(const struct smtp_xforward *x, struct mw_text *out)
 			mw_text_addf(out, " %s=[UNAVAILABLE]", attributes[i].key);
 			continue;
 		}
-		mw_text_addf(out, " %s=%s%s", attributes[i].key, i == 1 && strchr(v, ':') != NULL ? "IPv6:" : "",
+		mw_text_addf(out, " %s=%s%s", attributes[i].key,
+			i == 1 && strchr(v, ':') != NULL ? "IPv6:" : "",
 			xtext(value, sizeof(value), v));
 	}
 	mw_text_add(out, "\r\n");
@@ -312,7 +326,8 @@ static void add_command(struct client *c, size_t step)
 			mw_text_addf(&c->out, " SIZE=%zu", octets);
 		}
 		if (c->eightbit && m->body != SMTP_BODY_NONE)
-			mw_text_add(&c->out, m->body == SMTP_BODY_8BITMIME ? " BODY=8BITMIME" : " BODY=7BIT");
+			mw_text_add(&c->out,
+				m->body == SMTP_BODY_8BITMIME ? " BODY=8BITMIME" : " BODY=7BIT");
 		mw_text_add(&c->out, "\r\n");
 	} else {
 		xforward_line(m->xforward, &c->out);
@@ -346,9 +361,11 @@ static void begin_mail(struct client *c)
 
 	if (m->body == SMTP_BODY_8BITMIME && !c->eightbit) {
 		/* RFC 6152 section 3: not to be sent on as it is; amavisd's words. */
-		client_tell_all(c->run, 550, "5.6.3", "conversion to 7BIT required but not supported");
+		client_tell_all(
+			c->run, 550, "5.6.3", "conversion to 7BIT required but not supported");
 		wait_for(c, CLIENT_RSET, delivery_limits(c->d)->command_ms);
-		client_line(c, "RSET"); /* its reply ends the mail: done() never runs inside delivery_send() */
+		client_line(c, "RSET"); /* its reply ends the mail: done() never runs inside
+					   delivery_send() */
 		return;
 	}
 	c->steps = (c->xforward && m->xforward != NULL) + 1 + m->rcpt_count + 1;
@@ -375,7 +392,8 @@ void client_take(struct client *c, struct delivery_run *run)
 
 /* ------------------------------------------------------------------ the octets */
 
-/* The next run of octets up to a line that begins with a dot. All pieces begin at the start of a line. */
+/* The next run of octets up to a line that begins with a dot. All pieces begin at the start of a
+ * line. */
 static size_t run_to_dot(const unsigned char *p, size_t n, bool at_start)
 {
 	size_t at = 0;
@@ -448,11 +466,13 @@ static void client_write_body(struct client *c)
 
 		wait_for(c, CLIENT_BODY, delivery_limits(c->d)->data_ms);
 		if (c->dot_written) {
-			/* From here on the next hop may have the mail although we die: see docs/operations.md. */
+			/* From here on the next hop may have the mail although we die: see
+			 * docs/operations.md. */
 			c->run->committed = true;
-			mw_log(MW_INFO, "delivery_committing", "log_id=%s mail_id=%s message_id=%s rcpts=%zu hop=%s",
-				c->run->mail->log_id, c->run->mail->mail_id, mw_quote(c->run->mail->message_id),
-				c->accepted, c->hop.text);
+			mw_log(MW_INFO, "delivery_committing",
+				"log_id=%s mail_id=%s message_id=%s rcpts=%zu hop=%s",
+				c->run->mail->log_id, c->run->mail->mail_id,
+				mw_quote(c->run->mail->message_id), c->accepted, c->hop.text);
 		}
 		client_write(c, bufs, n);
 	}
@@ -469,7 +489,8 @@ static bool ehlo_has(const struct client *c, const char *keyword)
 	/* The first line is the greeting's name. */
 	for (const char *p = strchr(c->reply.text, '\n'); p != NULL; p = strchr(p, '\n')) {
 		p++;
-		if (strncasecmp(p, keyword, n) == 0 && (p[n] == ' ' || p[n] == '\n' || p[n] == '\0'))
+		if (strncasecmp(p, keyword, n) == 0 &&
+			(p[n] == ' ' || p[n] == '\n' || p[n] == '\0'))
 			return true;
 	}
 	return false;
@@ -479,7 +500,8 @@ static void say_hello(struct client *c, const char *verb, enum client_state stat
 {
 	char line[300];
 
-	snprintf(line, sizeof(line), "%s %s", verb, c->run != NULL ? c->run->mail->helo_name : "localhost");
+	snprintf(line, sizeof(line), "%s %s", verb,
+		c->run != NULL ? c->run->mail->helo_name : "localhost");
 	wait_for(c, state, delivery_limits(c->d)->greeting_ms);
 	client_line(c, line);
 }
@@ -509,15 +531,16 @@ static void reply_ehlo(struct client *c)
 }
 
 /*
- * The client has one reply for all. A 4xx makes it send to all again, a 5xx makes it tell the sender that nobody has it:
- * neither may be said when somebody has.
+ * The client has one reply for all. A 4xx makes it send to all again, a 5xx makes it tell the
+ * sender that nobody has it: neither may be said when somebody has.
  */
 static bool must_stop(const struct client *c)
 {
 	return c->run->mail->all_or_nothing && (c->tempfailed > 0 || c->refused > 0);
 }
 
-/* All commands are answered, or the next one may not be sent: go on, or give the mail up without a dot. */
+/* All commands are answered, or the next one may not be sent: go on, or give the mail up without a
+ * dot. */
 static void after_commands(struct client *c, bool data_accepted)
 {
 	bool stop = c->accepted == 0 || must_stop(c);
@@ -528,7 +551,8 @@ static void after_commands(struct client *c, bool data_accepted)
 		return;
 	}
 	if (stop && c->accepted > 0 && c->tempfailed > 0)
-		client_tell_all(c->run, 450, "4.5.0", "not sent: another recipient was refused for now");
+		client_tell_all(
+			c->run, 450, "4.5.0", "not sent: another recipient was refused for now");
 	else if (stop && c->accepted > 0)
 		client_tell_all(c->run, 550, "5.5.0", "not sent: another recipient was refused");
 	if (data_accepted) {
@@ -614,10 +638,10 @@ static void on_reply(struct client *c)
 	case CLIENT_COMMANDS:
 		if (c->reply.code == 421) {
 			if (c->step == 0)
-				c->heard = false; /* it was closing already: this mail has not been looked at */
+				c->heard = false; /* it was closing already: this mail has not been
+						     looked at */
 			client_fail(c, 450, "4.4.2", "next hop closes the session");
-		}
-		else
+		} else
 			reply_command(c);
 		break;
 	case CLIENT_DOT:
@@ -626,7 +650,8 @@ static void on_reply(struct client *c)
 	case CLIENT_RSET:
 		finish(c, c->reply.code / 100 == 2);
 		break;
-	default: /* a reply while we send octets: a refusal before the end, or nonsense; both end the session */
+	default: /* a reply while we send octets: a refusal before the end, or nonsense; both end
+		    the session */
 		client_fail(c, 451, "4.4.2", "next hop spoke before the end of the data");
 		break;
 	}
@@ -652,7 +677,8 @@ void client_timeout(struct client *c)
 		try_next(c, UV_ETIMEDOUT);
 		return;
 	}
-	client_fail(c, 450, c->state == CLIENT_CONNECT ? "4.4.1" : "4.4.2", c->until_ms == 0 ? "write failed" : where[c->state]);
+	client_fail(c, 450, c->state == CLIENT_CONNECT ? "4.4.1" : "4.4.2",
+		c->until_ms == 0 ? "write failed" : where[c->state]);
 }
 
 /* ------------------------------------------------------------------ connecting */
@@ -750,11 +776,13 @@ void client_start(struct client *c)
 	if (uv_ip4_addr(c->hop.host, c->hop.port, (struct sockaddr_in *)&c->numeric) == 0 ||
 		uv_ip6_addr(c->hop.host, c->hop.port, (struct sockaddr_in6 *)&c->numeric) == 0) {
 		wait_for(c, CLIENT_CONNECT, delivery_limits(c->d)->connect_ms);
-		failed = uv_tcp_connect(&c->connect, &c->tcp, (struct sockaddr *)&c->numeric, connected);
+		failed = uv_tcp_connect(
+			&c->connect, &c->tcp, (struct sockaddr *)&c->numeric, connected);
 	} else {
 		snprintf(port, sizeof(port), "%u", c->hop.port);
 		wait_for(c, CLIENT_RESOLVE, delivery_limits(c->d)->connect_ms);
-		failed = uv_getaddrinfo(mw_loop_uv(delivery_loop(c->d)), &c->resolve, resolved, c->hop.host, port, &hints);
+		failed = uv_getaddrinfo(mw_loop_uv(delivery_loop(c->d)), &c->resolve, resolved,
+			c->hop.host, port, &hints);
 		c->resolving = failed == 0;
 	}
 	if (failed != 0)

@@ -58,7 +58,7 @@ struct client {
 	size_t steps, step, sent_steps; /* commands of this mail: all, answered, written */
 	size_t accepted, tempfailed, refused;
 	bool mail_refused;
-	bool surplus; /* octets came that answer nothing */
+	bool surplus;		/* octets came that answer nothing */
 	size_t piece, piece_at; /* how far the octets are written */
 	bool dot_written;
 	struct mw_text out;
@@ -86,6 +86,7 @@ void client_timeout(struct client *c);
 void client_fail(struct client *c, unsigned code, const char *enhanced, const char *why);
 void client_close(struct client *c, bool polite);
 /* Fill every recipient that has no result yet. */
-void client_tell_all(struct delivery_run *run, unsigned code, const char *enhanced, const char *text);
+void client_tell_all(
+	struct delivery_run *run, unsigned code, const char *enhanced, const char *text);
 
 #endif

@@ -35,8 +35,8 @@ static int take_line(struct smtp_reply *r)
 	if (n > 0 && p[n - 1] == '\r')
 		n--;
 	r->line_n = 0;
-	if (n < 3 || p[0] < '2' || p[0] > '5' || !isdigit((unsigned char)p[1]) || !isdigit((unsigned char)p[2]) ||
-		(n > 3 && p[3] != ' ' && p[3] != '-'))
+	if (n < 3 || p[0] < '2' || p[0] > '5' || !isdigit((unsigned char)p[1]) ||
+		!isdigit((unsigned char)p[2]) || (n > 3 && p[3] != ' ' && p[3] != '-'))
 		return -1;
 	code = (unsigned)(p[0] - '0') * 100 + (unsigned)(p[1] - '0') * 10 + (unsigned)(p[2] - '0');
 	if (r->lines > 0 && code != r->code)

@@ -9,7 +9,8 @@
 
 /* ------------------------------------------------------------------ addresses */
 
-/* Behind a quoted string or a comment that begins at p[i]; n when it is never closed. Comments nest. */
+/* Behind a quoted string or a comment that begins at p[i]; n when it is never closed. Comments
+ * nest. */
 static size_t skip_quoted(const unsigned char *p, size_t n, size_t i, char open, char close)
 {
 	size_t depth = 0;
@@ -54,8 +55,10 @@ static void word_add(struct word *w, const unsigned char *p, size_t n)
 	w->n += n;
 }
 
-/* One address from the octets between separators: what stands in <>, else all but blanks and comments. */
-static bool one_address(const unsigned char *p, size_t n, struct smtp_arena *a, struct mw_octets *out)
+/* One address from the octets between separators: what stands in <>, else all but blanks and
+ * comments. */
+static bool one_address(
+	const unsigned char *p, size_t n, struct smtp_arena *a, struct mw_octets *out)
 {
 	struct word w;
 	size_t i = 0;
@@ -85,12 +88,14 @@ static bool one_address(const unsigned char *p, size_t n, struct smtp_arena *a, 
 		}
 	}
 	if (w.n == 0 || w.too_long)
-		return false; /* nothing was taken from the arena: a field of commas costs nothing */
+		return false; /* nothing was taken from the arena: a field of commas costs nothing
+			       */
 	*out = mw_octets_of(smtp_arena_copy(a, w.p, w.n), w.n);
 	return out->p != NULL;
 }
 
-size_t facts_addresses(struct mw_octets value, struct smtp_arena *a, struct mw_octets *out, size_t most)
+size_t facts_addresses(
+	struct mw_octets value, struct smtp_arena *a, struct mw_octets *out, size_t most)
 {
 	const unsigned char *p = value.p;
 	size_t start = 0, count = 0, i = 0;
@@ -128,7 +133,8 @@ size_t facts_message_ids(struct mw_octets value, struct mw_octets *out, size_t m
 
 		if (close == NULL)
 			break;
-		if (close - p > 1 && close - p < 500 && memchr(p, ' ', (size_t)(close - p)) == NULL &&
+		if (close - p > 1 && close - p < 500 &&
+			memchr(p, ' ', (size_t)(close - p)) == NULL &&
 			memchr(p, '\n', (size_t)(close - p)) == NULL)
 			out[count++] = mw_octets_of(p, (size_t)(close - p) + 1);
 		p = close + 1;
@@ -148,8 +154,8 @@ static size_t find_word(const char *p, size_t n, const char *word)
 			i = skip_quoted((const unsigned char *)p, n, i, '(', ')');
 			continue;
 		}
-		if ((i == 0 || isspace((unsigned char)p[i - 1])) && n - i > len && strncasecmp(p + i, word, len) == 0 &&
-			isspace((unsigned char)p[i + len]))
+		if ((i == 0 || isspace((unsigned char)p[i - 1])) && n - i > len &&
+			strncasecmp(p + i, word, len) == 0 && isspace((unsigned char)p[i + len]))
 			return i;
 		i++;
 	}
@@ -193,7 +199,8 @@ static struct hop parse_received(const char *p, size_t n)
 		return hop;
 	for (with += 4; with < n && isspace((unsigned char)p[with]); with++)
 		;
-	while (k + 1 < sizeof(hop.proto) && with + k < n && (isalnum((unsigned char)p[with + k]) || p[with + k] == '-')) {
+	while (k + 1 < sizeof(hop.proto) && with + k < n &&
+		(isalnum((unsigned char)p[with + k]) || p[with + k] == '-')) {
 		hop.proto[k] = (char)toupper((unsigned char)p[with + k]);
 		k++;
 	}
@@ -209,7 +216,8 @@ static bool seen(const struct mw_octets *list, size_t count, const char *text)
 	return false;
 }
 
-static enum mw_rc collect_hops(struct facts *f, struct smtp_arena *a, const struct mw_header *h, const char *own_hop)
+static enum mw_rc collect_hops(
+	struct facts *f, struct smtp_arena *a, const struct mw_header *h, const char *own_hop)
 {
 	struct mw_octets *trace = smtp_arena_array(a, FACTS_HOPS_MAX, sizeof(*trace));
 	struct mw_octets *protos = smtp_arena_array(a, FACTS_HOPS_MAX + 1, sizeof(*protos));
@@ -225,9 +233,11 @@ static enum mw_rc collect_hops(struct facts *f, struct smtp_arena *a, const stru
 
 		if (h->fields[i].id != MW_H_RECEIVED || ++f->received > FACTS_HOPS_MAX)
 			continue;
-		hop = parse_received(value, mw_field_unfold(h, &h->fields[i], value, sizeof(value)));
-		text = hop.known ? smtp_arena_printf(a, "%s://%s", hop.proto, mw_ip_format(&hop.ip, ip)) :
-				   smtp_arena_copy(a, "x", 1);
+		hop = parse_received(
+			value, mw_field_unfold(h, &h->fields[i], value, sizeof(value)));
+		text = hop.known ? smtp_arena_printf(
+					   a, "%s://%s", hop.proto, mw_ip_format(&hop.ip, ip))
+				 : smtp_arena_copy(a, "x", 1);
 		if (text == NULL)
 			return MW_ERR_NOMEM;
 		protos[hops++] = mw_octets_of_text(text);
@@ -248,7 +258,8 @@ static enum mw_rc collect_hops(struct facts *f, struct smtp_arena *a, const stru
 
 /* ------------------------------------------------------------------ the rest */
 
-static struct mw_octets unfolded(struct smtp_arena *a, const struct mw_header *h, const struct mw_field *field)
+static struct mw_octets unfolded(
+	struct smtp_arena *a, const struct mw_header *h, const struct mw_field *field)
 {
 	char value[2048];
 
@@ -258,8 +269,8 @@ static struct mw_octets unfolded(struct smtp_arena *a, const struct mw_header *h
 	return mw_octets_of_text(smtp_arena_copy(a, value, strlen(value)));
 }
 
-static enum mw_rc collect_addresses(struct mw_list *list_r, struct smtp_arena *a, const struct mw_header *h,
-	enum mw_field_id id)
+static enum mw_rc collect_addresses(struct mw_list *list_r, struct smtp_arena *a,
+	const struct mw_header *h, enum mw_field_id id)
 {
 	const struct mw_field *field = mw_header_last(h, id);
 	struct mw_octets *out;
@@ -269,11 +280,14 @@ static enum mw_rc collect_addresses(struct mw_list *list_r, struct smtp_arena *a
 	out = smtp_arena_array(a, FACTS_ADDRESSES_MAX, sizeof(*out));
 	if (out == NULL)
 		return MW_ERR_NOMEM;
-	*list_r = (struct mw_list){ facts_addresses(mw_field_value(h, field), a, out, FACTS_ADDRESSES_MAX), out };
+	*list_r = (struct mw_list){
+		facts_addresses(mw_field_value(h, field), a, out, FACTS_ADDRESSES_MAX), out
+	};
 	return MW_OK;
 }
 
-static enum mw_rc collect_references(struct facts *f, struct smtp_arena *a, const struct mw_header *h)
+static enum mw_rc collect_references(
+	struct facts *f, struct smtp_arena *a, const struct mw_header *h)
 {
 	static const enum mw_field_id ids[] = { MW_H_IN_REPLY_TO, MW_H_REFERENCES };
 	struct mw_octets *out = NULL;
@@ -288,7 +302,8 @@ static enum mw_rc collect_references(struct facts *f, struct smtp_arena *a, cons
 			out = smtp_arena_array(a, FACTS_REFERENCES_MAX, sizeof(*out));
 		if (out == NULL)
 			return MW_ERR_NOMEM;
-		count += facts_message_ids(mw_field_value(h, field), out + count, FACTS_REFERENCES_MAX - count);
+		count += facts_message_ids(
+			mw_field_value(h, field), out + count, FACTS_REFERENCES_MAX - count);
 	}
 	f->references = (struct mw_list){ count, out };
 	return MW_OK;
@@ -306,19 +321,22 @@ static void classify(struct facts *f, const struct mw_header *h, const char *sen
 {
 	const struct mw_field *automatic = mw_header_last(h, MW_H_AUTO_SUBMITTED);
 
-	f->is_mlist = mw_header_first(h, MW_H_LIST_ID) != NULL || mw_header_first(h, MW_H_LIST_POST) != NULL ||
-		mw_header_first(h, MW_H_LIST_UNSUBSCRIBE) != NULL || mw_header_first(h, MW_H_MAILING_LIST) != NULL ||
-		value_is(h, MW_H_PRECEDENCE, "list");
+	f->is_mlist = mw_header_first(h, MW_H_LIST_ID) != NULL ||
+		      mw_header_first(h, MW_H_LIST_POST) != NULL ||
+		      mw_header_first(h, MW_H_LIST_UNSUBSCRIBE) != NULL ||
+		      mw_header_first(h, MW_H_MAILING_LIST) != NULL ||
+		      value_is(h, MW_H_PRECEDENCE, "list");
 	f->is_auto = *sender == '\0' || value_is(h, MW_H_PRECEDENCE, "auto-reply") ||
-		(automatic != NULL && !mw_octets_ieq(mw_field_value(h, automatic), "no"));
+		     (automatic != NULL && !mw_octets_ieq(mw_field_value(h, automatic), "no"));
 	f->is_bulk = f->is_mlist || f->is_auto || value_is(h, MW_H_PRECEDENCE, "bulk") ||
-		value_is(h, MW_H_PRECEDENCE, "junk");
+		     value_is(h, MW_H_PRECEDENCE, "junk");
 }
 
-enum mw_rc facts_collect(struct facts *f, struct smtp_arena *a, const struct mw_header *h, const char *own_hop,
-	const char *envelope_sender)
+enum mw_rc facts_collect(struct facts *f, struct smtp_arena *a, const struct mw_header *h,
+	const char *own_hop, const char *envelope_sender)
 {
-	const struct mw_field *agent = mw_header_last(h, MW_H_USER_AGENT), *id = mw_header_last(h, MW_H_MESSAGE_ID);
+	const struct mw_field *agent = mw_header_last(h, MW_H_USER_AGENT),
+			      *id = mw_header_last(h, MW_H_MESSAGE_ID);
 	struct mw_list sender = { 0 };
 
 	*f = (struct facts){ 0 };
@@ -327,9 +345,10 @@ enum mw_rc facts_collect(struct facts *f, struct smtp_arena *a, const struct mw_
 	if (id != NULL)
 		facts_message_ids(mw_field_value(h, id), &f->message_id, 1);
 	if (collect_addresses(&f->author, a, h, MW_H_FROM) != MW_OK ||
-		collect_addresses(&f->to, a, h, MW_H_TO) != MW_OK || collect_addresses(&f->cc, a, h, MW_H_CC) != MW_OK ||
-		collect_addresses(&sender, a, h, MW_H_SENDER) != MW_OK || collect_references(f, a, h) != MW_OK ||
-		collect_hops(f, a, h, own_hop) != MW_OK)
+		collect_addresses(&f->to, a, h, MW_H_TO) != MW_OK ||
+		collect_addresses(&f->cc, a, h, MW_H_CC) != MW_OK ||
+		collect_addresses(&sender, a, h, MW_H_SENDER) != MW_OK ||
+		collect_references(f, a, h) != MW_OK || collect_hops(f, a, h, own_hop) != MW_OK)
 		return MW_ERR_NOMEM;
 	if (sender.count > 0)
 		f->sender = sender.items[0];

@@ -1,6 +1,6 @@
 /*
- * What a mail's header section says, for policy, checks and the record: who wrote it, what it answers, which way it
- * came. Everything is a claim of the sender's; all counts are bounded.
+ * What a mail's header section says, for policy, checks and the record: who wrote it, what it
+ * answers, which way it came. Everything is a claim of the sender's; all counts are bounded.
  */
 #ifndef SMTP_FACTS_H
 #define SMTP_FACTS_H
@@ -24,12 +24,15 @@ struct facts {
 	bool is_auto, is_mlist, is_bulk;
 };
 
-/* Fills *f; its texts live in a. own_hop: the first item of ip_proto_trace. MW_OK or MW_ERR_NOMEM. */
-enum mw_rc facts_collect(struct facts *f, struct smtp_arena *a, const struct mw_header *h, const char *own_hop,
-	const char *envelope_sender);
+/* Fills *f; its texts live in a. own_hop: the first item of ip_proto_trace. MW_OK or MW_ERR_NOMEM.
+ */
+enum mw_rc facts_collect(struct facts *f, struct smtp_arena *a, const struct mw_header *h,
+	const char *own_hop, const char *envelope_sender);
 
-/* Addresses of an address-list field's value (RFC 5322 section 3.4), without <>, comments and names. For tests too. */
-size_t facts_addresses(struct mw_octets value, struct smtp_arena *a, struct mw_octets *out, size_t most);
+/* Addresses of an address-list field's value (RFC 5322 section 3.4), without <>, comments and
+ * names. For tests too. */
+size_t facts_addresses(
+	struct mw_octets value, struct smtp_arena *a, struct mw_octets *out, size_t most);
 /* Message-IDs "<...>" in a value. */
 size_t facts_message_ids(struct mw_octets value, struct mw_octets *out, size_t most);
 

@@ -19,7 +19,8 @@ static void listener_closed(uv_handle_t *h)
 	free(h->data);
 }
 
-static enum mw_rc open_one(struct front *f, const char *address, unsigned port, struct mw_err *err_r)
+static enum mw_rc open_one(
+	struct front *f, const char *address, unsigned port, struct mw_err *err_r)
 {
 	struct smtp_listener *l = calloc(1, sizeof(*l)), **last;
 	struct sockaddr_storage ss, bound;
@@ -30,24 +31,27 @@ static enum mw_rc open_one(struct front *f, const char *address, unsigned port, 
 	if (uv_ip4_addr(address, (int)port, (struct sockaddr_in *)&ss) != 0 &&
 		uv_ip6_addr(address, (int)port, (struct sockaddr_in6 *)&ss) != 0) {
 		free(l);
-		return mw_fail(err_r, MW_ERR_CONF, "inet_socket_bind, inet_socket_port: \"%s\" is no address", address);
+		return mw_fail(err_r, MW_ERR_CONF,
+			"inet_socket_bind, inet_socket_port: \"%s\" is no address", address);
 	}
 	l->front = f;
 	mw_strlcpy(l->address, address, sizeof(l->address));
 	uv_tcp_init(mw_loop_uv(f->loop), &l->tcp);
 	l->tcp.data = l;
 	/* IPv6 sockets are IPv6 only, so that [::] and 0.0.0.0 can stand side by side. */
-	failed = uv_tcp_bind(&l->tcp, (struct sockaddr *)&ss, ss.ss_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+	failed = uv_tcp_bind(
+		&l->tcp, (struct sockaddr *)&ss, ss.ss_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
 	if (failed == 0)
 		failed = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
 	if (failed == 0)
 		failed = uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&bound, &size);
 	if (failed != 0) {
 		uv_close((uv_handle_t *)&l->tcp, listener_closed);
-		return mw_fail(err_r, MW_ERR_IO, "cannot listen at [%s]:%u: %s", address, port, uv_strerror(failed));
+		return mw_fail(err_r, MW_ERR_IO, "cannot listen at [%s]:%u: %s", address, port,
+			uv_strerror(failed));
 	}
-	l->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port :
-						      ((struct sockaddr_in *)&bound)->sin_port);
+	l->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+						    : ((struct sockaddr_in *)&bound)->sin_port);
 	for (last = &f->listeners->first; *last != NULL; last = &(*last)->next)
 		;
 	*last = l; /* in the order of the settings: the ready line names them so */
@@ -64,12 +68,15 @@ static enum mw_rc open_text(struct front *f, const char *text, struct mw_err *er
 	bool bracket = text[0] == '[';
 
 	if (port > 65535 || *end != '\0' || (bracket && colon[-1] != ']') ||
-		!mw_strncpy(address, sizeof(address), text + bracket, (size_t)(colon - text) - 2 * (size_t)bracket))
-		return mw_fail(err_r, MW_ERR_CONF, "inet_socket_port: \"%s\" is neither a port nor address:port", text);
+		!mw_strncpy(address, sizeof(address), text + bracket,
+			(size_t)(colon - text) - 2 * (size_t)bracket))
+		return mw_fail(err_r, MW_ERR_CONF,
+			"inet_socket_port: \"%s\" is neither a port nor address:port", text);
 	return open_one(f, address, (unsigned)port, err_r);
 }
 
-static enum mw_rc open_port(struct front *f, const struct mw_conf *conf, unsigned port, struct mw_err *err_r)
+static enum mw_rc open_port(
+	struct front *f, const struct mw_conf *conf, unsigned port, struct mw_err *err_r)
 {
 	const char *const *addresses;
 	size_t count = mw_conf_list(conf, "inet_socket_bind", &addresses), opened = 0;
@@ -98,13 +105,15 @@ static enum mw_rc open_port(struct front *f, const struct mw_conf *conf, unsigne
 	}
 	/* A host without IPv6 (or without IPv4) has the other one; but one has to be there. */
 	if (opened == 0)
-		return mw_fail(err_r, MW_ERR_IO, "%s", first.text[0] != '\0' ? first.text : "inet_socket_bind is empty");
+		return mw_fail(err_r, MW_ERR_IO, "%s",
+			first.text[0] != '\0' ? first.text : "inet_socket_bind is empty");
 	if (first.text[0] != '\0')
 		mw_log(MW_WARN, "listener_missing", "%s", first.text);
 	return MW_OK;
 }
 
-static enum mw_rc open_value(struct front *f, const struct mw_conf *conf, const struct mw_val *v, struct mw_err *err_r)
+static enum mw_rc open_value(
+	struct front *f, const struct mw_conf *conf, const struct mw_val *v, struct mw_err *err_r)
 {
 	char *end;
 	unsigned long port;
@@ -112,7 +121,8 @@ static enum mw_rc open_value(struct front *f, const struct mw_conf *conf, const 
 	if (v->tag == MW_V_NUM && v->num >= 0 && v->num <= 65535)
 		return open_port(f, conf, (unsigned)v->num, err_r);
 	if (v->tag != MW_V_STR)
-		return mw_fail(err_r, MW_ERR_CONF, "inet_socket_port: expected ports (0 to 65535) or \"address:port\"");
+		return mw_fail(err_r, MW_ERR_CONF,
+			"inet_socket_port: expected ports (0 to 65535) or \"address:port\"");
 	port = strtoul(v->str, &end, 10);
 	if (*v->str != '\0' && *end == '\0' && port <= 65535)
 		return open_port(f, conf, (unsigned)port, err_r);
@@ -153,8 +163,8 @@ enum mw_rc listeners_open(struct front *f, const struct mw_conf *conf, struct mw
 void listeners_describe(const struct front *f, struct mw_text *out)
 {
 	for (const struct smtp_listener *l = f->listeners->first; l != NULL; l = l->next)
-		mw_text_addf(out, strchr(l->address, ':') != NULL ? "%s[%s]:%u" : "%s%s:%u", out->n > 0 ? "," : "",
-			l->address, l->port);
+		mw_text_addf(out, strchr(l->address, ':') != NULL ? "%s[%s]:%u" : "%s%s:%u",
+			out->n > 0 ? "," : "", l->address, l->port);
 }
 
 void listeners_drain(struct front *f)
@@ -186,5 +196,6 @@ void listeners_close(struct front *f)
 		smtp_session_kill(s);
 	}
 	mw_timer_destroy(&f->listeners->tick);
-	/* The struct itself goes with the process: closing handles still count their sessions down in it. */
+	/* The struct itself goes with the process: closing handles still count their sessions down
+	 * in it. */
 }

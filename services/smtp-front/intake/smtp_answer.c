@@ -1,6 +1,7 @@
 #include "smtp_answer.h"
 
-#define WORDS_MAX 480 /* octets of words on one line: with code, enhanced code and CRLF below 512 */
+#define WORDS_MAX 480 /* octets of words on one line: with code, enhanced code and CRLF below 512  \
+		       */
 
 void smtp_answer(struct mw_text *out, const char *text)
 {
@@ -20,7 +21,8 @@ void smtp_answer(struct mw_text *out, const char *text)
 
 		line = line > WORDS_MAX ? WORDS_MAX : line;
 		last = p[line] == '\0' || (p[line] == '\n' && p[line + 1] == '\0');
-		mw_text_addf(out, "%.3s%c%s%.*s\r\n", text, last ? ' ' : '-', enhanced, (int)line, p);
+		mw_text_addf(
+			out, "%.3s%c%s%.*s\r\n", text, last ? ' ' : '-', enhanced, (int)line, p);
 		p += line + (p[line] == '\n');
 	} while (*p != '\0');
 }

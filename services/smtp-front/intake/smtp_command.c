@@ -6,7 +6,8 @@
 
 #define XFORWARD_VALUE_MAX 255 /* octets, Postfix XFORWARD_README */
 
-static bool refuse(struct smtp_refusal *why_r, unsigned code, const char *enhanced, const char *text)
+static bool refuse(
+	struct smtp_refusal *why_r, unsigned code, const char *enhanced, const char *text)
 {
 	*why_r = (struct smtp_refusal){ code, enhanced, text };
 	return false;
@@ -25,7 +26,8 @@ bool smtp_command_verb(const char *line, size_t *n_r, size_t *args_r)
 	return n > 0 && (line[n] == ' ' || line[n] == '\0');
 }
 
-/* Length of the path's inside, up to its closing >; quoted strings may hold one. SIZE_MAX: never closed. */
+/* Length of the path's inside, up to its closing >; quoted strings may hold one. SIZE_MAX: never
+ * closed. */
 static size_t path_length(const char *p)
 {
 	bool quoted = false;
@@ -41,7 +43,8 @@ static size_t path_length(const char *p)
 	return SIZE_MAX;
 }
 
-/* What an address may hold: no controls, no blanks outside quotes, not two @ outside quotes; a domain when it has one. */
+/* What an address may hold: no controls, no blanks outside quotes, not two @ outside quotes; a
+ * domain when it has one. */
 static bool address_ok(const char *p, size_t n, bool utf8_ok)
 {
 	bool quoted = false;
@@ -67,18 +70,20 @@ static bool address_ok(const char *p, size_t n, bool utf8_ok)
 	return !quoted && (ats == 0 || (ats == 1 && last_at > 0 && last_at + 1 < n));
 }
 
-bool smtp_command_path(struct smtp_arena *a, const char *args, const char *keyword, bool null_ok, bool utf8_ok,
-	const char **addr_r, const char **rest_r, struct smtp_refusal *why_r)
+bool smtp_command_path(struct smtp_arena *a, const char *args, const char *keyword, bool null_ok,
+	bool utf8_ok, const char **addr_r, const char **rest_r, struct smtp_refusal *why_r)
 {
 	size_t key = strlen(keyword), n;
 	const char *p = args + key;
 
 	if (strncasecmp(args, keyword, key) != 0)
-		return refuse(why_r, 501, "5.5.4", null_ok ? "syntax: MAIL FROM:<address>" : "syntax: RCPT TO:<address>");
+		return refuse(why_r, 501, "5.5.4",
+			null_ok ? "syntax: MAIL FROM:<address>" : "syntax: RCPT TO:<address>");
 	while (*p == ' ') /* a common deviation; harmless */
 		p++;
 	if (*p != '<')
-		return refuse(why_r, 501, null_ok ? "5.1.7" : "5.1.3", "the address needs to stand in <>");
+		return refuse(why_r, 501, null_ok ? "5.1.7" : "5.1.3",
+			"the address needs to stand in <>");
 	p++;
 	n = path_length(p);
 	if (n == SIZE_MAX || (p[n + 1] != '\0' && p[n + 1] != ' '))
@@ -99,7 +104,8 @@ bool smtp_command_path(struct smtp_arena *a, const char *args, const char *keywo
 }
 
 /* The next blank-separated KEY[=VALUE]. False: none left. */
-static bool next_param(const char **rest, const char **key_r, size_t *key_n_r, const char **value_r, size_t *value_n_r)
+static bool next_param(const char **rest, const char **key_r, size_t *key_n_r, const char **value_r,
+	size_t *value_n_r)
 {
 	const char *p = *rest, *eq;
 	size_t n;
@@ -138,7 +144,8 @@ static bool parse_size(const char *p, size_t n, uint64_t *v_r)
 	return true;
 }
 
-bool smtp_command_mail_params(const char *rest, struct smtp_mail_params *p_r, struct smtp_refusal *why_r)
+bool smtp_command_mail_params(
+	const char *rest, struct smtp_mail_params *p_r, struct smtp_refusal *why_r)
 {
 	const char *key, *value;
 	size_t key_n, value_n;
@@ -178,7 +185,8 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* RFC 3461 section 4 xtext; a plus that starts no hex pair stands for itself, as Postfix reads it. */
+/* RFC 3461 section 4 xtext; a plus that starts no hex pair stands for itself, as Postfix reads it.
+ */
 static char *xtext_decode(struct smtp_arena *a, const char *p, size_t n)
 {
 	char *out = smtp_arena_get(a, n + 1);
@@ -202,13 +210,19 @@ static char *xtext_decode(struct smtp_arena *a, const char *p, size_t n)
 	return out;
 }
 
-bool smtp_command_xforward(struct smtp_arena *a, const char *args, struct smtp_xforward *x, struct smtp_refusal *why_r)
+bool smtp_command_xforward(
+	struct smtp_arena *a, const char *args, struct smtp_xforward *x, struct smtp_refusal *why_r)
 {
 	const struct {
 		const char *key, **value;
 	} known[] = {
-		{ "NAME", &x->name },	{ "ADDR", &x->addr },	{ "PORT", &x->port },	  { "PROTO", &x->proto },
-		{ "HELO", &x->helo },	{ "IDENT", &x->ident }, { "SOURCE", &x->source },
+		{ "NAME", &x->name },
+		{ "ADDR", &x->addr },
+		{ "PORT", &x->port },
+		{ "PROTO", &x->proto },
+		{ "HELO", &x->helo },
+		{ "IDENT", &x->ident },
+		{ "SOURCE", &x->source },
 	};
 	const char *rest = args, *key, *value;
 	size_t key_n, value_n;

@@ -1,6 +1,7 @@
 /*
- * SMTP command lines as data: verb, paths, parameters (RFC 5321 section 4.1, RFC 1870, RFC 6152, RFC 3461, RFC 6531)
- * and XFORWARD attributes. Memory to memory; nothing here knows a socket or a state.
+ * SMTP command lines as data: verb, paths, parameters (RFC 5321 section 4.1, RFC 1870, RFC 6152,
+ * RFC 3461, RFC 6531) and XFORWARD attributes. Memory to memory; nothing here knows a socket or a
+ * state.
  */
 #ifndef SMTP_COMMAND_H
 #define SMTP_COMMAND_H
@@ -8,7 +9,8 @@
 #include "base.h"
 #include "arena.h"
 
-#define SMTP_PATH_MAX 1000 /* octets of an address; RFC 5321 4.5.3.1.3 asks for 256, peers send more */
+#define SMTP_PATH_MAX                                                                              \
+	1000 /* octets of an address; RFC 5321 4.5.3.1.3 asks for 256, peers send more */
 
 enum smtp_body_type { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
 
@@ -29,19 +31,24 @@ struct smtp_refusal {
 	const char *enhanced, *text; /* static */
 };
 
-/* Verb of a line (without CRLF): its length in *n_r and the offset of its arguments. False: no verb. */
+/* Verb of a line (without CRLF): its length in *n_r and the offset of its arguments. False: no
+ * verb. */
 bool smtp_command_verb(const char *line, size_t *n_r, size_t *args_r);
 
 /*
- * args of MAIL or RCPT: "FROM:<path> params" or "TO:<path> params". The address is copied without <> and without a
- * source route; empty only when null_ok (MAIL). Octets above 0x7f only when utf8_ok. *rest_r: the parameters.
+ * args of MAIL or RCPT: "FROM:<path> params" or "TO:<path> params". The address is copied without
+ * <> and without a source route; empty only when null_ok (MAIL). Octets above 0x7f only when
+ * utf8_ok. *rest_r: the parameters.
  */
-bool smtp_command_path(struct smtp_arena *a, const char *args, const char *keyword, bool null_ok, bool utf8_ok,
-	const char **addr_r, const char **rest_r, struct smtp_refusal *why_r);
-bool smtp_command_mail_params(const char *rest, struct smtp_mail_params *p_r, struct smtp_refusal *why_r);
+bool smtp_command_path(struct smtp_arena *a, const char *args, const char *keyword, bool null_ok,
+	bool utf8_ok, const char **addr_r, const char **rest_r, struct smtp_refusal *why_r);
+bool smtp_command_mail_params(
+	const char *rest, struct smtp_mail_params *p_r, struct smtp_refusal *why_r);
 /* RCPT takes no parameter that we offer. */
 bool smtp_command_rcpt_params(const char *rest, struct smtp_refusal *why_r);
-/* Adds to *x (an XFORWARD may come in several commands); values are xtext-decoded, printable, at most 255 octets. */
-bool smtp_command_xforward(struct smtp_arena *a, const char *args, struct smtp_xforward *x, struct smtp_refusal *why_r);
+/* Adds to *x (an XFORWARD may come in several commands); values are xtext-decoded, printable, at
+ * most 255 octets. */
+bool smtp_command_xforward(struct smtp_arena *a, const char *args, struct smtp_xforward *x,
+	struct smtp_refusal *why_r);
 
 #endif

@@ -1,10 +1,10 @@
 #include "smtp_data.h"
 
 enum {
-	AT_START,  /* at the start of a line */
-	IN_LINE,   /* somewhere in it */
-	AFTER_CR,  /* a CR was the last octet */
-	AFTER_DOT, /* a dot at the start of a line, held back */
+	AT_START,    /* at the start of a line */
+	IN_LINE,     /* somewhere in it */
+	AFTER_CR,    /* a CR was the last octet */
+	AFTER_DOT,   /* a dot at the start of a line, held back */
 	AFTER_DOT_CR /* that dot and a CR, held back */
 };
 
@@ -14,8 +14,9 @@ void smtp_data_init(struct smtp_data *d)
 }
 
 /*
- * Runs through whole lines by memchr and stops in front of an octet that matters at the start of a line: a dot, or the
- * end of what is there. Returns how far it got; *state_r is the state behind it.
+ * Runs through whole lines by memchr and stops in front of an octet that matters at the start of a
+ * line: a dot, or the end of what is there. Returns how far it got; *state_r is the state behind
+ * it.
  */
 static size_t run_lines(struct smtp_data *d, const unsigned char *p, size_t n)
 {
@@ -36,7 +37,8 @@ static size_t run_lines(struct smtp_data *d, const unsigned char *p, size_t n)
 			d->state = p[n - 1] == '\r' ? AFTER_CR : IN_LINE;
 			return n;
 		}
-		/* The octet before the LF: in this run, or the one before it (then state says it was no CR). */
+		/* The octet before the LF: in this run, or the one before it (then state says it
+		 * was no CR). */
 		if (lf > p + at && lf[-1] == '\r') {
 			d->state = AT_START;
 		} else {
@@ -49,7 +51,8 @@ static size_t run_lines(struct smtp_data *d, const unsigned char *p, size_t n)
 }
 
 int smtp_data_feed(struct smtp_data *d, const unsigned char *p, size_t n, size_t *used_r,
-	enum mw_rc (*keep)(void *arg, const unsigned char *p, size_t n), void *arg, enum mw_rc *rc_r)
+	enum mw_rc (*keep)(void *arg, const unsigned char *p, size_t n), void *arg,
+	enum mw_rc *rc_r)
 {
 	size_t at = 0, run;
 

@@ -10,7 +10,8 @@
 #include "smtp_data.h"
 #include "transaction.h"
 
-#define READ_OCTETS 65536    /* one buffer for all: what is read is used up, or saved, before the next read */
+#define READ_OCTETS                                                                                \
+	65536 /* one buffer for all: what is read is used up, or saved, before the next read */
 #define HANG_UP_MS 2000	     /* a client has so long to close after our last words */
 #define XFORWARDS_MAX 16     /* commands for one mail; seven attributes fit one or two */
 #define OUT_OCTETS_MAX 65536 /* replies a client has not read; more and we stop reading from it */
@@ -24,7 +25,8 @@ enum smtp_state {
 	SMTP_BUSY, /* the transaction runs; what comes meanwhile waits */
 	SMTP_GONE
 };
-#define SMTP_COMMAND_STATES (MW_BIT(SMTP_START) | MW_BIT(SMTP_READY) | MW_BIT(SMTP_MAIL) | MW_BIT(SMTP_RCPT))
+#define SMTP_COMMAND_STATES                                                                        \
+	(MW_BIT(SMTP_START) | MW_BIT(SMTP_READY) | MW_BIT(SMTP_MAIL) | MW_BIT(SMTP_RCPT))
 #define SMTP_GREETED (MW_BIT(SMTP_READY) | MW_BIT(SMTP_MAIL) | MW_BIT(SMTP_RCPT))
 
 struct smtp_session {
@@ -92,7 +94,8 @@ static void session_end(struct smtp_session *s, const char *why)
 	if (s->state == SMTP_GONE)
 		return;
 	if (s->txn != NULL)
-		mw_log(MW_INFO, "client_gone", "log_id=%s peer=%s why=%s", s->txn->log_id, s->peer_ip, why);
+		mw_log(MW_INFO, "client_gone", "log_id=%s peer=%s why=%s", s->txn->log_id,
+			s->peer_ip, why);
 	s->state = SMTP_GONE;
 	if (s->txn != NULL)
 		txn_abandon(&s->txn);
@@ -115,8 +118,9 @@ static void said_all(uv_shutdown_t *req, int status)
 }
 
 /*
- * Our last words are written: say that there will be no more and wait for the client's end. Closing at once, with octets
- * of its unread, would reset the connection and could destroy the reply on its way.
+ * Our last words are written: say that there will be no more and wait for the client's end. Closing
+ * at once, with octets of its unread, would reset the connection and could destroy the reply on its
+ * way.
  */
 static void hang_up(struct smtp_session *s)
 {
@@ -150,14 +154,16 @@ static void written(uv_write_t *req, int status)
 		start_reading(s);
 }
 
-/* Everything said so far in one write: a reply is never split, and a batch of commands gets one answer. */
+/* Everything said so far in one write: a reply is never split, and a batch of commands gets one
+ * answer. */
 static void flush(struct smtp_session *s)
 {
 	uv_buf_t buf;
 	int done;
 
 	if (s->state != SMTP_GONE && s->out.failed) {
-		session_end(s, "out of memory"); /* a reply was lost: the next one would be taken for it */
+		session_end(s,
+			"out of memory"); /* a reply was lost: the next one would be taken for it */
 		return;
 	}
 	if (s->state == SMTP_GONE || s->writing != NULL || s->out.n == 0)
@@ -178,7 +184,8 @@ static void flush(struct smtp_session *s)
 	uv_read_stop((uv_stream_t *)&s->tcp);
 	s->reading = false;
 	s->writing = s->out.p;
-	buf = uv_buf_init(s->out.p + (done > 0 ? done : 0), (unsigned)(s->out.n - (size_t)(done > 0 ? done : 0)));
+	buf = uv_buf_init(s->out.p + (done > 0 ? done : 0),
+		(unsigned)(s->out.n - (size_t)(done > 0 ? done : 0)));
 	s->out = (struct mw_text){ 0 };
 	s->write.data = s;
 	if (uv_write(&s->write, (uv_stream_t *)&s->tcp, &buf, 1, written) != 0)
@@ -197,13 +204,15 @@ static void enter(struct smtp_session *s, enum smtp_state state)
 	uint64_t wait = s->policy->smtpd_timeout_ms;
 
 	if (mw_log_wants(MW_DEBUG))
-		mw_log(MW_DEBUG, "session_state", "peer=%s port=%u from=%d to=%d", s->peer_ip, s->peer_port, s->state, state);
+		mw_log(MW_DEBUG, "session_state", "peer=%s port=%u from=%d to=%d", s->peer_ip,
+			s->peer_port, s->state, state);
 	s->state = state;
 	/* The transaction has a deadline of its own and always replies. */
 	s->until_ms = state == SMTP_BUSY ? UINT64_MAX : mw_loop_now_ms(s->front->loop) + wait;
 }
 
-static void close_with(struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
+static void close_with(
+	struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
 {
 	reply(s, code, enhanced, text);
 	s->closing = true;
@@ -276,7 +285,8 @@ static void hello(struct smtp_session *s, const char *args, bool esmtp)
 		return;
 	}
 	mw_text_addf(&s->out,
-		"250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
+		"250-%s\r\n250-PIPELINING\r\n250-SIZE "
+		"%llu\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
 		"250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n",
 		s->policy->localhost_name, (unsigned long long)s->policy->message_size_limit);
 }
@@ -316,7 +326,8 @@ static bool too_busy(struct smtp_session *s)
 	char text[128];
 
 	if (kind != NULL) {
-		snprintf(text, sizeof(text), "too many %s jobs are waiting (checks.queue_limit), try again later", kind);
+		snprintf(text, sizeof(text),
+			"too many %s jobs are waiting (checks.queue_limit), try again later", kind);
 		reply(s, 451, "4.3.2", text);
 		return true;
 	}
@@ -346,7 +357,8 @@ static void verb_mail(struct smtp_session *s, const char *args)
 		return;
 	}
 	if (params.size > s->policy->message_size_limit) {
-		snprintf(text, sizeof(text), "message size exceeds smtpd_message_size_limit of %llu octets",
+		snprintf(text, sizeof(text),
+			"message size exceeds smtpd_message_size_limit of %llu octets",
 			(unsigned long long)s->policy->message_size_limit);
 		reply(s, 552, "5.3.4", text);
 		return;
@@ -371,7 +383,8 @@ static void verb_rcpt(struct smtp_session *s, const char *args)
 	enum mw_rc rc;
 
 	if (txn_is_full(s->txn)) { /* before anything is kept of it */
-		/* 452, not 552: the client may send the rest again (RFC 5321 section 4.5.3.1.10). */
+		/* 452, not 552: the client may send the rest again (RFC 5321 section 4.5.3.1.10).
+		 */
 		mw_text_add(&s->out, "452 4.5.3 too many recipients (smtpd_recipient_limit)\r\n");
 		return;
 	}
@@ -435,7 +448,8 @@ static void verb_quit(struct smtp_session *s, const char *args)
 {
 	(void)args;
 	drop_mail(s);
-	mw_text_addf(&s->out, "221 2.0.0 %s closing transmission channel\r\n", s->policy->localhost_name);
+	mw_text_addf(&s->out, "221 2.0.0 %s closing transmission channel\r\n",
+		s->policy->localhost_name);
 	s->closing = true;
 }
 
@@ -454,8 +468,10 @@ static const struct smtp_verb {
 } verbs[] = {
 	{ "EHLO", SMTP_COMMAND_STATES, verb_ehlo, "" },
 	{ "HELO", SMTP_COMMAND_STATES, verb_helo, "" },
-	{ "XFORWARD", MW_BIT(SMTP_READY), verb_xforward, "XFORWARD needs EHLO and no open transaction" },
-	{ "MAIL", MW_BIT(SMTP_READY), verb_mail, "MAIL needs HELO or EHLO and no open transaction" },
+	{ "XFORWARD", MW_BIT(SMTP_READY), verb_xforward,
+		"XFORWARD needs EHLO and no open transaction" },
+	{ "MAIL", MW_BIT(SMTP_READY), verb_mail,
+		"MAIL needs HELO or EHLO and no open transaction" },
 	{ "RCPT", MW_BIT(SMTP_MAIL) | MW_BIT(SMTP_RCPT), verb_rcpt, "need MAIL before RCPT" },
 	{ "DATA", MW_BIT(SMTP_RCPT), verb_data, "need MAIL and an accepted RCPT before DATA" },
 	{ "RSET", SMTP_COMMAND_STATES, verb_rset, "" },
@@ -475,8 +491,10 @@ static void command(struct smtp_session *s, const char *line)
 	size_t n, args;
 
 	if (++s->commands > s->front->limits.commands || s->errors >= s->front->limits.errors) {
-		close_with(s, 421, "4.7.0", s->commands > s->front->limits.commands ?
-				"too many commands (smtpd_command_limit)" : "too many errors (smtpd_error_limit)");
+		close_with(s, 421, "4.7.0",
+			s->commands > s->front->limits.commands
+				? "too many commands (smtpd_command_limit)"
+				: "too many errors (smtpd_error_limit)");
 		return;
 	}
 	if (!smtp_command_verb(line, &n, &args)) {
@@ -510,9 +528,11 @@ static enum mw_rc keep_octets(void *arg, const unsigned char *p, size_t n)
 	return MW_OK;
 }
 
-static void refuse_data(struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
+static void refuse_data(
+	struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
 {
-	mw_log(MW_INFO, "data_refused", "log_id=%s peer=%s code=%u why=%s", s->txn->log_id, s->peer_ip, code, text);
+	mw_log(MW_INFO, "data_refused", "log_id=%s peer=%s code=%u why=%s", s->txn->log_id,
+		s->peer_ip, code, text);
 	txn_abandon(&s->txn);
 	enter(s, SMTP_READY);
 	reply(s, code, enhanced, text);
@@ -527,13 +547,17 @@ static void end_of_data(struct smtp_session *s)
 		s->front->stats.bare_lf++;
 		refuse_data(s, 550, "5.5.2", "bare <LF> received: only <CR><LF> ends a line");
 	} else if (s->too_large) {
-		snprintf(text, sizeof(text), "message size exceeds smtpd_message_size_limit of %llu octets",
+		snprintf(text, sizeof(text),
+			"message size exceeds smtpd_message_size_limit of %llu octets",
 			(unsigned long long)s->policy->message_size_limit);
 		refuse_data(s, 552, "5.3.4", text);
-	} else if (s->data_rc != MW_OK || (s->data_rc = smtp_body_seal(s->txn->body, &s->data_err)) != MW_OK) {
+	} else if (s->data_rc != MW_OK ||
+		   (s->data_rc = smtp_body_seal(s->txn->body, &s->data_err)) != MW_OK) {
 		mw_log(MW_ERROR, "data_not_kept", "log_id=%s %s", s->txn->log_id, s->data_err.text);
-		refuse_data(s, s->data_rc == MW_ERR_LIMIT ? 452 : 451, s->data_rc == MW_ERR_LIMIT ? "4.3.1" : "4.3.0",
-			s->data_rc == MW_ERR_LIMIT ? "mails in flight fill front.held_octets" : "cannot keep the message");
+		refuse_data(s, s->data_rc == MW_ERR_LIMIT ? 452 : 451,
+			s->data_rc == MW_ERR_LIMIT ? "4.3.1" : "4.3.0",
+			s->data_rc == MW_ERR_LIMIT ? "mails in flight fill front.held_octets"
+						   : "cannot keep the message");
 	} else {
 		s->txn->dots = s->data.dots;
 		enter(s, SMTP_BUSY);
@@ -593,13 +617,15 @@ static void session_input(struct smtp_session *s, const unsigned char *p, size_t
 		if (s->state == SMTP_GONE || s->writing != NULL)
 			break; /* written() goes on with what is held */
 		if (s->state == SMTP_DATA) {
-			int end = smtp_data_feed(&s->data, p + at, n - at, &used, keep_octets, s, &rc);
+			int end = smtp_data_feed(
+				&s->data, p + at, n - at, &used, keep_octets, s, &rc);
 
 			at += used;
 			if (end > 0)
 				end_of_data(s);
 			else
-				s->until_ms = mw_loop_now_ms(s->front->loop) + s->policy->smtpd_timeout_ms;
+				s->until_ms = mw_loop_now_ms(s->front->loop) +
+					      s->policy->smtpd_timeout_ms;
 		} else {
 			used = take_line(s, p + at, n - at);
 			if (used == 0)
@@ -614,8 +640,9 @@ static void session_input(struct smtp_session *s, const unsigned char *p, size_t
 	hold(s, p + at, n - at);
 	flush(s);
 	if (s->state == SMTP_BUSY && s->reading) {
-		/* Nothing is read while a mail is at work, but a client that goes away has to be noticed: libuv tells
-		 * of that only to readers. So reading goes on while nothing is held, and what comes is held. */
+		/* Nothing is read while a mail is at work, but a client that goes away has to be
+		 * noticed: libuv tells of that only to readers. So reading goes on while nothing is
+		 * held, and what comes is held. */
 		if (s->held_n > 0) {
 			uv_read_stop((uv_stream_t *)&s->tcp);
 			s->reading = false;
@@ -707,9 +734,15 @@ bool smtp_session_reply(struct smtp_session *s, unsigned code, const char *text)
 
 void smtp_session_facts(const struct smtp_session *s, struct smtp_session_facts *f_r)
 {
-	*f_r = (struct smtp_session_facts){ .helo = s->helo, .peer_ip = s->peer_ip, .local_ip = s->local_ip,
-		.protocol = s->esmtp ? "ESMTP" : "SMTP", .peer_port = s->peer_port, .local_port = s->local_port,
-		.xforward = s->xforward, .set = s->set, .policy = s->policy };
+	*f_r = (struct smtp_session_facts){ .helo = s->helo,
+		.peer_ip = s->peer_ip,
+		.local_ip = s->local_ip,
+		.protocol = s->esmtp ? "ESMTP" : "SMTP",
+		.peer_port = s->peer_port,
+		.local_port = s->local_port,
+		.xforward = s->xforward,
+		.set = s->set,
+		.policy = s->policy };
 }
 
 /* ------------------------------------------------------------------ accept */
@@ -740,13 +773,15 @@ static bool may_connect(struct smtp_session *s)
 	unsigned per_client = f->limits.sessions_per_client;
 	struct mw_ip ip;
 
-	if (!mw_ip_parse(s->peer_ip, &ip) || mw_nets_find(s->policy->acl, s->policy->acl_count, &ip) != 1) {
+	if (!mw_ip_parse(s->peer_ip, &ip) ||
+		mw_nets_find(s->policy->acl, s->policy->acl_count, &ip) != 1) {
 		close_with(s, 554, "5.7.1", "access denied (inet_acl)");
 		mw_log(MW_WARN, "client_refused", "peer=%s why=inet_acl", s->peer_ip);
 	} else if (f->listeners->session_count > f->limits.sessions) {
 		close_with(s, 421, "4.3.2", "too many sessions (smtpd_session_limit)");
 	} else if (per_client > 0 && sessions_of(f, s->peer_ip) > per_client) {
-		close_with(s, 421, "4.7.0", "too many sessions from your address (smtpd_session_limit_per_client)");
+		close_with(s, 421, "4.7.0",
+			"too many sessions from your address (smtpd_session_limit_per_client)");
 	}
 	f->stats.refused += s->closing;
 	return !s->closing;
@@ -786,7 +821,8 @@ void smtp_session_accept(struct smtp_listener *l)
 	uv_tcp_nodelay(&s->tcp, 1);
 	enter(s, SMTP_START);
 	if (may_connect(s))
-		mw_text_addf(&s->out, "220 %s ESMTP Mailweir service ready\r\n", s->policy->localhost_name);
+		mw_text_addf(&s->out, "220 %s ESMTP Mailweir service ready\r\n",
+			s->policy->localhost_name);
 	else
 		s->until_ms = mw_loop_now_ms(f->loop) + 10000;
 	flush(s);

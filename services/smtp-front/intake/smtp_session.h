@@ -1,6 +1,6 @@
 /*
- * One client's session: octets in, replies out, a transaction for each mail. States and which verb is legal where stand
- * in one table in smtp_session.c (RFC 5321 section 4.1.4).
+ * One client's session: octets in, replies out, a transaction for each mail. States and which verb
+ * is legal where stand in one table in smtp_session.c (RFC 5321 section 4.1.4).
  */
 #ifndef SMTP_SESSION_H
 #define SMTP_SESSION_H
@@ -35,8 +35,8 @@ void listeners_close(struct front *f);
 /* smtp_session.c: take the connection that waits at the listener. */
 void smtp_session_accept(struct smtp_listener *l);
 /*
- * The transaction is over: send its reply and go on. The transaction is gone for the session after this. False: the
- * client cannot be told any more.
+ * The transaction is over: send its reply and go on. The transaction is gone for the session after
+ * this. False: the client cannot be told any more.
  */
 bool smtp_session_reply(struct smtp_session *s, unsigned code, const char *text);
 /* What txn_new copies from a session. */

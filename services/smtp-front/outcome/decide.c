@@ -15,9 +15,10 @@ const char *decide_check_failure(struct txn *t)
 	} fatal[] = { { JOB_SCAN, "virus" }, { JOB_SPAM, "spam" }, { JOB_SIGN, "DKIM signing" } };
 
 	for (size_t i = 0; i < MW_COUNT(fatal); i++) {
-		bool counts = fatal[i].kind == JOB_SCAN ? t->policy->virus_failure_fatal :
-			fatal[i].kind == JOB_SPAM	? t->policy->spam_failure_fatal :
-							  true; /* unsigned mail would fail at its receivers' DMARC */
+		bool counts = fatal[i].kind == JOB_SCAN ? t->policy->virus_failure_fatal
+			      : fatal[i].kind == JOB_SPAM
+				      ? t->policy->spam_failure_fatal
+				      : true; /* unsigned mail would fail at its receivers' DMARC */
 
 		if (counts && failed(t, fatal[i].kind))
 			return smtp_arena_printf(&t->arena, "%s check FAILED: %s", fatal[i].name,
@@ -38,10 +39,12 @@ const char *decide_virus_names(struct txn *t)
 
 		for (size_t k = 0; k < i && !again; k++)
 			again = t->found.viruses[k].name.n == name.n &&
-				(name.n == 0 || memcmp(t->found.viruses[k].name.p, name.p, name.n) == 0);
+				(name.n == 0 ||
+					memcmp(t->found.viruses[k].name.p, name.p, name.n) == 0);
 		if (again)
 			continue;
-		mw_strncpy(text, sizeof(text), name.n > 0 ? (const char *)name.p : "unnamed", name.n > 0 ? name.n : 7);
+		mw_strncpy(text, sizeof(text), name.n > 0 ? (const char *)name.p : "unnamed",
+			name.n > 0 ? name.n : 7);
 		for (char *p = text; *p != '\0'; p++)
 			if (*p < 0x20 || *p > 0x7e)
 				*p = '?'; /* it goes into SMTP replies and header fields */
@@ -68,7 +71,8 @@ static void score(const struct txn *t, struct txn_rcpt *r)
 	before = (t->found.has_spam ? t->found.spam_milli : 0) + t->found.ip_milli;
 	r->score_milli = before;
 	/* reputation.md 5.1: pen pals only rescue what needs it. */
-	if (r->penpals_age_s >= 0 && (!r->is_local || before < t->policy->penpals_threshold_low_milli)) {
+	if (r->penpals_age_s >= 0 &&
+		(!r->is_local || before < t->policy->penpals_threshold_low_milli)) {
 		if (!r->is_local)
 			r->penpals_age_s = -1;
 		r->penpals_milli = 0;
@@ -95,7 +99,8 @@ static void categorise(const struct txn *t, struct txn_rcpt *r)
 			add_ccat(r, MW_CCAT(MW_CC_VIRUS, 0));
 		if (t->found.ambiguous)
 			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 3));
-		if (scan->state == CHECK_OVER && (scan->status == MW_LIMIT || t->found.limit_count > 0))
+		if (scan->state == CHECK_OVER &&
+			(scan->status == MW_LIMIT || t->found.limit_count > 0))
 			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 2));
 		if (t->found.encrypted > 0)
 			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 1));
@@ -162,11 +167,12 @@ static void block(struct txn *t, struct txn_rcpt *r, unsigned ccat, enum mw_dest
 	r->destiny = destiny;
 	r->cluster = -1;
 	while (i + 1 < MW_COUNT(words) && words[i].destiny != destiny)
-		i++; /* the last one also for a destiny that has no row: blocked is never delivered */
+		i++; /* the last one also for a destiny that has no row: blocked is never delivered
+		      */
 	r->code = words[i].code;
 	r->action = words[i].action;
-	r->reply = smtp_arena_printf(&t->arena, "%u %s %s, id=%s - %s", r->code, words[i].enhanced, words[i].word, t->log_id,
-		reason(t, ccat));
+	r->reply = smtp_arena_printf(&t->arena, "%u %s %s, id=%s - %s", r->code, words[i].enhanced,
+		words[i].word, t->log_id, reason(t, ccat));
 }
 
 static void decide_rcpt(struct txn *t, struct txn_rcpt *r)
@@ -188,7 +194,8 @@ static void decide_rcpt(struct txn *t, struct txn_rcpt *r)
 static void add_test(struct txn *t, const char *name, int32_t milli)
 {
 	if (name != NULL)
-		t->found.tests[t->found.test_count++] = (struct mw_record_test){ mw_octets_of_text(name), milli };
+		t->found.tests[t->found.test_count++] =
+			(struct mw_record_test){ mw_octets_of_text(name), milli };
 }
 
 /* The pseudo-tests of reputation.md stand among the engine's. */
@@ -204,8 +211,10 @@ static void add_own_tests(struct txn *t)
 	if (t->found.tests == NULL)
 		return;
 	if (t->found.ip_milli != 0)
-		add_test(t, smtp_arena_printf(&t->arena, "AM.IP_BAD_%.*s", (int)t->found.ip_worst.n,
-				(const char *)t->found.ip_worst.p), t->found.ip_milli);
+		add_test(t,
+			smtp_arena_printf(&t->arena, "AM.IP_BAD_%.*s", (int)t->found.ip_worst.n,
+				(const char *)t->found.ip_worst.p),
+			t->found.ip_milli);
 	if (penpals < 0)
 		add_test(t, "AM.PENPAL", penpals);
 }

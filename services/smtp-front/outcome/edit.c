@@ -7,8 +7,8 @@
 
 #include "decide.h"
 
-#define LEVEL_BAR_MAX 64 /* characters of X-Spam-Level */
-#define FOLD_AT 76	 /* columns */
+#define LEVEL_BAR_MAX 64   /* characters of X-Spam-Level */
+#define FOLD_AT 76	   /* columns */
 #define FOR_OCTETS_MAX 900 /* an address that fits a line of 998 (RFC 5322 section 2.1.1) */
 
 /* ------------------------------------------------------------------ single fields */
@@ -26,14 +26,17 @@ static void add_safe(struct mw_text *out, const char *s)
 			out->p[i] = '?';
 }
 
-/* A HELO name as it may stand outside of comments: a parenthesis in it would hide the rest of the field. */
+/* A HELO name as it may stand outside of comments: a parenthesis in it would hide the rest of the
+ * field. */
 static void add_host(struct mw_text *out, const char *s)
 {
 	for (; *s != '\0'; s++)
-		mw_text_add_octets(out, isalnum((unsigned char)*s) || strchr(".:_[]-", *s) != NULL ? s : "?", 1);
+		mw_text_add_octets(out,
+			isalnum((unsigned char)*s) || strchr(".:_[]-", *s) != NULL ? s : "?", 1);
 }
 
-/* RFC 5322 section 3.3, made once a second: the zone's rules cost more than the rest of the field. */
+/* RFC 5322 section 3.3, made once a second: the zone's rules cost more than the rest of the field.
+ */
 static const char *date_text(time_t second)
 {
 	static time_t made;
@@ -57,8 +60,9 @@ static void add_received(struct txn *t, struct mw_text *out)
 
 	mw_text_add(out, "Received: from ");
 	add_host(out, t->helo);
-	mw_text_addf(out, " ([%s%s])\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\twith %s id %s", v6, t->peer_ip,
-		t->policy->localhost_name, t->set->myhostname, own6, t->local_ip, t->local_port, t->protocol, t->mail_id);
+	mw_text_addf(out, " ([%s%s])\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\twith %s id %s",
+		v6, t->peer_ip, t->policy->localhost_name, t->set->myhostname, own6, t->local_ip,
+		t->local_port, t->protocol, t->mail_id);
 	if (t->rcpt_count == 1 && strlen(t->rcpts[0].addr) <= FOR_OCTETS_MAX) {
 		mw_text_add(out, "\r\n\tfor <");
 		add_safe(out, t->rcpts[0].addr);
@@ -74,7 +78,8 @@ static void add_score(struct mw_text *out, int32_t milli)
 		out->p[--out->n] = '\0';
 }
 
-/* decision.md 10: Yes or No, score=S tagged_above=T required=T2 tests=[A=1, B=2] autolearn=X, folded. */
+/* decision.md 10: Yes or No, score=S tagged_above=T required=T2 tests=[A=1, B=2] autolearn=X,
+ * folded. */
 static void add_spam_status(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
 {
 	size_t line;
@@ -124,7 +129,8 @@ static void add_spam_fields(struct txn *t, const struct txn_rcpt *r, struct mw_t
 	add_spam_status(t, r, out);
 }
 
-/* decision.md 10.1, RFC 8601. Nothing without signatures; a check that did not run is temperror, never silence. */
+/* decision.md 10.1, RFC 8601. Nothing without signatures; a check that did not run is temperror,
+ * never silence. */
 static void add_authentication_results(struct txn *t, struct mw_text *out)
 {
 	const struct txn_check *auth = &t->checks[JOB_AUTH];
@@ -135,7 +141,9 @@ static void add_authentication_results(struct txn *t, struct mw_text *out)
 	if (auth->status == MW_FAILED)
 		mw_text_add(out, ";\r\n\tdkim=temperror reason=\"check failed\"");
 	else if (t->found.signature_count == 0)
-		mw_text_add(out, auth->status == MW_LIMIT ? ";\r\n\tdkim=temperror reason=\"over limits\"" : ";\r\n\tdkim=none");
+		mw_text_add(out, auth->status == MW_LIMIT
+					 ? ";\r\n\tdkim=temperror reason=\"over limits\""
+					 : ";\r\n\tdkim=none");
 	for (size_t i = 0; auth->status != MW_FAILED && i < t->found.signature_count; i++) {
 		const struct finding_signature *s = &t->found.signatures[i];
 
@@ -146,8 +154,12 @@ static void add_authentication_results(struct txn *t, struct mw_text *out)
 		if (s->reason.n > 0) {
 			mw_text_add(out, " reason=\"");
 			for (size_t k = 0; k < s->reason.n; k++)
-				mw_text_addf(out, "%c", s->reason.p[k] < 0x20 || s->reason.p[k] > 0x7e || s->reason.p[k] == '"' ||
-						s->reason.p[k] == '\\' ? '\'' : s->reason.p[k]);
+				mw_text_addf(out, "%c",
+					s->reason.p[k] < 0x20 || s->reason.p[k] > 0x7e ||
+							s->reason.p[k] == '"' ||
+							s->reason.p[k] == '\\'
+						? '\''
+						: s->reason.p[k]);
 			mw_text_add(out, "\"");
 		}
 		if (s->d.n > 0) {
@@ -167,8 +179,9 @@ static void add_penpals(const struct txn_rcpt *r, struct mw_text *out)
 {
 	int64_t s = r->penpals_age_s;
 
-	mw_text_addf(out, "X-Amavis-PenPals: age %lld %lld:%02lld:%02lld\r\n", (long long)(s / 86400),
-		(long long)(s / 3600 % 24), (long long)(s / 60 % 60), (long long)(s % 60));
+	mw_text_addf(out, "X-Amavis-PenPals: age %lld %lld:%02lld:%02lld\r\n",
+		(long long)(s / 86400), (long long)(s / 3600 % 24), (long long)(s / 60 % 60),
+		(long long)(s % 60));
 }
 
 static void add_alerts(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
@@ -176,11 +189,14 @@ static void add_alerts(struct txn *t, const struct txn_rcpt *r, struct mw_text *
 	const struct txn_check *spam = &t->checks[JOB_SPAM];
 
 	if (t->found.virus_count > 0 && !r->bypass_virus)
-		mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n", decide_virus_names(t));
+		mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n",
+			decide_virus_names(t));
 	for (size_t i = 0; i < r->ccat_count; i++)
 		if (r->ccats[i] / 10 == MW_CC_UNCHECKED)
-			mw_text_addf(out, "X-Amavis-Alert: UNCHECKED, %s\r\n", mw_ccat_name(r->ccats[i]));
-	if (spam->state == CHECK_OVER && spam->status == MW_FAILED && r->is_local && !r->bypass_spam) {
+			mw_text_addf(out, "X-Amavis-Alert: UNCHECKED, %s\r\n",
+				mw_ccat_name(r->ccats[i]));
+	if (spam->state == CHECK_OVER && spam->status == MW_FAILED && r->is_local &&
+		!r->bypass_spam) {
 		mw_text_add(out, "X-Amavis-Alert: UNCHECKED, spam check failed: ");
 		add_safe(out, spam->reason);
 		mw_text_add(out, "\r\n");
@@ -192,7 +208,8 @@ void edit_guard(const struct txn *t, struct mw_text *out)
 	struct mw_octets message = smtp_body_octets(t->body);
 
 	if (message.n > 0 && (message.p[0] == ' ' || message.p[0] == '\t'))
-		mw_text_add(out, "X-Amavis-Alert: BAD HEADER SECTION, the first line begins with white space\r\n");
+		mw_text_add(out, "X-Amavis-Alert: BAD HEADER SECTION, the first line begins with "
+				 "white space\r\n");
 }
 
 /* Everything of ours for one recipient, top-down. */
@@ -221,8 +238,10 @@ static char *fields_for(struct txn *t, const struct txn_rcpt *r)
 
 /* ------------------------------------------------------------------ what of the original stays */
 
-/* RFC 8601 section 2.2 lets the id be a quoted string; behind its opening quote. What never ends may mean us as well. */
-static bool is_our_name_quoted(const struct txn *t, const unsigned char *p, const unsigned char *end)
+/* RFC 8601 section 2.2 lets the id be a quoted string; behind its opening quote. What never ends
+ * may mean us as well. */
+static bool is_our_name_quoted(
+	const struct txn *t, const unsigned char *p, const unsigned char *end)
 {
 	char id[sizeof(t->policy->authserv_id)];
 	size_t n = 0;
@@ -306,10 +325,11 @@ static struct txn_cluster *cluster_for(struct txn *t, const char *fields)
 /* Two recipients that agree in everything fields_for() looks at need not be printed twice. */
 static bool same_edits(const struct txn_rcpt *a, const struct txn_rcpt *b)
 {
-	return a->is_local == b->is_local && a->bypass_virus == b->bypass_virus && a->bypass_spam == b->bypass_spam &&
-		a->tag == b->tag && a->tag2 == b->tag2 && a->score_milli == b->score_milli &&
-		a->penpals_age_s == b->penpals_age_s && a->ccat_count == b->ccat_count &&
-		memcmp(a->ccats, b->ccats, a->ccat_count * sizeof(a->ccats[0])) == 0;
+	return a->is_local == b->is_local && a->bypass_virus == b->bypass_virus &&
+	       a->bypass_spam == b->bypass_spam && a->tag == b->tag && a->tag2 == b->tag2 &&
+	       a->score_milli == b->score_milli && a->penpals_age_s == b->penpals_age_s &&
+	       a->ccat_count == b->ccat_count &&
+	       memcmp(a->ccats, b->ccats, a->ccat_count * sizeof(a->ccats[0])) == 0;
 }
 
 enum mw_rc edit_clusters(struct txn *t)
@@ -337,7 +357,8 @@ enum mw_rc edit_clusters(struct txn *t)
 		r->tagged = r->is_local && r->tag2;
 		if (c->rcpts == NULL) {
 			c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
-			c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
+			c->rcpt_index =
+				smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
 			if (c->rcpts == NULL || c->rcpt_index == NULL || fill_pieces(t, c) != MW_OK)
 				return MW_ERR_NOMEM;
 		}
@@ -349,7 +370,8 @@ enum mw_rc edit_clusters(struct txn *t)
 
 enum mw_rc edit_final_header(struct txn *t, struct txn_cluster *c)
 {
-	const unsigned char *message = smtp_body_octets(t->body).p, *body = message + t->header.body;
+	const unsigned char *message = smtp_body_octets(t->body).p,
+			    *body = message + t->header.body;
 	size_t n = 0;
 
 	/* Pieces 1.. up to the body; the last one may reach into it. */

@@ -57,7 +57,8 @@ const char *quarantine_name(struct txn *t)
 	if (m == NULL)
 		return NULL;
 	/* Folders hashed by the id's first character: none grows past a sixty-fourth of all. */
-	return smtp_arena_printf(&t->arena, "%c/%.*s%s%s", t->mail_id[0], (int)(m - template), template, t->mail_id, m + 2);
+	return smtp_arena_printf(&t->arena, "%c/%.*s%s%s", t->mail_id[0], (int)(m - template),
+		template, t->mail_id, m + 2);
 }
 
 static void add_address(struct mw_text *out, const char *name, const char *addr)
@@ -82,7 +83,8 @@ static void write_head(struct txn *t, struct mw_text *out)
 			add_address(out, "X-Envelope-To-Blocked", t->rcpts[i].addr);
 	mw_text_addf(out, "X-Quarantine-ID: <%s>\r\n", t->mail_id);
 	if (t->found.virus_count > 0)
-		mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n", decide_virus_names(t));
+		mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n",
+			decide_virus_names(t));
 	if (t->poison)
 		mw_text_add(out, "X-Amavis-Alert: UNCHECKED, two cages died on this mail\r\n");
 	edit_guard(t, out);
@@ -179,11 +181,13 @@ struct quarantine_job *quarantine_keep(struct txn *t, const char *name,
 	j->arg = arg;
 	write_head(t, &j->head);
 	mw_strlcpy(j->root, t->set->quarantine_dir, sizeof(j->root));
-	snprintf(j->dir, sizeof(j->dir), "%s/%.*s", t->set->quarantine_dir, (int)(slash - name), name);
+	snprintf(j->dir, sizeof(j->dir), "%s/%.*s", t->set->quarantine_dir, (int)(slash - name),
+		name);
 	snprintf(j->path, sizeof(j->path), "%s/%.200s", t->set->quarantine_dir, name);
 	snprintf(j->temporary, sizeof(j->temporary), "%s/.new-%s", j->dir, t->mail_id);
 	j->body = smtp_body_ref(t->body);
-	if (j->head.failed || uv_queue_work(mw_loop_uv(t->front->loop), &j->work, keep_work, keep_done) != 0) {
+	if (j->head.failed ||
+		uv_queue_work(mw_loop_uv(t->front->loop), &j->work, keep_work, keep_done) != 0) {
 		smtp_body_unref(&j->body);
 		mw_text_fini(&j->head);
 		free(j);

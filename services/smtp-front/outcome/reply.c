@@ -9,7 +9,8 @@ static void say(struct txn *t, unsigned code, const char *text)
 static const struct txn_rcpt *first_with(const struct txn *t, unsigned class, bool next_hop_only)
 {
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].code / 100 == class && (!next_hop_only || t->rcpts[i].from_next_hop))
+		if (t->rcpts[i].code / 100 == class &&
+			(!next_hop_only || t->rcpts[i].from_next_hop))
 			return &t->rcpts[i];
 	return NULL;
 }
@@ -30,10 +31,13 @@ static void say_mixture(struct txn *t)
 	r = first_with(t, 5, true);
 	r = r != NULL ? r : first_with(t, 5, false);
 	if (r != NULL) /* without bounces of our own only the client can tell the sender */
-		say(t, r->code, smtp_arena_printf(&t->arena, "%s (delivered to %zu of %zu recipients)", r->reply,
-				t->rcpt_count - rejected - discarded, t->rcpt_count));
+		say(t, r->code,
+			smtp_arena_printf(&t->arena, "%s (delivered to %zu of %zu recipients)",
+				r->reply, t->rcpt_count - rejected - discarded, t->rcpt_count));
 	else if (discarded > 0)
-		say(t, passed->code, smtp_arena_printf(&t->arena, "%s, but %zu DISCARD", passed->reply, discarded));
+		say(t, passed->code,
+			smtp_arena_printf(
+				&t->arena, "%s, but %zu DISCARD", passed->reply, discarded));
 	else
 		say(t, passed->code, passed->reply);
 }
@@ -48,11 +52,14 @@ void outcome_reply(struct txn *t)
 		return;
 	}
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].code / 100 < 2 || t->rcpts[i].code / 100 > 5 || t->rcpts[i].code / 100 == 3 ||
-			t->rcpts[i].reply == NULL || (t->rcpts[i].code / 100 == 2 && !t->rcpts[i].delivered &&
-							     t->rcpts[i].action != MW_ACT_DISCARD)) {
+		if (t->rcpts[i].code / 100 < 2 || t->rcpts[i].code / 100 > 5 ||
+			t->rcpts[i].code / 100 == 3 || t->rcpts[i].reply == NULL ||
+			(t->rcpts[i].code / 100 == 2 && !t->rcpts[i].delivered &&
+				t->rcpts[i].action != MW_ACT_DISCARD)) {
 			/* A 2xx that nobody stands behind is never passed on. */
-			say(t, 451, smtp_arena_printf(&t->arena, "451 4.5.0 Error in processing, id=%s", t->log_id));
+			say(t, 451,
+				smtp_arena_printf(&t->arena, "451 4.5.0 Error in processing, id=%s",
+					t->log_id));
 			return;
 		}
 	if ((r = first_with(t, 4, false)) != NULL) {

@@ -13,7 +13,7 @@ struct entry {
 
 struct table {
 	bool constant, constant_value;
-	bool ordered;		/* a list: the first entry that matches wins, not the most specific */
+	bool ordered; /* a list: the first entry that matches wins, not the most specific */
 	size_t count;
 	struct entry *entries;	/* in the order of the file */
 	struct entry **buckets; /* a power of two of them */
@@ -99,8 +99,9 @@ static bool fill_table(struct table *t, const struct mw_val *v)
 	if (t->entries == NULL)
 		return false;
 	for (size_t i = 0; i < v->count; i++) {
-		bool ok = v->is_array ? v->vals[i].tag != MW_V_STR || add_entry(t, v->vals[i].str, true) :
-					add_entry(t, v->keys[i], truth(&v->vals[i]));
+		bool ok = v->is_array
+				  ? v->vals[i].tag != MW_V_STR || add_entry(t, v->vals[i].str, true)
+				  : add_entry(t, v->keys[i], truth(&v->vals[i]));
 
 		if (!ok)
 			return false;
@@ -117,12 +118,14 @@ static bool fill_maps(struct lookup_maps *m, const struct mw_val *maps)
 	m->tables = calloc(maps->count + 1, sizeof(*m->tables));
 	if (m->tables == NULL)
 		return false;
-	/* { ".example.org" } is one list, what stands beside its strings a table each, as in { 1 } or { {...}, false }. */
+	/* { ".example.org" } is one list, what stands beside its strings a table each, as in { 1 }
+	 * or { {...}, false }. */
 	list = maps->count > 0 && maps->is_array && maps->vals[0].tag == MW_V_STR;
 	if (list && !fill_table(&m->tables[m->count++], maps))
 		return false;
 	for (size_t i = 0; i < maps->count; i++)
-		if ((!list || maps->vals[i].tag != MW_V_STR) && !fill_table(&m->tables[m->count++], &maps->vals[i]))
+		if ((!list || maps->vals[i].tag != MW_V_STR) &&
+			!fill_table(&m->tables[m->count++], &maps->vals[i]))
 			return false;
 	return true;
 }
@@ -167,7 +170,8 @@ static const struct entry *find(const struct table *t, const char *key)
 	return e;
 }
 
-/* Walks the keys of an address from the most special to ".": each is tried; in a list the entry that stands first wins. */
+/* Walks the keys of an address from the most special to ".": each is tried; in a list the entry
+ * that stands first wins. */
 static const struct entry *match(const struct table *t, const char *address)
 {
 	const struct entry *best = NULL, *e;

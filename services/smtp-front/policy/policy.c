@@ -5,21 +5,25 @@
 #include <strings.h>
 #include <unistd.h>
 
-static void copy_text(char *dst, size_t size, const struct mw_conf *conf, const char *name, const char *dflt)
+static void copy_text(
+	char *dst, size_t size, const struct mw_conf *conf, const char *name, const char *dflt)
 {
 	const char *s = mw_conf_text(conf, name);
 
 	mw_strlcpy(dst, s != NULL ? s : dflt, size);
 }
 
-static enum mw_rc compile_destiny(const struct mw_conf *conf, const char *bank, const char *name, enum mw_destiny *d_r,
-	struct mw_err *err_r)
+static enum mw_rc compile_destiny(const struct mw_conf *conf, const char *bank, const char *name,
+	enum mw_destiny *d_r, struct mw_err *err_r)
 {
 	int64_t v = mw_conf_int(conf, name);
 
 	if (v == MW_D_BOUNCE)
-		return mw_fail(err_r, MW_ERR_CONF, "%s%s%s = D_BOUNCE: this version sends no bounces; use D_REJECT, D_DISCARD, "
-						   "D_TEMPFAIL or D_PASS", bank, *bank != '\0' ? ": " : "", name);
+		return mw_fail(err_r, MW_ERR_CONF,
+			"%s%s%s = D_BOUNCE: this version sends no bounces; use D_REJECT, "
+			"D_DISCARD, "
+			"D_TEMPFAIL or D_PASS",
+			bank, *bank != '\0' ? ": " : "", name);
 	*d_r = (enum mw_destiny)v;
 	return MW_OK;
 }
@@ -55,13 +59,14 @@ static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, stru
 		return mw_fail(err_r, MW_ERR_NOMEM, "inet_acl: no memory");
 	for (size_t i = 0; i < count; i++)
 		if (!mw_net_parse(items[i], &p->acl[p->acl_count++]))
-			return mw_fail(err_r, MW_ERR_CONF, "inet_acl: \"%s\" is no address or network", items[i]);
+			return mw_fail(err_r, MW_ERR_CONF,
+				"inet_acl: \"%s\" is no address or network", items[i]);
 	return MW_OK;
 }
 
 /* Quarantine by now is one gzip file a mail: local:NAME%m.gz. */
-static enum mw_rc compile_quarantine(const struct mw_conf *conf, const char *name, char *dst, size_t size,
-	struct mw_err *err_r)
+static enum mw_rc compile_quarantine(
+	const struct mw_conf *conf, const char *name, char *dst, size_t size, struct mw_err *err_r)
 {
 	const char *s = mw_conf_text(conf, name);
 	size_t n = s != NULL ? strlen(s) : 0;
@@ -69,9 +74,10 @@ static enum mw_rc compile_quarantine(const struct mw_conf *conf, const char *nam
 	dst[0] = '\0';
 	if (n == 0)
 		return MW_OK;
-	if (strncmp(s, "local:", 6) != 0 || n < 12 || strcmp(s + n - 3, ".gz") != 0 || strstr(s, "%m") == NULL ||
-		strchr(s, '/') != NULL)
-		return mw_fail(err_r, MW_ERR_CONF, "%s = \"%s\": expected local:NAME with %%m in it, ending in .gz", name, s);
+	if (strncmp(s, "local:", 6) != 0 || n < 12 || strcmp(s + n - 3, ".gz") != 0 ||
+		strstr(s, "%m") == NULL || strchr(s, '/') != NULL)
+		return mw_fail(err_r, MW_ERR_CONF,
+			"%s = \"%s\": expected local:NAME with %%m in it, ending in .gz", name, s);
 	mw_strlcpy(dst, s + 6, size);
 	return MW_OK;
 }
@@ -88,20 +94,23 @@ static void compile_scores(const struct mw_conf *conf, struct policy *p)
 	p->penpals_threshold_low_milli = (int32_t)mw_conf_int(conf, "penpals_threshold_low");
 }
 
-static void compile_texts(const struct mw_conf *conf, const struct policy_set *set, struct policy *p)
+static void compile_texts(
+	const struct mw_conf *conf, const struct policy_set *set, struct policy *p)
 {
 	char line[256];
 
-	copy_text(p->localhost_name, sizeof(p->localhost_name), conf, "localhost_name", set->myhostname);
+	copy_text(p->localhost_name, sizeof(p->localhost_name), conf, "localhost_name",
+		set->myhostname);
 	copy_text(p->authserv_id, sizeof(p->authserv_id), conf, "myauthservid", set->myhostname);
-	copy_text(p->x_header_tag, sizeof(p->x_header_tag), conf, "X_HEADER_TAG", "X-Virus-Scanned");
+	copy_text(
+		p->x_header_tag, sizeof(p->x_header_tag), conf, "X_HEADER_TAG", "X-Virus-Scanned");
 	snprintf(line, sizeof(line), "mailweir at %.200s", set->myhostname);
 	copy_text(p->x_header_line, sizeof(p->x_header_line), conf, "X_HEADER_LINE", line);
 	copy_text(p->level_char, sizeof(p->level_char), conf, "sa_spam_level_char", "");
 }
 
-static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy_set *set, const char *bank,
-	struct policy *p, struct mw_err *err_r)
+static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy_set *set,
+	const char *bank, struct policy *p, struct mw_err *err_r)
 {
 	enum mw_rc rc;
 
@@ -118,21 +127,27 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 	p->child_timeout_ms = (uint64_t)mw_conf_int(conf, "child_timeout") * 1000;
 	compile_scores(conf, p);
 	compile_texts(conf, set, p);
-	if ((rc = compile_destiny(conf, bank, "final_virus_destiny", &p->virus_destiny, err_r)) != MW_OK ||
-		(rc = compile_destiny(conf, bank, "final_spam_destiny", &p->spam_destiny, err_r)) != MW_OK ||
-		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny, err_r)) != MW_OK ||
-		(rc = compile_maps(conf, p, err_r)) != MW_OK || (rc = compile_acl(conf, p, err_r)) != MW_OK ||
-		(rc = next_hop_parse(mw_conf_text(conf, "forward_method"), &p->forward, err_r)) != MW_OK ||
+	if ((rc = compile_destiny(conf, bank, "final_virus_destiny", &p->virus_destiny, err_r)) !=
+			MW_OK ||
+		(rc = compile_destiny(conf, bank, "final_spam_destiny", &p->spam_destiny, err_r)) !=
+			MW_OK ||
+		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny,
+			 err_r)) != MW_OK ||
+		(rc = compile_maps(conf, p, err_r)) != MW_OK ||
+		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
+		(rc = next_hop_parse(mw_conf_text(conf, "forward_method"), &p->forward, err_r)) !=
+			MW_OK ||
 		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,
 			 sizeof(p->virus_quarantine), err_r)) != MW_OK ||
-		(rc = compile_quarantine(conf, "spam_quarantine_method", p->spam_quarantine, sizeof(p->spam_quarantine),
-			 err_r)) != MW_OK)
+		(rc = compile_quarantine(conf, "spam_quarantine_method", p->spam_quarantine,
+			 sizeof(p->spam_quarantine), err_r)) != MW_OK)
 		return rc;
 	return compile_quarantine(conf, "unchecked_quarantine_method", p->unchecked_quarantine,
 		sizeof(p->unchecked_quarantine), err_r);
 }
 
-static enum mw_rc compile_ports(const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
+static enum mw_rc compile_ports(
+	const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
 {
 	const struct mw_val *table = mw_conf_val(conf, "interface_policy");
 
@@ -149,7 +164,8 @@ static enum mw_rc compile_ports(const struct mw_conf *conf, struct policy_set *s
 			if (strcmp(set->policies[p].bank, bank) == 0)
 				port->policy = &set->policies[p];
 		if (port->policy == NULL)
-			return mw_fail(err_r, MW_ERR_CONF, "interface_policy[\"%s\"] names no known bank: \"%s\"",
+			return mw_fail(err_r, MW_ERR_CONF,
+				"interface_policy[\"%s\"] names no known bank: \"%s\"",
 				table->keys[i], bank);
 		mw_strlcpy(port->key, table->keys[i], sizeof(port->key));
 		set->port_count++;
@@ -157,7 +173,8 @@ static enum mw_rc compile_ports(const struct mw_conf *conf, struct policy_set *s
 	return MW_OK;
 }
 
-static enum mw_rc compile_signers(const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
+static enum mw_rc compile_signers(
+	const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
 {
 	const struct mw_val *keys = mw_conf_val(conf, "dkim_key");
 
@@ -169,8 +186,10 @@ static enum mw_rc compile_signers(const struct mw_conf *conf, struct policy_set 
 	for (size_t i = 0; i < keys->count; i++) {
 		struct policy_signer *s = &set->signers[set->signer_count++];
 
-		mw_strlcpy(s->domain, mw_val_text(mw_val_field(&keys->vals[i], "domain"), ""), sizeof(s->domain));
-		mw_strlcpy(s->selector, mw_val_text(mw_val_field(&keys->vals[i], "selector"), ""), sizeof(s->selector));
+		mw_strlcpy(s->domain, mw_val_text(mw_val_field(&keys->vals[i], "domain"), ""),
+			sizeof(s->domain));
+		mw_strlcpy(s->selector, mw_val_text(mw_val_field(&keys->vals[i], "selector"), ""),
+			sizeof(s->selector));
 	}
 	return MW_OK;
 }
@@ -185,15 +204,17 @@ static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
 	gethostname(host, sizeof(host) - 1);
 	copy_text(set->myhostname, sizeof(set->myhostname), conf, "myhostname", host);
 	copy_text(set->quarantine_dir, sizeof(set->quarantine_dir), conf, "QUARANTINEDIR", "");
-	set->check_spam = mw_conf_is_set(conf, "checks.spam") ? mw_conf_bool(conf, "checks.spam") :
-								 spamd != NULL && *spamd != '\0';
-	set->check_reputation = mw_conf_is_set(conf, "checks.reputation") ? mw_conf_bool(conf, "checks.reputation") :
-									    (redis->tag == MW_V_TABLE && redis->count > 0) ||
-			(server != NULL && *server != '\0');
+	set->check_spam = mw_conf_is_set(conf, "checks.spam") ? mw_conf_bool(conf, "checks.spam")
+							      : spamd != NULL && *spamd != '\0';
+	set->check_reputation = mw_conf_is_set(conf, "checks.reputation")
+					? mw_conf_bool(conf, "checks.reputation")
+					: (redis->tag == MW_V_TABLE && redis->count > 0) ||
+						  (server != NULL && *server != '\0');
 	set->delivery_reserve_percent = (unsigned)mw_conf_int(conf, "checks.delivery_reserve");
 }
 
-enum mw_rc policy_set_new(const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r)
+enum mw_rc policy_set_new(
+	const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r)
 {
 	const struct mw_val *banks = mw_conf_val(conf, "policy_bank");
 	size_t bank_count = banks->tag == MW_V_TABLE ? banks->count : 0;
@@ -205,8 +226,9 @@ enum mw_rc policy_set_new(const struct mw_conf *conf, struct policy_set **set_r,
 	set->refs = 1;
 	compile_globals(conf, set);
 	set->policies = calloc(bank_count + 1, sizeof(*set->policies));
-	rc = set->policies != NULL ? compile_policy(conf, set, "", &set->policies[set->count++], err_r) :
-				     mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
+	rc = set->policies != NULL
+		     ? compile_policy(conf, set, "", &set->policies[set->count++], err_r)
+		     : mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
 	for (size_t i = 0; i < bank_count && rc == MW_OK; i++)
 		rc = compile_policy(mw_conf_bank(conf, banks->keys[i]), set, banks->keys[i],
 			&set->policies[set->count++], err_r);
@@ -249,7 +271,8 @@ void policy_set_unref(struct policy_set **set_p)
 	free(set);
 }
 
-const struct policy *policy_for_socket(const struct policy_set *set, const char *address, unsigned port)
+const struct policy *policy_for_socket(
+	const struct policy_set *set, const char *address, unsigned port)
 {
 	char whole[80], number[8];
 	const char *keys[2] = { whole, number };

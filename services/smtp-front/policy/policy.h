@@ -1,7 +1,7 @@
 /*
- * Who gets which treatment. A policy is what one bank (or the base) says, compiled from the settings at load into
- * plain fields; nothing is looked up by name while mail runs. A set holds them all and lives until the last mail that
- * began with it is over.
+ * Who gets which treatment. A policy is what one bank (or the base) says, compiled from the
+ * settings at load into plain fields; nothing is looked up by name while mail runs. A set holds
+ * them all and lives until the last mail that began with it is over.
  */
 #ifndef SMTP_POLICY_H
 #define SMTP_POLICY_H
@@ -14,12 +14,14 @@
 struct policy {
 	char bank[64]; /* "" is the base */
 	bool originating;
-	struct lookup_maps *local_domains, *bypass_virus, *bypass_spam, *bypass_banned, *bypass_header;
+	struct lookup_maps *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
+		*bypass_header;
 	bool bypass_decode_parts;
 	int32_t tag_milli, tag2_milli, kill_milli;
 	enum mw_destiny virus_destiny, spam_destiny, unchecked_destiny;
 	bool virus_failure_fatal, spam_failure_fatal;
-	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256], localhost_name[256];
+	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256],
+		localhost_name[256];
 	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
 	struct next_hop forward;
 	uint64_t message_size_limit;
@@ -59,11 +61,13 @@ struct policy_set {
 };
 
 /* Compile all banks. err_r names the setting that cannot be. */
-enum mw_rc policy_set_new(const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r);
+enum mw_rc policy_set_new(
+	const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r);
 struct policy_set *policy_set_ref(struct policy_set *set);
 void policy_set_unref(struct policy_set **set_p);
 /* The bank of a listening socket: [address]:port goes before port; the base when none is named. */
-const struct policy *policy_for_socket(const struct policy_set *set, const char *address, unsigned port);
+const struct policy *policy_for_socket(
+	const struct policy_set *set, const char *address, unsigned port);
 /* The key to sign with for that address's domain; NULL: none. */
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address);
 

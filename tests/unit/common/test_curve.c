@@ -478,7 +478,8 @@ static void czmq_installs_no_signal_handler(void **state)
 	(void)state;
 	sigaction(SIGTERM, NULL, &term);
 	sigaction(SIGINT, NULL, &intr);
-	/* A background job of a shell inherits SIG_IGN: what counts is that no function stands there. */
+	/* A background job of a shell inherits SIG_IGN: what counts is that no function stands
+	 * there. */
 	assert_true(term.sa_handler == SIG_DFL || term.sa_handler == SIG_IGN);
 	assert_true(intr.sa_handler == SIG_DFL || intr.sa_handler == SIG_IGN);
 }
