@@ -454,8 +454,8 @@ def test_folders_of_the_dead_are_swept_and_mails_leave_nothing(made, suite):
     os.kill(w.holder(), signal.SIGKILL)
     assert w.front.scan(attached(zipped())).viruses
     mw.until("the sweep", lambda: not stale.exists())
-    assert len(list(root.iterdir())) == 1
-    assert [p for p in root.rglob("*") if p.is_file()] == []
+    mw.until("one holder's folder to be left", lambda: len(list(root.iterdir())) == 1)
+    mw.until("no file in it", lambda: [p for p in root.rglob("*") if p.is_file()] == [])
 
 
 # ------------------------------------------------------------------ spam
