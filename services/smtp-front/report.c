@@ -168,7 +168,7 @@ static void fill_deliveries(const struct txn *t, struct mw_record *r)
 		const struct txn_rcpt *first =
 			c->rcpt_count > 0 ? &t->rcpts[c->rcpt_index[0]] : NULL;
 
-		if (first == NULL || !first->from_next_hop)
+		if (first == NULL || c->rcpts[0].code == 0)
 			continue;
 		r->out_msgs++;
 		r->out_msgs_failed += first->code / 100 == 4;

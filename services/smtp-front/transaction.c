@@ -609,7 +609,7 @@ static void step_sign(struct txn *t)
 static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery_rcpt *d)
 {
 	r->code = d->code;
-	r->from_next_hop = true;
+	r->from_next_hop = d->own_words;
 	r->delivered = d->code / 100 == 2;
 	r->reply = d->text != NULL ? smtp_arena_copy(&t->arena, d->text, strlen(d->text)) : NULL;
 	if (r->reply == NULL)

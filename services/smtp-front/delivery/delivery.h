@@ -24,6 +24,7 @@ enum mw_rc next_hop_parse(const char *method, struct next_hop *h_r, struct mw_er
 
 struct delivery_rcpt {
 	const char *addr;
+	bool own_words; /* the next hop spoke of this recipient, or of the mail as a whole */
 	unsigned code; /* 0 until told; 250 only after the final dot's 2xx */
 	char *text; /* "250 2.0.0 from MTA(smtp:[host]:port): 250 2.0.0 Ok: queued as X"; malloc'ed
 		     */

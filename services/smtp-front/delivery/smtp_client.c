@@ -50,6 +50,7 @@ static void tell_reply(struct client *c, struct delivery_rcpt *r, const char *df
 		code == c->reply.code ? smtp_reply_enhanced(&c->reply, dflt, enhanced) : "4.5.0",
 		c->hop.text, c->reply.code, c->reply.text);
 	tell(r, code, t.p != NULL ? t.p : "");
+	r->own_words = true;
 	mw_text_fini(&t);
 }
 
@@ -179,6 +180,12 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		n -= (ssize_t)used;
 		if (got <= 0)
 			continue;
+		if (n > 0 && c->state == CLIENT_COMMANDS && c->step + 1 == c->steps) {
+			/* It answers the final dot before it has got one. */
+			c->heard = true;
+			client_fail(c, 451, "4.5.0", "next hop spoke before the mail was sent");
+			return;
+		}
 		/* Words behind the last reply of a mail belong to nobody: this session cannot be
 		 * trusted with another. */
 		c->surplus = n > 0 && (c->state == CLIENT_DOT || c->state == CLIENT_RSET);

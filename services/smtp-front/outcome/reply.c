@@ -62,7 +62,7 @@ void outcome_reply(struct txn *t)
 					t->log_id));
 			return;
 		}
-	if ((r = first_with(t, 4, false)) != NULL) {
+	if ((r = first_with(t, 4, true)) != NULL || (r = first_with(t, 4, false)) != NULL) {
 		say(t, r->code, r->reply);
 		return;
 	}
