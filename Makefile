@@ -156,6 +156,8 @@ triggers:
 scanner-binaries: $(BUILD)/bin/mailweir-scanner $(BUILD)/bin/mailweir-cage
 .PHONY: scanner-binaries
 
+# The two commands of the README build on all cores; a person's -j goes before that.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 RUN_ALL := /usr/bin/python3 tests/run_all.py
 # The end-to-end tests once more against the sanitized build; load tests are left to the plain one.
 comma := ,
@@ -164,7 +166,7 @@ ASAN_SKIPS := chaos compose deploy bench_tools
 ASAN_E2E := $(subst $() ,$(comma),tests/e2e $(ASAN_SKIPS:%=--ignore=tests/e2e/test_%.py))
 
 test: deps ## everything; the last line is the count
-	+@$(MAKE) --no-print-directory test-here
+	+@$(MAKE) --no-print-directory $(JOBS) test-here
 test-here: all unit triggers sanitized fuzz-binaries
 	$(RUN_ALL) unit=$(BUILD)/unit unit@asan=$(BUILD)-asan/unit fuzz@corpus=$(BUILD):replay fuzz@60s=$(BUILD):/60 \
 		pytest=$(BUILD):2400:tests/e2e 'pytest@asan=$(BUILD)-asan:1500:$(ASAN_E2E),$(ASAN_ENV)'
@@ -177,7 +179,7 @@ asan: sanitized ## unit and end-to-end tests under AddressSanitizer and UBSan
 bench: all ## figures of this machine
 	/usr/bin/python3 tests/bench/run.py --bin $(BUILD)/bin --bench $(BUILD)/bench
 demo: deps ## install, build, run the main job on embedded defaults, show the result
-	+@$(MAKE) --no-print-directory all
+	+@$(MAKE) --no-print-directory $(JOBS) all
 	/usr/bin/python3 deploy/demo/demo.py --bin $(BUILD)/bin --bench $(BUILD)/bench
 
 # ---------------------------------------------------------------- care
