@@ -297,7 +297,6 @@ class Sink(Process):
 
 class Suite:
     def __init__(self, settings=None, folder=None, host="127.0.0.1", log_lines=40):
-        self.crashes_expected = False  # then a sanitiser's report of one is no failure
         self.log_lines = log_lines  # printed of each log after a failure
         self.folder = Path(folder or tempfile.mkdtemp(prefix="mw-"))
         os.chmod(self.folder, 0o755)
@@ -533,8 +532,7 @@ class Suite:
                     trouble.append(f"{p.name} ended with {code} after SIGTERM\n{p.tail()}")
             except Failed as e:
                 trouble.append(str(e))
-        if not self.crashes_expected:
-            trouble += self.sanitizer_reports()
+        trouble += self.sanitizer_reports()
         # Holders and cages go when their scanner has gone; a killed scanner's need a moment.
         try:
             until("", lambda: not self.leftovers(), 5)

@@ -130,7 +130,8 @@ class Reputation:
         if redis:
             self.redis = suite.redis(args=redis_args)
             suite.set(storage_redis_dsn=[{"server": self.redis.path}])
-        suite.set(**settings)
+        # The budget is a matter of time: a sanitised build on a busy machine needs more of it for the same work.
+        suite.set(**{"redis__timeout_ms": int(200 * mw.SLOW), **settings})
         self.front = Front(suite)
         self.worker = None
         if start:
