@@ -10,7 +10,7 @@
 #include "service.h"
 
 struct txn;
-struct smtp_listeners;
+struct intake;
 
 #define FRONT_POISON_MAX 1024		   /* mails remembered that killed two cages */
 #define FRONT_POISON_MS (4u * 3600 * 1000) /* and for how long */
@@ -34,7 +34,7 @@ struct front {
 	struct delivery *delivery;
 	struct smtp_body_pool bodies;
 	struct policy_set *policies; /* of new mail; mails in flight keep theirs */
-	struct smtp_listeners *listeners;
+	struct intake *intake;
 	struct front_limits limits;
 	struct txn *txns;     /* in flight, newest first */
 	struct txn *learning; /* over, but for their learn job */

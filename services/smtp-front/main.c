@@ -6,7 +6,7 @@
 
 #include "endpoint.h"
 #include "front.h"
-#include "intake/smtp_session.h"
+#include "intake/intake.h"
 #include "log.h"
 #include "transaction.h"
 
@@ -90,11 +90,11 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 		(rc = dispatch_open(&f->dispatch, &f->z, s->loop, s->conf,
 			 doors.door[MW_DOOR_VERDICTS], f->incarnation, f->pub, err_r)) != MW_OK ||
 		(rc = delivery_open(&f->delivery, s->loop, s->conf, err_r)) != MW_OK ||
-		(rc = listeners_open(f, s->conf, err_r)) != MW_OK)
+		(rc = intake_open(f, s->conf, err_r)) != MW_OK)
 		return rc;
 	f->state_timer = mw_timer_new(s->loop, state_tick, f);
 	mw_timer_start(f->state_timer, STATE_MS, STATE_MS);
-	listeners_describe(f, &where);
+	intake_describe(f, &where);
 	mw_service_ready(s, "smtp=%s verdicts=%s", where.p != NULL ? where.p : "",
 		doors.door[MW_DOOR_VERDICTS]);
 	mw_text_fini(&where);
@@ -132,10 +132,9 @@ static void front_drain(void *arg, struct mw_service *s)
 	struct front *f = arg;
 
 	(void)s;
-	mw_log(MW_INFO, "drain", "mails=%zu sessions=%zu", f->txn_count,
-		f->listeners->session_count);
+	mw_log(MW_INFO, "drain", "mails=%zu sessions=%zu", f->txn_count, f->intake->session_count);
 	f->drain_until_ms = mw_loop_now_ms(f->loop) + DRAIN_DATA_MS;
-	listeners_drain(f);
+	intake_drain(f);
 	f->draining = true;
 	front_txn_over(f);
 }
@@ -147,7 +146,7 @@ static void front_close(void *arg, struct mw_service *s)
 	(void)s;
 	f->draining = false;
 	mw_timer_destroy(&f->state_timer);
-	listeners_close(f);
+	intake_close(f);
 	if (f->dispatch != NULL && f->delivery != NULL)
 		txn_destroy_all(f);
 	delivery_close(&f->delivery);
@@ -178,7 +177,7 @@ int main(int argc, char **argv)
 	if (f == NULL)
 		return 1;
 	code = mw_service_main(argc, argv, "smtp-front", &ops, f);
-	free(f->listeners);
+	free(f->intake);
 	free(f);
 	return code;
 }

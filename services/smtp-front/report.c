@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "intake/smtp_session.h"
+#include "intake/intake.h"
 #include "outcome/decide.h"
 
 static struct mw_octets text(const char *s)
@@ -261,7 +261,7 @@ static void task_state(const struct txn *t, struct mw_state_task *s)
 void front_publish_state(struct front *f)
 {
 	struct mw_state s = { .uptime_ms = mw_mono_ms() - f->started_ms,
-		.sessions = f->listeners->session_count,
+		.sessions = f->intake->session_count,
 		.in_flight = f->txn_count,
 		.held_octets = smtp_body_held(&f->bodies),
 		.mails_done = f->stats.mails };
@@ -305,7 +305,7 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	counter(out, "mails_bare_lf_total", f->stats.bare_lf);
 	counter(out, "mails_in_flight", f->txn_count);
 	counter(out, "held_octets", smtp_body_held(&f->bodies));
-	counter(out, "sessions", f->listeners->session_count);
+	counter(out, "sessions", f->intake->session_count);
 	counter(out, "sessions_total", f->stats.sessions);
 	counter(out, "sessions_refused_total", f->stats.refused);
 	counter(out, "workers", d.workers);

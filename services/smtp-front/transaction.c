@@ -6,7 +6,6 @@
 
 #include "checks/findings.h"
 #include "checks/plan.h"
-#include "intake/smtp_session.h"
 #include "log.h"
 #include "outcome/decide.h"
 #include "outcome/edit.h"
@@ -89,7 +88,7 @@ void txn_state(struct txn *t, char letter)
 
 /* ------------------------------------------------------------------ life */
 
-static bool copy_client(struct txn *t, const struct smtp_session_facts *s)
+static bool copy_origin(struct txn *t, const struct txn_origin *s)
 {
 	struct smtp_arena *a = &t->arena;
 
@@ -123,18 +122,18 @@ static void link_txn(struct txn *t, struct txn **list)
 	*list = t;
 }
 
-struct txn *txn_new(struct front *f, struct smtp_session *s, const char *sender)
+struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn_origin *origin,
+	const char *sender)
 {
 	struct txn *t = calloc(1, sizeof(*t));
-	struct smtp_session_facts facts;
 
 	if (t == NULL)
 		return NULL;
-	smtp_session_facts(s, &facts);
 	t->front = f;
-	t->session = s;
-	t->set = policy_set_ref(facts.set);
-	t->policy = facts.policy;
+	t->client = client;
+	t->per_rcpt = client->per_rcpt;
+	t->set = policy_set_ref(origin->set);
+	t->policy = origin->policy;
 	t->originating = t->policy->originating;
 	t->time_ms = mw_wall_ms();
 	t->start_us = mw_mono_us();
@@ -144,7 +143,7 @@ struct txn *txn_new(struct front *f, struct smtp_session *s, const char *sender)
 		(unsigned long long)++f->next_txn);
 	make_mail_id(t->mail_id);
 	t->sender = smtp_arena_copy(&t->arena, sender, strlen(sender));
-	if (t->sender == NULL || !copy_client(t, &facts))
+	if (t->sender == NULL || !copy_origin(t, origin))
 		txn_destroy(&t);
 	else
 		txn_state(t, 'm');
@@ -239,7 +238,7 @@ void txn_abandon(struct txn **t_p)
 	*t_p = NULL;
 	if (t == NULL)
 		return;
-	t->session = NULL;
+	t->client = NULL;
 	if (t->phase == TXN_OVER ||
 		(t->phase == TXN_DELIVER && (t->cluster_at > 0 || delivery_committed(t->run))))
 		return; /* the next hop may have it already: the path ends by itself, and the record
@@ -639,6 +638,8 @@ static void delivered(void *arg, bool new_connection)
  * it before. */
 static bool must_not_go_on(const struct txn *t)
 {
+	if (t->per_rcpt)
+		return false;
 	for (size_t i = 0; i < t->rcpt_count; i++)
 		if (t->rcpts[i].code / 100 == 4)
 			return true;
@@ -678,14 +679,14 @@ static void step_deliver(struct txn *t)
 			t->facts.message_id.n > 0 ? (const char *)t->facts.message_id.p : ""),
 		.helo_name = t->policy->localhost_name,
 		.sender = t->sender,
-		.body = t->body_type,
+		.params = &t->params,
 		.xforward = t->has_xforward ? &t->xforward : NULL,
 		.rcpts = c->rcpts,
 		.rcpt_count = c->rcpt_count,
 		.pieces = c->pieces,
 		.piece_count = c->piece_count,
 		.dots = t->dots,
-		.all_or_nothing = true,
+		.all_or_nothing = !t->per_rcpt,
 		.deadline_ms = t->deadline_ms,
 	};
 	t->run = c->mail.message_id != NULL
@@ -743,14 +744,14 @@ static void count(struct txn *t)
 
 static void step_reply(struct txn *t)
 {
-	struct smtp_session *s = t->session;
+	struct txn_client *client = t->client;
 
 	t->phase = TXN_OVER;
 	txn_state(t, '.');
 	outcome_reply(t);
 	count(t);
-	t->session = NULL;
-	if (s != NULL && smtp_session_reply(s, t->reply_code, t->reply)) {
+	t->client = NULL;
+	if (client != NULL && client->over(client, t)) {
 		mw_log(MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id, t->mail_id,
 			t->reply_code);
 	} else {

@@ -10,7 +10,29 @@
 #include "intake/facts.h"
 #include "intake/smtp_command.h"
 
-struct smtp_session;
+struct txn;
+
+/* Who waits for the end of a mail: a session of SMTP or LMTP, a request of AM.PDP. */
+struct txn_client {
+	/*
+	 * The mail is over: t's recipients have their codes and replies, t->reply speaks for all.
+	 * t is whole during the call and not the client's any more after it. False: the client
+	 * cannot be told.
+	 */
+	bool (*over)(struct txn_client *client, const struct txn *t);
+	/* It can be told of each recipient by itself (LMTP, AM.PDP): one recipient's refusal stops
+	 * nobody else's mail. */
+	bool per_rcpt;
+};
+
+/* Where a mail comes from, as its session knows; copied by txn_new. */
+struct txn_origin {
+	const char *helo, *peer_ip, *local_ip, *protocol;
+	unsigned peer_port, local_port;
+	const struct smtp_xforward *xforward; /* NULL: none was said for this mail */
+	struct policy_set *set;
+	const struct policy *policy;
+};
 
 /* Why a check did not run; NULL: it ran, or will. */
 enum check_state { CHECK_SKIPPED, CHECK_WAITING, CHECK_OVER };
@@ -67,6 +89,7 @@ struct findings {
 
 struct txn_rcpt {
 	const char *addr;
+	struct smtp_rcpt_params params;
 	bool is_local, bypass_virus, bypass_spam, bypass_banned;
 	/* decision */
 	unsigned ccats[TXN_CCATS_MAX]; /* MW_CCAT(), most important first */
@@ -104,7 +127,8 @@ enum txn_phase { TXN_ENVELOPE, TXN_DATA, TXN_CHECKS, TXN_KEEP, TXN_SIGN, TXN_DEL
 
 struct txn {
 	struct front *front;
-	struct smtp_session *session; /* NULL: the client is gone */
+	struct txn_client *client; /* NULL: it is gone */
+	bool per_rcpt;
 	struct policy_set *set;
 	const struct policy *policy;
 	struct txn *next, **prev_p;
@@ -118,7 +142,7 @@ struct txn {
 	uint64_t deadline_ms, checks_deadline_ms;
 	/* envelope and client */
 	const char *sender;
-	enum smtp_body_type body_type;
+	struct smtp_mail_params params; /* of MAIL */
 	struct smtp_xforward xforward;
 	bool has_xforward;
 	const char *helo, *peer_ip, *local_ip, *protocol;
@@ -154,15 +178,16 @@ struct txn {
 	uint32_t conn_new;
 };
 
-/* A transaction at MAIL FROM; the session's facts and the sender are copied. NULL: no memory. */
-struct txn *txn_new(struct front *f, struct smtp_session *s, const char *sender);
+/* A transaction at MAIL FROM; origin and sender are copied. NULL: no memory. */
+struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn_origin *origin,
+	const char *sender);
 /* True when no further recipient is taken: smtpd_recipient_limit, or addresses that would not fit a
  * job's header. */
 bool txn_is_full(const struct txn *t);
 /* Add a recipient. MW_OK or MW_ERR_NOMEM. */
 enum mw_rc txn_add_rcpt(struct txn *t, const char *addr);
-/* The final dot was seen: from here on the transaction runs by itself and ends with
- * smtp_session_reply(). */
+/* The final dot was seen: from here on the transaction runs by itself and ends with client->over().
+ */
 void txn_run(struct txn *t);
 /*
  * The client went away or gave up. Before the final dot of a delivery nothing is delivered and the

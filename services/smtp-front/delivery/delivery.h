@@ -24,8 +24,9 @@ enum mw_rc next_hop_parse(const char *method, struct next_hop *h_r, struct mw_er
 
 struct delivery_rcpt {
 	const char *addr;
+	struct smtp_rcpt_params params;
 	bool own_words; /* the next hop spoke of this recipient, or of the mail as a whole */
-	unsigned code; /* 0 until told; 250 only after the final dot's 2xx */
+	unsigned code;	/* 0 until told; 250 only after the final dot's 2xx */
 	char *text; /* "250 2.0.0 from MTA(smtp:[host]:port): 250 2.0.0 Ok: queued as X"; malloc'ed
 		     */
 };
@@ -36,7 +37,7 @@ struct delivery_mail {
 	const char *log_id, *mail_id, *message_id; /* for delivery_committing */
 	const char *helo_name;
 	const char *sender;
-	enum smtp_body_type body;
+	const struct smtp_mail_params *params;
 	const struct smtp_xforward *xforward;
 	struct delivery_rcpt *rcpts;
 	size_t rcpt_count;

@@ -7,7 +7,6 @@
 #include "log.h"
 
 #define BUFS_MAX 64 /* pieces handed to the kernel in one write */
-#define READ_OCTETS 16384
 
 static void try_next(struct client *c, int why);
 static void client_write_commands(struct client *c);
@@ -68,32 +67,37 @@ void client_tell_all(
 
 /* ------------------------------------------------------------------ closing */
 
-static void closed(uv_handle_t *h)
+/* Its connections are closed and its look-up is over: nothing refers to it any more. */
+static void free_when_alone(struct client *c)
 {
-	struct client *c = h->data;
-
+	if (c->state != CLIENT_CLOSED || c->streams > 0 || c->resolving)
+		return;
 	mw_text_fini(&c->out);
-	if (c->addresses != NULL)
-		uv_freeaddrinfo(c->addresses);
-	c->addresses = NULL;
-	c->tcp_closed = true;
-	if (!c->resolving) /* else resolved() frees */
-		free(c);
+	uv_freeaddrinfo(c->addresses);
+	free(c);
+}
+
+static void stream_is_closed(void *owner)
+{
+	struct client *c = owner;
+
+	c->streams--;
+	free_when_alone(c);
 }
 
 void client_close(struct client *c, bool polite)
 {
 	if (c->state == CLIENT_CLOSED)
 		return;
-	if (polite && c->tcp_open && !c->writing) {
+	if (polite && c->connected && !stream_is_writing(c->stream)) {
 		uv_buf_t quit = uv_buf_init((char *)(uintptr_t) "QUIT\r\n", 6);
 
-		uv_try_write((uv_stream_t *)&c->tcp, &quit, 1);
+		stream_write(c->stream, &quit, 1);
 	}
 	c->state = CLIENT_CLOSED;
 	delivery_client_gone(c);
-	if (!uv_is_closing((uv_handle_t *)&c->tcp)) /* else reopened() closes it */
-		uv_close((uv_handle_t *)&c->tcp, closed);
+	stream_close(&c->stream);
+	free_when_alone(c);
 }
 
 void client_fail(struct client *c, unsigned code, const char *enhanced, const char *why)
@@ -136,31 +140,22 @@ static void finish(struct client *c, bool keep)
 
 /* ------------------------------------------------------------------ reading */
 
-static void give_buffer(uv_handle_t *h, size_t hint, uv_buf_t *buf)
+static void on_ended(void *owner, int status)
 {
-	static char octets[READ_OCTETS]; /* one loop, one thread: what is read is used up before the
-					    next read */
+	struct client *c = owner;
 
-	(void)h;
-	(void)hint;
-	*buf = uv_buf_init(octets, sizeof(octets));
+	if (c->state == CLIENT_IDLE)
+		client_close(c, false);
+	else
+		client_fail(c, 450, "4.4.2",
+			status == UV_EOF ? "lost connection" : uv_strerror(status));
 }
 
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+static void on_octets(void *owner, const unsigned char *octets, size_t n)
 {
-	struct client *c = s->data;
-	const char *p = buf->base;
+	struct client *c = owner;
+	const char *p = (const char *)octets;
 
-	if (n == 0)
-		return;
-	if (n < 0) {
-		if (c->state == CLIENT_IDLE)
-			client_close(c, false);
-		else
-			client_fail(c, 450, "4.4.2",
-				n == UV_EOF ? "lost connection" : uv_strerror((int)n));
-		return;
-	}
 	while (n > 0 && c->state != CLIENT_CLOSED) {
 		size_t used = 0;
 		int got;
@@ -170,14 +165,14 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 			client_close(c, false);
 			return;
 		}
-		got = smtp_reply_feed(&c->reply, p, (size_t)n, &used);
+		got = smtp_reply_feed(&c->reply, p, n, &used);
 		if (got < 0) {
 			c->heard = true;
 			client_fail(c, 451, "4.5.0", "reply that is not SMTP");
 			return;
 		}
 		p += used;
-		n -= (ssize_t)used;
+		n -= used;
 		if (got <= 0)
 			continue;
 		if (n > 0 && c->state == CLIENT_COMMANDS && c->step + 1 == c->steps) {
@@ -197,54 +192,29 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 
 /* ------------------------------------------------------------------ writing */
 
-static void wrote(uv_write_t *req, int status)
+static void on_written(void *owner, int status)
 {
-	struct client *c = req->data;
+	struct client *c = owner;
 
-	c->writing = false;
-	if (c->state == CLIENT_CLOSED)
-		return;
-	if (status < 0) {
+	if (status < 0)
 		client_fail(c, 450, "4.4.2", uv_strerror(status));
-		return;
-	}
-	if (c->state == CLIENT_BODY)
+	else if (c->state == CLIENT_BODY)
 		client_write_body(c);
 }
 
-/* Write at once what the kernel takes; the rest waits in libuv. The octets live until wrote(). */
+/* What cannot be written is told by the tick, never from inside delivery_send(). */
 static void client_write(struct client *c, uv_buf_t *bufs, unsigned n)
 {
-	int done = uv_try_write((uv_stream_t *)&c->tcp, bufs, n);
-	size_t left = done > 0 ? (size_t)done : 0;
-
-	if (done < 0 && done != UV_EAGAIN) {
-		c->until_ms = 0; /* told by the tick, never from inside delivery_send() */
-		return;
-	}
-	while (n > 0 && left >= bufs->len) {
-		left -= bufs->len;
-		bufs++;
-		n--;
-	}
-	if (n == 0)
-		return;
-	bufs->base += left;
-	bufs->len -= left;
-	c->writing = true;
-	c->write.data = c;
-	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, bufs, n, wrote) != 0) {
-		c->writing = false;
+	if (stream_write(c->stream, bufs, n) < 0)
 		c->until_ms = 0;
-	}
 }
 
 static void client_line(struct client *c, const char *line)
 {
 	uv_buf_t buf;
 
-	if (c->writing) { /* a hop that answers before it has read: what libuv still writes must not
-			     be touched */
+	if (stream_is_writing(c->stream)) { /* a hop that answers before it has read: what libuv
+			     still writes must not be touched */
 		c->until_ms = 0;
 		return;
 	}
@@ -332,9 +302,10 @@ static void add_command(struct client *c, size_t step)
 				octets += m->pieces[i].n;
 			mw_text_addf(&c->out, " SIZE=%zu", octets);
 		}
-		if (c->eightbit && m->body != SMTP_BODY_NONE)
-			mw_text_add(&c->out,
-				m->body == SMTP_BODY_8BITMIME ? " BODY=8BITMIME" : " BODY=7BIT");
+		if (c->eightbit && m->params->body != SMTP_BODY_NONE)
+			mw_text_add(&c->out, m->params->body == SMTP_BODY_8BITMIME
+						     ? " BODY=8BITMIME"
+						     : " BODY=7BIT");
 		mw_text_add(&c->out, "\r\n");
 	} else {
 		xforward_line(m->xforward, &c->out);
@@ -345,7 +316,7 @@ static void client_write_commands(struct client *c)
 {
 	uv_buf_t buf;
 
-	if (c->writing) {
+	if (stream_is_writing(c->stream)) {
 		c->until_ms = 0;
 		return;
 	}
@@ -366,7 +337,7 @@ static void begin_mail(struct client *c)
 {
 	const struct delivery_mail *m = c->run->mail;
 
-	if (m->body == SMTP_BODY_8BITMIME && !c->eightbit) {
+	if (m->params->body == SMTP_BODY_8BITMIME && !c->eightbit) {
 		/* RFC 6152 section 3: not to be sent on as it is; amavisd's words. */
 		client_tell_all(
 			c->run, 550, "5.6.3", "conversion to 7BIT required but not supported");
@@ -467,7 +438,7 @@ static unsigned fill_bufs(struct client *c, uv_buf_t *bufs)
 static void client_write_body(struct client *c)
 {
 	/* libuv copies the array, not the octets; pieces outlive the run. */
-	while (!c->writing && !c->dot_written && c->until_ms != 0) {
+	while (!stream_is_writing(c->stream) && !c->dot_written && c->until_ms != 0) {
 		uv_buf_t bufs[BUFS_MAX];
 		unsigned n = fill_bufs(c, bufs);
 
@@ -483,7 +454,7 @@ static void client_write_body(struct client *c)
 		}
 		client_write(c, bufs, n);
 	}
-	if (c->dot_written && !c->writing && c->until_ms != 0)
+	if (c->dot_written && !stream_is_writing(c->stream) && c->until_ms != 0)
 		wait_for(c, CLIENT_DOT, delivery_limits(c->d)->dot_ms);
 }
 
@@ -690,36 +661,34 @@ void client_timeout(struct client *c)
 
 /* ------------------------------------------------------------------ connecting */
 
-static void connected(uv_connect_t *req, int status)
+static void on_connected(void *owner, int status)
 {
-	struct client *c = req->data;
+	struct client *c = owner;
 
-	if (c->state == CLIENT_CLOSED || status == UV_ECANCELED)
-		return; /* given up, or another address is being tried already */
 	if (status < 0) {
 		try_next(c, status);
 		return;
 	}
-	c->tcp_open = true;
-	uv_tcp_nodelay(&c->tcp, 1); /* a mail's end must not wait for an acknowledgement */
+	c->connected = true;
 	wait_for(c, CLIENT_BANNER, delivery_limits(c->d)->greeting_ms);
-	if (uv_read_start((uv_stream_t *)&c->tcp, give_buffer, on_read) != 0)
-		c->until_ms = 0;
+	stream_read(c->stream, true);
 }
 
-static void reopened(uv_handle_t *h)
+/* A failure to begin is told by the tick. */
+static void connect_to(struct client *c, const struct sockaddr *to)
 {
-	struct client *c = h->data;
+	static const struct stream_ops ops = {
+		.connected = on_connected,
+		.octets = on_octets,
+		.ended = on_ended,
+		.written = on_written,
+		.closed = stream_is_closed,
+	};
 
-	/* state is CONNECT: the handle was closed only to try the next address */
-	uv_tcp_init(h->loop, &c->tcp); /* not through c->d: it may be gone at the process's end */
-	c->tcp.data = c;
-	c->connect.data = c;
-	if (c->state == CLIENT_CLOSED) {
-		uv_close((uv_handle_t *)&c->tcp, closed);
-		return;
-	}
-	if (uv_tcp_connect(&c->connect, &c->tcp, c->address->ai_addr, connected) != 0)
+	wait_for(c, CLIENT_CONNECT, delivery_limits(c->d)->connect_ms);
+	c->stream = stream_new(delivery_loop(c->d), false, &ops, c);
+	c->streams += c->stream != NULL;
+	if (c->stream == NULL || stream_connect(c->stream, to) != 0)
 		c->until_ms = 0;
 }
 
@@ -732,9 +701,9 @@ static void try_next(struct client *c, int why)
 		client_fail(c, 450, "4.4.1", text);
 		return;
 	}
+	stream_close(&c->stream);
 	c->address = c->address->ai_next;
-	wait_for(c, CLIENT_CONNECT, delivery_limits(c->d)->connect_ms);
-	uv_close((uv_handle_t *)&c->tcp, reopened);
+	connect_to(c, c->address->ai_addr);
 }
 
 static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
@@ -744,8 +713,7 @@ static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 	c->resolving = false;
 	if (c->state == CLIENT_CLOSED) {
 		uv_freeaddrinfo(res);
-		if (c->tcp_closed) /* else closed() frees */
-			free(c);
+		free_when_alone(c);
 		return;
 	}
 	if (status < 0) {
@@ -753,9 +721,7 @@ static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 		return;
 	}
 	c->addresses = c->address = res;
-	wait_for(c, CLIENT_CONNECT, delivery_limits(c->d)->connect_ms);
-	if (uv_tcp_connect(&c->connect, &c->tcp, res->ai_addr, connected) != 0)
-		c->until_ms = 0;
+	connect_to(c, res->ai_addr);
 }
 
 struct client *client_new(struct delivery *d, const struct next_hop *hop)
@@ -766,9 +732,6 @@ struct client *client_new(struct delivery *d, const struct next_hop *hop)
 		return NULL;
 	c->d = d;
 	c->hop = *hop;
-	uv_tcp_init(mw_loop_uv(delivery_loop(d)), &c->tcp);
-	c->tcp.data = c;
-	c->connect.data = c;
 	c->resolve.data = c;
 	smtp_reply_init(&c->reply);
 	return c;
@@ -778,20 +741,16 @@ void client_start(struct client *c)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
 	char port[8];
-	int failed;
 
 	if (uv_ip4_addr(c->hop.host, c->hop.port, (struct sockaddr_in *)&c->numeric) == 0 ||
 		uv_ip6_addr(c->hop.host, c->hop.port, (struct sockaddr_in6 *)&c->numeric) == 0) {
-		wait_for(c, CLIENT_CONNECT, delivery_limits(c->d)->connect_ms);
-		failed = uv_tcp_connect(
-			&c->connect, &c->tcp, (struct sockaddr *)&c->numeric, connected);
-	} else {
-		snprintf(port, sizeof(port), "%u", c->hop.port);
-		wait_for(c, CLIENT_RESOLVE, delivery_limits(c->d)->connect_ms);
-		failed = uv_getaddrinfo(mw_loop_uv(delivery_loop(c->d)), &c->resolve, resolved,
-			c->hop.host, port, &hints);
-		c->resolving = failed == 0;
+		connect_to(c, (struct sockaddr *)&c->numeric);
+		return;
 	}
-	if (failed != 0)
+	snprintf(port, sizeof(port), "%u", c->hop.port);
+	wait_for(c, CLIENT_RESOLVE, delivery_limits(c->d)->connect_ms);
+	c->resolving = uv_getaddrinfo(mw_loop_uv(delivery_loop(c->d)), &c->resolve, resolved,
+			       c->hop.host, port, &hints) == 0;
+	if (!c->resolving)
 		c->until_ms = 0;
 }

@@ -4,6 +4,7 @@
 
 #include "delivery.h"
 #include "smtp_reply.h"
+#include "stream.h"
 #include "text.h"
 
 enum client_state {
@@ -44,13 +45,12 @@ struct client {
 	struct next_hop hop;
 	enum client_state state;
 	struct delivery_run *run;
-	uv_tcp_t tcp;
-	uv_connect_t connect;
-	uv_write_t write;
+	struct stream *stream; /* NULL: none yet, or the next address is about to be tried */
+	unsigned streams;      /* not closed yet */
 	uv_getaddrinfo_t resolve;
 	struct addrinfo *addresses, *address; /* all, and the one being tried */
 	struct sockaddr_storage numeric;
-	bool tcp_open, tcp_closed, writing, resolving;
+	bool connected, resolving;
 	bool reused, heard; /* for this mail: an old connection; the next hop has said something */
 	bool pipelining, eightbit, xforward, size; /* what EHLO offered */
 	uint64_t until_ms, idle_since_ms;

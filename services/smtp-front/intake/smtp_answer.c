@@ -1,7 +1,8 @@
 #include "smtp_answer.h"
 
-#define WORDS_MAX 480 /* octets of words on one line: with code, enhanced code and CRLF below 512  \
-		       */
+#define WORDS_MAX                                                                                  \
+	480 /* octets of words on one line: with code, enhanced code and CRLF below 512            \
+	     */
 
 void smtp_answer(struct mw_text *out, const char *text)
 {

@@ -14,10 +14,29 @@
 
 enum smtp_body_type { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
 
+enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS }; /* RFC 3461 section 4.3 */
+
 /* What MAIL says beside the path. */
 struct smtp_mail_params {
 	uint64_t size; /* 0: not said */
 	enum smtp_body_type body;
+	bool smtputf8; /* RFC 6531 */
+	enum smtp_ret ret;
+	const char *envid; /* RFC 3461 section 4.4, xtext as it came; NULL: not said */
+};
+
+/* RFC 3461 section 4.1: bits of NOTIFY; 0: not said. NEVER stands alone. */
+enum {
+	SMTP_NOTIFY_NEVER = 1,
+	SMTP_NOTIFY_SUCCESS = 2,
+	SMTP_NOTIFY_FAILURE = 4,
+	SMTP_NOTIFY_DELAY = 8
+};
+
+/* What RCPT says beside the path. */
+struct smtp_rcpt_params {
+	unsigned notify;
+	const char *orcpt; /* "type;xtext" as it came (section 4.2); NULL: not said */
 };
 
 /* XFORWARD attributes (Postfix XFORWARD_README); NULL: not said, or [UNAVAILABLE]. */

@@ -363,6 +363,7 @@ enum mw_rc edit_clusters(struct txn *t)
 				return MW_ERR_NOMEM;
 		}
 		c->rcpt_index[c->rcpt_count] = i;
+		c->rcpts[c->rcpt_count].params = r->params;
 		c->rcpts[c->rcpt_count++].addr = r->addr;
 	}
 	return MW_OK;

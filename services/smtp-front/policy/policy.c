@@ -274,11 +274,15 @@ void policy_set_unref(struct policy_set **set_p)
 const struct policy *policy_for_socket(
 	const struct policy_set *set, const char *address, unsigned port)
 {
-	char whole[80], number[8];
+	char whole[128], number[8] = "SOCK";
 	const char *keys[2] = { whole, number };
 
-	snprintf(whole, sizeof(whole), "[%s]:%u", address, port);
-	snprintf(number, sizeof(number), "%u", port);
+	if (address[0] == '/') {
+		mw_strlcpy(whole, address, sizeof(whole));
+	} else {
+		snprintf(whole, sizeof(whole), "[%s]:%u", address, port);
+		snprintf(number, sizeof(number), "%u", port);
+	}
 	for (size_t k = 0; k < MW_COUNT(keys); k++)
 		for (size_t i = 0; i < set->port_count; i++)
 			if (strcmp(set->ports[i].key, keys[k]) == 0)

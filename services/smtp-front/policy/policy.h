@@ -42,7 +42,7 @@ struct policy_signer {
 };
 
 struct policy_port {
-	char key[80]; /* "10026" or "[::1]:10026" */
+	char key[128]; /* "10026", "[::1]:10026", "/run/x.sock" or "SOCK" */
 	const struct policy *policy;
 };
 
@@ -65,7 +65,8 @@ enum mw_rc policy_set_new(
 	const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r);
 struct policy_set *policy_set_ref(struct policy_set *set);
 void policy_set_unref(struct policy_set **set_p);
-/* The bank of a listening socket: [address]:port goes before port; the base when none is named. */
+/* The bank of a listening socket: [address]:port goes before port, a Unix socket's path before
+ * SOCK; the base when none is named. */
 const struct policy *policy_for_socket(
 	const struct policy_set *set, const char *address, unsigned port);
 /* The key to sign with for that address's domain; NULL: none. */

@@ -1,0 +1,121 @@
+#include "intake.h"
+
+#include <stdlib.h>
+
+#include "log.h"
+
+static void address_of(const struct sockaddr_storage *ss, char ip[MW_IP_TEXT_MAX], uint16_t *port_r)
+{
+	ip[0] = '\0';
+	*port_r = 0;
+	if (ss->ss_family == AF_INET6) {
+		uv_ip6_name((const struct sockaddr_in6 *)ss, ip, MW_IP_TEXT_MAX);
+		*port_r = ntohs(((const struct sockaddr_in6 *)ss)->sin6_port);
+	} else if (ss->ss_family == AF_INET) {
+		uv_ip4_name((const struct sockaddr_in *)ss, ip, MW_IP_TEXT_MAX);
+		*port_r = ntohs(((const struct sockaddr_in *)ss)->sin_port);
+	}
+}
+
+bool intake_session_begin(struct intake_session *s, const struct intake_session_ops *ops,
+	struct listener *l, const struct stream_ops *stream_ops)
+{
+	struct front *f = l->front;
+	struct intake *in = f->intake;
+	struct sockaddr_storage peer, local;
+
+	s->ops = ops;
+	s->front = f;
+	s->stream = stream_new(f->loop, l->unix_socket, stream_ops, s);
+	if (s->stream == NULL)
+		return false; /* the connection stays in the backlog */
+	s->listener = l;
+	l->refs++;
+	s->set = policy_set_ref(f->policies);
+	s->policy = policy_for_socket(s->set, l->address, l->port);
+	s->next = in->sessions;
+	s->prev_p = &in->sessions;
+	if (s->next != NULL)
+		s->next->prev_p = &s->next;
+	in->sessions = s;
+	in->session_count++;
+	f->stats.sessions++;
+	if (stream_accept(s->stream, &l->h.stream) != 0 ||
+		stream_addresses(s->stream, &peer, &local) != 0) {
+		intake_session_end(s);
+		return true; /* closed() comes: the protocol frees it there */
+	}
+	address_of(&peer, s->peer_ip, &s->peer_port);
+	address_of(&local, s->local_ip, &s->local_port);
+	return true;
+}
+
+void intake_session_end(struct intake_session *s)
+{
+	if (s->stream == NULL)
+		return;
+	*s->prev_p = s->next;
+	if (s->next != NULL)
+		s->next->prev_p = s->prev_p;
+	s->front->intake->session_count--;
+	stream_close(&s->stream);
+}
+
+void intake_session_fini(struct intake_session *s)
+{
+	policy_set_unref(&s->set);
+	if (s->listener != NULL && --s->listener->refs == 0)
+		free(s->listener);
+	s->listener = NULL;
+}
+
+void intake_session_refresh(struct intake_session *s)
+{
+	policy_set_unref(&s->set);
+	s->set = policy_set_ref(s->front->policies);
+	s->policy = policy_for_socket(s->set, s->listener->address, s->listener->port);
+}
+
+/* ------------------------------------------------------------------ who may come in */
+
+static size_t sessions_of(const struct intake *in, const char *ip)
+{
+	size_t n = 0;
+
+	for (const struct intake_session *s = in->sessions; s != NULL; s = s->next)
+		n += strcmp(s->peer_ip, ip) == 0;
+	return n;
+}
+
+/* A Unix socket's door is its mode and its folder's. */
+static bool in_acl(const struct intake_session *s)
+{
+	struct mw_ip ip;
+
+	return s->listener->unix_socket ||
+	       (mw_ip_parse(s->peer_ip, &ip) &&
+		       mw_nets_find(s->policy->acl, s->policy->acl_count, &ip) == 1);
+}
+
+const struct intake_refusal *intake_refuses(const struct intake_session *s)
+{
+	static const struct intake_refusal acl = { 554, "5.7.1", "access denied (inet_acl)" },
+					   all = { 421, "4.3.2",
+						   "too many sessions (smtpd_session_limit)" },
+					   one = { 421, "4.7.0",
+						   "too many sessions from your address "
+						   "(smtpd_session_limit_per_client)" };
+	const struct front *f = s->front;
+	unsigned per_client = f->limits.sessions_per_client;
+
+	if (!in_acl(s)) {
+		mw_log(MW_WARN, "client_refused", "peer=%s why=inet_acl", s->peer_ip);
+		return &acl;
+	}
+	if (f->intake->session_count > f->limits.sessions)
+		return &all;
+	if (per_client > 0 && !s->listener->unix_socket &&
+		sessions_of(f->intake, s->peer_ip) > per_client)
+		return &one;
+	return NULL;
+}

@@ -1,0 +1,83 @@
+/*
+ * Where mail comes in: the listening sockets, and what every session has whatever its protocol.
+ * A session is made by the protocol's accept function; its octets are its stream's.
+ */
+#ifndef SMTP_INTAKE_H
+#define SMTP_INTAKE_H
+
+#include "front.h"
+#include "stream.h"
+
+/* One listening socket; lives until the last session that came by it is over. */
+struct listener {
+	struct front *front;
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	} h;
+	unsigned refs;
+	bool unix_socket;
+	char address[108]; /* without [], or the path of a Unix socket */
+	unsigned port;	   /* 0: a Unix socket */
+	struct listener *next;
+};
+
+struct intake_session;
+
+struct intake_session_ops {
+	void (*tick)(struct intake_session *s, uint64_t now_ms); /* once a second: time limits */
+	/* The service ends: close it politely when it is between mails. */
+	void (*dismiss)(struct intake_session *s);
+	void (*kill)(struct intake_session *s); /* at once */
+};
+
+struct intake_session {
+	const struct intake_session_ops *ops;
+	struct front *front;
+	struct listener *listener;
+	struct stream *stream;
+	struct intake_session *next, **prev_p;
+	char peer_ip[MW_IP_TEXT_MAX], local_ip[MW_IP_TEXT_MAX]; /* "" on a Unix socket */
+	uint16_t peer_port, local_port;
+	struct policy_set *set; /* of now, or of the mail that it is about */
+	const struct policy *policy;
+};
+
+struct intake {
+	struct listener *first;
+	struct intake_session *sessions;
+	size_t session_count;
+	struct mw_timer *tick;
+	bool closing;
+};
+
+/* ---- listener.c */
+enum mw_rc intake_open(struct front *f, const struct mw_conf *conf, struct mw_err *err_r);
+/* "127.0.0.1:10024,[::1]:10024,/run/mailweir/smtp.sock" for the ready line. */
+void intake_describe(const struct front *f, struct mw_text *out);
+/* No new sessions; idle ones are dismissed; returns when nothing is left to the sessions' own end.
+ */
+void intake_drain(struct front *f);
+void intake_close(struct front *f);
+
+/* ---- intake.c: a session's first and last steps */
+/* Take the connection that waits at l. False: it could not be; the session was never counted and
+ * nothing is left of it. The stream belongs to the session and is read from by its protocol. */
+bool intake_session_begin(struct intake_session *s, const struct intake_session_ops *ops,
+	struct listener *l, const struct stream_ops *stream_ops);
+/* Close the stream; what is left is done by intake_session_fini from stream_ops.closed. */
+void intake_session_end(struct intake_session *s);
+void intake_session_fini(struct intake_session *s);
+/* Whoever begins a mail now runs under the settings of now, however old the session is. */
+void intake_session_refresh(struct intake_session *s);
+
+/* Why a client may not come in; NULL: it may. */
+struct intake_refusal {
+	unsigned code;
+	const char *enhanced, *text;
+};
+const struct intake_refusal *intake_refuses(const struct intake_session *s);
+
+#endif
