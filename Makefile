@@ -162,7 +162,7 @@ RUN_ALL := /usr/bin/python3 tests/run_all.py
 # The end-to-end tests once more against the sanitized build; load tests are left to the plain one.
 comma := ,
 ASAN_ENV := MW_SLOW=4,MW_TRIGGER_BIN=$(abspath $(BUILD)-triggers-asan/bin)
-ASAN_SKIPS := chaos compose deploy bench_tools
+ASAN_SKIPS := chaos compose deploy bench_tools crowd
 ASAN_E2E := $(subst $() ,$(comma),tests/e2e $(ASAN_SKIPS:%=--ignore=tests/e2e/test_%.py))
 
 test: deps ## everything; the last line is the count
