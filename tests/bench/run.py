@@ -6,6 +6,7 @@
   (c) with scan by libclamav
   (d) with scan, DKIM verification and reputation
   (e) memory of 1,000 idle connections
+  (g) the front in company: see front_parts.py
 
 (a) to (d) each at 1, 10 and 100 connections, as fast as it goes, and at a steady pace. CPU time is read from
 /proc/PID/task/*/schedstat and /proc/PID/stat before and after, cages and other children included.
@@ -25,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 import mw  # noqa: E402
 import mwmail  # noqa: E402
+from front_parts import part_g  # noqa: E402
 
 CONNECTIONS = (1, 10, 100)
 CELL_S = 2.0          # aim for this long a measurement
@@ -48,7 +50,7 @@ def arguments():
     p.add_argument("--bin", default=str(mw.ROOT / "build/bin"), help="folder of the services")
     p.add_argument("--bench", default=str(mw.ROOT / "build/bench"), help="folder of mwload, mwsink, clambare; result.json goes there")
     p.add_argument("--seconds", type=float, default=CELL_S, help="length of one measurement")
-    p.add_argument("--only", default="abcde", help="which parts: letters of abcde")
+    p.add_argument("--only", default="abcdeg", help="which parts: letters of abcdeg")
     return p.parse_args()
 
 
@@ -101,8 +103,8 @@ class Bench:
         """The settings of one part: what all have, and more."""
         self.suite.settings = {**self.base, **(more or {})}
 
-    def load(self, address, connections, mails, *more):
-        source = ["--corpus", str(self.mails)] if self.mails else ["--size", "5700"]
+    def load(self, address, connections, mails, *more, size=None):
+        source = ["--corpus", str(self.mails)] if self.mails and not size else ["--size", str(size or 5700)]
         out = subprocess.run([str(mw.BENCH / "mwload"), "--to", address, "--connections", str(connections), "--mails", str(mails),
             "--pipeline", "--reuse", "100", "--json", *source, *map(str, more)], capture_output=True, text=True, check=False)
         if not out.stdout:
@@ -297,6 +299,9 @@ def main():
             stop_services(suite)
         if "e" in args.only:
             idle = part_e(b)
+            stop_services(suite)
+        if "g" in args.only:
+            part_g(b, BYPASS, address_of_front)
             stop_services(suite)
         if "c" in args.only:
             bare = bare_clamav(b)
