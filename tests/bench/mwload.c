@@ -65,7 +65,7 @@ static struct {
 	socklen_t to_len;
 	long connections, mails, reuse, rate, retry_for_s, idle, size, timeout_s;
 	const char *corpus, *from, *rcpt, *helo, *tag, *log_path;
-	bool pipeline, json;
+	bool pipeline, json, lmtp;
 	FILE *log;
 } opt = { .connections = 1,
 	.mails = 1000,
@@ -444,7 +444,7 @@ static void reply(struct conn *c, int code)
 			connect_errors++;
 			return;
 		}
-		say(c, "EHLO ", opt.helo, "\r\n");
+		say(c, opt.lmtp ? "LHLO " : "EHLO ", opt.helo, "\r\n");
 		c->state = S_EHLO;
 		break;
 	case S_EHLO:
@@ -676,6 +676,7 @@ static const char usage[] =
 	"  --retry-for S      offer again what got 4xx or a broken connection, for S seconds each\n"
 	"  --log FILE         a line a mail: number, final code, attempts\n"
 	"  --timeout S        give up when nothing was settled for so long (120)\n"
+	"  --lmtp             say LHLO: LMTP (RFC 2033)\n"
 	"  --json             result as JSON\n"
 	"  --idle N           only open N connections, say EHLO, and wait for SIGTERM\n";
 
@@ -687,8 +688,8 @@ static void arguments(int argc, char **argv)
 		{ "reuse", 1, NULL, 'u' }, { "rate", 1, NULL, 'r' }, { "from", 1, NULL, 'f' },
 		{ "rcpt", 1, NULL, 'R' }, { "helo", 1, NULL, 'H' }, { "tag", 1, NULL, 'T' },
 		{ "retry-for", 1, NULL, 'y' }, { "log", 1, NULL, 'l' }, { "timeout", 1, NULL, 'o' },
-		{ "json", 0, NULL, 'j' }, { "idle", 1, NULL, 'i' }, { "help", 0, NULL, 'h' },
-		{ 0 } };
+		{ "json", 0, NULL, 'j' }, { "idle", 1, NULL, 'i' }, { "lmtp", 0, NULL, 'L' },
+		{ "help", 0, NULL, 'h' }, { 0 } };
 	static const struct {
 		int option;
 		long *value;
@@ -716,6 +717,7 @@ static void arguments(int argc, char **argv)
 			opt.to_len = address_of(optarg, &opt.to);
 		opt.pipeline |= o == 'p';
 		opt.json |= o == 'j';
+		opt.lmtp |= o == 'L';
 		if (o == 'h') {
 			fputs(usage, stdout);
 			exit(0);
