@@ -54,7 +54,7 @@ static void zwatch_run(struct mw_zwatch *w)
 			return;
 		}
 		if ((events & ZMQ_POLLIN) != 0) {
-			w->touched = true; /* it reads until MW_AGAIN or MW_BATCH: ask again */
+			w->touched = true; /* ask again, unless it says that it read all */
 			w->readable(w->arg);
 		}
 		if (!w->dead && !w->paused && w->want_write && (events & ZMQ_POLLOUT) != 0) {
@@ -306,6 +306,12 @@ void mw_zwatch_want_write(struct mw_zwatch *w)
 void mw_zwatch_touched(struct mw_zwatch *w)
 {
 	w->touched = true;
+}
+
+void mw_zwatch_drained(struct mw_zwatch *w)
+{
+	/* Room to send may have been told in the same breath. */
+	w->touched = w->want_write;
 }
 
 void mw_zwatch_pause(struct mw_zwatch *w)

@@ -50,13 +50,19 @@ void mw_fd_destroy(struct mw_fd **w_p);
 
 /* ---- ZeroMQ sockets (not owned; destroy the watch before closing the socket) ---- */
 struct mw_zwatch;
-/* readable: call zmq_msg_recv(..., ZMQ_DONTWAIT) up to MW_BATCH times. writable may be NULL. */
+/* readable: call zmq_msg_recv(..., ZMQ_DONTWAIT) up to MW_BATCH times, and mw_zwatch_drained when
+ * there was nothing left. writable may be NULL. */
 struct mw_zwatch *mw_zwatch_new(struct mw_loop *loop, void *zsock, void (*readable)(void *arg),
 	void (*writable)(void *arg), void *arg);
 /* Ask for the writable callback: it comes once, when the socket takes at least one more message. */
 void mw_zwatch_want_write(struct mw_zwatch *w);
 /* Call after using the socket outside of its callbacks (a send from elsewhere). */
 void mw_zwatch_touched(struct mw_zwatch *w);
+/*
+ * Said by a readable callback whose last receive was MW_AGAIN: such a receive has heard all that
+ * ZeroMQ's threads had to say, so ZMQ_EVENTS, two system calls, need not be asked once more.
+ */
+void mw_zwatch_drained(struct mw_zwatch *w);
 /* No callbacks until resumed, and no turns of the loop for what waits at the socket: for a reader
  * that is full. */
 void mw_zwatch_pause(struct mw_zwatch *w);

@@ -261,7 +261,13 @@ static void front_readable(void *arg)
 	struct front *f = arg;
 	zmq_msg_t msg;
 
-	for (int i = 0; i < MW_BATCH && mw_zrecv(f->dealer, &msg) == MW_OK; i++) {
+	for (int i = 0; i < MW_BATCH; i++) {
+		enum mw_rc rc = mw_zrecv(f->dealer, &msg);
+
+		if (rc == MW_AGAIN)
+			mw_zwatch_drained(f->watch);
+		if (rc != MW_OK)
+			return;
 		f->heard_ms = mw_mono_ms();
 		front_frame(f, mw_zoctets(&msg));
 		mw_zdrain(f->dealer, &msg);
@@ -540,13 +546,16 @@ static void jobs_readable(void *arg)
 
 	for (int i = 0; i < MW_BATCH; i++) {
 		struct ticket *t;
+		enum mw_rc rc;
 
 		if (w->ticket_count >= TICKETS_MAX) {
 			mw_zwatch_pause(w->jobs_watch);
 			return;
 		}
-
-		if (ticket_receive(w, &t) != MW_OK)
+		rc = ticket_receive(w, &t);
+		if (rc == MW_AGAIN)
+			mw_zwatch_drained(w->jobs_watch);
+		if (rc != MW_OK)
 			return;
 		if (t != NULL && !seen_before(w, t))
 			ticket_start(t);

@@ -20,6 +20,12 @@ struct role {
 #define CONTROL_FRAME_MAX                                                                          \
 	(2 * 1024 *                                                                                \
 		1024) /* octets of any frame where no mail travels; above every decoder's limit */
+/*
+ * Slots bound what a worker is given, and the front knows where each job is: this mark loses none
+ * and holds none back. At 1 each job that is read wakes the thread that wrote it, to be told of the
+ * room; here every 32nd does.
+ */
+#define JOBS_HWM 64
 #define JOB_SLACK (16 * 1024 * 1024) /* a header that grew, on top of the largest mail */
 /*
  * No ZMTP heartbeats: libzmq 4.3.4 aborts the process (assertion !_io_error) when a ping waits
@@ -38,8 +44,8 @@ struct role {
 static const struct role roles[MW_Z_ROLE_COUNT] = {
 	[MW_Z_VERDICTS_ROUTER] = { ZMQ_ROUTER, 1000, 1000, 0, true, false, false, true },
 	[MW_Z_VERDICTS_DEALER] = { ZMQ_DEALER, 1000, 1000, 0, true, true, false, false },
-	[MW_Z_JOBS_PUSH] = { ZMQ_PUSH, 1, 1, 64 * 1024, false, true, true, false },
-	[MW_Z_JOBS_PULL] = { ZMQ_PULL, 1, 1, 64 * 1024, false, false, true, true },
+	[MW_Z_JOBS_PUSH] = { ZMQ_PUSH, JOBS_HWM, JOBS_HWM, 64 * 1024, false, true, true, false },
+	[MW_Z_JOBS_PULL] = { ZMQ_PULL, JOBS_HWM, JOBS_HWM, 64 * 1024, false, false, true, true },
 	[MW_Z_EVENTS_PUB] = { ZMQ_XPUB, 10000, 10000, 0, true, false, false, true },
 	[MW_Z_EVENTS_SUB] = { ZMQ_SUB, 10000, 10000, 0, true, false, false, false },
 	[MW_Z_REPLAY_ROUTER] = { ZMQ_ROUTER, 1000, 1000, 0, true, false, false, true },

@@ -403,7 +403,13 @@ static void router_readable(void *arg)
 	struct dispatch *d = arg;
 	zmq_msg_t id, msg;
 
-	for (int i = 0; i < MW_BATCH && mw_zrecv(d->router, &id) == MW_OK; i++) {
+	for (int i = 0; i < MW_BATCH; i++) {
+		enum mw_rc rc = mw_zrecv(d->router, &id);
+
+		if (rc == MW_AGAIN)
+			mw_zwatch_drained(d->router_watch);
+		if (rc != MW_OK)
+			return;
 		if (!mw_zmore(&id)) {
 			zmq_msg_close(&id);
 			continue;
