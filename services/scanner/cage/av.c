@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "av.h"
+#include "later.h"
 #include "log.h"
 #include "scarcity.h"
 
@@ -298,9 +299,11 @@ static cl_error_t call(struct av *av, struct mw_octets octets, bool mail, struct
 
 	if (map == NULL)
 		return CL_EMEM;
+	later_begin();
 	rc = cl_scanmap_callback(map, NULL, &name, &scanned, av->engine, &options, h);
 	if (rc == CL_VIRUS && name != NULL)
 		take_name(h, name);
+	later_end();
 	cl_fmap_close(map);
 	return rc;
 }

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "later.h"
 #include "scarcity.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -170,6 +171,7 @@ void *mmap64(void *at, size_t n, int prot, int flags, int fd, off64_t offset)
 
 static int open_counted(int dir, const char *path, int flags, mode_t mode)
 {
+	later_make();
 	return (int)counted(
 		syscall(SYS_openat, dir, path, flags | O_LARGEFILE, mode), (flags & O_CREAT) != 0);
 }
@@ -208,9 +210,15 @@ int openat64(int dir, const char *path, int flags, ...)
 	return open_counted(dir, path, flags, mode);
 }
 
-int mkdir(const char *path, mode_t mode)
+int scarcity_mkdir(const char *path, mode_t mode)
 {
 	return (int)counted(syscall(SYS_mkdirat, AT_FDCWD, path, mode), true);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+	later_make();
+	return later_put_off(path, mode) ? 0 : scarcity_mkdir(path, mode);
 }
 
 int dup(int fd)
@@ -267,6 +275,7 @@ FILE *fopen64(const char *path, const char *mode)
 	static __typeof__(&fopen64) next;
 	FILE *f;
 
+	later_make();
 	if (next == NULL)
 		next = NEXT(fopen64);
 	f = next(path, mode);

@@ -14,6 +14,8 @@
 #ifndef SCAN_SCARCITY_H
 #define SCAN_SCARCITY_H
 
+#include <sys/types.h>
+
 #include "base.h"
 
 struct scarcity {
@@ -30,5 +32,7 @@ void scarcity_begin(uint64_t quota);
 const struct scarcity *scarcity_now(void);
 /* "no_memory", "no_files", "no_temp_space", "temp_limit"; NULL: nothing was refused. */
 const char *scarcity_word(const struct scarcity *s);
+/* mkdir(2) at once, counted. */
+int scarcity_mkdir(const char *path, mode_t mode);
 
 #endif
