@@ -34,6 +34,7 @@ policy_bank = {
 
 -- The next hop: Postfix's way back in.
 -- forward_method = "smtp:[127.0.0.1]:10025"
+-- forward_method = { "lmtp:/var/run/dovecot/lmtp", "lmtp:backup.example.org:24" } -- the first that can be talked to
 
 -- ---------------------------------------------------------------- what becomes of what
 

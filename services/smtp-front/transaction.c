@@ -657,6 +657,33 @@ static void skip_rest(struct txn *t)
 		}
 }
 
+/* Where to, with * filled in for this mail. False: it was deferred. */
+static bool find_hops(struct txn *t)
+{
+	const struct policy *p = t->policy;
+	struct next_hop *own = NULL;
+
+	t->hops = p->forward;
+	for (size_t i = 0; i < p->forward_count; i++) {
+		if (!p->forward[i].any_host && !p->forward[i].any_port)
+			continue;
+		if (own == NULL) {
+			own = smtp_arena_array(&t->arena, p->forward_count, sizeof(*own));
+			if (own == NULL) {
+				defer(t, "out of memory");
+				return false;
+			}
+			memcpy(own, p->forward, p->forward_count * sizeof(*own));
+			t->hops = own;
+		}
+		if (!next_hop_fill(&own[i], t->peer_ip, t->local_port)) {
+			defer(t, "forward_method has *, and the mail came by a Unix socket");
+			return false;
+		}
+	}
+	return true;
+}
+
 static void step_deliver(struct txn *t)
 {
 	struct txn_cluster *c;
@@ -668,11 +695,15 @@ static void step_deliver(struct txn *t)
 		step_reply(t);
 		return;
 	}
-	if (t->cluster_at == 0)
+	if (t->cluster_at == 0) {
 		txn_state(t, 'F');
+		if (!find_hops(t))
+			return;
+	}
 	c = &t->clusters[t->cluster_at];
 	c->mail = (struct delivery_mail){
-		.hop = &t->policy->forward,
+		.hops = t->hops,
+		.hop_count = t->policy->forward_count,
 		.log_id = t->log_id,
 		.mail_id = t->mail_id,
 		.message_id = smtp_arena_printf(&t->arena, "%.*s", (int)t->facts.message_id.n,

@@ -168,6 +168,7 @@ struct txn {
 				      reason" */
 	struct txn_cluster *clusters;
 	size_t cluster_count, cluster_at;
+	const struct next_hop *hops; /* policy's, or the arena's where * was filled in */
 	struct delivery_run *run;
 	const char *quarantine_file; /* relative to QUARANTINEDIR */
 	bool quarantined;

@@ -101,6 +101,8 @@ class Connection:
         self.commands.append(line)
         verb = line.split(" ")[0].upper()
         stage = verb.lower() if verb.lower() in self.hop.replies and verb not in ("BANNER", "DOT", "OTHER") else "other"
+        if verb in ("LHLO", "EHLO", "HELO"):
+            stage = "other" if (verb == "LHLO") != self.hop.lmtp else "ehlo" if self.hop.lmtp else stage
         said = self.answer(stage, line)
         if said is None:
             return False
@@ -111,9 +113,14 @@ class Connection:
         elif stage == "data" and said.startswith(b"354"):
             if not self.take_mail():
                 return False
-            if self.answer("dot", line, Mail(self.sender, self.rcpts, self.data_octets)) is None:
-                return False
+            return self.answer_dot(line)
         return stage != "quit"
+
+    def answer_dot(self, line):
+        """LMTP answers for each recipient: what it says may be a function of (connection, recipient)."""
+        if not self.hop.lmtp:
+            return self.answer("dot", line, Mail(self.sender, self.rcpts, self.data_octets)) is not None
+        return all(self.answer("dot", rcpt, Mail(self.sender, [rcpt], self.data_octets)) is not None for rcpt in self.rcpts)
 
     def run(self):
         try:
@@ -130,10 +137,10 @@ class Connection:
 
 
 class NextHop:
-    def __init__(self, offered=OFFERED, cut=False, deaf=False, drop_after=None, host="127.0.0.1", **replies):
+    def __init__(self, offered=OFFERED, cut=False, deaf=False, drop_after=None, host="127.0.0.1", port=0, lmtp=False, path=None, **replies):
         """
         offered: keywords of EHLO; cut: replies octet by octet; deaf: a hop that is silent does not read either, and reads
-        no octets of a mail; drop_after: hangs up when it has read so many octets of a mail.
+        no octets of a mail; drop_after: hangs up when it has read so many octets of a mail. path: a Unix socket.
         """
         ehlo = b"".join(b"250-" + line.encode() + b"\r\n" for line in ("hop.test", *offered))
         ehlo = ehlo[:ehlo.rindex(b"250-")] + b"250 " + ehlo[ehlo.rindex(b"250-") + 4:]
@@ -145,11 +152,17 @@ class NextHop:
         self.cut, self.deaf, self.drop_after = cut, deaf, drop_after
         self.connections, self.mails = [], []
         self.closing = threading.Event()
-        self.listener = socket.create_server((host, 0), backlog=128)
+        self.lmtp = lmtp
+        if path:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(str(path))
+            self.listener.listen(128)
+        else:
+            self.listener = socket.create_server((host, port), backlog=128)
         if deaf:  # what it does not read must not fit into the kernel
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.port = self.listener.getsockname()[1]
-        self.method = f"smtp:[{host}]:{self.port}"
+        self.port = None if path else self.listener.getsockname()[1]
+        self.method = ("lmtp" if lmtp else "smtp") + (f":{path}" if path else f":[{host}]:{self.port}")
         self.threads = [threading.Thread(target=self._accept, daemon=True)]
         self.threads[0].start()
 
@@ -168,7 +181,8 @@ class NextHop:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.port:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             c = Connection(self, sock, len(self.connections))
             self.connections.append(c)
             t = threading.Thread(target=c.run, daemon=True)
@@ -185,6 +199,8 @@ class NextHop:
         return sum(c.dots for c in self.connections)
 
     def close(self):
+        if self.closing.is_set():
+            return
         self.closing.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()

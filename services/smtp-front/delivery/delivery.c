@@ -7,50 +7,29 @@
 
 #define TICK_MS 250 /* grain of the time limits */
 
+/* The connections to one hop. */
+struct hop_pool {
+	struct next_hop hop;
+	struct client *idle; /* last used first: the others grow old and go */
+	size_t connections;
+	uint64_t skip_until_ms; /* it could not be talked to: others of a list go before */
+	struct hop_pool *next;
+};
+
 struct delivery {
 	struct mw_loop *loop;
 	struct client_limits limits;
 	unsigned max_connections, max_uses;
 	uint64_t idle_ms;
-	struct client *clients; /* all */
-	struct client *idle;	/* last used first: the others grow old and go */
+	uint64_t hop_pause_ms;
+	struct names *names;
+	struct client *clients;			      /* all */
+	struct hop_pool *pools;			      /* one for each hop that we have to do with */
 	struct delivery_run *waiting, **waiting_last; /* no connection free */
 	struct mw_timer *tick, *soon;
 	struct delivery_stats stats;
 	bool closing;
 };
-
-enum mw_rc next_hop_parse(const char *method, struct next_hop *h_r, struct mw_err *err_r)
-{
-	struct next_hop h = { 0 };
-	const char *host = method + 5, *end, *colon;
-	unsigned long port;
-	char *stop;
-
-	if (strncmp(method, "smtp:", 5) != 0)
-		return mw_fail(err_r, MW_ERR_CONF,
-			"forward_method = \"%s\": only smtp:[address]:port and smtp:host:port "
-			"are known",
-			method);
-	if (*host == '[') {
-		host++;
-		end = strchr(host, ']');
-		colon = end != NULL && end[1] == ':' ? end + 1 : NULL;
-	} else {
-		end = colon = strrchr(host, ':');
-	}
-	port = colon != NULL ? strtoul(colon + 1, &stop, 10) : 0;
-	if (colon == NULL || *stop != '\0' || port == 0 || port > 65535 || end == host ||
-		!mw_strncpy(h.host, sizeof(h.host), host, (size_t)(end - host)) ||
-		strpbrk(h.host, " *") != NULL)
-		return mw_fail(err_r, MW_ERR_CONF,
-			"forward_method = \"%s\": expected smtp:[address]:port or smtp:host:port",
-			method);
-	h.port = (uint16_t)port;
-	snprintf(h.text, sizeof(h.text), "smtp:[%s]:%lu", h.host, port);
-	*h_r = h;
-	return MW_OK;
-}
 
 const struct client_limits *delivery_limits(const struct delivery *d)
 {
@@ -62,43 +41,79 @@ struct mw_loop *delivery_loop(const struct delivery *d)
 	return d->loop;
 }
 
+struct names *delivery_names(const struct delivery *d)
+{
+	return d->names;
+}
+
 struct delivery_stats delivery_stats(const struct delivery *d)
 {
 	return d->stats;
 }
 
+static void waiting_append(struct delivery *d, struct delivery_run *run);
+
 /* ------------------------------------------------------------------ who takes which mail */
+
+static struct hop_pool *pool_find(const struct delivery *d, const struct next_hop *hop)
+{
+	struct hop_pool *p = d->pools;
+
+	while (p != NULL && strcmp(p->hop.text, hop->text) != 0)
+		p = p->next;
+	return p;
+}
+
+/* NULL: no memory. */
+static struct hop_pool *pool_of(struct delivery *d, const struct next_hop *hop)
+{
+	struct hop_pool *p = pool_find(d, hop);
+
+	if (p == NULL && (p = calloc(1, sizeof(*p))) != NULL) {
+		p->hop = *hop;
+		p->next = d->pools;
+		d->pools = p;
+	}
+	return p;
+}
+
+/* Hops that nobody has to do with any more: with smtp:*:* each client is one. */
+static void forget_pools(struct delivery *d, uint64_t now)
+{
+	for (struct hop_pool **at = &d->pools; *at != NULL;) {
+		struct hop_pool *p = *at;
+
+		if (p->connections == 0 && now >= p->skip_until_ms) {
+			*at = p->next;
+			free(p);
+		} else {
+			at = &p->next;
+		}
+	}
+}
 
 static struct client *take_idle(struct delivery *d, const struct next_hop *hop)
 {
-	for (struct client **p = &d->idle; *p != NULL; p = &(*p)->idle_next)
-		if (strcmp((*p)->hop.text, hop->text) == 0) {
-			struct client *c = *p;
+	struct hop_pool *p = pool_find(d, hop);
+	struct client *c = p != NULL ? p->idle : NULL;
 
-			*p = c->idle_next;
-			return c;
-		}
-	return NULL;
-}
-
-static size_t connections_to(const struct delivery *d, const struct next_hop *hop)
-{
-	size_t n = 0;
-
-	for (const struct client *c = d->clients; c != NULL; c = c->next)
-		n += strcmp(c->hop.text, hop->text) == 0;
-	return n;
+	if (c != NULL)
+		p->idle = c->idle_next;
+	return c;
 }
 
 static struct client *open_client(struct delivery *d, const struct next_hop *hop)
 {
+	struct hop_pool *p = pool_of(d, hop);
 	struct client *c;
 
-	if (connections_to(d, hop) >= d->max_connections)
+	if (p == NULL || p->connections >= d->max_connections)
 		return NULL;
 	c = client_new(d, hop);
 	if (c == NULL)
 		return NULL;
+	c->pool = p;
+	p->connections++;
 	c->next = d->clients;
 	if (c->next != NULL)
 		c->next->prev_p = &c->next;
@@ -109,20 +124,66 @@ static struct client *open_client(struct delivery *d, const struct next_hop *hop
 	return c;
 }
 
+static bool is_skipped(const struct delivery *d, const struct next_hop *hop)
+{
+	const struct hop_pool *p = pool_find(d, hop);
+
+	return p != NULL && mw_loop_now_ms(d->loop) < p->skip_until_ms;
+}
+
+/* The first that has not been tried, before those that failed a moment ago. */
+static const struct next_hop *pick_hop(const struct delivery *d, const struct delivery_run *run)
+{
+	const struct delivery_mail *m = run->mail;
+	const struct next_hop *second = NULL;
+
+	for (size_t i = 0; i < m->hop_count; i++) {
+		if ((run->tried & MW_BIT(i)) != 0)
+			continue;
+		if (!is_skipped(d, &m->hops[i]))
+			return &m->hops[i];
+		if (second == NULL)
+			second = &m->hops[i];
+	}
+	return second;
+}
+
 static bool assign(struct delivery *d, struct delivery_run *run)
 {
-	struct client *c = take_idle(d, run->mail->hop);
+	const struct delivery_mail *m = run->mail;
+	const struct next_hop *hop;
+	struct client *c = NULL;
 
+	for (size_t i = 0; i < m->hop_count && c == NULL; i++)
+		c = take_idle(d, &m->hops[i]);
 	if (c != NULL) {
 		d->stats.conn_reuse++;
 		client_take(c, run);
 		return true;
 	}
-	c = open_client(d, run->mail->hop);
+	hop = pick_hop(d, run);
+	c = open_client(d, hop != NULL ? hop : &m->hops[0]);
 	if (c == NULL)
 		return false;
 	client_take(c, run);
 	client_start(c);
+	return true;
+}
+
+bool delivery_hop_failed(struct delivery_run *run, struct client *c)
+{
+	struct delivery *d = run->d;
+	const struct delivery_mail *m = run->mail;
+	uint64_t now = mw_loop_now_ms(d->loop);
+
+	c->pool->skip_until_ms = now + d->hop_pause_ms;
+	for (size_t i = 0; i < m->hop_count; i++)
+		if (strcmp(m->hops[i].text, c->hop.text) == 0)
+			run->tried |= MW_BIT(i);
+	if (now >= m->deadline_ms || pick_hop(d, run) == NULL)
+		return false;
+	waiting_append(d, run);
+	mw_timer_start(d->soon, 0, 0);
 	return true;
 }
 
@@ -217,8 +278,8 @@ void delivery_client_idle(struct client *c)
 		client_close(c, true);
 		return;
 	}
-	c->idle_next = d->idle;
-	d->idle = c;
+	c->idle_next = c->pool->idle;
+	c->pool->idle = c;
 	if (d->waiting != NULL)
 		mw_timer_start(d->soon, 0, 0);
 }
@@ -227,7 +288,8 @@ void delivery_client_gone(struct client *c)
 {
 	struct delivery *d = c->d;
 
-	for (struct client **p = &d->idle; *p != NULL; p = &(*p)->idle_next)
+	c->pool->connections--;
+	for (struct client **p = &c->pool->idle; *p != NULL; p = &(*p)->idle_next)
 		if (*p == c) {
 			*p = c->idle_next;
 			break;
@@ -246,7 +308,7 @@ void delivery_run_over(struct delivery_run *run, struct client *c)
 	const struct delivery_mail *m = run->mail;
 
 	for (size_t i = 0; i < m->rcpt_count; i++) {
-		if (m->rcpts[i].code == 0)
+		if (m->rcpts[i].code < 200)
 			m->rcpts[i].code =
 				451; /* no way here may leave a recipient without a result */
 		if (m->rcpts[i].code / 100 == 2 && i == 0)
@@ -305,6 +367,7 @@ static void tick(void *arg)
 	}
 	fail_waiting(d, now);
 	pump(d);
+	forget_pools(d, now);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -321,6 +384,8 @@ void delivery_configure(struct delivery *d, const struct mw_conf *conf)
 	d->max_connections = (unsigned)mw_conf_int(conf, "delivery.max_connections");
 	d->max_uses = (unsigned)mw_conf_int(conf, "delivery.max_uses");
 	d->idle_ms = (uint64_t)mw_conf_int(conf, "delivery.idle_time") * 1000;
+	d->hop_pause_ms = (uint64_t)mw_conf_int(conf, "delivery.hop_pause") * 1000;
+	names_configure(d->names, (uint64_t)mw_conf_int(conf, "delivery.name_time") * 1000);
 }
 
 enum mw_rc delivery_open(struct delivery **d_r, struct mw_loop *loop, const struct mw_conf *conf,
@@ -332,6 +397,11 @@ enum mw_rc delivery_open(struct delivery **d_r, struct mw_loop *loop, const stru
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory for delivery");
 	d->loop = loop;
 	d->waiting_last = &d->waiting;
+	d->names = names_new(loop);
+	if (d->names == NULL) {
+		free(d);
+		return mw_fail(err_r, MW_ERR_NOMEM, "no memory for delivery");
+	}
 	delivery_configure(d, conf);
 	d->tick = mw_timer_new(loop, tick, d);
 	d->soon = mw_timer_new(loop, pump, d);
@@ -350,6 +420,8 @@ void delivery_close(struct delivery **d_p)
 	d->closing = true;
 	while (d->clients != NULL) /* transactions are gone before us: no run is left */
 		client_close(d->clients, d->clients->state == CLIENT_IDLE);
+	forget_pools(d, UINT64_MAX);
+	names_destroy(&d->names);
 	mw_timer_destroy(&d->tick);
 	mw_timer_destroy(&d->soon);
 	free(d);

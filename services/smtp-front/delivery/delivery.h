@@ -12,15 +12,8 @@
 
 #include "conf.h"
 #include "loop.h"
+#include "delivery/next_hop.h"
 #include "intake/smtp_command.h"
-
-/* Where to: forward_method, "smtp:[address]:port" or "smtp:host:port". */
-struct next_hop {
-	char host[256]; /* without [] */
-	uint16_t port;
-	char text[300]; /* "smtp:[host]:port" for replies and records */
-};
-enum mw_rc next_hop_parse(const char *method, struct next_hop *h_r, struct mw_err *err_r);
 
 struct delivery_rcpt {
 	const char *addr;
@@ -33,7 +26,10 @@ struct delivery_rcpt {
 
 /* One mail for some recipients; borrowed until done(). */
 struct delivery_mail {
-	const struct next_hop *hop;
+	/* Tried in order until one can be talked to; a connection that is open already to any of
+	 * them goes before. Nothing in them is * any more. */
+	const struct next_hop *hops;
+	size_t hop_count;
 	const char *log_id, *mail_id, *message_id; /* for delivery_committing */
 	const char *helo_name;
 	const char *sender;

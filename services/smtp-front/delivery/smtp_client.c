@@ -6,9 +6,9 @@
 
 #include "log.h"
 
-#define BUFS_MAX 64 /* pieces handed to the kernel in one write */
+#define BUFS_MAX 64  /* pieces handed to the kernel in one write */
+#define RCPT_LATER 1 /* a recipient's code while it waits for another transaction of this mail */
 
-static void try_next(struct client *c, int why);
 static void client_write_commands(struct client *c);
 static void client_write_body(struct client *c);
 static void on_reply(struct client *c);
@@ -60,63 +60,82 @@ void client_tell_all(
 
 	mw_text_addf(&t, "%u %s %s", code, enhanced, text);
 	for (size_t i = 0; i < run->mail->rcpt_count; i++)
-		if (run->mail->rcpts[i].code == 0)
+		if (run->mail->rcpts[i].code == 0 || run->mail->rcpts[i].code == RCPT_LATER)
 			tell(&run->mail->rcpts[i], code, t.p != NULL ? t.p : "");
 	mw_text_fini(&t);
 }
 
+/* The i-th recipient of the transaction under way. */
+static struct delivery_rcpt *active(const struct client *c, size_t i)
+{
+	return &c->run->mail->rcpts[c->active[i]];
+}
+
 /* ------------------------------------------------------------------ closing */
 
-/* Its connections are closed and its look-up is over: nothing refers to it any more. */
-static void free_when_alone(struct client *c)
+static void client_free(struct client *c)
 {
-	if (c->state != CLIENT_CLOSED || c->streams > 0 || c->resolving)
-		return;
 	mw_text_fini(&c->out);
-	uv_freeaddrinfo(c->addresses);
+	free(c->active);
 	free(c);
 }
 
 static void stream_is_closed(void *owner)
 {
-	struct client *c = owner;
-
-	c->streams--;
-	free_when_alone(c);
+	client_free(owner);
 }
 
+/* Without a stream there is nobody who will tell of its end: *c is gone then. */
 void client_close(struct client *c, bool polite)
 {
 	if (c->state == CLIENT_CLOSED)
 		return;
-	if (polite && c->connected && !stream_is_writing(c->stream)) {
+	if (polite && c->stream != NULL && !stream_is_writing(c->stream)) {
 		uv_buf_t quit = uv_buf_init((char *)(uintptr_t) "QUIT\r\n", 6);
 
 		stream_write(c->stream, &quit, 1);
 	}
 	c->state = CLIENT_CLOSED;
 	delivery_client_gone(c);
-	stream_close(&c->stream);
-	free_when_alone(c);
+	connector_cancel(&c->connector);
+	if (c->stream != NULL)
+		stream_close(&c->stream);
+	else
+		client_free(c);
+}
+
+/* Before its greeting is over a hop has not heard of any mail: the next one of the list may be
+ * tried.
+ */
+static bool is_at_the_door(const struct client *c)
+{
+	return c->state <= CLIENT_HELO;
 }
 
 void client_fail(struct client *c, unsigned code, const char *enhanced, const char *why)
 {
 	struct delivery_run *run = c->run;
+	bool stale = c->reused && !c->heard;
 	char text[512];
 
 	c->run = NULL;
 	if (run != NULL)
 		run->client = NULL;
+	snprintf(text, sizeof(text), "from MTA(%s): %s", c->hop.text, why);
+	if (run != NULL && is_at_the_door(c) && delivery_hop_failed(run, c)) {
+		mw_log(MW_INFO, "hop_failed", "log_id=%s hop=%s why=%s", run->mail->log_id,
+			c->hop.text, mw_quote(why));
+		client_close(c, false);
+		return;
+	}
 	client_close(c, false);
 	if (run == NULL)
 		return;
-	if (c->reused && !c->heard && !run->retried && !run->committed) {
+	if (stale && !run->retried && !run->committed) {
 		run->retried = true;
 		delivery_run_again(run);
 		return;
 	}
-	snprintf(text, sizeof(text), "from MTA(%s): %s", run->mail->hop->text, why);
 	client_tell_all(run, code, enhanced, text);
 	delivery_run_over(run, NULL);
 }
@@ -139,6 +158,16 @@ static void finish(struct client *c, bool keep)
 }
 
 /* ------------------------------------------------------------------ reading */
+
+/* LMTP answers the dot once for each recipient that it took (RFC 2033 section 4.2). */
+static bool is_last_reply(const struct client *c)
+{
+	size_t left = 0;
+
+	for (size_t i = c->dot_rcpt; c->lmtp && c->state == CLIENT_DOT && i < c->active_count; i++)
+		left += active(c, i)->code == 0;
+	return c->state == CLIENT_RSET || (c->state == CLIENT_DOT && left <= 1);
+}
 
 static void on_ended(void *owner, int status)
 {
@@ -183,7 +212,7 @@ static void on_octets(void *owner, const unsigned char *octets, size_t n)
 		}
 		/* Words behind the last reply of a mail belong to nobody: this session cannot be
 		 * trusted with another. */
-		c->surplus = n > 0 && (c->state == CLIENT_DOT || c->state == CLIENT_RSET);
+		c->surplus = n > 0 && is_last_reply(c);
 		on_reply(c);
 		if (c->surplus)
 			return;
@@ -230,58 +259,19 @@ static void client_line(struct client *c, const char *line)
 
 /* ------------------------------------------------------------------ the commands of one mail */
 
-static const char *xtext(char *buf, size_t size, const char *s)
-{
-	size_t n = 0;
-
-	for (; *s != '\0' && n + 4 < size; s++) {
-		unsigned char ch = (unsigned char)*s;
-
-		if (ch > 0x20 && ch < 0x7f && ch != '+' && ch != '=')
-			buf[n++] = (char)ch;
-		else
-			n += (size_t)snprintf(buf + n, 4, "+%02X", ch);
-	}
-	buf[n] = '\0';
-	return buf;
-}
-
-/* One XFORWARD with what is known; "" when nothing is. Below 512 octets would need two; servers
- * take 2,048. */
-static void xforward_line(const struct smtp_xforward *x, struct mw_text *out)
-{
-	const struct {
-		const char *key, *value;
-	} attributes[] = {
-		{ "NAME", x->name },
-		{ "ADDR", x->addr },
-		{ "PORT", x->port },
-		{ "PROTO", x->proto },
-		{ "HELO", x->helo },
-		{ "IDENT", x->ident },
-		{ "SOURCE", x->source },
-	};
-	char value[1024];
-
-	mw_text_add(out, "XFORWARD");
-	for (size_t i = 0; i < MW_COUNT(attributes); i++) {
-		const char *v = attributes[i].value;
-
-		if (v == NULL || *v == '\0') {
-			mw_text_addf(out, " %s=[UNAVAILABLE]", attributes[i].key);
-			continue;
-		}
-		mw_text_addf(out, " %s=%s%s", attributes[i].key,
-			i == 1 && strchr(v, ':') != NULL ? "IPv6:" : "",
-			xtext(value, sizeof(value), v));
-	}
-	mw_text_add(out, "\r\n");
-}
-
 /* Steps of a mail: XFORWARD (when offered and something is known), MAIL, each RCPT, DATA. */
 static size_t first_rcpt(const struct client *c)
 {
-	return c->steps - 1 - c->run->mail->rcpt_count;
+	return c->xforwards + 1;
+}
+
+static size_t octets_of(const struct delivery_mail *m)
+{
+	size_t octets = 0;
+
+	for (size_t i = 0; i < m->piece_count; i++)
+		octets += m->pieces[i].n;
+	return octets;
 }
 
 static void add_command(struct client *c, size_t step)
@@ -292,23 +282,13 @@ static void add_command(struct client *c, size_t step)
 	if (step + 1 == c->steps) {
 		mw_text_add(&c->out, "DATA\r\n");
 	} else if (step >= rcpt0) {
-		mw_text_addf(&c->out, "RCPT TO:<%s>\r\n", m->rcpts[step - rcpt0].addr);
-	} else if (step + 1 == rcpt0) {
-		mw_text_addf(&c->out, "MAIL FROM:<%s>", m->sender);
-		if (c->size) {
-			size_t octets = 0;
+		const struct delivery_rcpt *r = active(c, step - rcpt0);
 
-			for (size_t i = 0; i < m->piece_count; i++)
-				octets += m->pieces[i].n;
-			mw_text_addf(&c->out, " SIZE=%zu", octets);
-		}
-		if (c->eightbit && m->params->body != SMTP_BODY_NONE)
-			mw_text_add(&c->out, m->params->body == SMTP_BODY_8BITMIME
-						     ? " BODY=8BITMIME"
-						     : " BODY=7BIT");
-		mw_text_add(&c->out, "\r\n");
+		client_add_rcpt(&c->out, r->addr, &r->params, &c->offers);
+	} else if (step + 1 == rcpt0) {
+		client_add_mail(&c->out, m->sender, m->params, octets_of(m), &c->offers);
 	} else {
-		xforward_line(m->xforward, &c->out);
+		client_add_xforward(&c->out, m->xforward, c->xforward_bits[step]);
 	}
 }
 
@@ -333,27 +313,96 @@ static void client_write_commands(struct client *c)
 	client_write(c, &buf, 1);
 }
 
+static bool has_8bit(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s >= 0x80)
+			return true;
+	return false;
+}
+
+/*
+ * What this next hop cannot take as it is, refused here in the words of the RFCs; recipients that
+ * have an answer then are not sent. RFC 6152 section 3, RFC 6531 section 3.5, RFC 1870 section 6.
+ */
+static void refuse_what_cannot_go(struct client *c)
+{
+	const struct delivery_mail *m = c->run->mail;
+
+	if (m->params->body == SMTP_BODY_8BITMIME && !c->offers.eightbit)
+		client_tell_all(
+			c->run, 550, "5.6.3", "conversion to 7BIT required but not supported");
+	if (!c->offers.smtputf8 && has_8bit(m->sender))
+		client_tell_all(c->run, 550, "5.6.7", "the next hop does not offer SMTPUTF8");
+	for (size_t i = 0; !c->offers.smtputf8 && i < m->rcpt_count; i++)
+		if (m->rcpts[i].code == 0 && has_8bit(m->rcpts[i].addr))
+			tell(&m->rcpts[i], 553, "553 5.6.7 the next hop does not offer SMTPUTF8");
+	if (c->size_limit != 0 && octets_of(m) > c->size_limit)
+		client_tell_all(c->run, 552, "5.3.4",
+			"message size exceeds the next hop's limit (its SIZE)");
+}
+
+/* The recipients that have no answer yet. False: no memory. */
+static bool take_active(struct client *c)
+{
+	const struct delivery_mail *m = c->run->mail;
+
+	c->active_count = 0;
+	if (m->rcpt_count > c->active_cap) {
+		size_t *more = realloc(c->active, m->rcpt_count * sizeof(*more));
+
+		if (more == NULL)
+			return false;
+		c->active = more;
+		c->active_cap = m->rcpt_count;
+	}
+	for (size_t i = 0; i < m->rcpt_count; i++)
+		if (m->rcpts[i].code == 0)
+			c->active[c->active_count++] = i;
+	return true;
+}
+
+static bool any_refused(const struct delivery_mail *m)
+{
+	for (size_t i = 0; i < m->rcpt_count; i++)
+		if (m->rcpts[i].code != 0)
+			return true;
+	return false;
+}
+
+/* One transaction with the active recipients; a mail may need several (RCPT 452). */
+static void begin_transaction(struct client *c)
+{
+	c->steps = c->xforwards + 1 + c->active_count + 1;
+	c->step = c->sent_steps = 0;
+	c->accepted = c->tempfailed = c->refused = c->later = 0;
+	c->surplus = false;
+	c->mail_refused = false;
+	c->piece = c->piece_at = 0;
+	c->dot_written = false;
+	c->dot_rcpt = 0;
+	client_write_commands(c);
+}
+
 static void begin_mail(struct client *c)
 {
 	const struct delivery_mail *m = c->run->mail;
 
-	if (m->params->body == SMTP_BODY_8BITMIME && !c->eightbit) {
-		/* RFC 6152 section 3: not to be sent on as it is; amavisd's words. */
-		client_tell_all(
-			c->run, 550, "5.6.3", "conversion to 7BIT required but not supported");
+	refuse_what_cannot_go(c);
+	if (m->all_or_nothing && any_refused(m))
+		client_tell_all(c->run, 550, "5.5.0", "not sent: another recipient was refused");
+	if (!take_active(c))
+		client_tell_all(c->run, 451, "4.3.0", "out of memory");
+	if (c->active_count == 0) {
 		wait_for(c, CLIENT_RSET, delivery_limits(c->d)->command_ms);
 		client_line(c, "RSET"); /* its reply ends the mail: done() never runs inside
 					   delivery_send() */
 		return;
 	}
-	c->steps = (c->xforward && m->xforward != NULL) + 1 + m->rcpt_count + 1;
-	c->step = c->sent_steps = 0;
-	c->accepted = c->tempfailed = c->refused = 0;
-	c->surplus = false;
-	c->mail_refused = false;
-	c->piece = c->piece_at = 0;
-	c->dot_written = false;
-	client_write_commands(c);
+	c->xforwards = m->xforward != NULL
+			       ? client_xforward_plan(m->xforward, c->xforward, c->xforward_bits)
+			       : 0;
+	begin_transaction(c);
 }
 
 void client_take(struct client *c, struct delivery_run *run)
@@ -460,7 +509,8 @@ static void client_write_body(struct client *c)
 
 /* ------------------------------------------------------------------ replies */
 
-static bool ehlo_has(const struct client *c, const char *keyword)
+/* What follows an EHLO keyword, "" when nothing does, NULL when it is not offered. */
+static const char *ehlo_args(const struct client *c, const char *keyword)
 {
 	size_t n = strlen(keyword);
 
@@ -469,9 +519,9 @@ static bool ehlo_has(const struct client *c, const char *keyword)
 		p++;
 		if (strncasecmp(p, keyword, n) == 0 &&
 			(p[n] == ' ' || p[n] == '\n' || p[n] == '\0'))
-			return true;
+			return p + n + (p[n] == ' ');
 	}
-	return false;
+	return NULL;
 }
 
 static void say_hello(struct client *c, const char *verb, enum client_state state)
@@ -487,34 +537,70 @@ static void say_hello(struct client *c, const char *verb, enum client_state stat
 static void reply_banner(struct client *c)
 {
 	if (c->reply.code == 220)
-		say_hello(c, "EHLO", CLIENT_EHLO);
+		say_hello(c, c->lmtp ? "LHLO" : "EHLO", CLIENT_EHLO);
 	else
 		client_fail(c, 450, "4.4.0", "next hop refuses the session");
+}
+
+static void take_offers(struct client *c)
+{
+	const char *size = ehlo_args(c, "SIZE"), *xforward = ehlo_args(c, "XFORWARD");
+
+	c->pipelining = ehlo_args(c, "PIPELINING") != NULL;
+	c->offers = (struct client_offers){
+		.size = size != NULL,
+		.eightbit = ehlo_args(c, "8BITMIME") != NULL,
+		.dsn = ehlo_args(c, "DSN") != NULL,
+		.smtputf8 = ehlo_args(c, "SMTPUTF8") != NULL,
+	};
+	c->size_limit = size != NULL ? strtoull(size, NULL, 10) : 0;
+	c->xforward = xforward != NULL ? client_xforward_offer(xforward) : 0;
 }
 
 static void reply_ehlo(struct client *c)
 {
 	if (c->reply.code / 100 != 2) {
-		if (c->state == CLIENT_EHLO && c->reply.code / 100 == 5)
+		/* LMTP has no greeting to fall back to. */
+		if (c->state == CLIENT_EHLO && c->reply.code / 100 == 5 && !c->lmtp)
 			say_hello(c, "HELO", CLIENT_HELO);
 		else
 			client_fail(c, 450, "4.4.0", "next hop refuses our greeting");
 		return;
 	}
-	c->pipelining = ehlo_has(c, "PIPELINING");
-	c->eightbit = ehlo_has(c, "8BITMIME");
-	c->xforward = ehlo_has(c, "XFORWARD");
-	c->size = ehlo_has(c, "SIZE");
+	take_offers(c);
 	begin_mail(c);
 }
 
 /*
  * The client has one reply for all. A 4xx makes it send to all again, a 5xx makes it tell the
- * sender that nobody has it: neither may be said when somebody has.
+ * sender that nobody has it: neither may be said when somebody has. (Once an earlier batch of the
+ * mail has been taken, a 5xx for one is no reason to keep it from the others.)
  */
 static bool must_stop(const struct client *c)
 {
-	return c->run->mail->all_or_nothing && (c->tempfailed > 0 || c->refused > 0);
+	return c->run->mail->all_or_nothing &&
+	       (c->tempfailed > 0 || (c->refused > 0 && !c->run->committed));
+}
+
+/* The same words for every recipient of this transaction that has no answer. */
+static void tell_rest(struct client *c, const char *dflt)
+{
+	for (size_t i = 0; i < c->active_count; i++)
+		if (active(c, i)->code == 0)
+			tell_reply(c, active(c, i), dflt);
+}
+
+/* Those that another transaction is for wait no longer: true when there are any. */
+static bool wake_later(struct client *c)
+{
+	const struct delivery_mail *m = c->run->mail;
+	bool any = c->later > 0;
+
+	for (size_t i = 0; any && i < m->rcpt_count; i++)
+		if (m->rcpts[i].code == RCPT_LATER)
+			m->rcpts[i].code = 0;
+	c->later = 0;
+	return any;
 }
 
 /* All commands are answered, or the next one may not be sent: go on, or give the mail up without a
@@ -528,6 +614,8 @@ static void after_commands(struct client *c, bool data_accepted)
 		client_write_body(c);
 		return;
 	}
+	if (wake_later(c) && c->accepted == 0) /* DATA was refused: its words are theirs too */
+		tell_rest(c, ".5.0");
 	if (stop && c->accepted > 0 && c->tempfailed > 0)
 		client_tell_all(
 			c->run, 450, "4.5.0", "not sent: another recipient was refused for now");
@@ -555,33 +643,46 @@ static void reply_rcpt(struct client *c, struct delivery_rcpt *r)
 		c->accepted++;
 		return;
 	}
+	/*
+	 * Too many for one transaction (RFC 5321 section 4.5.3.1.10): the ones before it go first,
+	 * it and what follows in another. Should that one fail for now after this one was taken, an
+	 * SMTP client sends to all again, as it does for any mixture.
+	 */
+	if (c->reply.code == 452 && c->accepted > 0) {
+		r->code = RCPT_LATER;
+		c->later++;
+		return;
+	}
 	tell_reply(c, r, ".5.0");
 	c->tempfailed += r->code / 100 == 4;
 	c->refused += r->code / 100 == 5;
 }
 
+static void reply_data(struct client *c)
+{
+	bool go_on = c->reply.code == 354;
+
+	if (!go_on && c->accepted > 0)
+		tell_rest(c, ".5.0");
+	if (!go_on)
+		c->accepted = 0;
+	after_commands(c, go_on);
+}
+
 static void reply_command(struct client *c)
 {
-	const struct delivery_mail *m = c->run->mail;
 	size_t rcpt0 = first_rcpt(c), step = c->step++;
 	unsigned class = c->reply.code / 100;
 
-	if (step + 1 == c->steps) { /* DATA */
-		if (c->reply.code != 354 && c->accepted > 0)
-			for (size_t i = 0; i < m->rcpt_count; i++)
-				if (m->rcpts[i].code == 0)
-					tell_reply(c, &m->rcpts[i], ".5.0");
-		if (c->reply.code != 354)
-			c->accepted = 0;
-		after_commands(c, c->reply.code == 354);
+	if (step + 1 == c->steps) {
+		reply_data(c);
 		return;
 	}
 	if (step >= rcpt0) {
-		reply_rcpt(c, &m->rcpts[step - rcpt0]);
+		reply_rcpt(c, active(c, step - rcpt0));
 	} else if (step + 1 == rcpt0 && class != 2) { /* MAIL */
 		c->mail_refused = true;
-		for (size_t i = 0; i < m->rcpt_count; i++)
-			tell_reply(c, &m->rcpts[i], ".1.0");
+		tell_rest(c, ".1.0");
 	} /* an XFORWARD that is refused costs the next hop knowledge, nobody a mail */
 	wait_for(c, CLIENT_COMMANDS, delivery_limits(c->d)->command_ms);
 	if (c->pipelining)
@@ -592,14 +693,43 @@ static void reply_command(struct client *c)
 		client_write_commands(c);
 }
 
+/* The transaction is over for those that it was for: is there another batch of this mail? */
+static void after_dot(struct client *c)
+{
+	bool keep = c->reply.code != 421 && !c->surplus;
+
+	if (!wake_later(c) || !keep) {
+		if (!keep)
+			client_tell_all(c->run, 450, "4.4.2", "next hop closes the session");
+		finish(c, keep);
+		return;
+	}
+	if (!take_active(c)) {
+		client_tell_all(c->run, 451, "4.3.0", "out of memory");
+		finish(c, keep);
+		return;
+	}
+	c->xforwards = 0; /* said for this mail already, and it stays said */
+	begin_transaction(c);
+}
+
 static void reply_dot(struct client *c)
 {
-	const struct delivery_mail *m = c->run->mail;
-
-	for (size_t i = 0; i < m->rcpt_count; i++)
-		if (m->rcpts[i].code == 0)
-			tell_reply(c, &m->rcpts[i], ".6.0");
-	finish(c, c->reply.code != 421);
+	if (!c->lmtp) {
+		tell_rest(c, ".6.0");
+		after_dot(c);
+		return;
+	}
+	while (c->dot_rcpt < c->active_count && active(c, c->dot_rcpt)->code != 0)
+		c->dot_rcpt++;
+	if (c->dot_rcpt < c->active_count)
+		tell_reply(c, active(c, c->dot_rcpt++), ".6.0");
+	while (c->dot_rcpt < c->active_count && active(c, c->dot_rcpt)->code != 0)
+		c->dot_rcpt++;
+	if (c->dot_rcpt == c->active_count || c->reply.code == 421)
+		after_dot(c);
+	else
+		wait_for(c, CLIENT_DOT, delivery_limits(c->d)->dot_ms);
 }
 
 static void on_reply(struct client *c)
@@ -638,7 +768,6 @@ static void on_reply(struct client *c)
 void client_timeout(struct client *c)
 {
 	static const char *const where[] = {
-		[CLIENT_RESOLVE] = "looking up its name timed out",
 		[CLIENT_CONNECT] = "connecting timed out",
 		[CLIENT_BANNER] = "its greeting timed out",
 		[CLIENT_EHLO] = "its reply to EHLO timed out",
@@ -651,77 +780,35 @@ void client_timeout(struct client *c)
 		[CLIENT_CLOSED] = "",
 	};
 
-	if (c->state == CLIENT_CONNECT && c->address != NULL && c->address->ai_next != NULL) {
-		try_next(c, UV_ETIMEDOUT);
-		return;
-	}
 	client_fail(c, 450, c->state == CLIENT_CONNECT ? "4.4.1" : "4.4.2",
 		c->until_ms == 0 ? "write failed" : where[c->state]);
 }
 
 /* ------------------------------------------------------------------ connecting */
 
-static void on_connected(void *owner, int status)
-{
-	struct client *c = owner;
-
-	if (status < 0) {
-		try_next(c, status);
-		return;
-	}
-	c->connected = true;
-	wait_for(c, CLIENT_BANNER, delivery_limits(c->d)->greeting_ms);
-	stream_read(c->stream, true);
-}
-
-/* A failure to begin is told by the tick. */
-static void connect_to(struct client *c, const struct sockaddr *to)
+static void on_connected(void *arg, struct stream *st, int status, bool looking_up)
 {
 	static const struct stream_ops ops = {
-		.connected = on_connected,
 		.octets = on_octets,
 		.ended = on_ended,
 		.written = on_written,
 		.closed = stream_is_closed,
 	};
+	struct client *c = arg;
+	char text[200];
 
-	wait_for(c, CLIENT_CONNECT, delivery_limits(c->d)->connect_ms);
-	c->stream = stream_new(delivery_loop(c->d), false, &ops, c);
-	c->streams += c->stream != NULL;
-	if (c->stream == NULL || stream_connect(c->stream, to) != 0)
-		c->until_ms = 0;
-}
-
-static void try_next(struct client *c, int why)
-{
-	if (c->address == NULL || c->address->ai_next == NULL) {
-		char text[200];
-
-		snprintf(text, sizeof(text), "cannot connect: %s", uv_strerror(why));
-		client_fail(c, 450, "4.4.1", text);
+	c->connector = NULL;
+	if (st == NULL) {
+		snprintf(text, sizeof(text), "%s: %s",
+			looking_up ? "cannot look up its name" : "cannot connect",
+			uv_strerror(status));
+		client_fail(c, 450, looking_up ? "4.4.3" : "4.4.1", text);
 		return;
 	}
-	stream_close(&c->stream);
-	c->address = c->address->ai_next;
-	connect_to(c, c->address->ai_addr);
-}
-
-static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
-{
-	struct client *c = req->data;
-
-	c->resolving = false;
-	if (c->state == CLIENT_CLOSED) {
-		uv_freeaddrinfo(res);
-		free_when_alone(c);
-		return;
-	}
-	if (status < 0) {
-		client_fail(c, 450, "4.4.3", uv_strerror(status));
-		return;
-	}
-	c->addresses = c->address = res;
-	connect_to(c, res->ai_addr);
+	c->stream = st;
+	stream_give(st, &ops, c);
+	wait_for(c, CLIENT_BANNER, delivery_limits(c->d)->greeting_ms);
+	stream_read(st, true);
 }
 
 struct client *client_new(struct delivery *d, const struct next_hop *hop)
@@ -732,25 +819,16 @@ struct client *client_new(struct delivery *d, const struct next_hop *hop)
 		return NULL;
 	c->d = d;
 	c->hop = *hop;
-	c->resolve.data = c;
+	c->lmtp = hop->lmtp;
 	smtp_reply_init(&c->reply);
 	return c;
 }
 
 void client_start(struct client *c)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-	char port[8];
-
-	if (uv_ip4_addr(c->hop.host, c->hop.port, (struct sockaddr_in *)&c->numeric) == 0 ||
-		uv_ip6_addr(c->hop.host, c->hop.port, (struct sockaddr_in6 *)&c->numeric) == 0) {
-		connect_to(c, (struct sockaddr *)&c->numeric);
-		return;
-	}
-	snprintf(port, sizeof(port), "%u", c->hop.port);
-	wait_for(c, CLIENT_RESOLVE, delivery_limits(c->d)->connect_ms);
-	c->resolving = uv_getaddrinfo(mw_loop_uv(delivery_loop(c->d)), &c->resolve, resolved,
-			       c->hop.host, port, &hints) == 0;
-	if (!c->resolving)
-		c->until_ms = 0;
+	wait_for(c, CLIENT_CONNECT, delivery_limits(c->d)->connect_ms);
+	c->connector = connector_start(
+		delivery_loop(c->d), delivery_names(c->d), &c->hop, on_connected, c);
+	if (c->connector == NULL)
+		c->until_ms = 0; /* told by the tick */
 }

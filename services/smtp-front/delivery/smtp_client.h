@@ -2,14 +2,15 @@
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
 
+#include "client_commands.h"
+#include "connect.h"
 #include "delivery.h"
 #include "smtp_reply.h"
 #include "stream.h"
 #include "text.h"
 
 enum client_state {
-	CLIENT_RESOLVE,
-	CLIENT_CONNECT,
+	CLIENT_CONNECT, /* its name looked up, its addresses tried */
 	CLIENT_BANNER,
 	CLIENT_EHLO,
 	CLIENT_HELO,
@@ -33,6 +34,7 @@ struct delivery_run {
 	void (*done)(void *arg, bool new_connection);
 	void *arg;
 	struct client *client; /* NULL: waiting for one */
+	unsigned tried;	       /* a bit for each of mail->hops that could not be talked to */
 	bool retried;	       /* a stale connection was replaced */
 	bool committed;	       /* the final dot may have left */
 	struct delivery_run *next, **prev_p;
@@ -42,25 +44,32 @@ struct client {
 	struct delivery *d;
 	struct client *next, **prev_p; /* in the pool's list */
 	struct client *idle_next;
+	struct hop_pool *pool;
 	struct next_hop hop;
 	enum client_state state;
 	struct delivery_run *run;
-	struct stream *stream; /* NULL: none yet, or the next address is about to be tried */
-	unsigned streams;      /* not closed yet */
-	uv_getaddrinfo_t resolve;
-	struct addrinfo *addresses, *address; /* all, and the one being tried */
-	struct sockaddr_storage numeric;
-	bool connected, resolving;
+	struct connector *connector; /* until there is a stream */
+	struct stream *stream;
+	bool lmtp;
 	bool reused, heard; /* for this mail: an old connection; the next hop has said something */
-	bool pipelining, eightbit, xforward, size; /* what EHLO offered */
+	bool pipelining;    /* what EHLO offered */
+	struct client_offers offers;
+	unsigned xforward;   /* a bit for each attribute that it takes */
+	uint64_t size_limit; /* its SIZE; 0: none told */
 	uint64_t until_ms, idle_since_ms;
 	unsigned uses;
 	size_t steps, step, sent_steps; /* commands of this mail: all, answered, written */
+	size_t xforwards;		/* of them, XFORWARD */
+	unsigned xforward_bits[XFORWARDS_MAX];
+	size_t *active; /* indexes of the recipients that this transaction is for */
+	size_t active_count, active_cap;
+	size_t later; /* recipients that another transaction is for */
 	size_t accepted, tempfailed, refused;
 	bool mail_refused;
 	bool surplus;		/* octets came that answer nothing */
 	size_t piece, piece_at; /* how far the octets are written */
 	bool dot_written;
+	size_t dot_rcpt; /* LMTP: the recipient that the next reply to the dot is about */
 	struct mw_text out;
 	struct smtp_reply reply;
 };
@@ -68,11 +77,15 @@ struct client {
 /* pool's side (delivery.c) */
 const struct client_limits *delivery_limits(const struct delivery *d);
 struct mw_loop *delivery_loop(const struct delivery *d);
+struct names *delivery_names(const struct delivery *d);
 void delivery_client_idle(struct client *c);
 /* The mail is over: rcpts are filled in. */
 void delivery_run_over(struct delivery_run *run, struct client *c);
 /* A stale connection: the mail goes to another one. */
 void delivery_run_again(struct delivery_run *run);
+/* This hop could not be talked to, and has not heard of the mail: true when the mail goes to the
+ * next of its hops. */
+bool delivery_hop_failed(struct delivery_run *run, struct client *c);
 void delivery_client_gone(struct client *c);
 
 /* client's side (smtp_client.c) */

@@ -64,6 +64,17 @@ static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, stru
 	return MW_OK;
 }
 
+static enum mw_rc compile_hops(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	const char *const *methods;
+
+	p->forward_count = mw_conf_list(conf, "forward_method", &methods);
+	p->forward = calloc(p->forward_count, sizeof(*p->forward));
+	if (p->forward == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "forward_method: no memory");
+	return next_hops_parse("forward_method", methods, p->forward_count, p->forward, err_r);
+}
+
 /* Quarantine by now is one gzip file a mail: local:NAME%m.gz. */
 static enum mw_rc compile_quarantine(
 	const struct mw_conf *conf, const char *name, char *dst, size_t size, struct mw_err *err_r)
@@ -135,8 +146,7 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 			 err_r)) != MW_OK ||
 		(rc = compile_maps(conf, p, err_r)) != MW_OK ||
 		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
-		(rc = next_hop_parse(mw_conf_text(conf, "forward_method"), &p->forward, err_r)) !=
-			MW_OK ||
+		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,
 			 sizeof(p->virus_quarantine), err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "spam_quarantine_method", p->spam_quarantine,
@@ -264,6 +274,7 @@ void policy_set_unref(struct policy_set **set_p)
 		lookup_maps_destroy(&p->bypass_banned);
 		lookup_maps_destroy(&p->bypass_header);
 		free(p->acl);
+		free(p->forward);
 	}
 	free(set->policies);
 	free(set->ports);

@@ -1,0 +1,36 @@
+/*
+ * Where mail goes, in amavisd's method syntax: "smtp:[address]:port", "smtp:host:port",
+ * "smtp:/path" and the same with lmtp. A host of * is the address that the mail came from, a port
+ * of * our own socket's port + 1. Fields behind the port are ignored, as amavisd does.
+ */
+#ifndef SMTP_NEXT_HOP_H
+#define SMTP_NEXT_HOP_H
+
+#include "base.h"
+
+#define NEXT_HOPS_MAX 16
+
+struct next_hop {
+	bool lmtp, any_host, any_port;
+	char host[256]; /* without []; the path of a Unix socket when it begins with / */
+	uint16_t port;
+	char text[300]; /* "smtp:[host]:port" or "lmtp:/path", for replies and records */
+};
+
+/* setting: its name, for the error. */
+enum mw_rc next_hop_parse(
+	const char *setting, const char *method, struct next_hop *h_r, struct mw_err *err_r);
+/* A list to be tried in order; all speak the same protocol. hops_r has room for count. */
+enum mw_rc next_hops_parse(const char *setting, const char *const *methods, size_t count,
+	struct next_hop *hops_r, struct mw_err *err_r);
+/* Replace what is * by where one mail came from. False: it came by a Unix socket, which has
+ * neither.
+ */
+bool next_hop_fill(struct next_hop *h, const char *peer_ip, unsigned local_port);
+
+static inline bool next_hop_is_unix(const struct next_hop *h)
+{
+	return h->host[0] == '/';
+}
+
+#endif
