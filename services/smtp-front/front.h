@@ -42,6 +42,7 @@ struct front {
 	uint64_t next_txn;
 	struct front_poison poison[FRONT_POISON_MAX];
 	size_t poison_next, poison_count;
+	uint64_t bare_lf_told_ms; /* 0: never */
 	struct mw_timer *state_timer;
 	struct delivery_stats told; /* as of the last mail record */
 	bool draining;

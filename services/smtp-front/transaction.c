@@ -158,7 +158,7 @@ bool txn_is_full(const struct txn *t)
 	return t->rcpt_count >= t->policy->recipient_limit || t->rcpt_octets >= RCPT_OCTETS_MAX;
 }
 
-enum mw_rc txn_add_rcpt(struct txn *t, const char *addr)
+enum mw_rc txn_add_rcpt(struct txn *t, const char *addr, const struct smtp_rcpt_params *params)
 {
 	struct txn_rcpt *r;
 
@@ -172,8 +172,9 @@ enum mw_rc txn_add_rcpt(struct txn *t, const char *addr)
 		t->rcpt_cap = cap;
 	}
 	t->rcpt_octets += strlen(addr);
-	t->rcpts[t->rcpt_count++] =
-		(struct txn_rcpt){ .addr = addr, .penpals_age_s = -1, .destiny = MW_D_PASS };
+	t->rcpts[t->rcpt_count++] = (struct txn_rcpt){
+		.addr = addr, .params = *params, .penpals_age_s = -1, .destiny = MW_D_PASS
+	};
 	return MW_OK;
 }
 

@@ -185,8 +185,8 @@ struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn
 /* True when no further recipient is taken: smtpd_recipient_limit, or addresses that would not fit a
  * job's header. */
 bool txn_is_full(const struct txn *t);
-/* Add a recipient. MW_OK or MW_ERR_NOMEM. */
-enum mw_rc txn_add_rcpt(struct txn *t, const char *addr);
+/* Add a recipient; addr and what params point to are in t's arena. MW_OK or MW_ERR_NOMEM. */
+enum mw_rc txn_add_rcpt(struct txn *t, const char *addr, const struct smtp_rcpt_params *params);
 /* The final dot was seen: from here on the transaction runs by itself and ends with client->over().
  */
 void txn_run(struct txn *t);

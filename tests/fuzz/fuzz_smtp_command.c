@@ -31,6 +31,7 @@ static void path(struct smtp_arena *a, const char *line, const char *args, bool 
 {
 	struct smtp_refusal why = { 0 };
 	struct smtp_mail_params p;
+	struct smtp_rcpt_params r;
 	const char *addr, *rest;
 
 	if (!smtp_command_path(
@@ -42,9 +43,17 @@ static void path(struct smtp_arena *a, const char *line, const char *args, bool 
 	require(rest > args && rest <= line + strlen(line) && (*rest == ' ' || *rest == '\0'));
 	no_controls(addr);
 	require(utf8 || mw_is_printable(addr, strlen(addr)));
-	if (is_mail ? !smtp_command_mail_params(rest, &p, &why)
-		    : !smtp_command_rcpt_params(rest, &why))
+	if (is_mail ? !smtp_command_mail_params(a, rest, SMTP_OFFERS_ALL, &p, &why)
+		    : !smtp_command_rcpt_params(a, rest, SMTP_OFFERS_ALL, utf8, &r, &why))
 		says_why(&why);
+	else if (is_mail && p.envid != NULL)
+		require(strlen(p.envid) <= SMTP_ENVID_MAX &&
+			mw_is_printable(p.envid, strlen(p.envid)));
+	else if (!is_mail && r.orcpt != NULL) {
+		require(strlen(r.orcpt) <= SMTP_ORCPT_MAX);
+		no_controls(r.orcpt);
+		require(utf8 || mw_is_printable(r.orcpt, strlen(r.orcpt)));
+	}
 }
 
 static void xforward(struct smtp_arena *a, const char *args)
@@ -67,6 +76,15 @@ static void xforward(struct smtp_arena *a, const char *args)
 		}
 }
 
+static void bdat(const char *args)
+{
+	uint64_t octets;
+	bool last;
+
+	if (smtp_command_bdat(args, &octets, &last))
+		require(octets < 1000000000000000000u && args[0] >= '0' && args[0] <= '9');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct smtp_arena arena = { 0 };
@@ -81,6 +99,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		path(&arena, line, line + args, true, false);
 		path(&arena, line, line + args, true, true);
 		path(&arena, line, line + args, false, false);
+		path(&arena, line, line + args, false, true);
+		bdat(line + args);
 		xforward(&arena, line + args);
 	}
 	free(line);

@@ -97,25 +97,19 @@ static bool in_acl(const struct intake_session *s)
 		       mw_nets_find(s->policy->acl, s->policy->acl_count, &ip) == 1);
 }
 
-const struct intake_refusal *intake_refuses(const struct intake_session *s)
+enum smtp_reply_id intake_refuses(const struct intake_session *s)
 {
-	static const struct intake_refusal acl = { 554, "5.7.1", "access denied (inet_acl)" },
-					   all = { 421, "4.3.2",
-						   "too many sessions (smtpd_session_limit)" },
-					   one = { 421, "4.7.0",
-						   "too many sessions from your address "
-						   "(smtpd_session_limit_per_client)" };
 	const struct front *f = s->front;
 	unsigned per_client = f->limits.sessions_per_client;
 
 	if (!in_acl(s)) {
 		mw_log(MW_WARN, "client_refused", "peer=%s why=inet_acl", s->peer_ip);
-		return &acl;
+		return REPLY_ACL;
 	}
 	if (f->intake->session_count > f->limits.sessions)
-		return &all;
+		return REPLY_TOO_MANY_SESSIONS;
 	if (per_client > 0 && !s->listener->unix_socket &&
 		sessions_of(f->intake, s->peer_ip) > per_client)
-		return &one;
-	return NULL;
+		return REPLY_TOO_MANY_OF_CLIENT;
+	return REPLY_COUNT;
 }

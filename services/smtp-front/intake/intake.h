@@ -6,6 +6,7 @@
 #define SMTP_INTAKE_H
 
 #include "front.h"
+#include "replies.h"
 #include "stream.h"
 
 /* One listening socket; lives until the last session that came by it is over. */
@@ -73,11 +74,7 @@ void intake_session_fini(struct intake_session *s);
 /* Whoever begins a mail now runs under the settings of now, however old the session is. */
 void intake_session_refresh(struct intake_session *s);
 
-/* Why a client may not come in; NULL: it may. */
-struct intake_refusal {
-	unsigned code;
-	const char *enhanced, *text;
-};
-const struct intake_refusal *intake_refuses(const struct intake_session *s);
+/* Why a client may not come in; REPLY_COUNT: it may. */
+enum smtp_reply_id intake_refuses(const struct intake_session *s);
 
 #endif

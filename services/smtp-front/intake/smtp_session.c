@@ -6,9 +6,10 @@
 #include "log.h"
 #include "smtp_answer.h"
 
-#define HANG_UP_MS 2000	     /* a client has so long to close after our last words */
-#define LAST_WORDS_MS 10000  /* and so long to read them */
-#define OUT_OCTETS_MAX 65536 /* replies a client has not read; more and we stop reading from it */
+#define HANG_UP_MS 2000	       /* a client has so long to close after our last words */
+#define LAST_WORDS_MS 10000    /* and so long to read them */
+#define BARE_LF_ALERT_MS 60000 /* between two alerts of mail with bare LFs */
+#define OUT_OCTETS_MAX 65536   /* replies a client has not read; more and we stop reading from it */
 
 static void start_reading(struct smtp_session *s);
 static void flush(struct smtp_session *s);
@@ -110,10 +111,29 @@ static void flush(struct smtp_session *s)
 	}
 }
 
-void smtp_session_say(struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
+/* The errors a session may have are those of its client: what comes too early or asks too much, for
+ * now too. */
+static void say(struct smtp_session *s, const struct smtp_refusal *r, const char *fill)
 {
-	mw_text_addf(&s->out, "%u %s %s\r\n", code, enhanced, text);
-	s->errors += code / 100 >= 4; /* refusals for now too: none may be had without end */
+	size_t n = strcspn(r->text, "%");
+
+	mw_text_addf(&s->out, "%u %s %.*s", r->code, r->enhanced, (int)n, r->text);
+	if (r->text[n] == '%') {
+		mw_text_add(&s->out, fill != NULL ? fill : "");
+		mw_text_add(&s->out, r->text + n + 1);
+	}
+	mw_text_add(&s->out, "\r\n");
+	s->errors += r->code / 100 >= 4;
+}
+
+void smtp_session_say(struct smtp_session *s, enum smtp_reply_id id, const char *fill)
+{
+	say(s, &smtp_replies[id], fill);
+}
+
+void smtp_session_refuse(struct smtp_session *s, const struct smtp_refusal *why)
+{
+	say(s, why, NULL);
 }
 
 void smtp_session_enter(struct smtp_session *s, enum smtp_state state)
@@ -128,10 +148,9 @@ void smtp_session_enter(struct smtp_session *s, enum smtp_state state)
 	s->until_ms = state == SMTP_BUSY ? UINT64_MAX : mw_loop_now_ms(s->in.front->loop) + wait;
 }
 
-void smtp_session_close_with(
-	struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
+void smtp_session_close_with(struct smtp_session *s, enum smtp_reply_id id)
 {
-	smtp_session_say(s, code, enhanced, text);
+	smtp_session_say(s, id, NULL);
 	s->closing = true;
 }
 
@@ -142,8 +161,13 @@ static void session_dismiss(struct intake_session *in)
 	if ((MW_BIT(s->state) & SMTP_COMMAND_STATES) == 0)
 		return;
 	smtp_session_drop_mail(s);
-	smtp_session_close_with(s, 421, "4.3.2", "service is shutting down");
+	smtp_session_close_with(s, REPLY_SHUTDOWN);
 	flush(s);
+}
+
+static bool is_receiving(const struct smtp_session *s)
+{
+	return s->state == SMTP_DATA || s->state == SMTP_CHUNK || s->state == SMTP_CHUNKS;
 }
 
 static void session_tick(struct intake_session *in, uint64_t now_ms)
@@ -151,7 +175,7 @@ static void session_tick(struct intake_session *in, uint64_t now_ms)
 	struct smtp_session *s = (struct smtp_session *)in;
 	uint64_t drain = s->in.front->drain_until_ms;
 
-	if (s->state == SMTP_DATA && drain != 0 && drain < s->until_ms)
+	if (is_receiving(s) && drain != 0 && drain < s->until_ms)
 		s->until_ms = drain;
 	if (now_ms < s->until_ms || s->state == SMTP_GONE)
 		return;
@@ -159,7 +183,7 @@ static void session_tick(struct intake_session *in, uint64_t now_ms)
 		session_end(s, "timeout");
 		return;
 	}
-	smtp_session_close_with(s, 421, "4.4.2", "timeout exceeded");
+	smtp_session_close_with(s, REPLY_TIMEOUT);
 	s->until_ms = now_ms + LAST_WORDS_MS;
 	flush(s);
 }
@@ -168,7 +192,7 @@ void smtp_session_drop_mail(struct smtp_session *s)
 {
 	if (s->txn != NULL)
 		txn_abandon(&s->txn);
-	if (s->state == SMTP_MAIL || s->state == SMTP_RCPT)
+	if (s->state == SMTP_MAIL || s->state == SMTP_RCPT || s->state == SMTP_CHUNKS)
 		smtp_session_enter(s, SMTP_READY);
 }
 
@@ -181,14 +205,21 @@ void smtp_session_forget_words(struct smtp_session *s)
 
 /* ------------------------------------------------------------------ octets */
 
-void smtp_session_begin_data(struct smtp_session *s)
+static void begin_octets(struct smtp_session *s, bool chunks)
 {
 	smtp_data_init(&s->data);
+	s->data.chunks = chunks;
+	s->data.normalise = s->in.policy->bare_newline == NEWLINE_NORMALISE;
 	s->data_rc = MW_OK;
 	s->too_large = false;
 	s->txn->phase = TXN_DATA;
 	s->txn->data_us = mw_mono_us();
 	txn_state(s->txn, 'd');
+}
+
+void smtp_session_begin_data(struct smtp_session *s)
+{
+	begin_octets(s, false);
 	smtp_session_enter(s, SMTP_DATA);
 }
 
@@ -205,42 +236,143 @@ static enum mw_rc keep_octets(void *arg, const unsigned char *p, size_t n)
 	return MW_OK;
 }
 
-static void refuse_data(
-	struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
+/* LMTP answers for each recipient, whatever became of the mail (RFC 2033 section 4.2). */
+static void refuse_data(struct smtp_session *s, enum smtp_reply_id id, const char *fill)
 {
+	size_t answers = s->lmtp ? s->txn->rcpt_count : 1;
+	unsigned errors = s->errors + 1;
+
 	mw_log(MW_INFO, "data_refused", "log_id=%s peer=%s code=%u why=%s", s->txn->log_id,
-		s->in.peer_ip, code, text);
+		s->in.peer_ip, smtp_replies[id].code, mw_quote(smtp_replies[id].text));
 	txn_abandon(&s->txn);
 	smtp_session_enter(s, SMTP_READY);
-	smtp_session_say(s, code, enhanced, text);
+	while (answers-- > 0)
+		smtp_session_say(s, id, fill);
+	s->errors = errors;
+}
+
+/* Once a minute is enough for those who watch: each has its line in the log. */
+static void tell_of_bare_lf(struct smtp_session *s)
+{
+	struct front *f = s->in.front;
+	uint64_t now = mw_loop_now_ms(f->loop);
+
+	f->stats.bare_lf++;
+	mw_log(MW_WARN, "bare_newline", "log_id=%s peer=%s", s->txn->log_id, s->in.peer_ip);
+	if (f->bare_lf_told_ms != 0 && now - f->bare_lf_told_ms < BARE_LF_ALERT_MS)
+		return;
+	f->bare_lf_told_ms = now;
+	mw_publish_alert(f->pub, "bare_newline",
+		"peer=%s sends lines without <CR>; %llu mails so far", s->in.peer_ip,
+		(unsigned long long)f->stats.bare_lf);
+}
+
+/* Lines that we and the next hop could see the end of in different places; true: refused. */
+static bool refuse_odd_lines(struct smtp_session *s)
+{
+	enum policy_newline policy = s->in.policy->bare_newline;
+
+	if (s->data.bare_lf)
+		tell_of_bare_lf(s);
+	if (s->data.bare_lf && policy == NEWLINE_REJECT)
+		refuse_data(s, REPLY_BARE_LF, NULL);
+	else if (s->data.odd && policy != NEWLINE_PASS &&
+		 smtp_data_hides_dot(smtp_body_octets(s->txn->body)))
+		refuse_data(s, REPLY_HIDDEN_DOT, NULL);
+	else
+		return false;
+	return true;
+}
+
+/* True: what came cannot be kept, and has been refused. */
+static bool refuse_unkept(struct smtp_session *s)
+{
+	char text[24];
+
+	if (s->too_large) {
+		snprintf(text, sizeof(text), "%llu",
+			(unsigned long long)s->in.policy->message_size_limit);
+		refuse_data(s, REPLY_TOO_LARGE, text);
+		return true;
+	}
+	if (s->data_rc == MW_OK)
+		return false;
+	mw_log(MW_ERROR, "data_not_kept", "log_id=%s %s", s->txn->log_id, s->data_err.text);
+	refuse_data(s, s->data_rc == MW_ERR_LIMIT ? REPLY_HELD_FULL : REPLY_NOT_KEPT, NULL);
+	return true;
 }
 
 static void end_of_data(struct smtp_session *s)
 {
-	char text[160];
-
 	smtp_session_forget_words(s);
-	if (s->data.bare_lf) {
-		s->in.front->stats.bare_lf++;
-		refuse_data(s, 550, "5.5.2", "bare <LF> received: only <CR><LF> ends a line");
-	} else if (s->too_large) {
-		snprintf(text, sizeof(text),
-			"message size exceeds smtpd_message_size_limit of %llu octets",
-			(unsigned long long)s->in.policy->message_size_limit);
-		refuse_data(s, 552, "5.3.4", text);
-	} else if (s->data_rc != MW_OK ||
-		   (s->data_rc = smtp_body_seal(s->txn->body, &s->data_err)) != MW_OK) {
-		mw_log(MW_ERROR, "data_not_kept", "log_id=%s %s", s->txn->log_id, s->data_err.text);
-		refuse_data(s, s->data_rc == MW_ERR_LIMIT ? 452 : 451,
-			s->data_rc == MW_ERR_LIMIT ? "4.3.1" : "4.3.0",
-			s->data_rc == MW_ERR_LIMIT ? "mails in flight fill front.held_octets"
-						   : "cannot keep the message");
-	} else {
-		s->txn->dots = s->data.dots;
-		smtp_session_enter(s, SMTP_BUSY);
-		txn_run(s->txn);
-	}
+	if (!s->too_large && s->data_rc == MW_OK)
+		s->data_rc = smtp_body_seal(s->txn->body, &s->data_err);
+	if (refuse_unkept(s) || refuse_odd_lines(s))
+		return;
+	s->txn->dots = s->data.dots;
+	smtp_session_enter(s, SMTP_BUSY);
+	txn_run(s->txn);
 }
+
+/* ------------------------------------------------------------------ BDAT (RFC 3030) */
+
+static void end_of_chunk(struct smtp_session *s)
+{
+	char text[24];
+
+	if (s->skipping) {
+		smtp_session_enter(s, s->skip_to);
+		smtp_session_say(s, s->skip_reply, NULL);
+		return;
+	}
+	if (s->chunk_last) {
+		if (!s->too_large && s->data_rc == MW_OK)
+			s->data_rc = smtp_data_last(
+				&s->data, smtp_body_size(s->txn->body), keep_octets, s);
+		end_of_data(s);
+		return;
+	}
+	if (refuse_unkept(s)) /* the chunks behind it are refused as out of order */
+		return;
+	smtp_session_enter(s, SMTP_CHUNKS);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)s->chunk_octets);
+	smtp_session_say(s, REPLY_CHUNK, text);
+}
+
+void smtp_session_begin_chunk(
+	struct smtp_session *s, uint64_t octets, bool last, enum smtp_reply_id skip_reply)
+{
+	s->skipping = skip_reply != REPLY_COUNT;
+	s->skip_reply = skip_reply;
+	s->skip_to = s->state;
+	if (!s->skipping && s->state == SMTP_RCPT)
+		begin_octets(s, true);
+	s->chunk_left = s->chunk_octets = octets;
+	s->chunk_last = last;
+	smtp_session_enter(s, SMTP_CHUNK);
+	if (octets == 0)
+		end_of_chunk(s);
+}
+
+/* Octets taken of those that are there. */
+static size_t take_chunk(struct smtp_session *s, const unsigned char *p, size_t n)
+{
+	size_t used;
+	enum mw_rc rc;
+
+	if (n > s->chunk_left)
+		n = (size_t)s->chunk_left;
+	if (!s->skipping)
+		smtp_data_feed(&s->data, p, n, &used, keep_octets, s, &rc);
+	s->chunk_left -= n;
+	if (s->chunk_left == 0)
+		end_of_chunk(s);
+	else
+		s->until_ms = mw_loop_now_ms(s->in.front->loop) + s->in.policy->smtpd_timeout_ms;
+	return n;
+}
+
+/* ------------------------------------------------------------------ lines */
 
 /* Save what cannot be used now. Bounded by the read buffer: nothing is read while octets wait. */
 static void hold(struct smtp_session *s, const unsigned char *p, size_t n)
@@ -270,12 +402,11 @@ static size_t take_line(struct smtp_session *s, const unsigned char *p, size_t n
 	if (lf == NULL && n < limit)
 		return 0;
 	if (len >= limit) {
-		smtp_session_close_with(
-			s, 500, "5.5.2", "command line too long (smtpd_line_limit)");
+		smtp_session_close_with(s, REPLY_LINE_LENGTH);
 		return n;
 	}
 	if (len == 0 || p[len - 1] != '\r' || memchr(p, '\0', len) != NULL) {
-		smtp_session_say(s, 500, "5.5.2", "lines end with <CR><LF> and hold no NUL");
+		smtp_session_say(s, REPLY_LINE_END, NULL);
 		return len + 1;
 	}
 	memcpy(line, p, len - 1);
@@ -304,6 +435,8 @@ static void session_input(struct smtp_session *s, const unsigned char *p, size_t
 			else
 				s->until_ms = mw_loop_now_ms(s->in.front->loop) +
 					      s->in.policy->smtpd_timeout_ms;
+		} else if (s->state == SMTP_CHUNK) {
+			at += take_chunk(s, p + at, n - at);
 		} else {
 			used = take_line(s, p + at, n - at);
 			if (used == 0)
@@ -381,6 +514,22 @@ static void start_reading(struct smtp_session *s)
 
 /* ------------------------------------------------------------------ the transaction's side */
 
+/* One answer for each recipient that was accepted, in their order (RFC 2033 section 4.2). */
+static void answer_each(struct smtp_session *s, const struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *r = &t->rcpts[i];
+		unsigned class = r->code / 100;
+
+		/* A 2xx that nobody stands behind is never passed on. */
+		if (r->reply == NULL || (class != 4 && class != 5 && class != 2) ||
+			(class == 2 && !r->delivered && r->action != MW_ACT_DISCARD))
+			smtp_session_say(s, REPLY_NO_ANSWER, t->log_id);
+		else
+			smtp_answer(&s->out, r->reply);
+	}
+}
+
 static bool mail_over(struct txn_client *client, const struct txn *t)
 {
 	struct smtp_session *s =
@@ -390,12 +539,15 @@ static bool mail_over(struct txn_client *client, const struct txn *t)
 	if (s->state == SMTP_GONE)
 		return false;
 	s->txn = NULL;
-	smtp_answer(&s->out, t->reply);
-	if (t->reply_code == 421)
+	if (s->lmtp)
+		answer_each(s, t);
+	else
+		smtp_answer(&s->out, t->reply);
+	if (!s->lmtp && t->reply_code == 421)
 		s->closing = true;
 	smtp_session_enter(s, SMTP_READY);
 	if (s->in.front->intake->closing)
-		smtp_session_close_with(s, 421, "4.3.2", "service is shutting down");
+		smtp_session_close_with(s, REPLY_SHUTDOWN);
 	flush(s);
 	sent = s->state != SMTP_GONE;
 	start_reading(s);
@@ -418,7 +570,7 @@ void smtp_session_accept(struct listener *l)
 		.closed = session_closed,
 	};
 	struct smtp_session *s = calloc(1, sizeof(*s));
-	const struct intake_refusal *no;
+	enum smtp_reply_id no;
 
 	if (s == NULL)
 		return; /* the connection stays in the backlog */
@@ -433,13 +585,14 @@ void smtp_session_accept(struct listener *l)
 	s->client.over = mail_over;
 	smtp_session_enter(s, SMTP_START);
 	no = intake_refuses(&s->in);
-	if (no != NULL) {
-		smtp_session_close_with(s, no->code, no->enhanced, no->text);
+	if (no != REPLY_COUNT) {
+		smtp_session_close_with(s, no);
 		s->in.front->stats.refused++;
 		s->until_ms = mw_loop_now_ms(s->in.front->loop) + LAST_WORDS_MS;
 	} else {
-		mw_text_addf(&s->out, "220 %s ESMTP Mailweir service ready\r\n",
-			s->in.policy->localhost_name);
+		mw_text_addf(&s->out, "220 %s %s Mailweir service ready\r\n",
+			s->in.policy->localhost_name,
+			s->in.policy->protocol == PROTOCOL_LMTP ? "LMTP" : "ESMTP");
 	}
 	flush(s);
 	start_reading(s);

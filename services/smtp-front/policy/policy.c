@@ -5,6 +5,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "text.h"
+
 static void copy_text(
 	char *dst, size_t size, const struct mw_conf *conf, const char *name, const char *dflt)
 {
@@ -62,6 +64,65 @@ static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, stru
 			return mw_fail(err_r, MW_ERR_CONF,
 				"inet_acl: \"%s\" is no address or network", items[i]);
 	return MW_OK;
+}
+
+/* Which of words a text setting names, whatever its case. */
+static enum mw_rc compile_word(const struct mw_conf *conf, const char *name,
+	const char *const *words, size_t count, unsigned *i_r, struct mw_err *err_r)
+{
+	const char *s = mw_conf_text(conf, name);
+	struct mw_text all = { 0 };
+
+	for (unsigned i = 0; i < count; i++) {
+		if (strcasecmp(s != NULL ? s : "", words[i]) == 0) {
+			*i_r = i;
+			mw_text_fini(&all);
+			return MW_OK;
+		}
+		mw_text_addf(&all, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
+	}
+	mw_fail(err_r, MW_ERR_CONF, "%s = \"%s\": expected one of %s", name, s,
+		all.p != NULL ? all.p : "");
+	mw_text_fini(&all);
+	return MW_ERR_CONF;
+}
+
+static enum mw_rc compile_offers(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	const char *const *words;
+	size_t count = mw_conf_list(conf, "smtpd_discard_ehlo_keywords", &words);
+
+	p->offers = SMTP_OFFERS_ALL & ~MW_BIT(SMTP_OFFERS_STARTTLS);
+	for (size_t i = 0; i < count; i++) {
+		enum smtp_offer o = smtp_offer_named(words[i]);
+
+		if (o == SMTP_OFFERS_COUNT)
+			return mw_fail(err_r, MW_ERR_CONF,
+				"smtpd_discard_ehlo_keywords: \"%s\" is no keyword that EHLO "
+				"offers",
+				words[i]);
+		p->offers &= ~MW_BIT(o);
+	}
+	if ((p->offers & MW_BIT(SMTP_OFFERS_8BITMIME)) == 0)
+		p->offers &= ~MW_BIT(SMTP_OFFERS_SMTPUTF8); /* RFC 6531 section 3.1: it needs it */
+	return MW_OK;
+}
+
+static enum mw_rc compile_intake(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	static const char *const protocols[] = { "", "SMTP", "LMTP" }, *const newlines[] = {
+		"reject", "normalise", "pass"
+	};
+	unsigned protocol = 0, newline = 0;
+	enum mw_rc rc =
+		compile_word(conf, "protocol", protocols, MW_COUNT(protocols), &protocol, err_r);
+
+	if (rc == MW_OK)
+		rc = compile_word(
+			conf, "bare_newline", newlines, MW_COUNT(newlines), &newline, err_r);
+	p->protocol = (enum policy_protocol)protocol;
+	p->bare_newline = (enum policy_newline)newline;
+	return rc == MW_OK ? compile_offers(conf, p, err_r) : rc;
 }
 
 static enum mw_rc compile_hops(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
@@ -146,6 +207,7 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 			 err_r)) != MW_OK ||
 		(rc = compile_maps(conf, p, err_r)) != MW_OK ||
 		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
+		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,
 			 sizeof(p->virus_quarantine), err_r)) != MW_OK ||

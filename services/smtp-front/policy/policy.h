@@ -11,8 +11,17 @@
 #include "ip.h"
 #include "lookup.h"
 
+/* What a listening socket speaks; auto: SMTP or LMTP, as the client greets. */
+enum policy_protocol { PROTOCOL_AUTO, PROTOCOL_SMTP, PROTOCOL_LMTP };
+
+/* What becomes of mail with an LF that no CR stands before. */
+enum policy_newline { NEWLINE_REJECT, NEWLINE_NORMALISE, NEWLINE_PASS };
+
 struct policy {
 	char bank[64]; /* "" is the base */
+	enum policy_protocol protocol;
+	enum policy_newline bare_newline;
+	unsigned offers; /* bits of enum smtp_offer */
 	bool originating;
 	struct lookup_maps *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;

@@ -76,8 +76,8 @@ static const struct {
 	{ OCTETS("a\r\n.\r\n"), OCTETS("a\r\n"), false, false },
 	{ OCTETS("a.\r\n.\r\n"), OCTETS("a.\r\n"), false, false },
 	/* ways to end that others know, and we do not */
-	{ OCTETS("a\n.\nb\r\n.\r\n"), OCTETS("a\n.\nb\r\n"), true, false },
-	{ OCTETS("a\n.\r\nb\r\n.\r\n"), OCTETS("a\n.\r\nb\r\n"), true, false },
+	{ OCTETS("a\n.\nb\r\n.\r\n"), OCTETS("a\n.\nb\r\n"), true, true },
+	{ OCTETS("a\n.\r\nb\r\n.\r\n"), OCTETS("a\n.\r\nb\r\n"), true, true },
 	{ OCTETS("a\r\n.\nb\r\n.\r\n"), OCTETS("a\r\n\nb\r\n"), true, true },
 	{ OCTETS("a\r.\rb\r\n.\r\n"), OCTETS("a\r.\rb\r\n"), false, false },
 	{ OCTETS("a\r.\r\nb\r\n.\r\n"), OCTETS("a\r.\r\nb\r\n"), false, false },
@@ -86,8 +86,8 @@ static const struct {
 	{ OCTETS("a\n\r.\n\rb\r\n.\r\n"), OCTETS("a\n\r.\n\rb\r\n"), true, false },
 	{ OCTETS("a\r\n\0.\r\nb\r\n.\r\n"), OCTETS("a\r\n\0.\r\nb\r\n"), false, false },
 	{ OCTETS("a\r\n.\0\r\n.\r\n"), OCTETS("a\r\n\0\r\n"), false, true },
-	{ OCTETS("a\r\0\n.\r\n\r\n.\r\n"), OCTETS("a\r\0\n.\r\n\r\n"), true, false },
-	{ OCTETS("\n.\r\n\r\n.\r\n"), OCTETS("\n.\r\n\r\n"), true, false },
+	{ OCTETS("a\r\0\n.\r\n\r\n.\r\n"), OCTETS("a\r\0\n.\r\n\r\n"), true, true },
+	{ OCTETS("\n.\r\n\r\n.\r\n"), OCTETS("\n.\r\n\r\n"), true, true },
 	{ OCTETS(".\n.\r\n\r\n.\r\n"), OCTETS("\n.\r\n\r\n"), true, true },
 	/* dots */
 	{ OCTETS("..\r\n.\r\n"), OCTETS(".\r\n"), false, true },
@@ -148,6 +148,9 @@ static struct taken by_the_book(const char *p, size_t n)
 		size_t from = line + (p[line] == '.');
 
 		k.bare_lf = k.bare_lf || (p[i] == '\n' && (i == 0 || p[i - 1] != '\r'));
+		/* Behind a bare LF too: a next hop that ends lines there must not find a lone dot.
+		 */
+		k.dots = k.dots || (p[i] == '.' && i > line && p[i - 1] == '\n');
 		if (p[i] != '\n' || i == line || p[i - 1] != '\r')
 			continue;
 		k.used = i + 1;
@@ -185,6 +188,101 @@ static void every_short_mail_of_the_octets_that_matter_is_read_by_the_book(void 
 		}
 }
 
+/* A bare LF becomes CRLF, and nothing but CRLF.CRLF of the client's own ends the mail. */
+static void normalised_lines_end_with_crlf(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{ "a\nb\r\n.\r\n", "a\r\nb\r\n" },
+		{ "a\n.\nb\r\n.\r\n", "a\r\n\r\nb\r\n" },
+		{ "a\n.\r\nb\r\n.\r\n", "a\r\n\r\nb\r\n" },
+		{ "a\n..\nb\r\n.\r\n", "a\r\n.\r\nb\r\n" },
+		{ "\n\n\r\n.\r\n", "\r\n\r\n\r\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++)
+		for (size_t piece = 1; piece < 20; piece++) {
+			struct taken k = { 0 };
+			struct smtp_data d;
+			size_t n = strlen(rows[i].in), used;
+			enum mw_rc rc;
+
+			smtp_data_init(&d);
+			d.normalise = true;
+			for (size_t at = 0; at < n && k.end == 0; at += used)
+				k.end = smtp_data_feed(&d, (const unsigned char *)rows[i].in + at,
+					n - at < piece ? n - at : piece, &used, keep, &k, &rc);
+			assert_int_equal(k.end, 1);
+			assert_int_equal(k.n, strlen(rows[i].out));
+			assert_memory_equal(k.octets, rows[i].out, k.n);
+			assert_true(d.bare_lf);
+		}
+}
+
+static void chunks_keep_every_octet_and_end_with_a_line(void **state)
+{
+	static const struct {
+		const char *in, *out;
+		bool dots;
+	} rows[] = {
+		{ "", "", false },
+		{ ".\r\n", ".\r\n", true },
+		{ "a\r\n.\r\nb\r\n", "a\r\n.\r\nb\r\n", true },
+		{ "a\r\n..", "a\r\n..\r\n", true },
+		{ "a", "a\r\n", false },
+		{ "a\r", "a\r\r\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++)
+		for (size_t piece = 1; piece < 12; piece++) {
+			struct taken k = { 0 };
+			struct smtp_data d;
+			size_t n = strlen(rows[i].in), used = 0;
+			enum mw_rc rc;
+
+			smtp_data_init(&d);
+			d.chunks = true;
+			for (size_t at = 0; at < n; at += used)
+				assert_int_equal(
+					smtp_data_feed(&d, (const unsigned char *)rows[i].in + at,
+						n - at < piece ? n - at : piece, &used, keep, &k,
+						&rc),
+					0);
+			assert_int_equal(smtp_data_last(&d, k.n, keep, &k), MW_OK);
+			assert_int_equal(k.n, strlen(rows[i].out));
+			assert_memory_equal(k.octets, rows[i].out, k.n);
+			assert_int_equal(d.dots, rows[i].dots);
+		}
+}
+
+static void a_dot_that_only_others_see_is_found(void **state)
+{
+	static const struct {
+		const char *mail;
+		size_t n;
+		bool hidden;
+	} rows[] = {
+		{ OCTETS("a\r.\rb\r\n"), true },
+		{ OCTETS("a\r.\r\nb\r\n"), true },
+		{ OCTETS("a\r\n\r.\r\nb\r\n"), true },
+		{ OCTETS("a\r\n\0.\r\nb\r\n"), true },
+		{ OCTETS("a\r\n.\r\nb\r\n"), false }, /* doubled on the way out */
+		{ OCTETS("a\r..\rb\r\n"), false },
+		{ OCTETS("a\r.b\r\n"), false },
+		{ OCTETS("a\0.\0b\r\n"), false },
+		{ OCTETS("a\rb\r\n"), false },
+		{ OCTETS(""), false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++)
+		if (smtp_data_hides_dot(mw_octets_of(rows[i].mail, rows[i].n)) != rows[i].hidden)
+			fail_msg("row %zu", i);
+}
+
 static enum mw_rc disk_full(void *arg, const unsigned char *p, size_t n)
 {
 	(void)arg;
@@ -216,6 +314,9 @@ int main(void)
 		cmocka_unit_test(only_crlf_dot_crlf_ends_the_data_wherever_it_is_cut),
 		cmocka_unit_test(data_without_its_end_wants_more),
 		cmocka_unit_test(every_short_mail_of_the_octets_that_matter_is_read_by_the_book),
+		cmocka_unit_test(normalised_lines_end_with_crlf),
+		cmocka_unit_test(chunks_keep_every_octet_and_end_with_a_line),
+		cmocka_unit_test(a_dot_that_only_others_see_is_found),
 		cmocka_unit_test(an_error_of_the_keeper_ends_the_call),
 	};
 
