@@ -25,7 +25,7 @@ pkg_libs   = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
 
 SERVICES := smtp-front scanner dkim reputation logger snmp-agent status
 PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp
-PKGS_smtp-front := zlib
+PKGS_smtp-front := zlib libidn2
 PKGS_scanner    :=
 # libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
 PKGS_dkim       := opendkim openssl

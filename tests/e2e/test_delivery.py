@@ -198,3 +198,50 @@ def test_xforward_says_what_the_hop_takes_in_lines_of_512(behind, suite, attribu
     assert all(len(line) + 2 <= 512 for line in lines)
     said = dict(word.split("=", 1) for line in lines for word in line.split(" ")[1:])
     assert said == {k: values[k] for k in attributes}
+
+
+def test_xforward_is_said_for_each_transaction_of_a_mail(behind, suite):
+    """It is forgotten at the end of each (Postfix XFORWARD_README)."""
+    hop = behind(rcpt=two_at_most, offered=("PIPELINING", "XFORWARD ADDR"))
+    with suite.smtp() as c:
+        c.hello()
+        assert c.cmd("XFORWARD ADDR=192.0.2.7").code == 250
+        assert c.mail("x@example.com", [A, B, C], mail()).code == 250
+    assert [line.split(" ")[0] for line in hop.commands[1:]] == [*"XFORWARD MAIL RCPT RCPT RCPT DATA".split(), *"XFORWARD MAIL RCPT DATA".split()]
+
+
+@pytest.mark.parametrize("full", [b"452 4.2.2 mailbox full\r\n", b"452 4.3.1 no space\r\n"], ids=str)
+def test_a_452_that_is_not_about_their_number_is_for_now(behind, suite, full):
+    """A would get the mail with every retry for B."""
+    hop = behind(rcpt=lambda _, line: full if B in line else b"250 2.1.5 Ok\r\n")
+    assert send(suite, (A, B)).code == 452
+    assert hop.mails == []
+
+
+@pytest.mark.parametrize("words", [b"452 too many\r\n", b"552 5.5.3 too many\r\n"], ids=str)
+def test_other_words_for_too_many_recipients(behind, suite, words):
+    hop = behind(rcpt=lambda c, _: b"250 2.1.5 Ok\r\n" if not c.rcpts else words)
+    assert send(suite, (A, B)).code == 250
+    assert [m.rcpts for m in hop.mails] == [[A], [B]]
+
+
+@pytest.mark.parametrize("words,code", [(b"554 5.7.1 I do not like it\r\n", 554), (b"451 4.7.1 not now\r\n", 451), (b"250 2.0.0 thanks\r\n", 451)], ids=str)
+def test_a_hop_that_speaks_before_the_end_of_the_octets(behind, suite, words, code):
+    """No is no, and yes is nothing."""
+    def data(c, _line):
+        c.say(b"354 go ahead\r\n")
+        c.sock.recv(1000)
+        c.say(words)
+        c.wait_gone()
+        return DROP
+    hop = behind(data=data)
+    r = send(suite, octets=mail(b"x" * 998 + b"\r\n") + (b"y" * 998 + b"\r\n") * 32000)
+    assert r.code == code, r
+    assert (words[10:].strip().decode() in r.text) == (words[:1] != b"2"), r
+    assert hop.mails == []
+
+
+def test_what_a_hop_says_at_the_door_is_told(behind, suite):
+    behind(banner=b"554 5.3.2 closed for the day\r\n")
+    r = send(suite)
+    assert r.code == 450 and "554 5.3.2 closed for the day" in r.text, r

@@ -1,9 +1,10 @@
 /* fuzz: common services/smtp-front */
 /* Replies of a next hop: in pieces as the first octet says the same as in one, printable, and with
- * a code of SMTP. */
+ * a code of SMTP; each read as a list of offers too. */
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "delivery/client_commands.h"
 #include "delivery/smtp_reply.h"
 
 #define REPLIES 8 /* looked at in one input */
@@ -26,6 +27,7 @@ static void require(bool promise)
 static void look_at(const struct smtp_reply *r)
 {
 	char buf[16];
+	struct client_offers o;
 	const char *enhanced = smtp_reply_enhanced(r, ".0.0", buf);
 
 	require(r->code >= 200 && r->code < 600 && r->text_n <= SMTP_REPLY_MAX &&
@@ -35,6 +37,8 @@ static void look_at(const struct smtp_reply *r)
 	require((unsigned)(enhanced[0] - '0') == r->code / 100 && enhanced[1] == '.' &&
 		strlen(enhanced) <= 9);
 	require(strspn(enhanced, "0123456789.") == strlen(enhanced));
+	client_offers_read(&o, r->text);
+	require(o.xforward < MW_BIT(XFORWARD_ATTRIBUTES) && (o.size || o.size_limit == 0));
 }
 
 static size_t read_all(const uint8_t *p, size_t n, size_t piece, struct told *told)

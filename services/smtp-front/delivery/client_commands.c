@@ -1,7 +1,10 @@
 #include "client_commands.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
+
+#include "idn.h"
 
 #define LINE_MAX_OCTETS 512
 #define VALUE_MAX_OCTETS 255 /* of an attribute's xtext (Postfix XFORWARD_README) */
@@ -47,6 +50,39 @@ static void add_attribute(struct mw_text *out, const struct smtp_xforward *x, un
 	else
 		mw_text_addf(out, " %s=%s%s", attribute_names[i],
 			i == 1 && strchr(v, ':') != NULL ? "IPv6:" : "", xtext(buf, v));
+}
+
+/* What follows an EHLO keyword, "" when nothing does, NULL when it is not offered. */
+static const char *ehlo_args(const char *reply, const char *keyword)
+{
+	size_t n = strlen(keyword);
+
+	/* The first line is the greeting's name. */
+	for (const char *p = strchr(reply, '\n'); p != NULL; p = strchr(p, '\n')) {
+		p++;
+		if (strncasecmp(p, keyword, n) == 0 &&
+			(p[n] == ' ' || p[n] == '\n' || p[n] == '\0'))
+			return p + n + (p[n] == ' ');
+	}
+	return NULL;
+}
+
+void client_offers_read(struct client_offers *o_r, const char *reply)
+{
+	const char *size = ehlo_args(reply, "SIZE"), *xforward = ehlo_args(reply, "XFORWARD");
+
+	*o_r = (struct client_offers){
+		.pipelining = ehlo_args(reply, "PIPELINING") != NULL,
+		.size = size != NULL,
+		.eightbit = ehlo_args(reply, "8BITMIME") != NULL,
+		.dsn = ehlo_args(reply, "DSN") != NULL,
+		.smtputf8 = ehlo_args(reply, "SMTPUTF8") != NULL,
+		/* A number that is none, or too large for us, is no limit. */
+		.size_limit = size != NULL && size[0] >= '0' && size[0] <= '9'
+				      ? strtoull(size, NULL, 10)
+				      : 0,
+		.xforward = xforward != NULL ? client_xforward_offer(xforward) : 0,
+	};
 }
 
 unsigned client_xforward_offer(const char *args)
@@ -97,10 +133,26 @@ void client_add_xforward(struct mw_text *out, const struct smtp_xforward *x, uns
 	mw_text_add(out, "\r\n");
 }
 
+bool client_can_say(const char *addr, const struct client_offers *o)
+{
+	char buf[IDN_ADDRESS_MAX];
+
+	return o->smtputf8 || idn_address(addr, buf) != NULL;
+}
+
+static void add_path(
+	struct mw_text *out, const char *verb, const char *addr, const struct client_offers *o)
+{
+	char buf[IDN_ADDRESS_MAX];
+	const char *said = o->smtputf8 ? addr : idn_address(addr, buf);
+
+	mw_text_addf(out, "%s:<%s>", verb, said != NULL ? said : addr);
+}
+
 void client_add_mail(struct mw_text *out, const char *sender, const struct smtp_mail_params *p,
 	size_t octets, const struct client_offers *o)
 {
-	mw_text_addf(out, "MAIL FROM:<%s>", sender);
+	add_path(out, "MAIL FROM", sender, o);
 	if (o->size)
 		mw_text_addf(out, " SIZE=%zu", octets);
 	if (o->eightbit && p->body != SMTP_BODY_NONE)
@@ -124,7 +176,7 @@ void client_add_rcpt(struct mw_text *out, const char *addr, const struct smtp_rc
 		{ SMTP_NOTIFY_FAILURE, "FAILURE" }, { SMTP_NOTIFY_DELAY, "DELAY" } };
 	const char *before = " NOTIFY=";
 
-	mw_text_addf(out, "RCPT TO:<%s>", addr);
+	add_path(out, "RCPT TO", addr, o);
 	for (size_t i = 0; o->dsn && i < MW_COUNT(words); i++)
 		if ((p->notify & words[i].bit) != 0) {
 			mw_text_addf(out, "%s%s", before, words[i].word);

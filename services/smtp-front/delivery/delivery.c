@@ -92,13 +92,30 @@ static void forget_pools(struct delivery *d, uint64_t now)
 	}
 }
 
+static void idle_add(struct client *c)
+{
+	c->idle_next = c->pool->idle;
+	c->idle_prev_p = &c->pool->idle;
+	if (c->idle_next != NULL)
+		c->idle_next->idle_prev_p = &c->idle_next;
+	c->pool->idle = c;
+}
+
+static void idle_remove(struct client *c)
+{
+	*c->idle_prev_p = c->idle_next;
+	if (c->idle_next != NULL)
+		c->idle_next->idle_prev_p = c->idle_prev_p;
+	c->idle_prev_p = NULL;
+}
+
 static struct client *take_idle(struct delivery *d, const struct next_hop *hop)
 {
 	struct hop_pool *p = pool_find(d, hop);
 	struct client *c = p != NULL ? p->idle : NULL;
 
 	if (c != NULL)
-		p->idle = c->idle_next;
+		idle_remove(c);
 	return c;
 }
 
@@ -278,10 +295,14 @@ void delivery_client_idle(struct client *c)
 		client_close(c, true);
 		return;
 	}
-	c->idle_next = c->pool->idle;
-	c->pool->idle = c;
+	idle_add(c);
 	if (d->waiting != NULL)
 		mw_timer_start(d->soon, 0, 0);
+}
+
+void delivery_hop_works(struct client *c)
+{
+	c->pool->skip_until_ms = 0;
 }
 
 void delivery_client_gone(struct client *c)
@@ -289,11 +310,8 @@ void delivery_client_gone(struct client *c)
 	struct delivery *d = c->d;
 
 	c->pool->connections--;
-	for (struct client **p = &c->pool->idle; *p != NULL; p = &(*p)->idle_next)
-		if (*p == c) {
-			*p = c->idle_next;
-			break;
-		}
+	if (c->idle_prev_p != NULL)
+		idle_remove(c);
 	*c->prev_p = c->next;
 	if (c->next != NULL)
 		c->next->prev_p = c->prev_p;

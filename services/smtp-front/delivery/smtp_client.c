@@ -303,7 +303,7 @@ static void client_write_commands(struct client *c)
 	mw_text_clear(&c->out);
 	do
 		add_command(c, c->sent_steps++);
-	while (c->pipelining && c->sent_steps < c->steps);
+	while (c->offers.pipelining && c->sent_steps < c->steps);
 	if (c->out.failed) {
 		c->until_ms = 0;
 		return;
@@ -311,14 +311,6 @@ static void client_write_commands(struct client *c)
 	buf = uv_buf_init(c->out.p, (unsigned)c->out.n);
 	wait_for(c, CLIENT_COMMANDS, delivery_limits(c->d)->command_ms);
 	client_write(c, &buf, 1);
-}
-
-static bool has_8bit(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s >= 0x80)
-			return true;
-	return false;
 }
 
 /*
@@ -332,12 +324,12 @@ static void refuse_what_cannot_go(struct client *c)
 	if (m->params->body == SMTP_BODY_8BITMIME && !c->offers.eightbit)
 		client_tell_all(
 			c->run, 550, "5.6.3", "conversion to 7BIT required but not supported");
-	if (!c->offers.smtputf8 && has_8bit(m->sender))
+	if (!client_can_say(m->sender, &c->offers))
 		client_tell_all(c->run, 550, "5.6.7", "the next hop does not offer SMTPUTF8");
-	for (size_t i = 0; !c->offers.smtputf8 && i < m->rcpt_count; i++)
-		if (m->rcpts[i].code == 0 && has_8bit(m->rcpts[i].addr))
+	for (size_t i = 0; i < m->rcpt_count; i++)
+		if (m->rcpts[i].code == 0 && !client_can_say(m->rcpts[i].addr, &c->offers))
 			tell(&m->rcpts[i], 553, "553 5.6.7 the next hop does not offer SMTPUTF8");
-	if (c->size_limit != 0 && octets_of(m) > c->size_limit)
+	if (c->offers.size_limit != 0 && octets_of(m) > c->offers.size_limit)
 		client_tell_all(c->run, 552, "5.3.4",
 			"message size exceeds the next hop's limit (its SIZE)");
 }
@@ -370,6 +362,18 @@ static bool any_refused(const struct delivery_mail *m)
 	return false;
 }
 
+/* RFC 3461 section 5.2.2 has us tell the sender; this version sends no mail of its own. */
+static void log_dsn(const struct client *c)
+{
+	const struct delivery_mail *m = c->run->mail;
+	bool wanted = m->params->ret != SMTP_RET_NONE || m->params->envid != NULL;
+
+	for (size_t i = 0; i < m->rcpt_count; i++)
+		wanted |= m->rcpts[i].params.notify != 0 || m->rcpts[i].params.orcpt != NULL;
+	if (wanted && !c->offers.dsn)
+		mw_log(MW_INFO, "dsn_not_passed_on", "log_id=%s hop=%s", m->log_id, c->hop.text);
+}
+
 /* One transaction with the active recipients; a mail may need several (RCPT 452). */
 static void begin_transaction(struct client *c)
 {
@@ -399,9 +403,10 @@ static void begin_mail(struct client *c)
 					   delivery_send() */
 		return;
 	}
-	c->xforwards = m->xforward != NULL
-			       ? client_xforward_plan(m->xforward, c->xforward, c->xforward_bits)
-			       : 0;
+	log_dsn(c);
+	c->xforwards = m->xforward != NULL ? client_xforward_plan(m->xforward, c->offers.xforward,
+						     c->xforward_bits)
+					   : 0;
 	begin_transaction(c);
 }
 
@@ -509,19 +514,15 @@ static void client_write_body(struct client *c)
 
 /* ------------------------------------------------------------------ replies */
 
-/* What follows an EHLO keyword, "" when nothing does, NULL when it is not offered. */
-static const char *ehlo_args(const struct client *c, const char *keyword)
+/* It closes the door, and says why. Whatever it says, the mail has not been looked at: 4xx. */
+static void fail_in_its_words(struct client *c, const char *enhanced, const char *what)
 {
-	size_t n = strlen(keyword);
+	char why[200];
 
-	/* The first line is the greeting's name. */
-	for (const char *p = strchr(c->reply.text, '\n'); p != NULL; p = strchr(p, '\n')) {
-		p++;
-		if (strncasecmp(p, keyword, n) == 0 &&
-			(p[n] == ' ' || p[n] == '\n' || p[n] == '\0'))
-			return p + n + (p[n] == ' ');
-	}
-	return NULL;
+	snprintf(why, sizeof(why), "%s: %u %.120s", what, c->reply.code, c->reply.text);
+	for (char *lf = strchr(why, '\n'); lf != NULL; lf = strchr(lf, '\n'))
+		*lf = ' ';
+	client_fail(c, 450, enhanced, why);
 }
 
 static void say_hello(struct client *c, const char *verb, enum client_state state)
@@ -539,22 +540,7 @@ static void reply_banner(struct client *c)
 	if (c->reply.code == 220)
 		say_hello(c, c->lmtp ? "LHLO" : "EHLO", CLIENT_EHLO);
 	else
-		client_fail(c, 450, "4.4.0", "next hop refuses the session");
-}
-
-static void take_offers(struct client *c)
-{
-	const char *size = ehlo_args(c, "SIZE"), *xforward = ehlo_args(c, "XFORWARD");
-
-	c->pipelining = ehlo_args(c, "PIPELINING") != NULL;
-	c->offers = (struct client_offers){
-		.size = size != NULL,
-		.eightbit = ehlo_args(c, "8BITMIME") != NULL,
-		.dsn = ehlo_args(c, "DSN") != NULL,
-		.smtputf8 = ehlo_args(c, "SMTPUTF8") != NULL,
-	};
-	c->size_limit = size != NULL ? strtoull(size, NULL, 10) : 0;
-	c->xforward = xforward != NULL ? client_xforward_offer(xforward) : 0;
+		fail_in_its_words(c, "4.4.0", "next hop refuses the session");
 }
 
 static void reply_ehlo(struct client *c)
@@ -564,10 +550,11 @@ static void reply_ehlo(struct client *c)
 		if (c->state == CLIENT_EHLO && c->reply.code / 100 == 5 && !c->lmtp)
 			say_hello(c, "HELO", CLIENT_HELO);
 		else
-			client_fail(c, 450, "4.4.0", "next hop refuses our greeting");
+			fail_in_its_words(c, "4.4.0", "next hop refuses our greeting");
 		return;
 	}
-	take_offers(c);
+	client_offers_read(&c->offers, c->reply.text);
+	delivery_hop_works(c);
 	begin_mail(c);
 }
 
@@ -603,6 +590,17 @@ static bool wake_later(struct client *c)
 	return any;
 }
 
+/* A dot would deliver. Dropping the connection is the only way back. */
+static void drop(struct client *c)
+{
+	struct delivery_run *run = c->run;
+
+	c->run = NULL;
+	run->client = NULL;
+	client_close(c, false);
+	delivery_run_over(run, NULL);
+}
+
 /* All commands are answered, or the next one may not be sent: go on, or give the mail up without a
  * dot. */
 static void after_commands(struct client *c, bool data_accepted)
@@ -622,17 +620,25 @@ static void after_commands(struct client *c, bool data_accepted)
 	else if (stop && c->accepted > 0)
 		client_tell_all(c->run, 550, "5.5.0", "not sent: another recipient was refused");
 	if (data_accepted) {
-		/* A dot would deliver. Dropping the connection is the only way back. */
-		struct delivery_run *run = c->run;
-
-		c->run = NULL;
-		run->client = NULL;
-		client_close(c, false);
-		delivery_run_over(run, NULL);
+		drop(c);
 		return;
 	}
 	wait_for(c, CLIENT_RSET, delivery_limits(c->d)->command_ms);
 	client_line(c, "RSET");
+}
+
+/*
+ * RFC 5321 section 4.5.3.1.10: 452, and 552 from servers that follow RFC 821's error; RFC 3463:
+ * x.5.3. 452 is said of full mailboxes and disks too (4.2.2, 4.3.1): these are refused for now.
+ */
+static bool is_too_many(const struct smtp_reply *r)
+{
+	char buf[16];
+	const char *enhanced = smtp_reply_enhanced(r, "", buf);
+
+	if (r->code == 452)
+		return enhanced[1] == '\0' || strcmp(enhanced, "4.5.3") == 0;
+	return r->code == 552 && strcmp(enhanced, "5.5.3") == 0;
 }
 
 static void reply_rcpt(struct client *c, struct delivery_rcpt *r)
@@ -644,11 +650,11 @@ static void reply_rcpt(struct client *c, struct delivery_rcpt *r)
 		return;
 	}
 	/*
-	 * Too many for one transaction (RFC 5321 section 4.5.3.1.10): the ones before it go first,
+	 * Too many for one transaction: the ones before it go first,
 	 * it and what follows in another. Should that one fail for now after this one was taken, an
 	 * SMTP client sends to all again, as it does for any mixture.
 	 */
-	if (c->reply.code == 452 && c->accepted > 0) {
+	if (is_too_many(&c->reply) && c->accepted > 0) {
 		r->code = RCPT_LATER;
 		c->later++;
 		return;
@@ -685,7 +691,7 @@ static void reply_command(struct client *c)
 		tell_rest(c, ".1.0");
 	} /* an XFORWARD that is refused costs the next hop knowledge, nobody a mail */
 	wait_for(c, CLIENT_COMMANDS, delivery_limits(c->d)->command_ms);
-	if (c->pipelining)
+	if (c->offers.pipelining)
 		return;
 	if (c->mail_refused || (c->step + 1 == c->steps && (c->accepted == 0 || must_stop(c))))
 		after_commands(c, false);
@@ -709,8 +715,7 @@ static void after_dot(struct client *c)
 		finish(c, keep);
 		return;
 	}
-	c->xforwards = 0; /* said for this mail already, and it stays said */
-	begin_transaction(c);
+	begin_transaction(c); /* XFORWARD again: it is forgotten at the end of a transaction */
 }
 
 static void reply_dot(struct client *c)
@@ -732,6 +737,16 @@ static void reply_dot(struct client *c)
 		wait_for(c, CLIENT_DOT, delivery_limits(c->d)->dot_ms);
 }
 
+/* A refusal that does not wait for the end of the octets: its words are the mail's, no dot follows.
+ */
+static void refused_early(struct client *c)
+{
+	wake_later(c);
+	tell_rest(c, ".6.0");
+	client_tell_all(c->run, 450, "4.4.2", "next hop refused the mail while it was sent");
+	drop(c);
+}
+
 static void on_reply(struct client *c)
 {
 	c->heard = true;
@@ -748,7 +763,7 @@ static void on_reply(struct client *c)
 			if (c->step == 0)
 				c->heard = false; /* it was closing already: this mail has not been
 						     looked at */
-			client_fail(c, 450, "4.4.2", "next hop closes the session");
+			fail_in_its_words(c, "4.4.2", "next hop closes the session");
 		} else
 			reply_command(c);
 		break;
@@ -758,8 +773,13 @@ static void on_reply(struct client *c)
 	case CLIENT_RSET:
 		finish(c, c->reply.code / 100 == 2);
 		break;
-	default: /* a reply while we send octets: a refusal before the end, or nonsense; both end
-		    the session */
+	case CLIENT_BODY:
+		if (c->reply.code / 100 >= 4) {
+			refused_early(c);
+			break;
+		}
+		/* fall through */
+	default: /* no yes can be meant for a mail that has no end: it ends the session */
 		client_fail(c, 451, "4.4.2", "next hop spoke before the end of the data");
 		break;
 	}

@@ -42,8 +42,8 @@ struct delivery_run {
 
 struct client {
 	struct delivery *d;
-	struct client *next, **prev_p; /* in the pool's list */
-	struct client *idle_next;
+	struct client *next, **prev_p;		 /* in the pool's list */
+	struct client *idle_next, **idle_prev_p; /* in the pool's; NULL: it is not idle */
 	struct hop_pool *pool;
 	struct next_hop hop;
 	enum client_state state;
@@ -52,10 +52,7 @@ struct client {
 	struct stream *stream;
 	bool lmtp;
 	bool reused, heard; /* for this mail: an old connection; the next hop has said something */
-	bool pipelining;    /* what EHLO offered */
-	struct client_offers offers;
-	unsigned xforward;   /* a bit for each attribute that it takes */
-	uint64_t size_limit; /* its SIZE; 0: none told */
+	struct client_offers offers; /* what EHLO offered */
 	uint64_t until_ms, idle_since_ms;
 	unsigned uses;
 	size_t steps, step, sent_steps; /* commands of this mail: all, answered, written */
@@ -79,6 +76,8 @@ const struct client_limits *delivery_limits(const struct delivery *d);
 struct mw_loop *delivery_loop(const struct delivery *d);
 struct names *delivery_names(const struct delivery *d);
 void delivery_client_idle(struct client *c);
+/* This hop greets: it is not passed over any more. */
+void delivery_hop_works(struct client *c);
 /* The mail is over: rcpts are filled in. */
 void delivery_run_over(struct delivery_run *run, struct client *c);
 /* A stale connection: the mail goes to another one. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "delivery/client_commands.h"
+#include "delivery/idn.h"
 #include "delivery/next_hop.h"
 #include "front.h"
 
@@ -109,7 +110,11 @@ static void parameters_are_said_where_they_are_offered(void **state)
 	};
 	const struct smtp_rcpt_params r = { .notify = SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY,
 		.orcpt = "rfc822;b@c" };
-	const struct client_offers all = { true, true, true, true }, none = { 0 };
+	const struct client_offers all = { .size = true,
+		.eightbit = true,
+		.dsn = true,
+		.smtputf8 = true },
+				   none = { 0 };
 	struct mw_text t = { 0 };
 
 	(void)state;
@@ -123,6 +128,65 @@ static void parameters_are_said_where_they_are_offered(void **state)
 	client_add_rcpt(&t, "b@c", &r, &none);
 	assert_string_equal(t.p, "MAIL FROM:<>\r\nRCPT TO:<b@c>\r\n");
 	mw_text_fini(&t);
+}
+
+static void what_ehlo_offers_is_read(void **state)
+{
+	struct client_offers o;
+
+	(void)state;
+	client_offers_read(
+		&o, "hop\nPIPELINING\nsize 1000\n8bitmime\nDSN\nSMTPUTF8\nXFORWARD ADDR");
+	assert_true(o.pipelining && o.size && o.eightbit && o.dsn && o.smtputf8);
+	assert_int_equal(o.size_limit, 1000);
+	assert_int_equal(o.xforward, 2);
+	client_offers_read(&o, "PIPELINING\nSIZES 5\nDSNX\nx DSN\n 8BITMIME\nXFORWARD");
+	assert_false(o.pipelining || o.size || o.eightbit || o.dsn || o.smtputf8);
+	assert_int_equal(o.xforward, 0);
+	client_offers_read(&o, "hop\nSIZE");
+	assert_true(o.size && o.size_limit == 0);
+	client_offers_read(&o, "hop\nSIZE -1");
+	assert_true(o.size && o.size_limit == 0);
+	client_offers_read(&o, "hop\nSIZE 99999999999999999999999");
+	assert_true(o.size_limit == UINT64_MAX);
+	client_offers_read(&o, "");
+	assert_false(o.size);
+}
+
+static void domains_become_a_labels_and_nothing_worse(void **state)
+{
+	static const struct {
+		const char *addr, *ascii; /* NULL: it cannot be said */
+	} rows[] = {
+		{ "", "" }, { "a@example.org", "a@example.org" },
+		{ "a@b\xc3\xbc"
+		  "cher.example",
+			"a@xn--bcher-kva.example" },
+		{ "\"x@y\"@\xe4\xbe\x8b.example", "\"x@y\"@xn--fsq.example" },
+		{ "\xc3\xbc@example.org", NULL },
+		{ "\xc3\xbc@b\xc3\xbc"
+		  "cher.example",
+			NULL },
+		{ "b\xc3\xbc"
+		  "cher",
+			NULL },
+		{ "a@\xc3", NULL }, { "a@x\xef\xbc\x9e.example", NULL }, /* fullwidth > */
+		{ "a@x\xe3\x80\x80y.example", NULL },			 /* ideographic space */
+		{ "a@[\xc3\xbc]", NULL }, { "a@\xe2\x80\x8d", NULL },	 /* nothing is left of it */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		char buf[IDN_ADDRESS_MAX];
+		const char *got = idn_address(rows[i].addr, buf);
+
+		if (rows[i].ascii == NULL && got != NULL)
+			fail_msg("row %zu became %s", i, got);
+		if (rows[i].ascii != NULL) {
+			assert_non_null(got);
+			assert_string_equal(got, rows[i].ascii);
+		}
+	}
 }
 
 static void an_offer_of_xforward_is_read(void **state)
@@ -166,6 +230,8 @@ int main(void)
 		cmocka_unit_test(stars_are_filled_from_the_mails_way),
 		cmocka_unit_test(lists_speak_one_protocol),
 		cmocka_unit_test(parameters_are_said_where_they_are_offered),
+		cmocka_unit_test(what_ehlo_offers_is_read),
+		cmocka_unit_test(domains_become_a_labels_and_nothing_worse),
 		cmocka_unit_test(an_offer_of_xforward_is_read),
 		cmocka_unit_test(hostile_values_stay_one_word_within_their_bound),
 	};
