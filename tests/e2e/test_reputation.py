@@ -608,7 +608,7 @@ def test_a_stopped_server_is_answered_for_within_the_budget_then_at_once(rep):
 
 
 def test_a_slow_server_is_answered_for_within_the_budget(made):
-    rep = made(redis_args=["--enable-debug-command", "yes"])
+    rep = made(redis__timeout_ms=200, redis_args=["--enable-debug-command", "yes"])
     sleeper = subprocess.Popen(["redis-cli", "-s", rep.redis.path, "DEBUG", "SLEEP", "1.5"], stdout=subprocess.DEVNULL)
     mw.until("Redis to sleep", lambda: rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": []}).status == "failed", 5)
     v = rep.front.ask("learn", {"time_ms": NOW_MS, "ips": ["203.0.113.5"], "outcome": "s"})
