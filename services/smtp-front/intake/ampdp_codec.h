@@ -10,8 +10,9 @@
 
 #define AMPDP_LINE_MAX 16384	     /* octets of a line: a path of 4096, each octet as %hh */
 #define AMPDP_REQUEST_MAX (1u << 20) /* octets of a request, as they come */
-#define AMPDP_LINES_MAX 4096 /* lines of a request: smtpd_recipient_limit's most, and the others   \
-			      */
+#define AMPDP_LINES_MAX                                                                            \
+	4096 /* lines of a request: smtpd_recipient_limit's most, and the others                   \
+	      */
 
 /* Where reading stands. Zeroed at first; fini frees and zeroes. */
 struct ampdp_reader {

@@ -109,6 +109,49 @@ static void compile_texts(
 	copy_text(p->level_char, sizeof(p->level_char), conf, "sa_spam_level_char", "");
 }
 
+static enum mw_rc compile_protocol(
+	const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	static const struct {
+		const char *name;
+		enum policy_protocol protocol;
+	} known[] = { { "", POLICY_SMTP }, { "SMTP", POLICY_SMTP }, { "AM.PDP", POLICY_AMPDP } };
+	const char *name = mw_conf_text(conf, "protocol");
+
+	for (size_t i = 0; i < MW_COUNT(known); i++)
+		if (strcmp(known[i].name, name) == 0) {
+			p->protocol = known[i].protocol;
+			return MW_OK;
+		}
+	return mw_fail(err_r, MW_ERR_CONF, "protocol = \"%s\": expected SMTP or AM.PDP", name);
+}
+
+/* Methods that are forward_method when they are empty. */
+static enum mw_rc compile_hops(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	const struct {
+		const char *name;
+		struct next_hop *hop;
+	} hops[] = {
+		{ "forward_method", &p->forward },
+		{ "release_method", &p->release },
+		{ "requeue_method", &p->requeue },
+	};
+
+	for (size_t i = 0; i < MW_COUNT(hops); i++) {
+		const char *method = mw_conf_text(conf, hops[i].name);
+		enum mw_rc rc = MW_OK;
+
+		if (i > 0 && (method == NULL || *method == '\0'))
+			*hops[i].hop = p->forward;
+		else
+			rc = next_hop_parse(method, hops[i].hop, err_r);
+		if (rc != MW_OK)
+			return rc;
+	}
+	return MW_OK;
+}
+
 static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy_set *set,
 	const char *bank, struct policy *p, struct mw_err *err_r)
 {
@@ -119,6 +162,7 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 	p->bypass_decode_parts = mw_conf_bool(conf, "bypass_decode_parts");
 	p->virus_failure_fatal = mw_conf_bool(conf, "virus_scanners_failure_is_fatal");
 	p->spam_failure_fatal = mw_conf_bool(conf, "spam_scanners_failure_is_fatal");
+	p->auth_required_release = mw_conf_bool(conf, "auth_required_release");
 	p->dkim_verify = mw_conf_bool(conf, "enable_dkim_verification");
 	p->dkim_sign = mw_conf_bool(conf, "enable_dkim_signing");
 	p->message_size_limit = (uint64_t)mw_conf_int(conf, "smtpd_message_size_limit");
@@ -135,8 +179,8 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 			 err_r)) != MW_OK ||
 		(rc = compile_maps(conf, p, err_r)) != MW_OK ||
 		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
-		(rc = next_hop_parse(mw_conf_text(conf, "forward_method"), &p->forward, err_r)) !=
-			MW_OK ||
+		(rc = compile_protocol(conf, p, err_r)) != MW_OK ||
+		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,
 			 sizeof(p->virus_quarantine), err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "spam_quarantine_method", p->spam_quarantine,
@@ -194,6 +238,27 @@ static enum mw_rc compile_signers(
 	return MW_OK;
 }
 
+static enum mw_rc compile_mail_dirs(
+	const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
+{
+	const char *const *dirs;
+	size_t count = mw_conf_list(conf, "ampdp.mail_dirs", &dirs);
+
+	set->mail_dirs = calloc(count + 1, sizeof(*set->mail_dirs));
+	for (size_t i = 0; i < count && set->mail_dirs != NULL; i++) {
+		if (dirs[i][0] != '/')
+			return mw_fail(err_r, MW_ERR_CONF,
+				"ampdp.mail_dirs: \"%s\" is no absolute path", dirs[i]);
+		set->mail_dirs[i] = strdup(dirs[i]);
+		if (set->mail_dirs[i] == NULL)
+			break;
+		set->mail_dir_count++;
+	}
+	return set->mail_dir_count == count
+		       ? MW_OK
+		       : mw_fail(err_r, MW_ERR_NOMEM, "ampdp.mail_dirs: no memory");
+}
+
 static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
 {
 	char host[256] = "localhost";
@@ -236,6 +301,8 @@ enum mw_rc policy_set_new(
 		rc = compile_ports(conf, set, err_r);
 	if (rc == MW_OK)
 		rc = compile_signers(conf, set, err_r);
+	if (rc == MW_OK)
+		rc = compile_mail_dirs(conf, set, err_r);
 	if (rc != MW_OK)
 		policy_set_unref(&set);
 	*set_r = set;
@@ -265,6 +332,9 @@ void policy_set_unref(struct policy_set **set_p)
 		lookup_maps_destroy(&p->bypass_header);
 		free(p->acl);
 	}
+	for (size_t i = 0; i < set->mail_dir_count; i++)
+		free(set->mail_dirs[i]);
+	free(set->mail_dirs);
 	free(set->policies);
 	free(set->ports);
 	free(set->signers);
@@ -288,6 +358,15 @@ const struct policy *policy_for_socket(
 			if (strcmp(set->ports[i].key, keys[k]) == 0)
 				return set->ports[i].policy;
 	return &set->policies[0];
+}
+
+const struct policy *policy_named(const struct policy_set *set, const char *bank, size_t n)
+{
+	for (size_t i = 1; i < set->count; i++) /* [0] is the base, which has no name */
+		if (strlen(set->policies[i].bank) == n &&
+			memcmp(set->policies[i].bank, bank, n) == 0)
+			return &set->policies[i];
+	return NULL;
 }
 
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address)

@@ -11,8 +11,11 @@
 #include "ip.h"
 #include "lookup.h"
 
+enum policy_protocol { POLICY_SMTP, POLICY_AMPDP };
+
 struct policy {
 	char bank[64]; /* "" is the base */
+	enum policy_protocol protocol;
 	bool originating;
 	struct lookup_maps *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;
@@ -23,7 +26,8 @@ struct policy {
 	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256],
 		localhost_name[256];
 	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
-	struct next_hop forward;
+	struct next_hop forward, release, requeue;
+	bool auth_required_release;
 	uint64_t message_size_limit;
 	unsigned recipient_limit;
 	uint64_t smtpd_timeout_ms, child_timeout_ms;
@@ -56,6 +60,8 @@ struct policy_set {
 	size_t signer_count;
 	/* global */
 	char myhostname[256], quarantine_dir[256];
+	char **mail_dirs; /* of AM.PDP's clients */
+	size_t mail_dir_count;
 	bool check_spam, check_reputation;
 	unsigned delivery_reserve_percent;
 };
@@ -69,6 +75,8 @@ void policy_set_unref(struct policy_set **set_p);
  * SOCK; the base when none is named. */
 const struct policy *policy_for_socket(
 	const struct policy_set *set, const char *address, unsigned port);
+/* The bank of that name, NULL: there is none. */
+const struct policy *policy_named(const struct policy_set *set, const char *bank, size_t n);
 /* The key to sign with for that address's domain; NULL: none. */
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address);
 
