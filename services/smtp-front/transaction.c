@@ -132,6 +132,7 @@ struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn
 	t->front = f;
 	t->client = client;
 	t->per_rcpt = client->per_rcpt;
+	t->client_delivers = client->delivers;
 	t->set = policy_set_ref(origin->set);
 	t->policy = origin->policy;
 	t->originating = t->policy->originating;
@@ -685,11 +686,32 @@ static bool find_hops(struct txn *t)
 	return true;
 }
 
+/* Whoever passes is the client's to deliver to. */
+static void hand_back(struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		struct txn_rcpt *r = &t->rcpts[i];
+
+		if (r->code != 0)
+			continue;
+		r->code = 250;
+		r->action = MW_ACT_PASS;
+		r->delivered = true;
+		r->reply = smtp_arena_printf(
+			&t->arena, "250 2.5.0 Ok, id=%s, continue delivery", t->log_id);
+	}
+	step_reply(t);
+}
+
 static void step_deliver(struct txn *t)
 {
 	struct txn_cluster *c;
 
 	t->phase = TXN_DELIVER;
+	if (t->client_delivers) {
+		hand_back(t);
+		return;
+	}
 	if (must_not_go_on(t))
 		skip_rest(t);
 	if (t->cluster_at == t->cluster_count || must_not_go_on(t)) {

@@ -23,6 +23,9 @@ struct txn_client {
 	/* It can be told of each recipient by itself (LMTP, AM.PDP): one recipient's refusal stops
 	 * nobody else's mail. */
 	bool per_rcpt;
+	/* It delivers by itself what passes, with our edits: our path ends with the decision
+	 * (AM.PDP). */
+	bool delivers;
 };
 
 /* Where a mail comes from, as its session knows; copied by txn_new. */
@@ -128,7 +131,7 @@ enum txn_phase { TXN_ENVELOPE, TXN_DATA, TXN_CHECKS, TXN_KEEP, TXN_SIGN, TXN_DEL
 struct txn {
 	struct front *front;
 	struct txn_client *client; /* NULL: it is gone */
-	bool per_rcpt;
+	bool per_rcpt, client_delivers;
 	struct policy_set *set;
 	const struct policy *policy;
 	struct txn *next, **prev_p;

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ampdp_session.h"
 #include "log.h"
 #include "smtp_session.h"
 
@@ -15,8 +16,15 @@
 
 static void on_connection(uv_stream_t *server, int status)
 {
-	if (status == 0)
-		smtp_session_accept(server->data);
+	struct listener *l = server->data;
+	const struct policy *p = policy_for_socket(l->front->policies, l->address, l->port);
+
+	if (status != 0)
+		return;
+	if (p->protocol == PROTOCOL_AMPDP)
+		ampdp_session_accept(l);
+	else
+		smtp_session_accept(l);
 }
 
 static void listener_closed(uv_handle_t *h)

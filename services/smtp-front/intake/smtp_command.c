@@ -6,7 +6,8 @@
 
 #include "ip.h"
 
-#define AUTH_VALUE_MAX 500  /* octets of MAIL's AUTH=; RFC 4954 section 11.1 adds 500 to the line  \
+#define AUTH_VALUE_MAX                                                                             \
+	500		    /* octets of MAIL's AUTH=; RFC 4954 section 11.1 adds 500 to the line  \
 			     */
 #define CHUNK_DIGITS_MAX 18 /* no mail has 10^18 octets */
 #define XFORWARD_VALUE_MAX 255 /* octets, Postfix XFORWARD_README */

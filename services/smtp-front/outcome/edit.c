@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <time.h>
 
 #include "decide.h"
@@ -60,9 +61,12 @@ static void add_received(struct txn *t, struct mw_text *out)
 
 	mw_text_add(out, "Received: from ");
 	add_host(out, t->helo);
-	mw_text_addf(out, " ([%s%s])\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\twith %s id %s",
-		v6, t->peer_ip, t->policy->localhost_name, t->set->myhostname, own6, t->local_ip,
-		t->local_port, t->protocol, t->mail_id);
+	mw_text_addf(out, " ([%s%s])\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\t", v6,
+		t->peer_ip, t->policy->localhost_name, t->set->myhostname, own6, t->local_ip,
+		t->local_port);
+	if (strcmp(t->protocol, "AM.PDP") != 0)
+		mw_text_addf(out, "with %s ", t->protocol);
+	mw_text_addf(out, "id %s", t->mail_id);
 	if (t->rcpt_count == 1 && strlen(t->rcpts[0].addr) <= FOR_OCTETS_MAX) {
 		mw_text_add(out, "\r\n\tfor <");
 		add_safe(out, t->rcpts[0].addr);
@@ -219,7 +223,8 @@ static char *fields_for(struct txn *t, const struct txn_rcpt *r)
 	struct mw_text out = { 0 };
 	char *s = NULL;
 
-	add_received(t, &out);
+	if (!t->client_delivers) /* then it is no hop of its own */
+		add_received(t, &out);
 	if (scan->state == CHECK_OVER && scan->status != MW_FAILED && !r->bypass_virus)
 		mw_text_addf(&out, "%s: %s\r\n", t->policy->x_header_tag, t->policy->x_header_line);
 	add_alerts(t, r, &out);
@@ -308,6 +313,70 @@ static enum mw_rc fill_pieces(struct txn *t, struct txn_cluster *c)
 	}
 	if (message.n > at)
 		c->pieces[c->piece_count++] = mw_octets_of(message.p + at, message.n - at);
+	return MW_OK;
+}
+
+/* ------------------------------------------------------------------ removals by name and index */
+
+static uint32_t name_hash(struct mw_octets name)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < name.n; i++)
+		h = (h ^ (unsigned)tolower(name.p[i])) * 16777619u;
+	return h;
+}
+
+static bool same_name(struct mw_octets a, struct mw_octets b)
+{
+	return a.n == b.n && strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0;
+}
+
+/* How often each name was seen: a hash, as a mail may bring thousands of names. */
+struct name_count {
+	struct mw_octets name;
+	unsigned seen;
+};
+
+static unsigned count_name(struct name_count *table, size_t size, struct mw_octets name)
+{
+	size_t i = name_hash(name) & (size - 1);
+
+	while (table[i].seen > 0 && !same_name(table[i].name, name))
+		i = (i + 1) & (size - 1);
+	table[i].name = name;
+	return ++table[i].seen;
+}
+
+enum mw_rc edit_removals(struct txn *t, struct edit_removal **list_r, size_t *count_r)
+{
+	size_t going = 0, size = 1, at;
+	struct name_count *table;
+	struct edit_removal *list;
+
+	for (size_t i = 0; i < t->header.count; i++)
+		going += goes(t, &t->header.fields[i]);
+	while (size < 2 * going + 1)
+		size *= 2;
+	list = smtp_arena_array(&t->arena, going + 1, sizeof(*list));
+	table = smtp_arena_array(&t->arena, size, sizeof(*table));
+	if (list == NULL || table == NULL)
+		return MW_ERR_NOMEM;
+	at = going;
+	for (size_t i = 0; i < t->header.count && going > 0; i++) {
+		const struct mw_field *f = &t->header.fields[i];
+
+		/* Of a name of which some stay (Authentication-Results) all count. */
+		if (goes(t, f) || f->id == MW_H_AUTHENTICATION_RESULTS) {
+			struct mw_octets name = mw_field_name(&t->header, f);
+			unsigned index = count_name(table, size, name);
+
+			if (goes(t, f))
+				list[--at] = (struct edit_removal){ name, index };
+		}
+	}
+	*list_r = list;
+	*count_r = going;
 	return MW_OK;
 }
 

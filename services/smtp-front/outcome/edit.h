@@ -10,6 +10,18 @@
 
 /* Fills t->clusters from the recipients that pass. MW_OK or MW_ERR_NOMEM. */
 enum mw_rc edit_clusters(struct txn *t);
+
+/* A field of the original that goes: the index-th of its name, whatever its case; the first is 1.
+ */
+struct edit_removal {
+	struct mw_octets name;
+	unsigned index;
+};
+/*
+ * The fields that go, for who edits by name and index (AM.PDP), the last one first: taking one away
+ * changes no other's index. *list_r lives in the arena. MW_OK or MW_ERR_NOMEM.
+ */
+enum mw_rc edit_removals(struct txn *t, struct edit_removal **list_r, size_t *count_r);
 /*
  * When the original's first line begins with a blank it would go on what stands above it: then the
  * last field above it becomes one that nobody trusts.

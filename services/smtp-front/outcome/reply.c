@@ -42,6 +42,41 @@ static void say_mixture(struct txn *t)
 		say(t, passed->code, passed->reply);
 }
 
+/*
+ * The same for a client that delivers by itself: it can take recipients off, but has one reply for
+ * its own client. A reject that it cannot tell has to be in the quarantine; otherwise all are
+ * refused, so that the sender hears of it.
+ */
+static void say_to_deliverer(struct txn *t, size_t rejected, size_t discarded)
+{
+	const struct txn_rcpt *no = first_with(t, 5, false);
+
+	if (no == NULL || t->quarantined) {
+		struct mw_text but = { 0 };
+
+		if (rejected > 0)
+			mw_text_addf(&but, ", but %zu REJECT", rejected);
+		if (discarded > 0)
+			mw_text_addf(
+				&but, ", %s %zu DISCARD", rejected > 0 ? "and" : "but", discarded);
+		say(t, 250,
+			smtp_arena_printf(&t->arena, "250 2.5.0 Ok, id=%s, continue delivery%s",
+				t->log_id, but.p != NULL ? but.p : ""));
+		mw_text_fini(&but);
+		return;
+	}
+	say(t, no->code,
+		smtp_arena_printf(&t->arena, "%s (for %zu of %zu recipients)", no->reply, rejected,
+			t->rcpt_count));
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].delivered) {
+			t->rcpts[i].delivered = false;
+			t->rcpts[i].code = t->reply_code;
+			t->rcpts[i].reply = t->reply;
+			t->rcpts[i].action = MW_ACT_REJECT;
+		}
+}
+
 void outcome_reply(struct txn *t)
 {
 	const struct txn_rcpt *r;
@@ -76,6 +111,8 @@ void outcome_reply(struct txn *t)
 		r = first_with(t, 5, true);
 		r = r != NULL ? r : first_with(t, 5, false);
 		say(t, r->code, r->reply);
+	} else if (t->client_delivers) {
+		say_to_deliverer(t, rejected, discarded);
 	} else {
 		say_mixture(t);
 	}

@@ -110,9 +110,8 @@ static enum mw_rc compile_offers(const struct mw_conf *conf, struct policy *p, s
 
 static enum mw_rc compile_intake(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
 {
-	static const char *const protocols[] = { "", "SMTP", "LMTP" }, *const newlines[] = {
-		"reject", "normalise", "pass"
-	};
+	static const char *const protocols[] = { "", "SMTP", "LMTP", "AM.PDP" },
+				 *const newlines[] = { "reject", "normalise", "pass" };
 	unsigned protocol = 0, newline = 0;
 	enum mw_rc rc =
 		compile_word(conf, "protocol", protocols, MW_COUNT(protocols), &protocol, err_r);
@@ -266,6 +265,27 @@ static enum mw_rc compile_signers(
 	return MW_OK;
 }
 
+static enum mw_rc compile_mail_dirs(
+	const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
+{
+	const char *const *dirs;
+	size_t count = mw_conf_list(conf, "ampdp.mail_dirs", &dirs);
+
+	set->mail_dirs = calloc(count + 1, sizeof(*set->mail_dirs));
+	for (size_t i = 0; i < count && set->mail_dirs != NULL; i++) {
+		if (dirs[i][0] != '/')
+			return mw_fail(err_r, MW_ERR_CONF,
+				"ampdp.mail_dirs: \"%s\" is no absolute path", dirs[i]);
+		set->mail_dirs[i] = strdup(dirs[i]);
+		if (set->mail_dirs[i] == NULL)
+			break;
+		set->mail_dir_count++;
+	}
+	return set->mail_dir_count == count
+		       ? MW_OK
+		       : mw_fail(err_r, MW_ERR_NOMEM, "ampdp.mail_dirs: no memory");
+}
+
 static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
 {
 	char host[256] = "localhost";
@@ -308,6 +328,8 @@ enum mw_rc policy_set_new(
 		rc = compile_ports(conf, set, err_r);
 	if (rc == MW_OK)
 		rc = compile_signers(conf, set, err_r);
+	if (rc == MW_OK)
+		rc = compile_mail_dirs(conf, set, err_r);
 	if (rc != MW_OK)
 		policy_set_unref(&set);
 	*set_r = set;
@@ -338,6 +360,9 @@ void policy_set_unref(struct policy_set **set_p)
 		free(p->acl);
 		free(p->forward);
 	}
+	for (size_t i = 0; i < set->mail_dir_count; i++)
+		free(set->mail_dirs[i]);
+	free(set->mail_dirs);
 	free(set->policies);
 	free(set->ports);
 	free(set->signers);
@@ -361,6 +386,15 @@ const struct policy *policy_for_socket(
 			if (strcmp(set->ports[i].key, keys[k]) == 0)
 				return set->ports[i].policy;
 	return &set->policies[0];
+}
+
+const struct policy *policy_named(const struct policy_set *set, const char *bank, size_t n)
+{
+	for (size_t i = 1; i < set->count; i++) /* [0] is the base, which has no name */
+		if (strlen(set->policies[i].bank) == n &&
+			memcmp(set->policies[i].bank, bank, n) == 0)
+			return &set->policies[i];
+	return NULL;
 }
 
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address)

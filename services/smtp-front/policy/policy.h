@@ -12,7 +12,7 @@
 #include "lookup.h"
 
 /* What a listening socket speaks; auto: SMTP or LMTP, as the client greets. */
-enum policy_protocol { PROTOCOL_AUTO, PROTOCOL_SMTP, PROTOCOL_LMTP };
+enum policy_protocol { PROTOCOL_AUTO, PROTOCOL_SMTP, PROTOCOL_LMTP, PROTOCOL_AMPDP };
 
 /* What becomes of mail with an LF that no CR stands before. */
 enum policy_newline { NEWLINE_REJECT, NEWLINE_NORMALISE, NEWLINE_PASS };
@@ -66,6 +66,8 @@ struct policy_set {
 	size_t signer_count;
 	/* global */
 	char myhostname[256], quarantine_dir[256];
+	char **mail_dirs; /* of AM.PDP's clients */
+	size_t mail_dir_count;
 	bool check_spam, check_reputation;
 	unsigned delivery_reserve_percent;
 };
@@ -79,6 +81,8 @@ void policy_set_unref(struct policy_set **set_p);
  * SOCK; the base when none is named. */
 const struct policy *policy_for_socket(
 	const struct policy_set *set, const char *address, unsigned port);
+/* The bank of that name, NULL: there is none. */
+const struct policy *policy_named(const struct policy_set *set, const char *bank, size_t n);
 /* The key to sign with for that address's domain; NULL: none. */
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address);
 

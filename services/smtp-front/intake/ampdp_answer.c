@@ -1,0 +1,191 @@
+#include "ampdp_answer.h"
+
+#include <stdio.h>
+
+#include "log.h"
+#include "outcome/edit.h"
+
+#define WORDS_MAX 480 /* octets; as an SMTP reply's */
+
+/* What a milter returns, and what a helper program would exit with (decision.md 8). */
+enum answer { TEMPFAIL, REJECT, DISCARD, CONTINUE };
+static const struct {
+	const char *word, *exit_code;
+} answers[] = {
+	[TEMPFAIL] = { "tempfail", "75" },
+	[REJECT] = { "reject", "69" },
+	[DISCARD] = { "discard", "99" },
+	[CONTINUE] = { "continue", "0" },
+};
+
+void ampdp_answer_head(struct mw_text *out, const char *log_id)
+{
+	ampdp_put_text(out, "version_server", "2");
+	if (log_id != NULL)
+		ampdp_put_text(out, "log_id", log_id);
+}
+
+static void put_answer(struct mw_text *out, enum answer a)
+{
+	ampdp_put_text(out, "return_value", answers[a].word);
+	ampdp_put_text(out, "exit_code", answers[a].exit_code);
+	ampdp_put_end(out);
+}
+
+void ampdp_answer_setreply(struct mw_text *out, const char *reply)
+{
+	char enhanced[16], words[WORDS_MAX + 1];
+	const char *p = reply + strcspn(reply, " ");
+	size_t n;
+
+	p += *p == ' ';
+	n = strspn(p, "0123456789.");
+	if (n >= 5 && n < sizeof(enhanced) && p[n] == ' ') {
+		mw_strncpy(enhanced, sizeof(enhanced), p, n);
+		p += n + 1;
+	} else {
+		snprintf(enhanced, sizeof(enhanced), "%c.0.0", reply[0]);
+	}
+	n = strcspn(p, "\r\n");
+	mw_strncpy(words, sizeof(words), p, n < WORDS_MAX ? n : WORDS_MAX);
+	/* libmilter takes one line of ASCII, and a % in it for something of its own. */
+	for (char *w = words; *w != '\0'; w++)
+		if (*w < 0x20 || *w > 0x7e || *w == '%')
+			*w = '?';
+	ampdp_put(out, "setreply",
+		(const struct mw_octets[]){ mw_octets_of(reply, strcspn(reply, " ")),
+			mw_octets_of_text(enhanced), mw_octets_of_text(words) },
+		3);
+}
+
+void ampdp_answer_failure(struct mw_text *out, const char *log_id, unsigned code,
+	const char *enhanced, const char *text)
+{
+	char reply[WORDS_MAX];
+
+	snprintf(reply, sizeof(reply), "%u %s %s", code, enhanced, text);
+	ampdp_answer_head(out, log_id);
+	ampdp_answer_setreply(out, reply);
+	put_answer(out, code / 100 == 5 ? REJECT : TEMPFAIL);
+}
+
+/* ------------------------------------------------------------------ edits */
+
+/* In the words that the client's MTA knows the recipient by. */
+static void put_removed_recipients(
+	struct mw_text *out, const struct txn *t, const struct ampdp_request *q)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		char addr[SMTP_PATH_MAX + 3];
+		const char *given = q->recipients[i];
+
+		if (t->rcpts[i].delivered)
+			continue;
+		if (*given == '<') {
+			ampdp_put_text(out, "delrcpt", given);
+		} else {
+			snprintf(addr, sizeof(addr), "<%s>", given);
+			ampdp_put_text(out, "delrcpt", addr);
+		}
+		mw_log(MW_INFO, "recipient_removed", "log_id=%s rcpt=%s why=%s", t->log_id,
+			mw_quote(t->rcpts[i].addr), mw_quote(t->rcpts[i].reply));
+	}
+}
+
+/* A field's value as MTAs give it to each other over milter: folds by LF alone. */
+static void put_field(struct mw_text *out, struct mw_text *value, const struct mw_header *h,
+	const struct mw_field *f)
+{
+	struct mw_octets raw = mw_field_value(h, f);
+
+	mw_text_clear(value);
+	for (size_t from = 0; from < raw.n;) {
+		const unsigned char *cr = memchr(raw.p + from, '\r', raw.n - from);
+		size_t to = cr != NULL ? (size_t)(cr - raw.p) : raw.n;
+
+		mw_text_add_octets(value, raw.p + from, to - from);
+		from = to + 1;
+	}
+	ampdp_put(out, "insheader",
+		(const struct mw_octets[]){ mw_octets_of_text("0"), mw_field_name(h, f),
+			mw_octets_of(value->p, value->n) },
+		3);
+}
+
+/* Each at the very top, so the lowest comes first. */
+static void put_fields(struct mw_text *out, struct mw_octets fields)
+{
+	struct mw_header h = { 0 };
+	struct mw_text value = { 0 };
+
+	if (fields.n > 0 && mw_header_index(&h, fields) != MW_OK)
+		out->failed = true;
+	for (size_t i = h.count; i-- > 0 && !out->failed;)
+		if (h.fields[i].name_len > 0)
+			put_field(out, &value, &h, &h.fields[i]);
+	out->failed = out->failed || value.failed;
+	mw_header_fini(&h);
+	mw_text_fini(&value);
+}
+
+static void put_edits(struct mw_text *out, struct txn *t)
+{
+	const struct txn_cluster *c = &t->clusters[0];
+	struct edit_removal *gone;
+	size_t count;
+
+	if (t->cluster_count > 1)
+		mw_log(MW_WARN, "edits_differ",
+			"log_id=%s sets=%zu: the client can make one set only, the first "
+			"recipient's",
+			t->log_id, t->cluster_count);
+	if (edit_removals(t, &gone, &count) != MW_OK) {
+		out->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		char index[16];
+
+		snprintf(index, sizeof(index), "%u", gone[i].index);
+		ampdp_put(out, "delheader",
+			(const struct mw_octets[]){ mw_octets_of_text(index), gone[i].name }, 2);
+	}
+	put_fields(out, c->pieces[1]);
+	put_fields(out, c->pieces[0]); /* the signature goes above them */
+}
+
+static enum answer answer_of(const struct txn *t)
+{
+	bool passes = false;
+
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		passes = passes || t->rcpts[i].delivered;
+	switch (t->reply_code / 100) {
+	case 2:
+		/* What we delivered the client shall not deliver again. */
+		return passes && t->client_delivers ? CONTINUE : DISCARD;
+	case 5:
+		return REJECT;
+	default:
+		return TEMPFAIL;
+	}
+}
+
+void ampdp_answer(struct mw_text *out, struct txn *t, const struct ampdp_request *q)
+{
+	enum answer a = answer_of(t);
+	struct mw_text whole = { 0 };
+
+	ampdp_answer_head(&whole, t->log_id);
+	ampdp_answer_setreply(&whole, t->reply);
+	if (a == CONTINUE) {
+		put_removed_recipients(&whole, t, q);
+		put_edits(&whole, t);
+	}
+	put_answer(&whole, a);
+	if (whole.failed)
+		ampdp_answer_failure(out, t->log_id, 451, "4.3.0", "out of memory");
+	else
+		mw_text_add_octets(out, whole.p, whole.n);
+	mw_text_fini(&whole);
+}
