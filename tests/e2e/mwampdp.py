@@ -114,10 +114,10 @@ def request(*lines, end=b"\n"):
 class MailDir:
     """A milter's working folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, mode=0o755):
         self.folder = folder
-        folder.mkdir(mode=0o755, exist_ok=True)
-        os.chmod(folder, 0o755)
+        folder.mkdir(exist_ok=True)
+        os.chmod(folder, mode)
 
     def put(self, octets, name="email.txt", lf=True):
         """A folder of a mail's own with the mail in it, LF line ends as milters write them; returns the folder."""

@@ -41,6 +41,10 @@ disable_dns_lookups = yes
 smtp_dns_support_level = disabled
 """
 
+MILTER = """
+{port_milter} inet n - n - - smtpd -o smtpd_milters={milter} -o milter_default_action=tempfail -o milter_content_timeout=60s
+"""
+
 # port in -> content_filter -> Mailweir -> port back -> next hop
 # port proxy -> Mailweir (before the queue) -> port back -> next hop
 MASTER = """
@@ -73,16 +77,20 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    """Started before Mailweir (its port back is the next hop); told where the front is by aim()."""
+    """
+    Started before Mailweir (its port back is the next hop); told where the front is by start(). milter: "inet:HOST:PORT",
+    asked at .port_milter of what goes straight to the next hop then.
+    """
 
-    def __init__(self, suite, next_hop, host="127.0.0.1"):
+    def __init__(self, suite, next_hop, host="127.0.0.1", milter=None):
         self.suite, self.host = suite, host
         self.folder = suite.folder / "postfix"
         for name in ("etc", "queue", "data", "log"):
             (self.folder / name).mkdir(parents=True)
         shutil.chown(self.folder / "data", "postfix")
         self.port_in, self.port_proxy, self.port_back = (mw.free_port(host) for _ in range(3))
-        self.next_hop = next_hop
+        self.next_hop, self.milter = next_hop, milter
+        self.port_milter = mw.free_port(host) if milter else None
 
     @property
     def log_path(self):
@@ -100,17 +108,17 @@ class Postfix:
         values = {"folder": self.folder, "daemons": DAEMONS, "interfaces": self.host, "protocols": "ipv6" if v6 else "ipv4",
             "next_hop": self.next_hop, "filter": f"[{front[0]}]:{front[1]}", "proxy": f"inet:[{front[0]}]:{front[1]}" if v6 else
             f"inet:{front[0]}:{front[1]}", "port_in": f"{at}:{self.port_in}", "port_proxy": f"{at}:{self.port_proxy}",
-            "port_back": f"{at}:{self.port_back}"}
+            "port_back": f"{at}:{self.port_back}", "milter": self.milter, "port_milter": f"{at}:{self.port_milter}"}
         etc = self.folder / "etc"
         (etc / "main.cf").write_text(MAIN.format(**values))
-        (etc / "master.cf").write_text(MASTER.format(**values))
+        (etc / "master.cf").write_text((MASTER + (MILTER if self.milter else "")).format(**values))
         subprocess.run([f"{DAEMONS}/post-install", f"config_directory={etc}", "create-missing"], check=False, capture_output=True,
             env=dict(os.environ, MAIL_CONFIG=str(etc)))
         done = subprocess.run(["postfix", "-c", str(etc), "check"], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise mw.Failed(f"postfix check: {done.stderr}\n{self.log()}")
         self.process = self.suite.peer("postfix", [f"{DAEMONS}/master", "-c", etc, "-d"], env={"MAIL_CONFIG": str(etc)})
-        for port in (self.port_in, self.port_proxy, self.port_back):
+        for port in filter(None, (self.port_in, self.port_proxy, self.port_back, self.port_milter)):
             mw.until(lambda p=port: f"Postfix at port {p}\n{self.log()}", lambda p=port: self.listens(p))
         return self
 
