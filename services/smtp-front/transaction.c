@@ -135,6 +135,7 @@ struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn
 	t->client_delivers = client->delivers;
 	t->set = policy_set_ref(origin->set);
 	t->policy = origin->policy;
+	t->route = &t->policy->forward;
 	t->originating = t->policy->originating;
 	t->time_ms = mw_wall_ms();
 	t->start_us = mw_mono_us();
@@ -245,7 +246,7 @@ void txn_abandon(struct txn **t_p)
 		(t->phase == TXN_DELIVER && (t->cluster_at > 0 || delivery_committed(t->run))))
 		return; /* the next hop may have it already: the path ends by itself, and the record
 			   tells */
-	if (t->phase >= TXN_CHECKS) {
+	if (t->phase >= TXN_CHECKS && !t->released) {
 		t->front->stats.aborted++;
 		report_mail(t, true);
 	}
@@ -662,24 +663,24 @@ static void skip_rest(struct txn *t)
 /* Where to, with * filled in for this mail. False: it was deferred. */
 static bool find_hops(struct txn *t)
 {
-	const struct policy *p = t->policy;
+	const struct next_hops *route = t->route;
 	struct next_hop *own = NULL;
 
-	t->hops = p->forward;
-	for (size_t i = 0; i < p->forward_count; i++) {
-		if (!p->forward[i].any_host && !p->forward[i].any_port)
+	t->hops = route->hop;
+	for (size_t i = 0; i < route->count; i++) {
+		if (!route->hop[i].any_host && !route->hop[i].any_port)
 			continue;
 		if (own == NULL) {
-			own = smtp_arena_array(&t->arena, p->forward_count, sizeof(*own));
+			own = smtp_arena_array(&t->arena, route->count, sizeof(*own));
 			if (own == NULL) {
 				defer(t, "out of memory");
 				return false;
 			}
-			memcpy(own, p->forward, p->forward_count * sizeof(*own));
+			memcpy(own, route->hop, route->count * sizeof(*own));
 			t->hops = own;
 		}
 		if (!next_hop_fill(&own[i], t->peer_ip, t->local_port)) {
-			defer(t, "forward_method has *, and the mail came by a Unix socket");
+			defer(t, "the next hop's method has *, and the mail came by a Unix socket");
 			return false;
 		}
 	}
@@ -726,7 +727,7 @@ static void step_deliver(struct txn *t)
 	c = &t->clusters[t->cluster_at];
 	c->mail = (struct delivery_mail){
 		.hops = t->hops,
-		.hop_count = t->policy->forward_count,
+		.hop_count = t->route->count,
 		.log_id = t->log_id,
 		.mail_id = t->mail_id,
 		.message_id = smtp_arena_printf(&t->arena, "%.*s", (int)t->facts.message_id.n,
@@ -750,6 +751,47 @@ static void step_deliver(struct txn *t)
 		defer(t, "out of memory");
 }
 
+static enum mw_rc one_cluster(struct txn *t, const char *fields, size_t from)
+{
+	struct mw_octets message = smtp_body_octets(t->body);
+	struct txn_cluster *c = smtp_arena_array(&t->arena, 1, sizeof(*c));
+
+	if (c == NULL)
+		return MW_ERR_NOMEM;
+	c->fields = fields;
+	c->pieces = smtp_arena_array(&t->arena, 2, sizeof(*c->pieces));
+	c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
+	c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
+	if (c->pieces == NULL || c->rcpts == NULL || c->rcpt_index == NULL)
+		return MW_ERR_NOMEM;
+	c->pieces[c->piece_count++] = mw_octets_of_text(fields);
+	if (message.n > from)
+		c->pieces[c->piece_count++] = mw_octets_of(message.p + from, message.n - from);
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		c->rcpts[i].addr = t->rcpts[i].addr;
+		c->rcpt_index[i] = i;
+	}
+	c->rcpt_count = t->rcpt_count;
+	t->clusters = c;
+	t->cluster_count = 1;
+	return MW_OK;
+}
+
+void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from)
+{
+	t->released = true;
+	t->route = route;
+	t->dots = true;
+	t->dot_us = t->checks_us = t->sending_us = mw_mono_us();
+	t->deadline_ms = mw_mono_ms() + t->policy->child_timeout_ms;
+	t->phase = TXN_DELIVER;
+	if (one_cluster(t, fields, from) != MW_OK) {
+		defer(t, "out of memory");
+		return;
+	}
+	step_deliver(t);
+}
+
 /* ------------------------------------------------------------------ 9 reply, 10 record */
 
 /* learn: a job nobody waits for. What it borrows has to outlive the mail, so the mail waits for it,
@@ -769,7 +811,7 @@ static void let_go(struct txn *t)
 	struct txn_check *c = &t->checks[JOB_LEARN];
 
 	/* The octets are not needed any more; they count against front.held_octets. */
-	if (!t->check_failure && plan_learn(t) && !c->orders.failed)
+	if (!t->check_failure && !t->released && plan_learn(t) && !c->orders.failed)
 		c->job = dispatch_submit(t->front->dispatch, JOB_LEARN, &c->what, NULL, 0,
 			mw_mono_ms() + LEARN_MS, learned, c);
 	if (c->job == NULL) {
@@ -803,7 +845,8 @@ static void step_reply(struct txn *t)
 	t->phase = TXN_OVER;
 	txn_state(t, '.');
 	outcome_reply(t);
-	count(t);
+	if (!t->released)
+		count(t);
 	t->client = NULL;
 	if (client != NULL && client->over(client, t)) {
 		mw_log(MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id, t->mail_id,
@@ -812,6 +855,7 @@ static void step_reply(struct txn *t)
 		mw_log(MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id,
 			t->mail_id, t->reply_code);
 	}
-	report_mail(t, false);
+	if (!t->released)
+		report_mail(t, false);
 	let_go(t);
 }

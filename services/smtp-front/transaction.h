@@ -132,6 +132,8 @@ struct txn {
 	struct front *front;
 	struct txn_client *client; /* NULL: it is gone */
 	bool per_rcpt, client_delivers;
+	bool released;		       /* out of the quarantine: no checks, no record of its own */
+	const struct next_hops *route; /* where to; its owner is the policy */
 	struct policy_set *set;
 	const struct policy *policy;
 	struct txn *next, **prev_p;
@@ -193,6 +195,12 @@ enum mw_rc txn_add_rcpt(struct txn *t, const char *addr, const struct smtp_rcpt_
 /* The final dot was seen: from here on the transaction runs by itself and ends with client->over().
  */
 void txn_run(struct txn *t);
+/*
+ * The same for a mail that was checked and kept before: its octets from an offset on, fields on top
+ * (in the arena), go that way without further checks, and no record is
+ * written.
+ */
+void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from);
 /*
  * The client went away or gave up. Before the final dot of a delivery nothing is delivered and the
  * client keeps the mail; after it the transaction finishes without anybody to tell.

@@ -17,6 +17,12 @@ struct next_hop {
 	char text[300]; /* "smtp:[host]:port" or "lmtp:/path", for replies and records */
 };
 
+/* A list of them, tried in order. */
+struct next_hops {
+	struct next_hop *hop;
+	size_t count;
+};
+
 /* setting: its name, for the error. */
 enum mw_rc next_hop_parse(
 	const char *setting, const char *method, struct next_hop *h_r, struct mw_err *err_r);

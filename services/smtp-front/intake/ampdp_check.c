@@ -105,7 +105,7 @@ static bool add_recipients(struct ampdp_session *s)
 	return true;
 }
 
-void ampdp_refuse_file(struct ampdp_session *s, const struct mail_file_got *got)
+static void refuse_file(struct ampdp_session *s, const struct mail_file_got *got)
 {
 	char text[320];
 
@@ -132,7 +132,7 @@ static void loaded(void *arg, struct mail_file_got *got)
 
 	s->loading = NULL;
 	if (got->rc != MW_OK) {
-		ampdp_refuse_file(s, got);
+		refuse_file(s, got);
 		return;
 	}
 	t->body = got->body;

@@ -229,6 +229,8 @@ static void run_request(struct ampdp_session *s)
 		void (*run)(struct ampdp_session *s);
 	} kinds[] = {
 		{ "AM.PDP", ampdp_check },
+		{ "release", ampdp_release },
+		{ "requeue", ampdp_release },
 	};
 	const char *name = s->request.request;
 

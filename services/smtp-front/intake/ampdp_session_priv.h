@@ -50,7 +50,7 @@ void ampdp_session_answered(struct ampdp_session *s);
 void ampdp_check(struct ampdp_session *s);
 /* The folder that a client leaves to us. */
 void ampdp_check_clean_up(struct ampdp_session *s);
-/* What stands against a mail file, as a refusal of the request. */
-void ampdp_refuse_file(struct ampdp_session *s, const struct mail_file_got *got);
+/* ---- ampdp_release.c: request=release, request=requeue */
+void ampdp_release(struct ampdp_session *s);
 
 #endif

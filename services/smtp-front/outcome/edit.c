@@ -38,7 +38,7 @@ static void add_host(struct mw_text *out, const char *s)
 
 /* RFC 5322 section 3.3, made once a second: the zone's rules cost more than the rest of the field.
  */
-static const char *date_text(time_t second)
+const char *edit_date(time_t second)
 {
 	static time_t made;
 	static char text[64];
@@ -54,7 +54,7 @@ static const char *date_text(time_t second)
 }
 
 /* RFC 5321 section 4.4; `with` only for registered protocol names. */
-static void add_received(struct txn *t, struct mw_text *out)
+void edit_received(const struct txn *t, struct mw_text *out)
 {
 	const char *v6 = strchr(t->peer_ip, ':') != NULL ? "IPv6:" : "";
 	const char *own6 = strchr(t->local_ip, ':') != NULL ? "IPv6:" : "";
@@ -72,7 +72,7 @@ static void add_received(struct txn *t, struct mw_text *out)
 		add_safe(out, t->rcpts[0].addr);
 		mw_text_add(out, ">");
 	}
-	mw_text_addf(out, ";\r\n\t%s\r\n", date_text((time_t)(t->time_ms / 1000)));
+	mw_text_addf(out, ";\r\n\t%s\r\n", edit_date((time_t)(t->time_ms / 1000)));
 }
 
 static void add_score(struct mw_text *out, int32_t milli)
@@ -212,8 +212,7 @@ void edit_guard(const struct txn *t, struct mw_text *out)
 	struct mw_octets message = smtp_body_octets(t->body);
 
 	if (message.n > 0 && (message.p[0] == ' ' || message.p[0] == '\t'))
-		mw_text_add(out, "X-Amavis-Alert: BAD HEADER SECTION, the first line begins with "
-				 "white space\r\n");
+		mw_text_add(out, EDIT_GUARD_FIELD);
 }
 
 /* Everything of ours for one recipient, top-down. */
@@ -224,7 +223,7 @@ static char *fields_for(struct txn *t, const struct txn_rcpt *r)
 	char *s = NULL;
 
 	if (!t->client_delivers) /* then it is no hop of its own */
-		add_received(t, &out);
+		edit_received(t, &out);
 	if (scan->state == CHECK_OVER && scan->status != MW_FAILED && !r->bypass_virus)
 		mw_text_addf(&out, "%s: %s\r\n", t->policy->x_header_tag, t->policy->x_header_line);
 	add_alerts(t, r, &out);

@@ -6,6 +6,8 @@
 #ifndef SMTP_EDIT_H
 #define SMTP_EDIT_H
 
+#include <time.h>
+
 #include "transaction.h"
 
 /* Fills t->clusters from the recipients that pass. MW_OK or MW_ERR_NOMEM. */
@@ -27,6 +29,11 @@ enum mw_rc edit_removals(struct txn *t, struct edit_removal **list_r, size_t *co
  * last field above it becomes one that nobody trusts.
  */
 void edit_guard(const struct txn *t, struct mw_text *out);
+#define EDIT_GUARD_FIELD                                                                           \
+	"X-Amavis-Alert: BAD HEADER SECTION, the first line begins with white space\r\n"
+/* Our Received field (RFC 5321 section 4.4), and a date as header fields have it. */
+void edit_received(const struct txn *t, struct mw_text *out);
+const char *edit_date(time_t second);
 /* The final header section of a cluster in one piece, for the sign job. */
 enum mw_rc edit_final_header(struct txn *t, struct txn_cluster *c);
 

@@ -124,15 +124,28 @@ static enum mw_rc compile_intake(const struct mw_conf *conf, struct policy *p, s
 	return rc == MW_OK ? compile_offers(conf, p, err_r) : rc;
 }
 
-static enum mw_rc compile_hops(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+/* An empty list is forward_method's. */
+static enum mw_rc compile_route(
+	const struct mw_conf *conf, const char *name, struct next_hops *to, struct mw_err *err_r)
 {
 	const char *const *methods;
 
-	p->forward_count = mw_conf_list(conf, "forward_method", &methods);
-	p->forward = calloc(p->forward_count, sizeof(*p->forward));
-	if (p->forward == NULL)
-		return mw_fail(err_r, MW_ERR_NOMEM, "forward_method: no memory");
-	return next_hops_parse("forward_method", methods, p->forward_count, p->forward, err_r);
+	to->count = mw_conf_list(conf, name, &methods);
+	if (to->count == 0)
+		to->count = mw_conf_list(conf, "forward_method", &methods);
+	to->hop = calloc(to->count, sizeof(*to->hop));
+	if (to->hop == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "%s: no memory", name);
+	return next_hops_parse(name, methods, to->count, to->hop, err_r);
+}
+
+static enum mw_rc compile_hops(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	enum mw_rc rc = compile_route(conf, "forward_method", &p->forward, err_r);
+
+	if (rc == MW_OK)
+		rc = compile_route(conf, "release_method", &p->release, err_r);
+	return rc == MW_OK ? compile_route(conf, "requeue_method", &p->requeue, err_r) : rc;
 }
 
 /* Quarantine by now is one gzip file a mail: local:NAME%m.gz. */
@@ -189,6 +202,7 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 	p->originating = mw_conf_bool(conf, "originating");
 	p->bypass_decode_parts = mw_conf_bool(conf, "bypass_decode_parts");
 	p->virus_failure_fatal = mw_conf_bool(conf, "virus_scanners_failure_is_fatal");
+	p->auth_required_release = mw_conf_bool(conf, "auth_required_release");
 	p->spam_failure_fatal = mw_conf_bool(conf, "spam_scanners_failure_is_fatal");
 	p->dkim_verify = mw_conf_bool(conf, "enable_dkim_verification");
 	p->dkim_sign = mw_conf_bool(conf, "enable_dkim_signing");
@@ -358,7 +372,9 @@ void policy_set_unref(struct policy_set **set_p)
 		lookup_maps_destroy(&p->bypass_banned);
 		lookup_maps_destroy(&p->bypass_header);
 		free(p->acl);
-		free(p->forward);
+		free(p->forward.hop);
+		free(p->release.hop);
+		free(p->requeue.hop);
 	}
 	for (size_t i = 0; i < set->mail_dir_count; i++)
 		free(set->mail_dirs[i]);

@@ -32,8 +32,8 @@ struct policy {
 	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256],
 		localhost_name[256];
 	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
-	struct next_hop *forward; /* tried in order */
-	size_t forward_count;
+	struct next_hops forward, release, requeue;
+	bool auth_required_release;
 	uint64_t message_size_limit;
 	unsigned recipient_limit;
 	uint64_t smtpd_timeout_ms, child_timeout_ms;

@@ -395,6 +395,89 @@ static void the_level_bar_ends_at_64(void **state)
 	}
 }
 
+/* "index name, ..." of what goes. */
+static const char *removals(struct made *m)
+{
+	struct edit_removal *list;
+	struct mw_text text = { 0 };
+	const char *s;
+	size_t count;
+
+	assert_int_equal(edit_removals(&m->txn, &list, &count), MW_OK);
+	for (size_t i = 0; i < count; i++)
+		mw_text_addf(&text, "%u %.*s, ", list[i].index, (int)list[i].name.n,
+			(const char *)list[i].name.p);
+	s = smtp_arena_copy(&m->txn.arena, text.p != NULL ? text.p : "", text.n);
+	mw_text_fini(&text);
+	return s;
+}
+
+static void what_goes_is_named_by_its_place_among_its_like_the_last_first(void **state)
+{
+	static const struct {
+		const char *fields, *removals;
+	} rows[] = {
+		{ F S, "" },
+		{ "X-Spam-Flag: 1\r\n" F, "1 X-Spam-Flag, " },
+		{ "X-Spam-Flag: 1\r\n" F "x-spam-flag: 2\r\nX-Spam-Level: *\r\nX-SPAM-FLAG: 3\r\n",
+			"3 X-SPAM-FLAG, 1 X-Spam-Level, 2 x-spam-flag, 1 X-Spam-Flag, " },
+		/* those that stay count, too */
+		{ "Authentication-Results: other; x\r\n"
+		  "authentication-results: mx.example.org; x\r\n"
+		  "Authentication-Results: third; x\r\n"
+		  "Authentication-Results: mx.example.org; y\r\n",
+			"4 Authentication-Results, 2 authentication-results, " },
+		{ "X-Amavis-A: 1\r\nX-Amavis-B: 1\r\nX-Amavis-A: 2\r\nX-Quarantine-ID: <x>\r\n",
+			"1 X-Quarantine-ID, 2 X-Amavis-A, 1 X-Amavis-B, 1 X-Amavis-A, " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		struct made *m = make_txn("");
+
+		make_rcpt(m, "a@example.org");
+		make_body(m, rows[i].fields, strlen(rows[i].fields));
+		if (strcmp(removals(m), rows[i].removals) != 0)
+			fail_msg("%s: %s", rows[i].fields, removals(m));
+		end_txn(m);
+	}
+}
+
+static void a_thousand_names_that_go_keep_their_places(void **state)
+{
+	struct mw_text mail = { 0 };
+	struct edit_removal *list;
+	struct made *m = make_txn("");
+	size_t count;
+
+	(void)state;
+	for (unsigned i = 0; i < 4000; i++)
+		mw_text_addf(&mail, "X-Amavis-%u: x\r\n", i % 1000);
+	make_rcpt(m, "a@example.org");
+	make_body(m, mail.p, mail.n);
+	assert_int_equal(edit_removals(&m->txn, &list, &count), MW_OK);
+	assert_int_equal(count, 4000);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(list[i].index, 4 - i / 1000);
+	mw_text_fini(&mail);
+	end_txn(m);
+}
+
+static void who_delivers_by_himself_gets_no_received_field(void **state)
+{
+	struct made *m = make_txn("");
+
+	(void)state;
+	m->txn.client_delivers = true;
+	make_rcpt(m, "a@example.org");
+	make_body(m, F BODY, strlen(F BODY));
+	make_check(m, JOB_SCAN, MW_DONE);
+	decide(&m->txn);
+	assert_string_equal(
+		one_cluster(m)->fields, "X-Virus-Scanned: mailweir at mx.example.org\r\n");
+	end_txn(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +492,9 @@ int main(void)
 		cmocka_unit_test(hostile_texts_break_out_of_no_field),
 		cmocka_unit_test(the_spam_status_tells_every_test_and_folds),
 		cmocka_unit_test(the_level_bar_ends_at_64),
+		cmocka_unit_test(what_goes_is_named_by_its_place_among_its_like_the_last_first),
+		cmocka_unit_test(a_thousand_names_that_go_keep_their_places),
+		cmocka_unit_test(who_delivers_by_himself_gets_no_received_field),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,7 @@ static void the_defaults_defer_what_was_not_checked_and_pass_no_virus(void **sta
 	assert_string_equal(p->x_header_line, "mailweir at mx.example.org");
 	assert_string_equal(p->authserv_id, "mx.example.org");
 	assert_string_equal(p->localhost_name, "mx.example.org");
-	assert_string_equal(p->forward[0].text, "smtp:[127.0.0.1]:10025");
+	assert_string_equal(p->forward.hop[0].text, "smtp:[127.0.0.1]:10025");
 	assert_int_equal(p->acl_count, 2);
 	assert_false(set->check_spam);
 	assert_false(set->check_reputation);
@@ -104,8 +104,8 @@ static void a_bank_overlays_the_base_with_what_it_names(void **state)
 	assert_true(lookup_maps_bool(b->local_domains, "a@bank", false));
 	assert_string_equal(b->virus_quarantine, "");
 	assert_string_equal(b->level_char, "+");
-	assert_string_equal(b->forward[0].host, "::1");
-	assert_int_equal(b->forward[0].port, 26);
+	assert_string_equal(b->forward.hop[0].host, "::1");
+	assert_int_equal(b->forward.hop[0].port, 26);
 	policy_set_unref(&set);
 }
 

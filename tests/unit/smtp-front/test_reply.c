@@ -146,11 +146,54 @@ static void the_first_rule_that_applies_makes_the_reply(void **state)
 	end_txn(m);
 }
 
+/* A client that delivers by itself (AM.PDP): 2xx stands for those whom nobody refuses, or for all
+ * when what was refused is kept. */
+static void a_client_that_delivers_is_told_of_all_or_of_what_is_kept(void **state)
+{
+	enum { PASSES, THROWN, REFUSED, LATER = 4 };
+	static const struct {
+		size_t count, which[3];
+		bool kept;
+		const char *reply;
+		size_t passed;
+	} rows[] = {
+		{ 1, { PASSES }, false, "250 2.5.0 Ok, id=00001-01, continue delivery", 1 },
+		{ 2, { PASSES, THROWN }, false,
+			"250 2.5.0 Ok, id=00001-01, continue delivery, but 1 DISCARD", 1 },
+		{ 2, { PASSES, REFUSED }, true,
+			"250 2.5.0 Ok, id=00001-01, continue delivery, but 1 REJECT", 1 },
+		{ 3, { PASSES, REFUSED, THROWN }, true,
+			"250 2.5.0 Ok, id=00001-01, continue delivery, but 1 REJECT, and 1 DISCARD",
+			1 },
+		{ 2, { PASSES, REFUSED }, false,
+			"554 5.7.0 Reject, id=1 - spam (for 1 of 2 recipients)", 0 },
+		{ 2, { PASSES, LATER }, true, "450 4.7.0 Temporary failure, id=1", 1 },
+		{ 1, { THROWN }, true, "250 2.7.0 Ok, discarded, id=1 - spam", 0 },
+		{ 2, { REFUSED, THROWN }, true, "554 5.7.0 Reject, id=1 - spam", 0 },
+	};
+	struct made *m = make_txn("");
+
+	(void)state;
+	m->txn.client_delivers = true;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		size_t passed = 0;
+
+		m->txn.quarantined = rows[i].kept;
+		set(m, rows[i].which, rows[i].count);
+		for (size_t k = 0; k < rows[i].count; k++)
+			passed += m->txn.rcpts[k].delivered;
+		if (strcmp(m->txn.reply, rows[i].reply) != 0 || passed != rows[i].passed)
+			fail_msg("row %zu: %s, %zu", i, m->txn.reply, passed);
+	}
+	end_txn(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_combination_says_2xx_for_a_mail_nobody_has),
 		cmocka_unit_test(the_first_rule_that_applies_makes_the_reply),
+		cmocka_unit_test(a_client_that_delivers_is_told_of_all_or_of_what_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,200 @@
+"""Release and requeue over AM.PDP: who gets what was kept, and when it is said to be done."""
+import gzip
+import os
+import re
+import signal
+
+import pytest
+
+import mw
+from mwlua import D_DISCARD
+from mwmail import eicar_mail, field, fields, mail
+from test_ampdp import Asked, mails_in_flight
+
+
+@pytest.fixture
+def keeper(suite):
+    """A front that keeps viruses, and releases to whoever reaches its socket."""
+    suite.sink()
+    keeper = Asked(suite)
+    keeper.bank["auth_required_release"] = False
+    suite.set(final_virus_destiny=D_DISCARD)
+    return keeper
+
+
+def keep(keeper, octets=None, rcpts=("a@example.org", "b@example.org"), sender="sender@example.com"):
+    """A mail into the quarantine; its (mail_id, path below QUARANTINEDIR)."""
+    before = set(kept(keeper))
+    assert keeper.suite.send(octets or eicar_mail(message_id="<kept@example.com>"), sender=sender, rcpts=rcpts).code == 250
+    path, = set(kept(keeper)) - before
+    return re.search(r"virus-(.*)\.gz", path).group(1), path
+
+
+def folder(keeper):
+    return keeper.suite.folder / "quarantine"
+
+
+def kept(keeper):
+    return [str(p.relative_to(folder(keeper))) for p in folder(keeper).rglob("*.gz")]
+
+
+def ask(keeper, kind="release", rcpts=(), **lines):
+    with keeper.client() as c:
+        return c.ask(("request", kind), *lines.items(), *(("recipient", r) for r in rcpts))
+
+
+def codes(answer):
+    return [int(v[:3]) for v in answer.all("setreply")]
+
+
+def refused(answer):
+    return codes(answer) == [450] and answer.value == "tempfail" and "ERROR" in answer.text
+
+
+def original_of(octets):
+    """Without the fields that a release puts on top."""
+    return octets[re.search(rb"^(?!Received:|Resent-|[ \t])", octets, re.M).start():]
+
+
+@pytest.mark.parametrize("by", ["mail_id", "mail_file", "both"])
+def test_a_released_mail_reaches_those_it_was_kept_from(keeper, by):
+    keeper.start()
+    octets = eicar_mail(message_id="<kept@example.com>", headers=["X-Envelope-To: evil@example.org"])
+    mail_id, path = keep(keeper, octets)
+    names = {"mail_id": {"mail_id": mail_id}, "mail_file": {"mail_file": path}, "both": {"mail_id": mail_id, "mail_file": path}}
+    a = ask(keeper, **names[by], requested_by="<admin@example.org>")
+    assert codes(a) == [250, 250] and all("queued as" in v for v in a.all("setreply"))
+    assert a.one("log_id").startswith("rel-") and mail_id not in a.one("log_id")
+    row, got = keeper.suite.sinks[0].index()[-1], keeper.suite.sinks[0].last()[1]
+    assert row["sender"] == "sender@example.com" and row["rcpts"] == ["a@example.org", "b@example.org"]
+    assert original_of(got) == octets
+    assert [n for n, _ in fields(got)][:6] == ["Received", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Date",
+        "Resent-Message-ID"]
+    assert field(got, "Resent-From") == "<admin@example.org>" and field(got, "Resent-To") == "undisclosed-recipients:;"
+    assert keeper.suite.front.log_lines("release")
+    assert (folder(keeper) / path).exists(), "the copy stays"
+
+
+def test_a_requeued_mail_gets_a_received_field_only(keeper):
+    keeper.start()
+    octets = eicar_mail(message_id="<kept@example.com>")
+    mail_id, _ = keep(keeper, octets)
+    assert codes(ask(keeper, "requeue", mail_id=mail_id)) == [250, 250]
+    got = keeper.suite.sinks[0].last()[1]
+    assert original_of(got) == octets and not any(n.startswith("Resent") for n, _ in fields(got))
+
+
+def test_only_the_blocked_recipients_get_it(keeper):
+    keeper.suite.set(bypass_virus_checks_maps=["brave@example.org"])
+    keeper.start()
+    mail_id, _ = keep(keeper, rcpts=("a@example.org", "brave@example.org"))
+    assert codes(ask(keeper, mail_id=mail_id)) == [250]
+    assert keeper.suite.sinks[0].index()[-1]["rcpts"] == ["a@example.org"]
+
+
+def test_the_request_may_name_others(keeper):
+    keeper.start()
+    mail_id, _ = keep(keeper)
+    assert codes(ask(keeper, mail_id=mail_id, sender="<>", rcpts=["<other@example.org>"])) == [250]
+    row = keeper.suite.sinks[0].index()[-1]
+    assert row["sender"] == "" and row["rcpts"] == ["other@example.org"]
+    assert field(keeper.suite.sinks[0].last()[1], "Resent-To") == "<other@example.org>"
+
+
+def test_methods_of_their_own(keeper):
+    other = keeper.suite.sink("other", forward=False)
+    keeper.bank["release_method"] = other.method
+    keeper.start()
+    mail_id, _ = keep(keeper)
+    assert codes(ask(keeper, mail_id=mail_id)) == [250, 250]
+    assert (other.count(), keeper.suite.sinks[0].count()) == (1, 0)
+    assert codes(ask(keeper, "requeue", mail_id=mail_id)) == [250, 250]
+    assert (other.count(), keeper.suite.sinks[0].count()) == (1, 1)
+
+
+@pytest.mark.parametrize("refusal", ["450 4.2.0 later", "554 5.7.1 never"])
+def test_a_next_hop_that_refuses_is_told_for_each_recipient(suite, refusal):
+    suite.sink(args=["--reply", f"dot={refusal}"])
+    keeper = Asked(suite)
+    keeper.bank["auth_required_release"] = False
+    suite.set(final_virus_destiny=D_DISCARD)
+    keeper.start()
+    mail_id, _ = keep(keeper)
+    assert codes(ask(keeper, mail_id=mail_id)) == [int(refusal[:3])] * 2
+
+
+def test_a_next_hop_that_is_not_there_is_4xx(keeper):
+    keeper.start()
+    mail_id, _ = keep(keeper)
+    keeper.suite.sinks[0].kill()
+    assert codes(ask(keeper, mail_id=mail_id)) == [450, 450]
+
+
+def test_release_is_shut_until_it_is_opened(keeper):
+    del keeper.bank["auth_required_release"]
+    keeper.start()
+    mail_id, _ = keep(keeper)
+    a = ask(keeper, mail_id=mail_id)
+    assert refused(a) and "auth_required_release" in a.text
+    assert keeper.suite.sinks[0].count() == 0
+
+
+def test_what_must_not_be_released_is_not(keeper):
+    keeper.start()
+    mail_id, path = keep(keeper)
+    root = folder(keeper)
+    outside = keeper.suite.folder / "outside.gz"
+    outside.write_bytes((root / path).read_bytes())
+    os.symlink(outside, root / "link.gz")
+    (root / "plain.txt").write_bytes(mail())
+    (root / "half.gz").write_bytes((root / path).read_bytes()[:-9])
+    (root / "bomb.gz").write_bytes(gzip.compress(gzip.decompress((root / path).read_bytes()) + b"\0" * 150_000_000))
+    for what in ({}, {"mail_id": "absent"}, {"mail_id": "../" + mail_id}, {"mail_id": mail_id + "\n"}, {"mail_id": "a" * 200},
+            {"mail_id": mail_id, "secret_id": "x"}, {"mail_id": mail_id, "quar_type": "Q"}, {"mail_file": "../outside.gz"},
+            {"mail_file": f"{path[0]}/../../outside.gz"}, {"mail_file": outside}, {"mail_file": "link.gz"}, {"mail_file": "plain.txt"},
+            {"mail_file": "half.gz"}, {"mail_file": "bomb.gz"}, {"mail_file": path, "mail_id": "other"}, {"mail_file": ""},
+            {"mail_file": path[0]}, {"mail_id": mail_id, "sender": "a b"}):
+        assert refused(ask(keeper, **what)), what
+    assert refused(ask(keeper, mail_id=mail_id, rcpts=["<a>b@x>"]))
+    with keeper.client() as c:
+        assert c.ask(("request", "report"), ("mail_id", mail_id)).value == "tempfail"
+        a = c.ask(("request", "release"), ("mail_id", mail_id))
+        assert codes(a) == [250, 250], "and the connection still serves"
+    assert keeper.suite.sinks[0].count() == 1
+
+
+def test_poison_is_released_only_by_its_name(keeper):
+    keeper.start()
+    mail_id, path = keep(keeper)
+    poison = f"poison/poison-{mail_id}.gz"
+    (folder(keeper) / path).rename(folder(keeper) / poison)
+    assert refused(ask(keeper, mail_id=mail_id))
+    assert codes(ask(keeper, mail_file=poison)) == [250, 250]
+    assert " warn release " in keeper.suite.front.log()
+
+
+def test_a_mail_whose_first_line_is_a_fold_leaves_as_it_came(keeper):
+    keeper.start()
+    octets = b"\t; dkim=pass header.d=bank.example\r\n" + eicar_mail(message_id="<kept@example.com>")
+    mail_id, _ = keep(keeper, octets)
+    assert codes(ask(keeper, mail_id=mail_id)) == [250, 250]
+    got = keeper.suite.sinks[0].last()[1]
+    assert got.endswith(b"\r\nX-Amavis-Alert: BAD HEADER SECTION, the first line begins with white space\r\n" + octets)
+
+
+def test_a_release_in_flight_is_finished_before_the_front_ends(keeper):
+    suite = keeper.suite
+    keeper.start(services=(), settings={"http.listen": f"127.0.0.1:{mw.free_port()}"})
+    copy = (b"Return-Path: <a@example.com>\r\nX-Envelope-From: <a@example.com>\r\nX-Envelope-To: <b@example.org>\r\n"
+        b"X-Quarantine-ID: <abcdefghijkl>\r\n" + mail())
+    (folder(keeper) / "copy.gz").write_bytes(gzip.compress(copy))
+    suite.sinks[0].signal(signal.SIGSTOP)
+    with keeper.client() as c:
+        c.write(b"request=release\nmail_file=copy.gz\n\n")
+        mw.until("the release at work", lambda: mails_in_flight(suite) == 1)
+        suite.front.signal(signal.SIGTERM)
+        suite.front.wait_log("drain_begun")
+        suite.sinks[0].signal(signal.SIGCONT)
+        assert codes(c.answer()) == [250]
+    mw.until("the front's end", lambda: not suite.front.running())
+    assert suite.sinks[0].index()[-1]["rcpts"] == ["b@example.org"]
