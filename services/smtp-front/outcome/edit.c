@@ -437,6 +437,32 @@ enum mw_rc edit_clusters(struct txn *t)
 	return MW_OK;
 }
 
+enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from)
+{
+	struct mw_octets message = smtp_body_octets(t->body);
+	struct txn_cluster *c = smtp_arena_array(&t->arena, 1, sizeof(*c));
+
+	if (c == NULL)
+		return MW_ERR_NOMEM;
+	c->fields = fields;
+	c->pieces = smtp_arena_array(&t->arena, 2, sizeof(*c->pieces));
+	c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
+	c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
+	if (c->pieces == NULL || c->rcpts == NULL || c->rcpt_index == NULL)
+		return MW_ERR_NOMEM;
+	c->pieces[c->piece_count++] = mw_octets_of_text(fields);
+	if (message.n > from)
+		c->pieces[c->piece_count++] = mw_octets_of(message.p + from, message.n - from);
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		c->rcpts[i].addr = t->rcpts[i].addr;
+		c->rcpt_index[i] = i;
+	}
+	c->rcpt_count = t->rcpt_count;
+	t->clusters = c;
+	t->cluster_count = 1;
+	return MW_OK;
+}
+
 enum mw_rc edit_final_header(struct txn *t, struct txn_cluster *c)
 {
 	const unsigned char *message = smtp_body_octets(t->body).p,

@@ -12,6 +12,9 @@
 
 /* Fills t->clusters from the recipients that pass. MW_OK or MW_ERR_NOMEM. */
 enum mw_rc edit_clusters(struct txn *t);
+/* One cluster of all recipients: the mail's octets from an offset on, as they are, fields on top.
+ */
+enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from);
 
 /* A field of the original that goes: the index-th of its name, whatever its case; the first is 1.
  */

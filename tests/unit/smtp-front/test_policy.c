@@ -130,6 +130,10 @@ static void what_cannot_be_done_is_refused_by_its_setting_s_name(void **state)
 		{ "forward_method = \"smtp:host:65536\"\n", "forward_method" },
 		{ "forward_method = \"smtp:host:25x\"\n", "forward_method" },
 		{ "forward_method = \"smtp:host:-1\"\n", "forward_method" },
+		{ "release_method = \"pipe:x\"\n", "release_method" },
+		{ "policy_bank.B = { requeue_method = \"smtp:host\" }\n", "requeue_method" },
+		{ "protocol = \"QMQP\"\n", "protocol" },
+		{ "ampdp.mail_dirs = { \"tmp\" }\n", "ampdp.mail_dirs" },
 		{ "interface_policy = { [\"10026\"] = \"NONE\" }\n", "10026" },
 		{ "inet_acl = { \"127.0.0.1\", \"example.org\" }\n", "example.org" },
 		{ "virus_quarantine_method = \"smtp:[127.0.0.1]:25\"\n",
@@ -218,6 +222,27 @@ static void a_set_lives_until_the_last_mail_lets_go(void **state)
 	policy_set_unref(&mail); /* of none: nothing */
 }
 
+static void a_bank_is_found_by_its_whole_name(void **state)
+{
+	struct policy_set *set =
+		loaded("policy_bank.AUTH = { originating = true }\n"
+		       "policy_bank.PDP = { protocol = \"AM.PDP\", release_method = "
+		       "\"smtp:[::1]:26\" }\n");
+
+	(void)state;
+	assert_true(policy_named(set, "AUTH,X", 4)->originating);
+	assert_null(policy_named(set, "AUTH", 3));
+	assert_null(policy_named(set, "AUTHX", 5));
+	assert_null(policy_named(set, "", 0)); /* the base is nobody's to ask for */
+	assert_int_equal(policy_named(set, "PDP", 3)->protocol, POLICY_AMPDP);
+	assert_int_equal(policy_named(set, "AUTH", 4)->protocol, POLICY_SMTP);
+	assert_string_equal(policy_named(set, "PDP", 3)->release.text, "smtp:[::1]:26");
+	assert_string_equal(policy_named(set, "PDP", 3)->requeue.text,
+		policy_named(set, "PDP", 3)->forward.text);
+	assert_true(set->policies[0].auth_required_release);
+	policy_set_unref(&set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +253,7 @@ int main(void)
 		cmocka_unit_test(a_key_is_found_by_the_domain_after_the_last_at),
 		cmocka_unit_test(spam_and_reputation_are_asked_when_an_engine_is_set),
 		cmocka_unit_test(a_set_lives_until_the_last_mail_lets_go),
+		cmocka_unit_test(a_bank_is_found_by_its_whole_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
