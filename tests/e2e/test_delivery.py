@@ -1,4 +1,6 @@
 """The way out: every kind of next hop, fail-over, several transactions for one mail. What hops do wrong: test_smtp_hops.py."""
+import socket
+
 import pytest
 
 import mw
@@ -232,7 +234,7 @@ def test_a_hop_that_speaks_before_the_end_of_the_octets(behind, suite, words, co
         c.say(b"354 go ahead\r\n")
         c.sock.recv(1000)
         c.say(words)
-        c.wait_gone()
+        c.hop.closing.wait()  # what it has not read cannot all be written, so the end of the mail is still to come
         return DROP
     hop = behind(data=data)
     r = send(suite, octets=mail(b"x" * 998 + b"\r\n") + (b"y" * 998 + b"\r\n") * 32000)
@@ -245,3 +247,30 @@ def test_what_a_hop_says_at_the_door_is_told(behind, suite):
     behind(banner=b"554 5.3.2 closed for the day\r\n")
     r = send(suite)
     assert r.code == 450 and "554 5.3.2 closed for the day" in r.text, r
+
+
+@pytest.mark.parametrize("dots", [False, True], ids=["", "lines with dots"])
+def test_a_slow_hop_may_take_longer_for_a_large_mail_as_long_as_it_takes_something(behind, suite, dots):
+    limit = round(2 * mw.SLOW)
+    octets = mail(b"x" * 998 + b"\r\n") + ((b"." if dots else b"y") * 998 + b"\r\n") * 16000
+
+    def data(c, _line):
+        c.say(b"354 go ahead\r\n")
+        while not c.rest.endswith(b"\r\n.\r\n"):
+            before = len(c.rest)
+            while len(c.rest) < before + (1 << 20) and not c.rest.endswith(b"\r\n.\r\n"):
+                got = c.sock.recv(1 << 16)
+                if not got:
+                    return DROP
+                c.rest += got
+            if not dots:
+                c.hop.closing.wait(limit / 8)
+        size.append(len(c.rest))
+        c.rest = b""
+        return b"250 2.0.0 at last\r\n"
+    size = []
+    hop = behind(data=data, settings={"delivery.data_timeout": limit})
+    hop.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    r = send(suite, octets=octets)
+    assert r.code == 250 and "at last" in r.text, r
+    assert size[0] > len(octets) + (16000 if dots else 0), "whole, and each dot doubled"

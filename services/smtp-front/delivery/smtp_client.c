@@ -449,15 +449,20 @@ static uv_buf_t buf_of(const void *p, size_t n)
 	return uv_buf_init((char *)(uintptr_t)p, (unsigned)n);
 }
 
-#define BUF_OCTETS_MAX (1u << 30) /* uv_buf_init takes an unsigned */
+/*
+ * Octets handed over at a time. delivery.data_timeout is for each of these, so a slow hop needs no
+ * more of it for a larger mail; and the final dot is not in anybody's hands before the last.
+ */
+#define BODY_WINDOW (1u << 20)
 
 /* As many buffers of the mail as fit; the last of all is the final dot. */
 static unsigned fill_bufs(struct client *c, uv_buf_t *bufs)
 {
 	const struct delivery_mail *m = c->run->mail;
+	size_t window = BODY_WINDOW;
 	unsigned n = 0;
 
-	while (n + 2 < BUFS_MAX && c->piece < m->piece_count) {
+	while (n + 2 < BUFS_MAX && window > 0 && c->piece < m->piece_count) {
 		struct mw_octets o = m->pieces[c->piece];
 		const unsigned char *p = o.p + c->piece_at;
 		size_t left = o.n - c->piece_at, take = left;
@@ -472,8 +477,9 @@ static unsigned fill_bufs(struct client *c, uv_buf_t *bufs)
 				take = run_to_dot(p, left, false);
 			}
 		}
-		if (take > BUF_OCTETS_MAX)
-			take = BUF_OCTETS_MAX;
+		if (take > window)
+			take = window;
+		window -= take;
 		if (take > 0)
 			bufs[n++] = buf_of(p, take);
 		c->piece_at += take;
