@@ -274,3 +274,51 @@ def test_a_slow_hop_may_take_longer_for_a_large_mail_as_long_as_it_takes_somethi
     r = send(suite, octets=octets)
     assert r.code == 250 and "at last" in r.text, r
     assert size[0] > len(octets) + (16000 if dots else 0), "whole, and each dot doubled"
+
+
+# ------------------------------------------------------------------ parameters of the envelope
+
+UTF8 = ("PIPELINING", "8BITMIME", "SMTPUTF8")
+
+
+def send_utf8(suite, sender, rcpt):
+    with suite.smtp() as c:
+        c.hello()
+        return c.mail(sender, [rcpt], mail(), mail_args=" SMTPUTF8 BODY=8BITMIME")
+
+
+def test_smtputf8_is_passed_on_where_it_is_offered(behind, suite):
+    hop = behind(offered=UTF8)
+    assert send_utf8(suite, "jürgen@bücher.example", "用户@例.example").code == 250
+    said = [line.encode("latin-1").decode() for line in hop.commands]
+    assert any(line.startswith("MAIL FROM:<jürgen@bücher.example>") and " SMTPUTF8" in line for line in said), said
+    assert "RCPT TO:<用户@例.example>" in said
+
+
+@pytest.mark.parametrize("sender,rcpt,code", [
+    ("a@example.com", "b@example.org", 250), ("a@bücher.example", "b@例.example", 250),
+    ("jürgen@example.com", "b@example.org", 550), ("a@example.com", "用户@example.org", 553)])
+def test_smtputf8_that_is_not_offered(behind, suite, sender, rcpt, code):
+    hop = behind(offered=UTF8[:-1])
+    r = send_utf8(suite, sender, rcpt)
+    assert r.code == code and (code == 250 or r.enhanced == "5.6.7"), r
+    said = [line for line in hop.commands if line.startswith(("MAIL", "RCPT"))]
+    if code != 250:
+        assert said == []
+        return
+    assert all(line.isascii() and "SMTPUTF8" not in line for line in said)
+    if "ü" in sender:
+        assert said[0].startswith("MAIL FROM:<a@xn--bcher-kva.example>") and said[1] == "RCPT TO:<b@xn--fsq.example>"
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_dsn_is_passed_on_where_it_is_offered_and_logged_where_not(behind, suite, offered):
+    hop = behind(offered=("PIPELINING", "DSN") if offered else ("PIPELINING",))
+    with suite.smtp() as c:
+        c.hello()
+        r = c.mail("a@example.com", [A], mail(), mail_args=" RET=HDRS ENVID=x+2By", rcpt_args=f" NOTIFY=SUCCESS,DELAY ORCPT=rfc822;{B}")
+        assert r.code == 250, r
+    said = [line for line in hop.commands if line.startswith(("MAIL", "RCPT"))]
+    dsn = [" RET=HDRS ENVID=x+2By", f" NOTIFY=SUCCESS,DELAY ORCPT=rfc822;{B}"] if offered else ["", ""]
+    assert said == ["MAIL FROM:<a@example.com>" + dsn[0], f"RCPT TO:<{A}>" + dsn[1]]
+    assert len(suite.front.log_lines("dsn_not_passed_on")) == (not offered)

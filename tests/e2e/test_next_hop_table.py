@@ -11,11 +11,11 @@ import pytest
 import mw
 import mwhop  # noqa: F401  where the fakes are
 from mwmail import mail
-from mwsmtp import Smtp
+from mwsmtp import Smtp, stuffed
 from next_hop import DROP, OFFERED, SILENT, NextHop
 
 A, B, C = RCPTS = ["a@example.org", "b@example.org", "c@example.org"]
-LIMIT_S = max(2, round(2 * mw.SLOW))
+LIMIT_S = max(2, round(mw.SLOW))
 SETTINGS = {f"delivery.{k}_timeout": LIMIT_S for k in ("connect", "greeting", "command", "data", "dot")}
 CASE_S = 60 * mw.SLOW
 
@@ -40,7 +40,19 @@ class SmtpIn(Incoming):
             return dict.fromkeys(rcpts, c.mail("sender@example.com", rcpts, octets))
 
 
-INCOMING = {"smtp": SmtpIn}
+class LmtpIn(Incoming):
+    per_rcpt = True
+
+    def send(self, rcpts, octets):
+        with Smtp(self.address, CASE_S) as c:
+            c.hello(verb="LHLO")
+            refused = c.envelope("sender@example.com", rcpts) or c.cmd("DATA")
+            assert refused.code == 354, refused
+            c.write(stuffed(octets))
+            return {r: c.reply() for r in rcpts}
+
+
+INCOMING = {"smtp in": SmtpIn, "lmtp in": LmtpIn}
 
 
 # ------------------------------------------------------------------ what hops do
