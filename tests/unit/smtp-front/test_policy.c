@@ -234,11 +234,11 @@ static void a_bank_is_found_by_its_whole_name(void **state)
 	assert_null(policy_named(set, "AUTH", 3));
 	assert_null(policy_named(set, "AUTHX", 5));
 	assert_null(policy_named(set, "", 0)); /* the base is nobody's to ask for */
-	assert_int_equal(policy_named(set, "PDP", 3)->protocol, POLICY_AMPDP);
-	assert_int_equal(policy_named(set, "AUTH", 4)->protocol, POLICY_SMTP);
-	assert_string_equal(policy_named(set, "PDP", 3)->release.text, "smtp:[::1]:26");
-	assert_string_equal(policy_named(set, "PDP", 3)->requeue.text,
-		policy_named(set, "PDP", 3)->forward.text);
+	assert_int_equal(policy_named(set, "PDP", 3)->protocol, PROTOCOL_AMPDP);
+	assert_int_equal(policy_named(set, "AUTH", 4)->protocol, PROTOCOL_AUTO);
+	assert_string_equal(policy_named(set, "PDP", 3)->release.hop[0].text, "smtp:[::1]:26");
+	assert_string_equal(policy_named(set, "PDP", 3)->requeue.hop[0].text,
+		policy_named(set, "PDP", 3)->forward.hop[0].text);
 	assert_true(set->policies[0].auth_required_release);
 	policy_set_unref(&set);
 }
