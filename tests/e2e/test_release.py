@@ -56,12 +56,14 @@ def original_of(octets):
     return octets[re.search(rb"^(?!Received:|Resent-|[ \t])", octets, re.M).start():]
 
 
-@pytest.mark.parametrize("by", ["mail_id", "mail_file", "both"])
+@pytest.mark.parametrize("by", ["mail_id", "mail_file", "both", "id as file", "file without folder"])
 def test_a_released_mail_reaches_those_it_was_kept_from(keeper, by):
     keeper.start()
     octets = eicar_mail(message_id="<kept@example.com>", headers=["X-Envelope-To: evil@example.org"])
     mail_id, path = keep(keeper, octets)
-    names = {"mail_id": {"mail_id": mail_id}, "mail_file": {"mail_file": path}, "both": {"mail_id": mail_id, "mail_file": path}}
+    names = {"mail_id": {"mail_id": mail_id}, "mail_file": {"mail_file": path}, "both": {"mail_id": mail_id, "mail_file": path},
+        "id as file": {"mail_id": mail_id, "mail_file": mail_id},
+        "file without folder": {"mail_id": mail_id, "mail_file": path.partition("/")[2], "quar_type": "Z"}}
     a = ask(keeper, **names[by], requested_by="<admin@example.org>")
     assert codes(a) == [250, 250] and all("queued as" in v for v in a.all("setreply"))
     assert a.one("log_id").startswith("rel-") and mail_id not in a.one("log_id")

@@ -62,21 +62,29 @@ static void add_name(struct ampdp_session *s, struct names *n, const char *templ
 }
 
 /*
- * By what quarantine.c would have called it, under any bank. Poison is found only by its file's
+ * mail_file as it is given, then what quarantine.c would have called mail_id under any bank: an
+ * amavisd-release that is given an id alone sends it as both. Poison is found only by its file's
  * name: whoever wants that one has to say so.
  */
-static bool names_by_id(struct ampdp_session *s, struct names *n)
+static bool find_names(struct ampdp_session *s, struct names *n)
 {
 	const struct policy_set *set = s->in.set;
+	const struct ampdp_request *q = &s->request;
 
-	n->cap = 3 * set->count;
+	n->cap = 3 * set->count + 1;
 	n->items = smtp_arena_array(&s->request.arena, n->cap, sizeof(*n->items));
-	for (size_t i = 0; i < set->count && n->items != NULL; i++) {
+	if (n->items == NULL)
+		return false;
+	if (q->mail_file != NULL)
+		n->items[n->count++] = q->mail_file;
+	if (q->mail_id == NULL || (q->mail_file != NULL && strchr(q->mail_file, '/') != NULL))
+		return true;
+	for (size_t i = 0; i < set->count; i++) {
 		add_name(s, n, set->policies[i].virus_quarantine);
 		add_name(s, n, set->policies[i].spam_quarantine);
 		add_name(s, n, set->policies[i].unchecked_quarantine);
 	}
-	return n->items != NULL && !n->failed;
+	return !n->failed;
 }
 
 /* NULL when it may be asked for; otherwise why not. */
@@ -268,7 +276,6 @@ static void over(struct ampdp_session *s, struct txn *t)
 
 void ampdp_release(struct ampdp_session *s)
 {
-	struct ampdp_request *q = &s->request;
 	struct names n = { 0 };
 	struct mail_file_want want = {
 		.root = s->in.set->quarantine_dir,
@@ -276,14 +283,14 @@ void ampdp_release(struct ampdp_session *s)
 	};
 	const char *no = forbidden(s);
 
-	if (no == NULL && q->mail_file == NULL && !names_by_id(s, &n))
+	if (no == NULL && !find_names(s, &n))
 		no = "out of memory";
 	if (no != NULL) {
 		refuse(s, no);
 		return;
 	}
-	want.names = q->mail_file != NULL ? &q->mail_file : n.items;
-	want.name_count = q->mail_file != NULL ? 1 : n.count;
+	want.names = n.items;
+	want.name_count = n.count;
 	s->over = over;
 	ampdp_session_load(s, &want, loaded);
 }
