@@ -79,7 +79,7 @@ static void made_init(struct made *m, const char *sender, size_t rcpts)
 	mw_pack_init(&m->rcpts);
 	mw_pack_array(&m->rcpts, rcpts);
 	for (size_t i = 0; i < rcpts; i++) {
-		char text[32];
+		char text[48];
 
 		snprintf(text, sizeof(text), "User%zu@example.org", i);
 		mw_pack_text(&m->rcpts, text);
