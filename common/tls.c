@@ -332,8 +332,11 @@ bool mw_tls_keep(struct mw_tls *t)
 {
 	unsigned char *copy;
 
-	if (t->in.n == 0)
+	if (t->in.n == 0) {
+		free(t->kept);
+		t->kept = NULL;
 		return true;
+	}
 	copy = malloc(t->in.n);
 	if (copy == NULL)
 		return false;
