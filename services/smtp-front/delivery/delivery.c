@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 #include "log.h"
-#include "smtp_client.h"
+#include "client_tls.h"
+#include "tls_memory.h"
 
 #define TICK_MS 250 /* grain of the time limits */
 
@@ -17,6 +18,7 @@ struct delivery {
 	struct delivery_run *waiting, **waiting_last; /* no connection free */
 	struct mw_timer *tick, *soon;
 	struct delivery_stats stats;
+	struct tls_memory tls_failed;
 	bool closing;
 };
 
@@ -69,10 +71,10 @@ struct delivery_stats delivery_stats(const struct delivery *d)
 
 /* ------------------------------------------------------------------ who takes which mail */
 
-static struct client *take_idle(struct delivery *d, const struct next_hop *hop)
+static struct client *take_idle(struct delivery *d, const struct delivery_run *run)
 {
 	for (struct client **p = &d->idle; *p != NULL; p = &(*p)->idle_next)
-		if (strcmp((*p)->hop.text, hop->text) == 0) {
+		if (strcmp((*p)->hop.text, run->mail->hop->text) == 0 && client_tls_fits(*p, run)) {
 			struct client *c = *p;
 
 			*p = c->idle_next;
@@ -109,15 +111,28 @@ static struct client *open_client(struct delivery *d, const struct next_hop *hop
 	return c;
 }
 
+/* One that waits, but not for this mail: it goes when there is no room for another. */
+static void make_room(struct delivery *d, const struct next_hop *hop)
+{
+	for (struct client *c = d->idle; c != NULL; c = c->idle_next)
+		if (strcmp(c->hop.text, hop->text) == 0) {
+			d->stats.conn_quit++;
+			client_close(c, true);
+			return;
+		}
+}
+
 static bool assign(struct delivery *d, struct delivery_run *run)
 {
-	struct client *c = take_idle(d, run->mail->hop);
+	struct client *c = take_idle(d, run);
 
 	if (c != NULL) {
 		d->stats.conn_reuse++;
 		client_take(c, run);
 		return true;
 	}
+	if (connections_to(d, run->mail->hop) >= d->max_connections)
+		make_room(d, run->mail->hop);
 	c = open_client(d, run->mail->hop);
 	if (c == NULL)
 		return false;
@@ -267,6 +282,28 @@ void delivery_run_again(struct delivery_run *run)
 	}
 	waiting_append(run->d, run);
 	mw_timer_start(run->d->soon, 0, 0);
+}
+
+void delivery_run_plain(struct delivery_run *run)
+{
+	waiting_append(run->d, run);
+	mw_timer_start(run->d->soon, 0, 0);
+}
+
+void delivery_tls_stands(struct client *c)
+{
+	c->d->stats.tls++;
+}
+
+void delivery_tls_failed(struct client *c)
+{
+	c->d->stats.tls_failed++;
+	tls_memory_add(&c->d->tls_failed, c->hop.text, mw_loop_now_ms(c->d->loop));
+}
+
+bool delivery_tls_is_down(const struct delivery *d, const struct next_hop *hop)
+{
+	return tls_memory_has(&d->tls_failed, hop->text, mw_loop_now_ms(d->loop));
 }
 
 static void fail_waiting(struct delivery *d, uint64_t now)

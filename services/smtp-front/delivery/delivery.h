@@ -13,11 +13,14 @@
 #include "conf.h"
 #include "loop.h"
 #include "intake/smtp_command.h"
+#include "tls.h"
+#include "tls_level.h"
 
 /* Where to: forward_method, "smtp:[address]:port" or "smtp:host:port". */
 struct next_hop {
 	char host[256]; /* without [] */
 	uint16_t port;
+	enum tls_level tls;
 	char text[300]; /* "smtp:[host]:port" for replies and records */
 };
 enum mw_rc next_hop_parse(const char *method, struct next_hop *h_r, struct mw_err *err_r);
@@ -34,6 +37,7 @@ struct delivery_rcpt {
 /* One mail for some recipients; borrowed until done(). */
 struct delivery_mail {
 	const struct next_hop *hop;
+	struct mw_tls_ctx *tls;			   /* NULL: hop->tls is TLS_NONE */
 	const char *log_id, *mail_id, *message_id; /* for delivery_committing */
 	const char *helo_name;
 	const char *sender;
@@ -54,6 +58,7 @@ struct delivery_mail {
 struct delivery_stats {
 	uint64_t conn_new, conn_quit, conn_reuse, conn_reuse_fail, connections;
 	uint64_t mails, failed, rejected, octets;
+	uint64_t tls, tls_failed; /* connections, handshakes */
 };
 
 struct delivery;     /* the pools of connections */

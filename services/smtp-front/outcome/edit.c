@@ -60,8 +60,11 @@ static void add_received(struct txn *t, struct mw_text *out)
 
 	mw_text_add(out, "Received: from ");
 	add_host(out, t->helo);
-	mw_text_addf(out, " ([%s%s])\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\twith %s id %s",
-		v6, t->peer_ip, t->policy->localhost_name, t->set->myhostname, own6, t->local_ip,
+	mw_text_addf(out, " ([%s%s])", v6, t->peer_ip);
+	if (t->tls != NULL && *t->tls != '\0')
+		mw_text_addf(out, "\r\n\t(using %s)", t->tls);
+	mw_text_addf(out, "\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\twith %s id %s",
+		t->policy->localhost_name, t->set->myhostname, own6, t->local_ip,
 		t->local_port, t->protocol, t->mail_id);
 	if (t->rcpt_count == 1 && strlen(t->rcpts[0].addr) <= FOR_OCTETS_MAX) {
 		mw_text_add(out, "\r\n\tfor <");

@@ -1,4 +1,4 @@
-#include "policy.h"
+#include "policy_tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +137,7 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
 		(rc = next_hop_parse(mw_conf_text(conf, "forward_method"), &p->forward, err_r)) !=
 			MW_OK ||
+		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,
 			 sizeof(p->virus_quarantine), err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "spam_quarantine_method", p->spam_quarantine,
@@ -236,6 +237,8 @@ enum mw_rc policy_set_new(
 		rc = compile_ports(conf, set, err_r);
 	if (rc == MW_OK)
 		rc = compile_signers(conf, set, err_r);
+	if (rc == MW_OK)
+		rc = policy_tls_open(conf, set, err_r);
 	if (rc != MW_OK)
 		policy_set_unref(&set);
 	*set_r = set;
@@ -268,6 +271,8 @@ void policy_set_unref(struct policy_set **set_p)
 	free(set->policies);
 	free(set->ports);
 	free(set->signers);
+	mw_tls_ctx_unref(&set->tls_in);
+	mw_tls_ctx_unref(&set->tls_out);
 	free(set);
 }
 

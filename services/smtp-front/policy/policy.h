@@ -10,6 +10,7 @@
 #include "delivery/delivery.h"
 #include "ip.h"
 #include "lookup.h"
+#include "tls.h"
 
 struct policy {
 	char bank[64]; /* "" is the base */
@@ -24,6 +25,7 @@ struct policy {
 		localhost_name[256];
 	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
 	struct next_hop forward;
+	enum tls_level tls_in;
 	uint64_t message_size_limit;
 	unsigned recipient_limit;
 	uint64_t smtpd_timeout_ms, child_timeout_ms;
@@ -55,6 +57,7 @@ struct policy_set {
 	struct policy_signer *signers; /* domains that the dkim workers have a key for */
 	size_t signer_count;
 	/* global */
+	struct mw_tls_ctx *tls_in, *tls_out; /* NULL: no policy of the set wants it */
 	char myhostname[256], quarantine_dir[256];
 	bool check_spam, check_reputation;
 	unsigned delivery_reserve_percent;
