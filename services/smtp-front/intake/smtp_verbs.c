@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "smtp_session_priv.h"
+#include "smtp_tls.h"
 
 #define XFORWARDS_MAX 16 /* commands for one mail; seven attributes fit one or two */
 
@@ -32,8 +32,9 @@ static void hello(struct smtp_session *s, const char *args, bool esmtp)
 	mw_text_addf(&s->out,
 		"250-%s\r\n250-PIPELINING\r\n250-SIZE "
 		"%llu\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
-		"250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n",
-		s->in.policy->localhost_name, (unsigned long long)s->in.policy->message_size_limit);
+		"%s250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n",
+		s->in.policy->localhost_name, (unsigned long long)s->in.policy->message_size_limit,
+		smtp_tls_is_offered(s) ? "250-STARTTLS\r\n" : "");
 }
 
 static void verb_ehlo(struct smtp_session *s, const char *args)
@@ -89,7 +90,8 @@ static struct txn *begin_transaction(struct smtp_session *s, const char *sender)
 	const struct txn_origin origin = { .helo = s->helo,
 		.peer_ip = s->in.peer_ip,
 		.local_ip = s->in.local_ip,
-		.protocol = s->esmtp ? "ESMTP" : "SMTP",
+		.protocol = smtp_tls_protocol(s),
+		.tls = s->tls,
 		.peer_port = s->in.peer_port,
 		.local_port = s->in.local_port,
 		.xforward = s->xforward,
@@ -235,7 +237,7 @@ static const struct smtp_verb {
 	{ "EXPN", SMTP_COMMAND_STATES, verb_refused, "" },
 	{ "TURN", SMTP_COMMAND_STATES, verb_refused, "" },
 	{ "ETRN", SMTP_COMMAND_STATES, verb_refused, "" },
-	{ "STARTTLS", SMTP_COMMAND_STATES, verb_refused, "" },
+	{ "STARTTLS", SMTP_COMMAND_STATES, smtp_tls_verb, "" },
 	{ "AUTH", SMTP_COMMAND_STATES, verb_refused, "" },
 };
 
@@ -258,7 +260,9 @@ void smtp_verbs_run(struct smtp_session *s, const char *line)
 	for (size_t i = 0; i < MW_COUNT(verbs); i++) {
 		if (strlen(verbs[i].name) != n || strncasecmp(verbs[i].name, line, n) != 0)
 			continue;
-		if ((verbs[i].states & MW_BIT(s->state)) == 0)
+		if (smtp_tls_is_missing(s, verbs[i].name))
+			smtp_session_say(s, 530, "5.7.0", "Must issue a STARTTLS command first");
+		else if ((verbs[i].states & MW_BIT(s->state)) == 0)
 			smtp_session_say(s, 503, "5.5.1", verbs[i].otherwise);
 		else
 			verbs[i].handle(s, line + args);
