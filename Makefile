@@ -24,7 +24,7 @@ pkg_cflags = $(if $(1),$(shell $(PKG_CONFIG) --cflags $(1)))
 pkg_libs   = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
 
 SERVICES := smtp-front scanner dkim reputation logger snmp-agent status
-PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp
+PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp openssl
 PKGS_smtp-front := zlib libidn2
 PKGS_scanner    :=
 # libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
@@ -56,7 +56,8 @@ $(BUILD)/common/%.o: PKG_C := $(call pkg_cflags,$(PKGS_common))
 $(BUILD)/libmailweir.a: $(COMMON_OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
-LINK_common = $(BUILD)/libmailweir.a $(call pkg_libs,$(PKGS_common)) -lpthread -lm
+# Who speaks no TLS, or HTTP, does not load the library for it.
+LINK_common = $(BUILD)/libmailweir.a -Wl,--push-state,--as-needed $(call pkg_libs,$(PKGS_common)) -Wl,--pop-state -lpthread -lm
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

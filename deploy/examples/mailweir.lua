@@ -21,6 +21,12 @@ inet_socket_port = { 10024, 10026 }
 -- smtpd_message_size_limit = 104857600          -- octets; 552
 -- child_timeout = 480                           -- s from the final dot to our reply; 451. Below the MTA's own wait
 
+-- STARTTLS (docs/tls.md): "may" offers it, "encrypt" takes no mail without.
+-- smtpd_tls_cert_file = "/etc/mailweir/tls/cert.pem"  -- and those between it and the root
+-- smtpd_tls_key_file = "/etc/mailweir/tls/key.pem"    -- readable for the user mailweir; read again at SIGHUP
+-- tls_security_level_in = "may"
+-- tls_min_version = "TLSv1.2"
+
 interface_policy = { ["10026"] = "ORIGINATING" }
 
 policy_bank = {
@@ -35,6 +41,8 @@ policy_bank = {
 -- The next hop: Postfix's way back in.
 -- forward_method = "smtp:[127.0.0.1]:10025"
 -- forward_method = { "lmtp:/var/run/dovecot/lmtp", "lmtp:backup.example.org:24" } -- the first that can be talked to
+-- tls_security_level_out = "none"     -- "may", "encrypt", or "verify": the certificate has to name forward_method's host
+-- smtp_tls_CAfile = "/etc/ssl/certs/ca-certificates.crt"
 
 -- ---------------------------------------------------------------- what becomes of what
 

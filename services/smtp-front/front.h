@@ -50,7 +50,7 @@ struct front {
 				    draining */
 	struct {
 		uint64_t mails, passed, rejected, discarded, tempfailed, aborted, bare_lf, sessions,
-			refused;
+			refused, tls_in, tls_in_failed;
 	} stats;
 };
 

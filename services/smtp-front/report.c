@@ -308,6 +308,8 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	counter(out, "sessions", f->intake->session_count);
 	counter(out, "sessions_total", f->stats.sessions);
 	counter(out, "sessions_refused_total", f->stats.refused);
+	counter(out, "sessions_tls_total", f->stats.tls_in);
+	counter(out, "sessions_tls_failed_total", f->stats.tls_in_failed);
 	counter(out, "workers", d.workers);
 	counter(out, "jobs_redispatched_total", d.redispatched);
 	counter(out, "verdicts_late_total", d.late);
@@ -324,6 +326,8 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	counter(out, "delivery_connections_new_total", o.conn_new);
 	counter(out, "delivery_connections_reused_total", o.conn_reuse);
 	counter(out, "delivery_connections_stale_total", o.conn_reuse_fail);
+	counter(out, "delivery_connections_tls_total", o.tls);
+	counter(out, "delivery_tls_failed_total", o.tls_failed);
 	counter(out, "delivery_mails_total", o.mails);
 	counter(out, "delivery_octets_total", o.octets);
 }

@@ -1,27 +1,10 @@
-#include "stream.h"
+#include "stream_priv.h"
 
 #include <stdlib.h>
 #include <sys/un.h>
 
 #define READ_OCTETS                                                                                \
 	65536 /* one buffer for all: what is read is used up, or saved, before the next read */
-
-struct stream {
-	union {
-		uv_handle_t handle;
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	} h;
-	const struct stream_ops *ops;
-	void *owner;
-	union { /* never at the same time */
-		uv_connect_t connect;
-		uv_write_t write;
-	} req;
-	uv_shutdown_t shutdown;
-	bool unix_socket, reading, writing, closing;
-};
 
 struct stream *stream_new(
 	struct mw_loop *loop, bool unix_socket, const struct stream_ops *ops, void *owner)
@@ -30,6 +13,7 @@ struct stream *stream_new(
 
 	if (st == NULL)
 		return NULL;
+	st->loop = loop;
 	st->ops = ops;
 	st->owner = owner;
 	st->unix_socket = unix_socket;
@@ -114,10 +98,22 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
 	struct stream *st = s->data;
 
-	if (n > 0)
+	if (n > 0 && st->tls != NULL)
+		stream_tls_octets(st, buf->base, (size_t)n);
+	else if (n < 0 && st->tls != NULL)
+		stream_tls_ended(st, (int)n);
+	else if (n > 0)
 		st->ops->octets(st->owner, (const unsigned char *)buf->base, (size_t)n);
 	else if (n < 0)
 		st->ops->ended(st->owner, (int)n);
+}
+
+void stream_kernel_read(struct stream *st, bool wanted)
+{
+	if (wanted)
+		uv_read_start(&st->h.stream, give_buffer, on_read);
+	else
+		uv_read_stop(&st->h.stream);
 }
 
 void stream_read(struct stream *st, bool wanted)
@@ -125,10 +121,10 @@ void stream_read(struct stream *st, bool wanted)
 	if (wanted == st->reading)
 		return;
 	st->reading = wanted;
-	if (wanted)
-		uv_read_start(&st->h.stream, give_buffer, on_read);
+	if (st->tls != NULL)
+		stream_tls_read(st);
 	else
-		uv_read_stop(&st->h.stream);
+		stream_kernel_read(st, wanted);
 }
 
 bool stream_is_reading(const struct stream *st)
@@ -149,9 +145,13 @@ static void wrote(uv_write_t *req, int status)
 
 int stream_write(struct stream *st, uv_buf_t *bufs, unsigned count)
 {
-	int done = uv_try_write(&st->h.stream, bufs, count), failed;
-	size_t left = done > 0 ? (size_t)done : 0;
+	int done, failed;
+	size_t left;
 
+	if (st->tls != NULL)
+		return stream_tls_write(st, bufs, count);
+	done = uv_try_write(&st->h.stream, bufs, count);
+	left = done > 0 ? (size_t)done : 0;
 	if (done < 0 && done != UV_EAGAIN)
 		return done;
 	while (count > 0 && left >= bufs->len) {
@@ -184,9 +184,14 @@ static void said_all(uv_shutdown_t *req, int status)
 	(void)status; /* the end comes with the other side's, or with the owner's patience */
 }
 
-int stream_shutdown(struct stream *st)
+int stream_kernel_shutdown(struct stream *st)
 {
 	return uv_shutdown(&st->shutdown, &st->h.stream, said_all);
+}
+
+int stream_shutdown(struct stream *st)
+{
+	return st->tls != NULL ? stream_tls_shutdown(st) : stream_kernel_shutdown(st);
 }
 
 static void closed(uv_handle_t *h)
@@ -194,6 +199,7 @@ static void closed(uv_handle_t *h)
 	struct stream *st = h->data;
 
 	st->ops->closed(st->owner);
+	stream_tls_free(st);
 	free(st);
 }
 
@@ -205,5 +211,6 @@ void stream_close(struct stream **st_p)
 	if (st == NULL)
 		return;
 	st->closing = true;
+	stream_tls_close(st);
 	uv_close(&st->h.handle, closed);
 }

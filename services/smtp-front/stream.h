@@ -6,11 +6,19 @@
  * stream_close; from then on no callback comes but closed(), from the loop and never from inside a
  * call of the owner's. Octets handed to stream_write stay the owner's and must live until written()
  * or closed().
+ *
+ * stream_start_tls puts TLS between the owner and the socket (stream_tls.c). After secured()
+ * nothing changes for the owner: its octets are plaintext, written() still means that the kernel
+ * has all of them. Records are at most 16 KiB, and at most STREAM_TLS_AHEAD octets are encrypted
+ * ahead of what the kernel takes, whatever the size of a mail.
  */
 #ifndef SMTP_STREAM_H
 #define SMTP_STREAM_H
 
 #include "loop.h"
+#include "tls.h"
+
+#define STREAM_TLS_AHEAD (3 * MW_TLS_RECORD) /* octets of plaintext, in whole records */
 
 struct stream;
 
@@ -21,6 +29,9 @@ struct stream_ops {
 	void (*octets)(void *owner, const unsigned char *p, size_t n);
 	/* UV_EOF or what failed: nothing more comes. */
 	void (*ended)(void *owner, int status);
+	/* After stream_start_tls: NULL, the handshake is done and who the other side is was checked
+	 * as asked for; or why not, and the stream is good for nothing but stream_close. */
+	void (*secured)(void *owner, const char *failed);
 	/* What a stream_write left behind is written (0), or failed. */
 	void (*written)(void *owner, int status);
 	/* After stream_close: nothing of the owner's is looked at any more. */
@@ -47,6 +58,18 @@ bool stream_is_reading(const struct stream *st);
  */
 int stream_write(struct stream *st, uv_buf_t *bufs, unsigned count);
 bool stream_is_writing(const struct stream *st);
+/*
+ * Handshake now: as the server, or as a client of `name` (see mw_tls_new). Nothing is being
+ * written, and the owner has nothing unread: what came as plaintext and was not used must not be
+ * taken for what comes encrypted (RFC 3207 section 4.2). Until secured() nothing may be written;
+ * octets are read whatever stream_read said. No time limit here. False: no memory, or a name that
+ * is none.
+ */
+bool stream_start_tls(struct stream *st, struct mw_tls_ctx *ctx, const char *name, bool verify);
+/* "TLSv1.3 with cipher ...", in buf; NULL without TLS. */
+const char *stream_tls_describe(const struct stream *st, char buf[MW_TLS_TEXT_MAX]);
+/* What a status of ended() or of a write means, TLS's own words included. */
+const char *stream_strerror(const struct stream *st, int status);
 /* Say that no more is coming; the other side's end is told by ended(). A uv error: close it. */
 int stream_shutdown(struct stream *st);
 /* Sets *st_p to NULL; closed() comes later. NULL is nothing to close. */

@@ -96,6 +96,7 @@ static bool copy_origin(struct txn *t, const struct txn_origin *s)
 	t->peer_ip = smtp_arena_copy(a, s->peer_ip, strlen(s->peer_ip));
 	t->local_ip = smtp_arena_copy(a, s->local_ip, strlen(s->local_ip));
 	t->protocol = s->protocol;
+	t->tls = s->tls != NULL ? smtp_arena_copy(a, s->tls, strlen(s->tls)) : "";
 	t->peer_port = s->peer_port;
 	t->local_port = s->local_port;
 	if (s->xforward != NULL) {
@@ -110,7 +111,7 @@ static bool copy_origin(struct txn *t, const struct txn_origin *s)
 							   strlen(*fields[i]))) == NULL)
 				return false;
 	}
-	return t->helo != NULL && t->peer_ip != NULL && t->local_ip != NULL;
+	return t->helo != NULL && t->peer_ip != NULL && t->local_ip != NULL && t->tls != NULL;
 }
 
 static void link_txn(struct txn *t, struct txn **list)
@@ -728,6 +729,7 @@ static void step_deliver(struct txn *t)
 	c->mail = (struct delivery_mail){
 		.hops = t->hops,
 		.hop_count = t->route->count,
+		.tls = t->set->tls_out,
 		.log_id = t->log_id,
 		.mail_id = t->mail_id,
 		.message_id = smtp_arena_printf(&t->arena, "%.*s", (int)t->facts.message_id.n,

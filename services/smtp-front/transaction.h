@@ -31,6 +31,7 @@ struct txn_client {
 /* Where a mail comes from, as its session knows; copied by txn_new. */
 struct txn_origin {
 	const char *helo, *peer_ip, *local_ip, *protocol;
+	const char *tls; /* "TLSv1.3 with cipher ..."; "" or NULL: plaintext */
 	unsigned peer_port, local_port;
 	const struct smtp_xforward *xforward; /* NULL: none was said for this mail */
 	struct policy_set *set;
@@ -151,6 +152,7 @@ struct txn {
 	struct smtp_xforward xforward;
 	bool has_xforward;
 	const char *helo, *peer_ip, *local_ip, *protocol;
+	const char *tls; /* "" is plaintext */
 	unsigned peer_port, local_port;
 	const char *client_ip; /* of the original client; NULL: unknown */
 	unsigned client_port;

@@ -91,6 +91,16 @@ class Smtp:
         self.features = {line[4:].split(" ")[0].upper(): line[4:].partition(" ")[2] for line in r.lines[1:]}
         return r
 
+    def starttls(self, context, name=None, hello=True):
+        """STARTTLS, the handshake, and EHLO; the last reply."""
+        r = self.cmd("STARTTLS")
+        if r.code != 220:
+            return r
+        assert self.rest == b"", f"octets behind 220: {self.rest!r}"
+        self.sock.settimeout(self.timeout_s)
+        self.sock = context.wrap_socket(self.sock, server_hostname=name)
+        return self.hello() if hello else r
+
     def envelope(self, sender, rcpts, mail_args="", rcpt_args=""):
         """MAIL and RCPTs; the first refusal, or None."""
         lines = [f"MAIL FROM:<{sender}>{mail_args}"] + [f"RCPT TO:<{r}>{rcpt_args}" for r in rcpts]

@@ -6,10 +6,14 @@ library only.
         ...                     # forward_method = hop.method
         assert hop.mails == []
 
-What it says at a stage (banner, ehlo, helo, xforward, mail, rcpt, data, dot, rset, noop, quit, other) is octets, SILENT, DROP, or a
+With tls, an ssl.SSLContext, it offers STARTTLS until that is done; starttls is the stage of its reply, and shake says what
+comes in the place of a handshake (octets, SILENT, DROP).
+
+What it says at a stage (banner, ehlo, helo, starttls, xforward, mail, rcpt, data, dot, rset, noop, quit, other) is octets, SILENT, DROP, or a
 function of (connection, line) that returns one of these. It takes octets of a mail only after it has said 354 to DATA.
 """
 import socket
+import ssl
 import threading
 
 SILENT = object()  # says nothing more, and waits until the other side has gone
@@ -34,6 +38,7 @@ class Connection:
         self.gone = threading.Event()
         self.rest = b""
         self.sender, self.rcpts, self.refused = None, [], set()
+        self.tls = None  # what is spoken, after the handshake
 
     def count(self, verb):
         return sum(line.upper().startswith(verb) for line in self.commands)
@@ -96,6 +101,25 @@ class Connection:
         self.dots += 1
         return True
 
+    def handshake(self):
+        """False: there is nothing more to be said."""
+        self.rest = b""
+        if self.hop.shake is SILENT:
+            self.wait_gone()
+        if self.hop.shake is not None:
+            if isinstance(self.hop.shake, bytes) and self.sock.recv(65536):  # an answer to its hello, not to STARTTLS
+                self.say(self.hop.shake)
+                self.wait_gone()
+            return False
+        try:
+            self.sock = self.hop.tls.wrap_socket(self.sock, server_side=True, suppress_ragged_eofs=True)
+        except OSError as e:  # ssl.SSLError is one
+            self.hop.tls_errors.append(str(e))
+            return False
+        self.tls = self.sock.version()
+        self.commands.append("(" + self.tls + ")")
+        return True
+
     def command(self, line):
         """False: this was the last."""
         self.commands.append(line)
@@ -110,6 +134,8 @@ class Connection:
             self.sender, self.rcpts = line, []
         elif stage == "rcpt" and said.startswith(b"2"):
             self.rcpts.append(line[len("RCPT TO:<"):].split(">")[0])
+        elif stage == "starttls" and said.startswith(b"220"):
+            return self.handshake()
         elif stage == "data" and said.startswith(b"354"):
             if not self.take_mail():
                 return False
@@ -137,19 +163,23 @@ class Connection:
 
 
 class NextHop:
-    def __init__(self, offered=OFFERED, cut=False, deaf=False, drop_after=None, host="127.0.0.1", port=0, lmtp=False, path=None, **replies):
+    def __init__(self, offered=OFFERED, tls=None, shake=None, cut=False, deaf=False, drop_after=None, host="127.0.0.1", port=0, lmtp=False,
+            path=None, **replies):
         """
         offered: keywords of EHLO; cut: replies octet by octet; deaf: a hop that is silent does not read either, and reads
         no octets of a mail; drop_after: hangs up when it has read so many octets of a mail. path: a Unix socket.
         """
-        ehlo = b"".join(b"250-" + line.encode() + b"\r\n" for line in ("hop.test", *offered))
-        ehlo = ehlo[:ehlo.rindex(b"250-")] + b"250 " + ehlo[ehlo.rindex(b"250-") + 4:]
-        self.replies = dict(banner=b"220 hop.test ESMTP\r\n", ehlo=ehlo, helo=b"250 hop.test\r\n", xforward=b"250 2.0.0 Ok\r\n",
+        def ehlo(connection, _line):
+            lines = ["hop.test", *offered] + (["STARTTLS"] if tls and not connection.tls else [])
+            return b"".join(b"250-" + line.encode() + b"\r\n" for line in lines[:-1]) + b"250 " + lines[-1].encode() + b"\r\n"
+        self.replies = dict(banner=b"220 hop.test ESMTP\r\n", ehlo=ehlo, helo=b"250 hop.test\r\n",
+            starttls=b"220 2.0.0 Ready\r\n" if tls else b"500 5.5.2 What?\r\n", xforward=b"250 2.0.0 Ok\r\n",
             mail=b"250 2.1.0 Ok\r\n", rcpt=b"250 2.1.5 Ok\r\n", data=b"354 go ahead\r\n", dot=self.queued, rset=b"250 2.0.0 Ok\r\n",
             noop=b"250 2.0.0 Ok\r\n", quit=b"221 2.0.0 Bye\r\n", other=b"500 5.5.2 What?\r\n")
         assert not set(replies) - set(self.replies), replies
         self.replies.update(replies)
         self.cut, self.deaf, self.drop_after = cut, deaf, drop_after
+        self.tls, self.shake, self.tls_errors = tls, shake, []
         self.connections, self.mails = [], []
         self.closing = threading.Event()
         self.lmtp = lmtp

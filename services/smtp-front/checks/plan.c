@@ -43,6 +43,7 @@ void plan_what(struct txn *t, enum dispatch_kind kind)
 		.client_name = of_text(t->xforward.name),
 		.client_port = t->client_port,
 		.client_source = of_text(t->xforward.source),
+		.tls = of_text(t->tls),
 		.orders = mw_octets_of(c->orders.p, c->orders.n),
 	};
 	mw_strlcpy(c->what.log_id, t->log_id, sizeof(c->what.log_id));

@@ -77,6 +77,7 @@ void client_offers_read(struct client_offers *o_r, const char *reply)
 		.eightbit = ehlo_args(reply, "8BITMIME") != NULL,
 		.dsn = ehlo_args(reply, "DSN") != NULL,
 		.smtputf8 = ehlo_args(reply, "SMTPUTF8") != NULL,
+		.starttls = ehlo_args(reply, "STARTTLS") != NULL,
 		/* A number that is none, or too large for us, is no limit. */
 		.size_limit = size != NULL && size[0] >= '0' && size[0] <= '9'
 				      ? strtoull(size, NULL, 10)

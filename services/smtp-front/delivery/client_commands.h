@@ -11,7 +11,7 @@
 
 /* What a next hop's EHLO or LHLO offered, of what we can use. */
 struct client_offers {
-	bool pipelining, size, eightbit, dsn, smtputf8;
+	bool pipelining, size, eightbit, dsn, smtputf8, starttls;
 	uint64_t size_limit; /* 0: none told */
 	unsigned xforward;   /* a bit for each attribute that it takes */
 };

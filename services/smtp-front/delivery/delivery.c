@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 #include "log.h"
-#include "smtp_client.h"
+#include "client_tls.h"
+#include "tls_memory.h"
 
 #define TICK_MS 250 /* grain of the time limits */
 
@@ -28,6 +29,7 @@ struct delivery {
 	struct delivery_run *waiting, **waiting_last; /* no connection free */
 	struct mw_timer *tick, *soon;
 	struct delivery_stats stats;
+	struct tls_memory tls_failed;
 	bool closing;
 };
 
@@ -109,10 +111,14 @@ static void idle_remove(struct client *c)
 	c->idle_prev_p = NULL;
 }
 
-static struct client *take_idle(struct delivery *d, const struct next_hop *hop)
+static struct client *take_idle(
+	struct delivery *d, const struct delivery_run *run, const struct next_hop *hop)
 {
 	struct hop_pool *p = pool_find(d, hop);
 	struct client *c = p != NULL ? p->idle : NULL;
+
+	while (c != NULL && !client_tls_fits(c, run, hop))
+		c = c->idle_next;
 
 	if (c != NULL)
 		idle_remove(c);
@@ -165,6 +171,17 @@ static const struct next_hop *pick_hop(const struct delivery *d, const struct de
 	return second;
 }
 
+/* One that waits, but not for this mail: it goes when there is no room for another. */
+static void make_room(struct delivery *d, const struct next_hop *hop)
+{
+	const struct hop_pool *p = pool_find(d, hop);
+
+	if (p == NULL || p->connections < d->max_connections || p->idle == NULL)
+		return;
+	d->stats.conn_quit++;
+	client_close(p->idle, true);
+}
+
 static bool assign(struct delivery *d, struct delivery_run *run)
 {
 	const struct delivery_mail *m = run->mail;
@@ -172,14 +189,17 @@ static bool assign(struct delivery *d, struct delivery_run *run)
 	struct client *c = NULL;
 
 	for (size_t i = 0; i < m->hop_count && c == NULL; i++)
-		c = take_idle(d, &m->hops[i]);
+		c = take_idle(d, run, &m->hops[i]);
 	if (c != NULL) {
 		d->stats.conn_reuse++;
 		client_take(c, run);
 		return true;
 	}
 	hop = pick_hop(d, run);
-	c = open_client(d, hop != NULL ? hop : &m->hops[0]);
+	if (hop == NULL)
+		hop = &m->hops[0];
+	make_room(d, hop);
+	c = open_client(d, hop);
 	if (c == NULL)
 		return false;
 	client_take(c, run);
@@ -347,6 +367,28 @@ void delivery_run_again(struct delivery_run *run)
 	}
 	waiting_append(run->d, run);
 	mw_timer_start(run->d->soon, 0, 0);
+}
+
+void delivery_run_plain(struct delivery_run *run)
+{
+	waiting_append(run->d, run);
+	mw_timer_start(run->d->soon, 0, 0);
+}
+
+void delivery_tls_stands(struct client *c)
+{
+	c->d->stats.tls++;
+}
+
+void delivery_tls_failed(struct client *c)
+{
+	c->d->stats.tls_failed++;
+	tls_memory_add(&c->d->tls_failed, c->hop.text, mw_loop_now_ms(c->d->loop));
+}
+
+bool delivery_tls_is_down(const struct delivery *d, const struct next_hop *hop)
+{
+	return tls_memory_has(&d->tls_failed, hop->text, mw_loop_now_ms(d->loop));
 }
 
 static void fail_waiting(struct delivery *d, uint64_t now)

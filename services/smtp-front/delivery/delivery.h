@@ -14,6 +14,8 @@
 #include "loop.h"
 #include "delivery/next_hop.h"
 #include "intake/smtp_command.h"
+#include "tls.h"
+#include "tls_level.h"
 
 struct delivery_rcpt {
 	const char *addr;
@@ -30,6 +32,7 @@ struct delivery_mail {
 	 * them goes before. Nothing in them is * any more. */
 	const struct next_hop *hops;
 	size_t hop_count;
+	struct mw_tls_ctx *tls;			   /* NULL: all hops' tls is TLS_NONE */
 	const char *log_id, *mail_id, *message_id; /* for delivery_committing */
 	const char *helo_name;
 	const char *sender;
@@ -50,6 +53,7 @@ struct delivery_mail {
 struct delivery_stats {
 	uint64_t conn_new, conn_quit, conn_reuse, conn_reuse_fail, connections;
 	uint64_t mails, failed, rejected, octets;
+	uint64_t tls, tls_failed; /* connections, handshakes */
 };
 
 struct delivery;     /* the pools of connections */

@@ -7,6 +7,7 @@
 #define SMTP_NEXT_HOP_H
 
 #include "base.h"
+#include "tls_level.h"
 
 #define NEXT_HOPS_MAX 16
 
@@ -14,6 +15,7 @@ struct next_hop {
 	bool lmtp, any_host, any_port;
 	char host[256]; /* without []; the path of a Unix socket when it begins with / */
 	uint16_t port;
+	enum tls_level tls;
 	char text[300]; /* "smtp:[host]:port" or "lmtp:/path", for replies and records */
 };
 

@@ -1,4 +1,4 @@
-#include "smtp_client.h"
+#include "client_tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +77,7 @@ static void client_free(struct client *c)
 {
 	mw_text_fini(&c->out);
 	free(c->active);
+	mw_tls_ctx_unref(&c->tls);
 	free(c);
 }
 
@@ -116,13 +117,14 @@ void client_fail(struct client *c, unsigned code, const char *enhanced, const ch
 {
 	struct delivery_run *run = c->run;
 	bool stale = c->reused && !c->heard;
+	bool plain = run != NULL && client_tls_falls_back(c, run, why);
 	char text[512];
 
 	c->run = NULL;
 	if (run != NULL)
 		run->client = NULL;
 	snprintf(text, sizeof(text), "from MTA(%s): %s", c->hop.text, why);
-	if (run != NULL && is_at_the_door(c) && delivery_hop_failed(run, c)) {
+	if (run != NULL && !plain && is_at_the_door(c) && delivery_hop_failed(run, c)) {
 		mw_log(MW_INFO, "hop_failed", "log_id=%s hop=%s why=%s", run->mail->log_id,
 			c->hop.text, mw_quote(why));
 		client_close(c, false);
@@ -131,6 +133,10 @@ void client_fail(struct client *c, unsigned code, const char *enhanced, const ch
 	client_close(c, false);
 	if (run == NULL)
 		return;
+	if (plain) {
+		delivery_run_plain(run);
+		return;
+	}
 	if (stale && !run->retried && !run->committed) {
 		run->retried = true;
 		delivery_run_again(run);
@@ -177,7 +183,7 @@ static void on_ended(void *owner, int status)
 		client_close(c, false);
 	else
 		client_fail(c, 450, "4.4.2",
-			status == UV_EOF ? "lost connection" : uv_strerror(status));
+			status == UV_EOF ? "lost connection" : stream_strerror(c->stream, status));
 }
 
 static void on_octets(void *owner, const unsigned char *octets, size_t n)
@@ -210,6 +216,11 @@ static void on_octets(void *owner, const unsigned char *octets, size_t n)
 			client_fail(c, 451, "4.5.0", "next hop spoke before the mail was sent");
 			return;
 		}
+		if (c->state == CLIENT_STARTTLS) {
+			c->heard = true;
+			client_tls_reply(c, n);
+			return; /* what follows is TLS's */
+		}
 		/* Words behind the last reply of a mail belong to nobody: this session cannot be
 		 * trusted with another. */
 		c->surplus = n > 0 && is_last_reply(c);
@@ -226,7 +237,7 @@ static void on_written(void *owner, int status)
 	struct client *c = owner;
 
 	if (status < 0)
-		client_fail(c, 450, "4.4.2", uv_strerror(status));
+		client_fail(c, 450, "4.4.2", stream_strerror(c->stream, status));
 	else if (c->state == CLIENT_BODY)
 		client_write_body(c);
 }
@@ -416,7 +427,9 @@ void client_take(struct client *c, struct delivery_run *run)
 	run->client = c;
 	c->heard = false;
 	c->uses++;
-	if (c->state == CLIENT_IDLE) {
+	if (c->state != CLIENT_IDLE) {
+		client_tls_prepare(c, run);
+	} else {
 		c->reused = true;
 		begin_mail(c);
 	}
@@ -561,6 +574,28 @@ static void reply_ehlo(struct client *c)
 	}
 	client_offers_read(&c->offers, c->reply.text);
 	delivery_hop_works(c);
+	if (!client_tls_first(c, c->offers.starttls))
+		begin_mail(c);
+}
+
+void client_say(struct client *c, const char *line, enum client_state state)
+{
+	client_wait(c, state);
+	client_line(c, line);
+}
+
+void client_wait(struct client *c, enum client_state state)
+{
+	wait_for(c, state, delivery_limits(c->d)->greeting_ms);
+}
+
+void client_greet(struct client *c)
+{
+	say_hello(c, c->lmtp ? "LHLO" : "EHLO", CLIENT_EHLO);
+}
+
+void client_go_on(struct client *c)
+{
 	begin_mail(c);
 }
 
@@ -797,6 +832,8 @@ void client_timeout(struct client *c)
 		[CLIENT_CONNECT] = "connecting timed out",
 		[CLIENT_BANNER] = "its greeting timed out",
 		[CLIENT_EHLO] = "its reply to EHLO timed out",
+		[CLIENT_STARTTLS] = "its reply to STARTTLS timed out",
+		[CLIENT_TLS] = "its TLS handshake timed out",
 		[CLIENT_HELO] = "its reply to HELO timed out",
 		[CLIENT_COMMANDS] = "its reply to a command timed out",
 		[CLIENT_BODY] = "sending the mail timed out",
@@ -817,6 +854,7 @@ static void on_connected(void *arg, struct stream *st, int status, bool looking_
 	static const struct stream_ops ops = {
 		.octets = on_octets,
 		.ended = on_ended,
+		.secured = client_tls_secured,
 		.written = on_written,
 		.closed = stream_is_closed,
 	};

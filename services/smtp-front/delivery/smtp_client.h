@@ -13,6 +13,8 @@ enum client_state {
 	CLIENT_CONNECT, /* its name looked up, its addresses tried */
 	CLIENT_BANNER,
 	CLIENT_EHLO,
+	CLIENT_STARTTLS,
+	CLIENT_TLS, /* the handshake */
 	CLIENT_HELO,
 	CLIENT_COMMANDS, /* XFORWARD, MAIL, RCPT..., DATA: where in them, says step */
 	CLIENT_BODY,
@@ -36,6 +38,7 @@ struct delivery_run {
 	struct client *client; /* NULL: waiting for one */
 	unsigned tried;	       /* a bit for each of mail->hops that could not be talked to */
 	bool retried;	       /* a stale connection was replaced */
+	bool plain;	       /* TLS failed at level may: go on without */
 	bool committed;	       /* the final dot may have left */
 	struct delivery_run *next, **prev_p;
 };
@@ -51,7 +54,9 @@ struct client {
 	struct connector *connector; /* until there is a stream */
 	struct stream *stream;
 	bool lmtp;
-	bool reused, heard; /* for this mail: an old connection; the next hop has said something */
+	struct mw_tls_ctx *tls;
+	bool plain, secured; /* no STARTTLS here; it was done */
+	bool reused, heard;  /* for this mail: an old connection; the next hop has said something */
 	struct client_offers offers; /* what EHLO offered */
 	uint64_t until_ms, idle_since_ms;
 	unsigned uses;
@@ -85,7 +90,13 @@ void delivery_run_again(struct delivery_run *run);
 /* This hop could not be talked to, and has not heard of the mail: true when the mail goes to the
  * next of its hops. */
 bool delivery_hop_failed(struct delivery_run *run, struct client *c);
+/* TLS failed, and this mail goes on without: it goes to another connection. */
+void delivery_run_plain(struct delivery_run *run);
 void delivery_client_gone(struct client *c);
+void delivery_tls_stands(struct client *c);
+void delivery_tls_failed(struct client *c);
+/* TLS with this hop failed a moment ago. */
+bool delivery_tls_is_down(const struct delivery *d, const struct next_hop *hop);
 
 /* client's side (smtp_client.c) */
 struct client *client_new(struct delivery *d, const struct next_hop *hop);
@@ -97,6 +108,11 @@ void client_timeout(struct client *c);
 /* Give up the connection: the run (if any) ends with code and text; QUIT is said when polite. */
 void client_fail(struct client *c, unsigned code, const char *enhanced, const char *why);
 void client_close(struct client *c, bool polite);
+/* For client_tls.c: say a line, or only wait, with a greeting's time; EHLO; the mail. */
+void client_say(struct client *c, const char *line, enum client_state state);
+void client_wait(struct client *c, enum client_state state);
+void client_greet(struct client *c);
+void client_go_on(struct client *c);
 /* Fill every recipient that has no result yet. */
 void client_tell_all(
 	struct delivery_run *run, unsigned code, const char *enhanced, const char *text);

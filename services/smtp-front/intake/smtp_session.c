@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "smtp_answer.h"
+#include "smtp_tls.h"
 
 #define HANG_UP_MS 2000	       /* a client has so long to close after our last words */
 #define LAST_WORDS_MS 10000    /* and so long to read them */
@@ -65,6 +66,29 @@ static void hang_up(struct smtp_session *s)
 	stream_read(s->in.stream, true);
 }
 
+/* Its 220 is written. */
+static void begin_tls(struct smtp_session *s)
+{
+	if (!smtp_tls_begin(s))
+		session_end(s, "out of memory");
+}
+
+static void session_secured(void *owner, const char *failed)
+{
+	struct smtp_session *s = owner;
+
+	if (failed != NULL) {
+		mw_log(MW_WARN, "tls_failed", "peer=%s port=%u why=%s", s->in.peer_ip,
+			s->in.peer_port, mw_quote(failed));
+		s->in.front->stats.tls_in_failed++;
+		session_end(s, failed);
+		return;
+	}
+	smtp_tls_secured(s);
+	flush(s);
+	start_reading(s);
+}
+
 static void session_written(void *owner, int status)
 {
 	struct smtp_session *s = owner;
@@ -72,11 +96,13 @@ static void session_written(void *owner, int status)
 	free(s->writing);
 	s->writing = NULL;
 	if (status < 0)
-		session_end(s, uv_strerror(status));
+		session_end(s, stream_strerror(s->in.stream, status));
 	else if (s->closing && s->out.n == 0)
 		hang_up(s);
 	else if (s->out.n > 0)
 		flush(s);
+	else if (s->state == SMTP_TLS)
+		begin_tls(s);
 	else
 		start_reading(s);
 }
@@ -98,11 +124,13 @@ static void flush(struct smtp_session *s)
 	buf = uv_buf_init(s->out.p, (unsigned)s->out.n);
 	left = stream_write(s->in.stream, &buf, 1);
 	if (left < 0) {
-		session_end(s, uv_strerror(left));
+		session_end(s, stream_strerror(s->in.stream, left));
 	} else if (left == 0) {
 		mw_text_clear(&s->out);
 		if (s->closing)
 			hang_up(s);
+		else if (s->state == SMTP_TLS)
+			begin_tls(s);
 	} else {
 		/* The client does not read: its octets wait, and so does it. */
 		stream_read(s->in.stream, false);
@@ -179,7 +207,8 @@ static void session_tick(struct intake_session *in, uint64_t now_ms)
 		s->until_ms = drain;
 	if (now_ms < s->until_ms || s->state == SMTP_GONE)
 		return;
-	if (s->writing != NULL || s->closing) { /* it does not even read our last words */
+	if (s->writing != NULL || s->closing ||
+		s->state == SMTP_TLS) { /* it does not even read our last words */
 		session_end(s, "timeout");
 		return;
 	}
@@ -420,7 +449,8 @@ static void session_input(struct smtp_session *s, const unsigned char *p, size_t
 	size_t used, at = 0;
 	enum mw_rc rc;
 
-	while (at < n && !s->closing && s->state != SMTP_GONE && s->state != SMTP_BUSY) {
+	while (at < n && !s->closing && s->state != SMTP_GONE && s->state != SMTP_BUSY &&
+		s->state != SMTP_TLS) {
 		if (s->out.n >= OUT_OCTETS_MAX)
 			flush(s);
 		if (s->state == SMTP_GONE || s->writing != NULL)
@@ -446,6 +476,8 @@ static void session_input(struct smtp_session *s, const unsigned char *p, size_t
 	}
 	if (s->state == SMTP_GONE)
 		return;
+	if (s->state == SMTP_TLS)
+		smtp_tls_answer(s, n - at);
 	if (s->closing)
 		at = n;
 	hold(s, p + at, n - at);
@@ -491,7 +523,9 @@ static void session_octets(void *owner, const unsigned char *p, size_t n)
 
 static void session_ended(void *owner, int status)
 {
-	session_end(owner, status == UV_EOF ? "end of file" : uv_strerror(status));
+	struct smtp_session *s = owner;
+
+	session_end(s, status == UV_EOF ? "end of file" : stream_strerror(s->in.stream, status));
 }
 
 static void start_reading(struct smtp_session *s)
@@ -566,6 +600,7 @@ void smtp_session_accept(struct listener *l)
 	static const struct stream_ops stream_ops = {
 		.octets = session_octets,
 		.ended = session_ended,
+		.secured = session_secured,
 		.written = session_written,
 		.closed = session_closed,
 	};

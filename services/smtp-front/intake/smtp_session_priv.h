@@ -17,6 +17,7 @@ enum smtp_state {
 	SMTP_DATA,   /* octets until the final dot */
 	SMTP_CHUNK,  /* octets of a BDAT, until its count */
 	SMTP_CHUNKS, /* between two BDATs of one mail */
+	SMTP_TLS,    /* STARTTLS accepted: nothing is said until the handshake is over */
 	SMTP_BUSY,   /* the transaction runs; what comes meanwhile waits */
 	SMTP_GONE
 };
@@ -32,6 +33,7 @@ struct smtp_session {
 	char *writing;		  /* octets the stream still writes, NULL: none */
 	enum smtp_state state;
 	bool esmtp, lmtp, closing, hung_up;
+	char tls[MW_TLS_TEXT_MAX]; /* of the handshake; "" is plaintext */
 	char *helo;
 	struct smtp_arena words; /* XFORWARD of the next mail */
 	struct smtp_xforward *xforward;

@@ -3,14 +3,16 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "smtp_session_priv.h"
+#include "smtp_tls.h"
 
 #define XFORWARDS_MAX 16 /* commands for one mail; seven attributes fit one or two */
 
 /* What this session is offered: all but what the bank discards. */
 static unsigned offers(const struct smtp_session *s)
 {
-	return s->esmtp ? s->in.policy->offers : 0;
+	unsigned all = s->esmtp ? s->in.policy->offers : 0;
+
+	return smtp_tls_is_offered(s) ? all : all & ~MW_BIT(SMTP_OFFERS_STARTTLS);
 }
 
 static void say_offers(struct smtp_session *s)
@@ -25,6 +27,7 @@ static void say_offers(struct smtp_session *s)
 		{ SMTP_OFFERS_SMTPUTF8, "SMTPUTF8" },
 		{ SMTP_OFFERS_DSN, "DSN" },
 		{ SMTP_OFFERS_CHUNKING, "CHUNKING" },
+		{ SMTP_OFFERS_STARTTLS, "STARTTLS" },
 		{ SMTP_OFFERS_XFORWARD, "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE" },
 	};
 	const struct policy *p = s->in.policy;
@@ -131,9 +134,12 @@ static bool too_busy(struct smtp_session *s)
 /* RFC 3848, RFC 6531 section 4.3. */
 static const char *protocol_name(const struct smtp_session *s, bool utf8)
 {
-	if (s->lmtp)
-		return utf8 ? "UTF8LMTP" : "LMTP";
-	return utf8 ? "UTF8SMTP" : s->esmtp ? "ESMTP" : "SMTP";
+	static const char *const names[2][2][2] = { /* lmtp, utf8, TLS */
+		{ { "ESMTP", "ESMTPS" }, { "UTF8SMTP", "UTF8SMTPS" } },
+		{ { "LMTP", "LMTPS" }, { "UTF8LMTP", "UTF8LMTPS" } }
+	};
+
+	return s->esmtp ? names[s->lmtp][utf8][s->tls[0] != '\0'] : "SMTP";
 }
 
 static struct txn *begin_transaction(struct smtp_session *s, const char *sender, bool utf8)
@@ -142,6 +148,7 @@ static struct txn *begin_transaction(struct smtp_session *s, const char *sender,
 		.peer_ip = s->in.peer_ip,
 		.local_ip = s->in.local_ip,
 		.protocol = protocol_name(s, utf8),
+		.tls = s->tls,
 		.peer_port = s->in.peer_port,
 		.local_port = s->in.local_port,
 		.xforward = s->xforward,
@@ -313,7 +320,7 @@ static const struct smtp_verb {
 	{ "EXPN", SMTP_ANY_COMMAND, verb_refused, REPLY_COUNT },
 	{ "TURN", SMTP_ANY_COMMAND, verb_refused, REPLY_COUNT },
 	{ "ETRN", SMTP_ANY_COMMAND, verb_refused, REPLY_COUNT },
-	{ "STARTTLS", SMTP_ANY_COMMAND, verb_refused, REPLY_COUNT },
+	{ "STARTTLS", SMTP_ANY_COMMAND, smtp_tls_verb, REPLY_COUNT },
 	{ "AUTH", SMTP_ANY_COMMAND, verb_refused, REPLY_COUNT },
 };
 
@@ -335,7 +342,9 @@ void smtp_verbs_run(struct smtp_session *s, const char *line)
 	for (size_t i = 0; i < MW_COUNT(verbs); i++) {
 		if (strlen(verbs[i].name) != n || strncasecmp(verbs[i].name, line, n) != 0)
 			continue;
-		if ((verbs[i].states & MW_BIT(s->state)) != 0)
+		if (smtp_tls_is_missing(s, verbs[i].name))
+			smtp_session_say(s, REPLY_TLS_REQUIRED, NULL);
+		else if ((verbs[i].states & MW_BIT(s->state)) != 0)
 			verbs[i].handle(s, line + args);
 		else if (s->state == SMTP_CHUNKS && verbs[i].handle != verb_xforward)
 			smtp_session_say(s, REPLY_DATA_AFTER_BDAT, NULL);

@@ -1,4 +1,4 @@
-#include "policy.h"
+#include "policy_tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +92,7 @@ static enum mw_rc compile_offers(const struct mw_conf *conf, struct policy *p, s
 	const char *const *words;
 	size_t count = mw_conf_list(conf, "smtpd_discard_ehlo_keywords", &words);
 
-	p->offers = SMTP_OFFERS_ALL & ~MW_BIT(SMTP_OFFERS_STARTTLS);
+	p->offers = SMTP_OFFERS_ALL;
 	for (size_t i = 0; i < count; i++) {
 		enum smtp_offer o = smtp_offer_named(words[i]);
 
@@ -222,6 +222,7 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
+		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,
 			 sizeof(p->virus_quarantine), err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "spam_quarantine_method", p->spam_quarantine,
@@ -344,6 +345,8 @@ enum mw_rc policy_set_new(
 		rc = compile_signers(conf, set, err_r);
 	if (rc == MW_OK)
 		rc = compile_mail_dirs(conf, set, err_r);
+	if (rc == MW_OK)
+		rc = policy_tls_open(conf, set, err_r);
 	if (rc != MW_OK)
 		policy_set_unref(&set);
 	*set_r = set;
@@ -382,6 +385,8 @@ void policy_set_unref(struct policy_set **set_p)
 	free(set->policies);
 	free(set->ports);
 	free(set->signers);
+	mw_tls_ctx_unref(&set->tls_in);
+	mw_tls_ctx_unref(&set->tls_out);
 	free(set);
 }
 

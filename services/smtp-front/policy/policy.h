@@ -10,6 +10,7 @@
 #include "delivery/delivery.h"
 #include "ip.h"
 #include "lookup.h"
+#include "tls.h"
 
 /* What a listening socket speaks; auto: SMTP or LMTP, as the client greets. */
 enum policy_protocol { PROTOCOL_AUTO, PROTOCOL_SMTP, PROTOCOL_LMTP, PROTOCOL_AMPDP };
@@ -34,6 +35,7 @@ struct policy {
 	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
 	struct next_hops forward, release, requeue;
 	bool auth_required_release;
+	enum tls_level tls_in;
 	uint64_t message_size_limit;
 	unsigned recipient_limit;
 	uint64_t smtpd_timeout_ms, child_timeout_ms;
@@ -65,6 +67,7 @@ struct policy_set {
 	struct policy_signer *signers; /* domains that the dkim workers have a key for */
 	size_t signer_count;
 	/* global */
+	struct mw_tls_ctx *tls_in, *tls_out; /* NULL: no policy of the set wants it */
 	char myhostname[256], quarantine_dir[256];
 	char **mail_dirs; /* of AM.PDP's clients */
 	size_t mail_dir_count;
