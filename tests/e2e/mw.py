@@ -70,6 +70,8 @@ def free_ports(count, host="127.0.0.1"):
         try:
             for port in range(first, first + count):
                 sockets.append(socket.socket(family, socket.SOCK_STREAM))
+                # As the services do: connections that ended there a moment ago are in nobody's way.
+                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sockets[-1].bind((host, port))
             return first
         except (OSError, OverflowError):

@@ -172,14 +172,14 @@ def table(request, incoming):
         for i, key in enumerate(CASES):
             path = suite.folder / f"hop-{i}" if transport == "unix" else None
             cases[key] = Case(*key, protocol == "lmtp", path, offered)
-        first = mw.free_ports(len(CASES))
-        ports = list(range(first, first + len(CASES)))
-        suite.set(inet_socket_port=ports, inet_socket_bind=["127.0.0.1"], bypass_virus_checks_maps=[True],
-            interface_policy={str(p): f"CASE{i}" for i, p in enumerate(ports)},
+        # An address for each case: so many ports in a row are not always to be had.
+        port, hosts = mw.free_port(), [f"127.0.1.{i + 1}" for i in range(len(CASES))]
+        suite.set(inet_socket_port=[f"{host}:{port}" for host in hosts], bypass_virus_checks_maps=[True],
+            interface_policy={f"[{host}]:{port}": f"CASE{i}" for i, host in enumerate(hosts)},
             policy_bank={f"CASE{i}": {"forward_method": c.hop.method} for i, c in enumerate(cases.values())})
         suite.settings.update(SETTINGS)
         suite.start_all(services=())
-        threads = [threading.Thread(target=c.run, args=(incoming(("127.0.0.1", p)),), daemon=True) for c, p in zip(cases.values(), ports)]
+        threads = [threading.Thread(target=c.run, args=(incoming((host, port)),), daemon=True) for c, host in zip(cases.values(), hosts)]
         for t in threads:
             t.start()
         for t in threads:
