@@ -6,6 +6,7 @@
   (c) with scan by libclamav
   (d) with scan, DKIM verification and reputation
   (e) memory of 1,000 idle connections
+  (f) as (b), with TLS in, out, and both (tls_parts.py)
 
 (a) to (d) each at 1, 10 and 100 connections, as fast as it goes, and at a steady pace. CPU time is read from
 /proc/PID/task/*/schedstat and /proc/PID/stat before and after, cages and other children included.
@@ -25,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 import mw  # noqa: E402
 import mwmail  # noqa: E402
+from tls_parts import certificate, part_f  # noqa: E402
 
 CONNECTIONS = (1, 10, 100)
 CELL_S = 2.0          # aim for this long a measurement
@@ -48,7 +50,7 @@ def arguments():
     p.add_argument("--bin", default=str(mw.ROOT / "build/bin"), help="folder of the services")
     p.add_argument("--bench", default=str(mw.ROOT / "build/bench"), help="folder of mwload, mwsink, clambare; result.json goes there")
     p.add_argument("--seconds", type=float, default=CELL_S, help="length of one measurement")
-    p.add_argument("--only", default="abcde", help="which parts: letters of abcde")
+    p.add_argument("--only", default="abcdef", help="which parts: letters of abcdef")
     return p.parse_args()
 
 
@@ -95,6 +97,7 @@ class Bench:
         self.args, self.suite, self.mails = args, suite, mails
         self.sink = None
         self.rows = []
+        self.client = []  # further arguments of mwload
         self.base = {}
 
     def settings(self, more=None):
@@ -104,7 +107,7 @@ class Bench:
     def load(self, address, connections, mails, *more):
         source = ["--corpus", str(self.mails)] if self.mails else ["--size", "5700"]
         out = subprocess.run([str(mw.BENCH / "mwload"), "--to", address, "--connections", str(connections), "--mails", str(mails),
-            "--pipeline", "--reuse", "100", "--json", *source, *map(str, more)], capture_output=True, text=True, check=False)
+            "--pipeline", "--reuse", "100", "--json", *source, *self.client, *map(str, more)], capture_output=True, text=True, check=False)
         if not out.stdout:
             raise mw.Failed(f"mwload: {out.stderr}")
         result = json.loads(out.stdout)
@@ -275,7 +278,8 @@ def main():
     with mw.Suite(log_lines=5) as suite:
         mails = corpus_folder(mw.ROOT / "build", suite.folder / "mails")
         b = Bench(args, suite, mails)
-        b.sink = mw.Process(suite, "sink", [mw.BENCH / "mwsink"], ready=r"ready endpoint=(\S+)").wait_ready()
+        pem = certificate(suite.folder / "ca")
+        b.sink = mw.Process(suite, "sink", [mw.BENCH / "mwsink", "--tls-cert", pem], ready=r"ready endpoint=(\S+)").wait_ready()
         b.sink.endpoint = b.sink.ready.group(1)
         suite.processes.append(b.sink)
         host, port = mw.split_address(b.sink.endpoint)
@@ -298,6 +302,8 @@ def main():
         if "e" in args.only:
             idle = part_e(b)
             stop_services(suite)
+        if "f" in args.only:
+            part_f(b, BYPASS, pem, address_of_front, stop_services)
         if "c" in args.only:
             bare = bare_clamav(b)
         summary(b, memory, idle, bare)
