@@ -64,8 +64,8 @@ static void add_received(struct txn *t, struct mw_text *out)
 	if (t->tls != NULL && *t->tls != '\0')
 		mw_text_addf(out, "\r\n\t(using %s)", t->tls);
 	mw_text_addf(out, "\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\twith %s id %s",
-		t->policy->localhost_name, t->set->myhostname, own6, t->local_ip,
-		t->local_port, t->protocol, t->mail_id);
+		t->policy->localhost_name, t->set->myhostname, own6, t->local_ip, t->local_port,
+		t->protocol, t->mail_id);
 	if (t->rcpt_count == 1 && strlen(t->rcpts[0].addr) <= FOR_OCTETS_MAX) {
 		mw_text_add(out, "\r\n\tfor <");
 		add_safe(out, t->rcpts[0].addr);
