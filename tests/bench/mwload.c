@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include "bench.h"
+#include "bench_tls.h"
 
 #define REPLY_OCTETS 16384 /* of replies not read to their end yet */
 #define EVENTS_AT_ONCE 256
@@ -28,7 +28,20 @@
 #define CONNECT_PAUSE_MS 50 /* after a refused or broken connection */
 #define CODES 600
 
-enum state { S_OFF, S_CONNECTING, S_BANNER, S_EHLO, S_IDLE, S_MAIL, S_RCPT, S_DATA, S_DOT, S_QUIT };
+enum state {
+	S_OFF,
+	S_CONNECTING,
+	S_BANNER,
+	S_EHLO,
+	S_STARTTLS,
+	S_TLS,
+	S_IDLE,
+	S_MAIL,
+	S_RCPT,
+	S_DATA,
+	S_DOT,
+	S_QUIT
+};
 
 /* A mail of the corpus as it goes over the wire: dot-stuffed, CRLF, with the final CRLF.CRLF. */
 struct wire_mail {
@@ -47,6 +60,7 @@ struct job {
 struct conn {
 	int fd;
 	enum state state;
+	struct bench_tls tls;
 	bool want_write, failed_mail;
 	uint64_t due_us;       /* OFF: connect then */
 	uint64_t sent_us;      /* MAIL FROM of the mail under way */
@@ -65,7 +79,7 @@ static struct {
 	socklen_t to_len;
 	long connections, mails, reuse, rate, retry_for_s, idle, size, timeout_s;
 	const char *corpus, *from, *rcpt, *helo, *tag, *log_path;
-	bool pipeline, json, lmtp;
+	bool pipeline, json, lmtp, tls;
 	FILE *log;
 } opt = { .connections = 1,
 	.mails = 1000,
@@ -78,6 +92,7 @@ static struct {
 	.helo = "load.test" };
 
 static int epoll_fd;
+static struct mw_tls_ctx *tls_ctx;
 static volatile sig_atomic_t stop;
 static struct wire_mail *corpus;
 static size_t corpus_count;
@@ -259,6 +274,7 @@ static void conn_watch(struct conn *c, bool want_write)
 static void conn_close(struct conn *c, uint64_t pause_us)
 {
 	close(c->fd);
+	bench_tls_end(&c->tls);
 	c->fd = -1;
 	c->state = S_OFF;
 	c->due_us = now_us() + pause_us;
@@ -301,20 +317,37 @@ static void conn_open(struct conn *c)
 		conn_broken(c);
 }
 
+/* The same encrypted, a record at a time. */
+static ssize_t conn_send_tls(struct conn *c)
+{
+	if (c->out.n == 0 && c->body.n == 0)
+		return bench_tls_send(&c->tls, c->fd, NULL, 0);
+	if (c->out.n != 0 && c->body.n != 0) { /* what stands before a mail goes with it */
+		size_t n = c->body.n < MW_TLS_RECORD ? c->body.n : MW_TLS_RECORD - 1;
+
+		n = c->out.n < n ? n - c->out.n : 0;
+		buf_add(&c->out, c->body.p, n);
+		c->body.p += n;
+		c->body.n -= n;
+	}
+	return c->out.n != 0 ? bench_tls_send(&c->tls, c->fd, c->out.p, c->out.n)
+			     : bench_tls_send(&c->tls, c->fd, c->body.p, c->body.n);
+}
+
 /* Write what there is: commands, then the mail, in one go where the kernel takes it. */
 static bool conn_flush(struct conn *c)
 {
-	while (c->out.n != 0 || c->body.n != 0) {
+	while (c->out.n != 0 || c->body.n != 0 || c->tls.cipher.n != 0) {
 		struct iovec iov[2] = { { c->out.p, c->out.n }, { c->body.p, c->body.n } };
 		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-		ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+		ssize_t n = c->tls.open ? conn_send_tls(c) : sendmsg(c->fd, &msg, MSG_NOSIGNAL);
 		size_t from_out;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
-		if (n <= 0) {
+		if (n < 0) {
 			conn_broken(c);
 			return false;
 		}
@@ -323,7 +356,7 @@ static bool conn_flush(struct conn *c)
 		c->body.p += (size_t)n - from_out;
 		c->body.n -= (size_t)n - from_out;
 	}
-	conn_watch(c, c->out.n != 0 || c->body.n != 0);
+	conn_watch(c, c->out.n != 0 || c->body.n != 0 || c->tls.cipher.n != 0);
 	return true;
 }
 
@@ -453,6 +486,18 @@ static void reply(struct conn *c, int code)
 			return;
 		}
 		c->state = S_IDLE;
+		if (opt.tls && !c->tls.open) {
+			say(c, "STARTTLS\r\n", "", "");
+			c->state = S_STARTTLS;
+		}
+		break;
+	case S_STARTTLS:
+		if (code != 220) {
+			conn_broken(c);
+			return;
+		}
+		bench_tls_begin(&c->tls, tls_ctx);
+		c->state = S_TLS;
 		break;
 	case S_MAIL:
 	case S_RCPT:
@@ -504,6 +549,27 @@ static void take_replies(struct conn *c)
 		conn_broken(c);
 }
 
+static void conn_shake(struct conn *c)
+{
+	int done = bench_tls_shake(&c->tls, c->fd);
+
+	if (done < 0) {
+		conn_broken(c);
+	} else if (done > 0) {
+		say(c, "EHLO ", opt.helo, "\r\n");
+		c->state = S_EHLO;
+		conn_flush(c);
+	}
+}
+
+static ssize_t conn_recv(struct conn *c)
+{
+	char *p = c->in + c->in_n;
+	size_t room = sizeof(c->in) - c->in_n;
+
+	return c->tls.open ? bench_tls_recv(&c->tls, c->fd, p, room) : recv(c->fd, p, room, 0);
+}
+
 static void conn_ready(struct conn *c, unsigned events)
 {
 	int err = 0;
@@ -518,8 +584,12 @@ static void conn_ready(struct conn *c, unsigned events)
 		c->state = S_BANNER;
 		conn_watch(c, false);
 	}
+	if (c->state == S_TLS) {
+		conn_shake(c);
+		return;
+	}
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-		n = recv(c->fd, c->in + c->in_n, sizeof(c->in) - c->in_n, 0);
+		n = conn_recv(c);
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 			if (c->state == S_QUIT)
 				conn_close(c, 0);
@@ -532,7 +602,9 @@ static void conn_ready(struct conn *c, unsigned events)
 			take_replies(c);
 		}
 	}
-	if (c->fd >= 0)
+	if (c->fd >= 0 && c->state == S_TLS)
+		conn_shake(c);
+	else if (c->fd >= 0)
 		conn_flush(c);
 }
 
@@ -677,6 +749,7 @@ static const char usage[] =
 	"  --log FILE         a line a mail: number, final code, attempts\n"
 	"  --timeout S        give up when nothing was settled for so long (120)\n"
 	"  --lmtp             say LHLO: LMTP (RFC 2033)\n"
+	"  --tls              STARTTLS, and no look at the certificate\n"
 	"  --json             result as JSON\n"
 	"  --idle N           only open N connections, say EHLO, and wait for SIGTERM\n";
 
@@ -689,7 +762,7 @@ static void arguments(int argc, char **argv)
 		{ "rcpt", 1, NULL, 'R' }, { "helo", 1, NULL, 'H' }, { "tag", 1, NULL, 'T' },
 		{ "retry-for", 1, NULL, 'y' }, { "log", 1, NULL, 'l' }, { "timeout", 1, NULL, 'o' },
 		{ "json", 0, NULL, 'j' }, { "idle", 1, NULL, 'i' }, { "lmtp", 0, NULL, 'L' },
-		{ "help", 0, NULL, 'h' }, { 0 } };
+		{ "tls", 0, NULL, 'S' }, { "help", 0, NULL, 'h' }, { 0 } };
 	static const struct {
 		int option;
 		long *value;
@@ -718,6 +791,7 @@ static void arguments(int argc, char **argv)
 		opt.pipeline |= o == 'p';
 		opt.json |= o == 'j';
 		opt.lmtp |= o == 'L';
+		opt.tls |= o == 'S';
 		if (o == 'h') {
 			fputs(usage, stdout);
 			exit(0);
@@ -757,6 +831,8 @@ int main(int argc, char **argv)
 	conns = need(calloc((size_t)opt.connections, sizeof(*conns)));
 	for (long i = 0; i < opt.connections; i++)
 		conns[i] = (struct conn){ .fd = -1, .job = -1 };
+	if (opt.tls && mw_tls_client("", NULL, MW_TLS_1_2, &tls_ctx, NULL) != MW_OK)
+		die("no TLS");
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	run();
 	if (opt.log != NULL)

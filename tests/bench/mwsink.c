@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/uio.h>
+#include "bench_tls.h"
 #include "keep.h"
 
 #define READ_OCTETS (256 * 1024) /* at most taken from one connection at once */
@@ -39,6 +40,8 @@ enum mode { MODE_COMMAND, MODE_DATA, MODE_WAIT, MODE_SILENT };
 
 struct conn {
 	int fd;
+	struct bench_tls tls;
+	bool starttls;		    /* its 220 is not written yet */
 	enum mode mode, mode_after; /* WAIT: what follows the delayed answer */
 	bool line_start;	    /* DATA: the next octet begins a line */
 	bool lmtp, closing, want_write, dead;
@@ -69,6 +72,7 @@ static struct {
 } opt = { .times = -1, .size_limit = MAIL_MAX_OCTETS };
 
 static int epoll_fd, listen_fd;
+static struct mw_tls_ctx *tls_ctx; /* NULL: not offered */
 static volatile sig_atomic_t stop;
 static uint64_t mails, accepted_connections;
 static char read_buf[READ_OCTETS];
@@ -82,6 +86,7 @@ static void conn_bury(struct conn *c)
 		return;
 	c->dead = true;
 	close(c->fd);
+	bench_tls_end(&c->tls);
 	*c->newer_p = c->older;
 	if (c->older != NULL)
 		c->older->newer_p = c->newer_p;
@@ -95,7 +100,7 @@ static void conn_watch(struct conn *c)
 
 	if (c->mode != MODE_WAIT)
 		ev.events |= EPOLLIN;
-	if (c->out.n != 0)
+	if (c->out.n != 0 || c->tls.cipher.n != 0)
 		ev.events |= EPOLLOUT;
 	epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
 }
@@ -118,8 +123,9 @@ static void conn_flush(struct conn *c)
 	ssize_t n;
 	bool wanted = c->want_write;
 
-	if (c->out.n != 0) {
-		n = send(c->fd, c->out.p, c->out.n, MSG_NOSIGNAL);
+	if (c->out.n != 0 || c->tls.cipher.n != 0) {
+		n = c->tls.open ? bench_tls_send(&c->tls, c->fd, c->out.p, c->out.n)
+				: send(c->fd, c->out.p, c->out.n, MSG_NOSIGNAL);
 		if (n > 0)
 			buf_eat(&c->out, (size_t)n);
 		else if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -127,11 +133,15 @@ static void conn_flush(struct conn *c)
 	}
 	if (c->dead)
 		return;
-	c->want_write = c->out.n != 0;
+	c->want_write = c->out.n != 0 || c->tls.cipher.n != 0;
 	if (c->want_write != wanted)
 		conn_watch(c);
-	if (c->closing && c->out.n == 0)
+	if (c->closing && !c->want_write) {
 		conn_bury(c);
+	} else if (c->starttls && !c->want_write) {
+		c->starttls = false;
+		bench_tls_begin(&c->tls, tls_ctx);
+	}
 }
 
 static void conn_hold(struct conn *c, enum mode after, long delay_ms)
@@ -251,11 +261,26 @@ static void cmd_ehlo(struct conn *c, const char *args, size_t n)
 	static const char features[] =
 		"250-mwsink\r\n250-PIPELINING\r\n250-SIZE 536870912\r\n"
 		"250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-DSN\r\n"
-		"250 XFORWARD NAME ADDR PORT PROTO HELO SOURCE IDENT";
+		"%s250 XFORWARD NAME ADDR PORT PROTO HELO SOURCE IDENT";
+	char text[300];
 
+	snprintf(text, sizeof(text), features,
+		tls_ctx != NULL && !c->tls.open ? "250-STARTTLS\r\n" : "");
 	snprintf(c->helo, sizeof(c->helo), "%.*s", (int)n, args);
 	transaction_reset(c);
-	answer(c, ST_EHLO, features, MODE_COMMAND);
+	answer(c, ST_EHLO, text, MODE_COMMAND);
+}
+
+static void cmd_starttls(struct conn *c, const char *args, size_t n)
+{
+	(void)args;
+	(void)n;
+	if (tls_ctx == NULL || c->tls.open) {
+		buf_text(&c->out, "502 5.5.1 not here, not now\r\n");
+		return;
+	}
+	buf_text(&c->out, "220 2.0.0 Ready to start TLS\r\n");
+	c->starttls = true;
 }
 
 static void cmd_lhlo(struct conn *c, const char *args, size_t n)
@@ -383,6 +408,7 @@ static const struct {
 	{ "QUIT", cmd_quit },
 	{ "NOOP", cmd_noop },
 	{ "XFORWARD", cmd_xforward },
+	{ "STARTTLS", cmd_starttls },
 };
 
 static void command(struct conn *c, const char *line, size_t n)
@@ -454,6 +480,8 @@ static size_t consume(struct conn *c, const char *p, size_t n)
 	size_t at = 0;
 
 	while (at < n && !c->dead && !c->closing) {
+		if (c->starttls)
+			return n; /* plaintext behind STARTTLS is nobody's */
 		const char *eol;
 		size_t used;
 
@@ -495,7 +523,8 @@ static void conn_read(struct conn *c)
 	}
 	if (had != 0)
 		memcpy(read_buf, c->in.p, had);
-	n = recv(c->fd, read_buf + had, sizeof(read_buf) - had, 0);
+	n = c->tls.open ? bench_tls_recv(&c->tls, c->fd, read_buf + had, sizeof(read_buf) - had)
+			: recv(c->fd, read_buf + had, sizeof(read_buf) - had, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -512,6 +541,15 @@ static void conn_ready(struct conn *c, unsigned events)
 {
 	if (c->dead)
 		return;
+	if (c->tls.tls != NULL && !c->tls.open) {
+		int done = bench_tls_shake(&c->tls, c->fd);
+
+		if (done < 0)
+			conn_bury(c);
+		if (done <= 0)
+			return;
+		events = EPOLLIN; /* its EHLO may have come with the end of the handshake */
+	}
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		if (c->mode == MODE_WAIT)
 			conn_bury(c); /* hung up while it waits for a delayed answer */
@@ -661,6 +699,7 @@ static const char usage[] =
 	"  --delay-ms STAGE=N   answer N ms later\n"
 	"  --drop STAGE         close the connection instead of answering\n"
 	"  --silent STAGE       do not answer, ever\n"
+	"  --tls-cert FILE      offer STARTTLS with this certificate and key in PEM\n"
 	"  --times N            misbehave N times, then be good\n"
 	"SIGTERM ends it.\n";
 
@@ -707,6 +746,15 @@ static void misbehave(int option, const char *arg)
 	}
 }
 
+static void open_tls(const char *file)
+{
+	struct mw_err err;
+
+	if (mw_tls_server("--tls-cert", file, "--tls-cert", file, MW_TLS_1_2, &tls_ctx, &err) !=
+		MW_OK)
+		die("%s", err.text);
+}
+
 static const char *arguments(int argc, char **argv)
 {
 	static const struct option longs[] = { { "listen", 1, NULL, 'l' },
@@ -714,7 +762,7 @@ static const char *arguments(int argc, char **argv)
 		{ "count-file", 1, NULL, 'c' }, { "reply", 1, NULL, 'r' },
 		{ "rcpt-reply", 1, NULL, 'R' }, { "delay-ms", 1, NULL, 'y' },
 		{ "drop", 1, NULL, 'd' }, { "silent", 1, NULL, 'n' }, { "times", 1, NULL, 't' },
-		{ "help", 0, NULL, 'h' }, { 0 } };
+		{ "tls-cert", 1, NULL, 'T' }, { "help", 0, NULL, 'h' }, { 0 } };
 	const char *listen_at = "127.0.0.1:0", *count = NULL;
 	int o;
 
@@ -734,6 +782,9 @@ static const char *arguments(int argc, char **argv)
 			break;
 		case 'R':
 			add_rcpt_rule(optarg);
+			break;
+		case 'T':
+			open_tls(optarg);
 			break;
 		case 't':
 			opt.times = number("times", optarg, 1, 1000000);

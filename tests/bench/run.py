@@ -7,6 +7,7 @@
       200,000 signatures made for this (signatures.py); (c1) with the project's one signature: what all but the engine costs
   (d) with scan, DKIM verification and reputation
   (e) memory of 1,000 idle connections
+  (f) as (b), with TLS in, out, and both (tls_parts.py)
   (g) the front in company: see front_parts.py
 
 (a) to (d) each at 1, 10 and 100 connections, as fast as it goes, and at a steady pace. CPU time is read from
@@ -29,6 +30,7 @@ import mw  # noqa: E402
 import mwmail  # noqa: E402
 import signatures  # noqa: E402
 from front_parts import part_g  # noqa: E402
+from tls_parts import certificate, part_f  # noqa: E402
 
 CONNECTIONS = (1, 10, 100)
 CELL_S = 2.0          # aim for this long a measurement
@@ -52,7 +54,7 @@ def arguments():
     p.add_argument("--bin", default=str(mw.ROOT / "build/bin"), help="folder of the services")
     p.add_argument("--bench", default=str(mw.ROOT / "build/bench"), help="folder of mwload, mwsink, clambare; result.json goes there")
     p.add_argument("--seconds", type=float, default=CELL_S, help="length of one measurement")
-    p.add_argument("--only", default="abcdeg", help="which parts: letters of abcdeg")
+    p.add_argument("--only", default="abcdefg", help="which parts: letters of abcdefg")
     return p.parse_args()
 
 
@@ -99,6 +101,7 @@ class Bench:
         self.args, self.suite, self.mails = args, suite, mails
         self.sink = None
         self.rows = []
+        self.client = []  # further arguments of mwload
         self.base = {}
 
     def settings(self, more=None):
@@ -108,7 +111,7 @@ class Bench:
     def load(self, address, connections, mails, *more, size=None):
         source = ["--corpus", str(self.mails)] if self.mails and not size else ["--size", str(size or 5700)]
         out = subprocess.run([str(mw.BENCH / "mwload"), "--to", address, "--connections", str(connections), "--mails", str(mails),
-            "--pipeline", "--reuse", "100", "--json", *source, *map(str, more)], capture_output=True, text=True, check=False)
+            "--pipeline", "--reuse", "100", "--json", *source, *self.client, *map(str, more)], capture_output=True, text=True, check=False)
         if not out.stdout:
             raise mw.Failed(f"mwload: {out.stderr}")
         result = json.loads(out.stdout)
@@ -300,7 +303,8 @@ def main():
     with mw.Suite(log_lines=5) as suite:
         mails = corpus_folder(mw.ROOT / "build", suite.folder / "mails")
         b = Bench(args, suite, mails)
-        b.sink = mw.Process(suite, "sink", [mw.BENCH / "mwsink"], ready=r"ready endpoint=(\S+)").wait_ready()
+        pem = certificate(suite.folder / "ca")
+        b.sink = mw.Process(suite, "sink", [mw.BENCH / "mwsink", "--tls-cert", pem], ready=r"ready endpoint=(\S+)").wait_ready()
         b.sink.endpoint = b.sink.ready.group(1)
         suite.processes.append(b.sink)
         host, port = mw.split_address(b.sink.endpoint)
@@ -323,6 +327,8 @@ def main():
         if "e" in args.only:
             idle = part_e(b)
             stop_services(suite)
+        if "f" in args.only:
+            part_f(b, BYPASS, pem, address_of_front, stop_services)
         if "g" in args.only:
             part_g(b, BYPASS, address_of_front)
             stop_services(suite)

@@ -5,6 +5,7 @@ import time
 import pytest
 
 import mw
+import mwtls
 from mwmail import mail, split
 from mwsmtp import Gone, Smtp
 
@@ -34,6 +35,16 @@ def test_the_sink_keeps_octets_exactly_however_they_are_cut(suite, octets, step)
     assert sink.mails() == [want]
     row = sink.index()[0]
     assert row["sha256"] == hashlib.sha256(split(want)[1]).hexdigest() and int(row["size"]) == len(want)
+
+
+@pytest.mark.parametrize("more", [["--reuse", "1"], ["--pipeline"], ["--pipeline", "--size", "3000000", "--mails", "6"]])
+def test_load_and_sink_speak_tls(suite, more):
+    pem = mwtls.Authority(suite.folder / "ca").cert("sink")
+    sink = suite.sink(args=["--tls-cert", pem])
+    r = load(suite, sink, "--tls", *more, mails=60, connections=3)
+    assert r["taken"] == r["mails"] == sink.count()
+    sizes = {row["size"] for row in sink.index()}
+    assert len(sizes) == 1
 
 
 def test_the_sink_misbehaves_as_told(suite):

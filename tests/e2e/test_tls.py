@@ -652,3 +652,15 @@ def test_metrics_count_handshakes(out, suite, ca, good):
             text += got
     assert b"mailweir_front_sessions_tls_total 1\n" in text and b"mailweir_front_delivery_connections_tls_total 1\n" in text
     assert len(hop.mails) == 1
+
+
+@pytest.mark.parametrize("level", ["none", "encrypt"])
+def test_a_hop_that_does_not_read_costs_no_memory(out, suite, level):
+    """As much as the kernel takes and a few records: the rest of the mail waits where it is, until its time is up."""
+    hop = out(level, "good", deaf=True, settings=dict(delivery__data_timeout=2 * int(mw.SLOW)))
+    front = suite.front.pid
+    before = mw.memory_kb(front, "RssAnon")
+    r = suite.send(big_mail(16 << 20))
+    assert class_of(r) == 4 and "sending the mail timed out" in r.text and hop.mails == [], r
+    grown = mw.memory_kb(front, "RssAnon") - before
+    assert mw.SLOW > 1 or grown < 4096, grown

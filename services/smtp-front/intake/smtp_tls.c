@@ -72,7 +72,7 @@ void smtp_tls_secured(struct smtp_session *s)
 	smtp_session_forget_words(s);
 	free(s->helo);
 	s->helo = NULL;
-	s->esmtp = false;
+	s->esmtp = s->lmtp = s->client.per_rcpt = false;
 	smtp_session_enter(s, SMTP_START);
 	if (s->in.front->intake->closing)
 		smtp_session_close_with(s, REPLY_SHUTDOWN);
