@@ -259,7 +259,7 @@ static void path_of(const char *args, size_t n, const char **p_r, size_t *n_r)
 static void cmd_ehlo(struct conn *c, const char *args, size_t n)
 {
 	static const char features[] =
-		"250-mwsink\r\n250-PIPELINING\r\n250-SIZE 536870912\r\n"
+		"250-mwsink\r\n250-PIPELINING\r\n250-SIZE 17179869184\r\n"
 		"250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-DSN\r\n"
 		"%s250 XFORWARD NAME ADDR PORT PROTO HELO SOURCE IDENT";
 	char text[300];
