@@ -170,7 +170,7 @@ test: deps ## everything; the last line is the count
 	+@$(MAKE) --no-print-directory $(JOBS) test-here
 test-here: all unit triggers sanitized fuzz-binaries
 	$(RUN_ALL) unit=$(BUILD)/unit unit@asan=$(BUILD)-asan/unit fuzz@corpus=$(BUILD):replay fuzz@60s=$(BUILD):/60 \
-		pytest=$(BUILD):2400:tests/e2e 'pytest@asan=$(BUILD)-asan:1500:$(ASAN_E2E),$(ASAN_ENV)'
+		pytest=$(BUILD):2400:tests/e2e 'pytest@asan=$(BUILD)-asan:2100:$(ASAN_E2E),$(ASAN_ENV)'
 check: unit ## unit tests
 	$(RUN_ALL) unit=$(BUILD)/unit
 e2e: all triggers ## end-to-end tests
