@@ -346,7 +346,8 @@ def test_mail_comes_by_a_unix_socket_of_its_own_bank(behind, suite):
         assert c.hello(verb="LHLO").code == 250 and "LMTP" in c.greeting.text
         assert c.envelope("x@example.com", [A, B]) is None
         assert [r.code for r in after_data(c, mail(), 2)] == [250, 250]
-    assert len(hop.mails) == 1 and hop.mails[0].octets.startswith(b"Received: from client.example.com (")
+    assert len(hop.mails) == 1 and hop.mails[0].octets.startswith(b"Received: from client.example.com\r\n\tby ")
+    assert b"(mailweir)\r\n\twith LMTP id " in hop.mails[0].octets
     suite.front.stop()
     assert not path.exists()
 

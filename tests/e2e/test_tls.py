@@ -21,7 +21,7 @@ from mwhop import A, B, class_of
 from mwmail import mail
 from mwsmtp import Gone
 from mwtls import NAME
-from next_hop import DROP, SILENT
+from next_hop import DROP, SILENT, NextHop
 
 behind = mwhop.behind  # the fixture
 
@@ -512,7 +512,7 @@ HOPS = {
     "injection": ("good", dict(starttls=b"220 go\r\n250 injected\r\n"), (PLAIN, BAD, BAD, BAD), 1),
 }
 REASONS = {"wrong name": "IP address mismatch", "expired": "certificate has expired", "self-signed": "self-signed certificate",
-    "injection": "octets in plaintext", "garbage": "TLS handshake: ", "dropped after 220": "connection closed in the handshake",
+    "injection": "octets in plaintext", "garbage": "TLS handshake: ", "dropped after 220": "TLS handshake: connection ",
     "refused 454": "it refuses STARTTLS: 454 4.7.0 TLS not available", "not offered": "does not offer STARTTLS"}
 
 
@@ -553,6 +553,28 @@ def test_what_becomes_of_a_mail(out, suite, name, level):
     if outcome == TLS:
         c = hop.connections[0]
         assert [line.split(" ")[0] for line in c.commands[:4]] == ["EHLO", "STARTTLS", f"({c.tls})", "EHLO"]
+
+
+@pytest.mark.parametrize("first", [dict(starttls=b"220 go\r\n250 injected\r\n"), dict(shake=GARBAGE), dict(shake=DROP), dict(starttls=DROP),
+    dict(starttls=b"454 4.7.0 no\r\n")], ids=["injection", "garbage", "dropped", "dropped for 220", "refused"])
+@pytest.mark.parametrize("level", ["encrypt", "verify"])
+def test_what_one_hop_of_a_list_does_weakens_no_other(suite, ca, certs, level, first):
+    with NextHop(tls=mwtls.server(certs["good"]), **first) as bad, NextHop(tls=mwtls.server(certs["good"])) as good_hop, \
+            NextHop() as bare:
+        suite.set(forward_method=[bad.method, bare.method, good_hop.method], bypass_virus_checks_maps=[True], tls_security_level_out=level,
+            smtp_tls_CAfile=str(ca.ca))
+        suite.start_all(services=())
+        for _ in range(2):
+            assert suite.send(mail()).code == 250
+        assert bad.mails == bare.mails == [] and len(good_hop.mails) == 2
+        assert all(c.tls for c in good_hop.connections)
+
+
+def test_after_an_injection_may_does_not_go_plain(out, suite):
+    hop = out("may", "good", starttls=b"220 go\r\n250 injected\r\n")
+    for _ in range(2):
+        assert suite.send(mail()).enhanced == BAD
+    assert hop.mails == []
 
 
 @pytest.mark.parametrize("shake", [SILENT, b"\x16\x03\x03\x40\x00half"], ids=["silent", "half a record"])

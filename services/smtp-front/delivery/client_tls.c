@@ -7,7 +7,7 @@
 bool client_tls_fits(
 	const struct client *c, const struct delivery_run *run, const struct next_hop *hop)
 {
-	if (run->plain)
+	if (run->plain && hop->tls == TLS_MAY)
 		return !c->secured;
 	return c->hop.tls == hop->tls && (c->hop.tls == TLS_NONE || c->tls == run->mail->tls);
 }
@@ -15,8 +15,10 @@ bool client_tls_fits(
 void client_tls_prepare(struct client *c, const struct delivery_run *run)
 {
 	c->tls = mw_tls_ctx_ref(run->mail->tls);
-	c->plain = run->plain || c->hop.tls == TLS_NONE ||
-		   (c->hop.tls == TLS_MAY && delivery_tls_is_down(c->d, &c->hop));
+	/* Only may goes without: what a mail met at another hop of a list changes no other level.
+	 */
+	c->plain = c->hop.tls == TLS_NONE ||
+		   (c->hop.tls == TLS_MAY && (run->plain || delivery_tls_is_down(c->d, &c->hop)));
 }
 
 bool client_tls_first(struct client *c, bool offered)
@@ -55,7 +57,7 @@ void client_tls_reply(struct client *c, size_t octets_behind)
 		 * us, or the hop cannot be talked to. Neither gets the mail (CVE-2011-0411). */
 		mw_log(MW_WARN, "starttls_injection", "hop=%s octets=%zu", c->hop.text,
 			octets_behind);
-		c->run->plain = true; /* no falling back */
+		c->spoilt = true; /* no falling back */
 		client_fail(c, 451, "4.7.5", "octets in plaintext behind its reply to STARTTLS");
 	} else if (c->hop.tls == TLS_MAY && c->reply.code != 421) {
 		c->plain = true;
@@ -92,10 +94,11 @@ bool client_tls_falls_back(struct client *c, struct delivery_run *run, const cha
 
 	if (!shaking)
 		return false;
-	delivery_tls_failed(c);
+	if (!c->spoilt) /* else the mails of the next minute would go there in plaintext */
+		delivery_tls_failed(c);
 	mw_log(MW_WARN, "tls_failed", "log_id=%s hop=%s why=%s", run->mail->log_id, c->hop.text,
 		mw_quote(why));
-	if (c->hop.tls != TLS_MAY || run->plain)
+	if (c->hop.tls != TLS_MAY || run->plain || c->spoilt)
 		return false;
 	run->plain = true;
 	return true;

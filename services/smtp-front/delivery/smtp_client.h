@@ -56,6 +56,7 @@ struct client {
 	bool lmtp;
 	struct mw_tls_ctx *tls;
 	bool plain, secured; /* no STARTTLS here; it was done */
+	bool spoilt;	     /* somebody stands between us and the hop: never again in plaintext */
 	bool reused, heard;  /* for this mail: an old connection; the next hop has said something */
 	struct client_offers offers; /* what EHLO offered */
 	uint64_t until_ms, idle_since_ms;

@@ -61,11 +61,16 @@ void edit_received(const struct txn *t, struct mw_text *out)
 
 	mw_text_add(out, "Received: from ");
 	add_host(out, t->helo);
-	mw_text_addf(out, " ([%s%s])", v6, t->peer_ip);
+	if (t->peer_ip[0] != '\0')
+		mw_text_addf(out, " ([%s%s])", v6, t->peer_ip);
 	if (t->tls != NULL && *t->tls != '\0')
 		mw_text_addf(out, "\r\n\t(using %s)", t->tls);
-	mw_text_addf(out, "\r\n\tby %s (%s [%s%s]) (mailweir, port %u)\r\n\t",
-		t->policy->localhost_name, t->set->myhostname, own6, t->local_ip, t->local_port);
+	mw_text_addf(out, "\r\n\tby %s (%s", t->policy->localhost_name, t->set->myhostname);
+	if (t->local_ip[0] != '\0')
+		mw_text_addf(out, " [%s%s]) (mailweir, port %u)\r\n\t", own6, t->local_ip,
+			t->local_port);
+	else /* by a Unix socket, which has no address */
+		mw_text_add(out, ") (mailweir)\r\n\t");
 	if (strcmp(t->protocol, "AM.PDP") != 0)
 		mw_text_addf(out, "with %s ", t->protocol);
 	mw_text_addf(out, "id %s", t->mail_id);
