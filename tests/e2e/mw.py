@@ -104,6 +104,15 @@ def alive(pid):
     return stat is not None and stat[0] not in "ZX"
 
 
+def tell(pid, signum):
+    """Send a signal to a process that may have ended since it was looked for; True when it was there."""
+    try:
+        os.kill(pid, signum)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def all_pids():
     return [int(d) for d in os.listdir("/proc") if d.isdigit()]
 
@@ -542,10 +551,7 @@ class Suite:
             left = self.leftovers()
             trouble += [f"left over: {pid} {command}" for pid, command in left]
             for pid, _ in left:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+                tell(pid, signal.SIGKILL)
         if failed or trouble:
             self.print_logs()
         if not os.environ.get("MW_KEEP"):

@@ -41,7 +41,7 @@ def two_scanners(suite):
 
 def stop_cages(scanner):
     for pid in mw.children(scanner.pid):
-        os.kill(pid, signal.SIGSTOP)
+        mw.tell(pid, signal.SIGSTOP)
 
 
 def test_a_killed_workers_jobs_are_with_another_within_a_second(suite):

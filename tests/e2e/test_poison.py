@@ -54,14 +54,14 @@ def test_mail_that_a_killed_scanner_held_is_never_poison(suite):
         suite.front.wait_log(r" worker_came ", count=round_)
         stopped = mw.children(scanner.pid)
         for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
+            mw.tell(pid, signal.SIGSTOP)
         if load is None:
             load = suite.load("--tag", "held", "--rate", "20", "--retry-for", "60", "--timeout", "60", mails=120, connections=30,
                 wait=False)
         mw.until("jobs held by the scanner", lambda: busy(suite, scanner), 10, every_s=0.1)
         scanner.kill()
-        for pid in stopped:
-            go_on(pid)
+        for pid in stopped:  # a cage that had not yet asked to die with its parent sees now that the parent is gone
+            mw.tell(pid, signal.SIGCONT)
         suite.front.wait_log(r" worker_left ", count=round_)
         suite.restart(scanner)
     result = mw.load_result(load)
@@ -69,14 +69,6 @@ def test_mail_that_a_killed_scanner_held_is_never_poison(suite):
     assert all(" jobs=0 " not in line for line in suite.front.log_lines("worker_left")), "every time it held some"
     assert suite.status()["totals"]["poison"] == 0
     assert not (suite.folder / "quarantine/poison").exists() or not list((suite.folder / "quarantine/poison").iterdir())
-
-
-def go_on(pid):
-    """A cage that was stopped before it had asked to die with its parent sees now that the parent is gone."""
-    try:
-        os.kill(pid, signal.SIGCONT)
-    except ProcessLookupError:
-        pass
 
 
 def busy(suite, worker):

@@ -353,7 +353,7 @@ def test_random_kills_under_load_fail_no_job(made):
         if i % 40 == 20:
             children = mw.children(w.process.pid)
             if children:
-                os.kill(children[i % len(children)], signal.SIGKILL)
+                mw.tell(children[i % len(children)], signal.SIGKILL)  # a killed holder takes its cages along
     for i, job in enumerate(jobs):
         v = w.front.verdict(job)
         assert v.status == "done" and bool(v.viruses) == bool(i % 2), v
@@ -383,7 +383,7 @@ def test_sigterm_to_the_whole_family_still_drains(made):
     jobs = [w.front.send(CLEAN) for _ in range(20)]
     family = mw.children(w.process.pid)
     for pid in [w.process.pid, *family]:
-        os.kill(pid, signal.SIGTERM)
+        mw.tell(pid, signal.SIGTERM)
     for job in jobs:
         assert w.front.verdict(job).status == "done"
     mw.until("the scanner to end", lambda: not w.process.running())
