@@ -30,10 +30,19 @@ def stuffed(octets):
 
 
 class Smtp:
+    """address: (host, port), or the path of a Unix socket, or a socket that is connected already."""
     def __init__(self, address, timeout_s=30):
         self.timeout_s = timeout_s
-        self.sock = socket.create_connection(address, timeout_s)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(address, str):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(timeout_s)
+            self.sock.connect(address)
+        elif isinstance(address, socket.socket):
+            self.sock = address
+        else:
+            self.sock = socket.create_connection(address, timeout_s)
+        if self.sock.family != socket.AF_UNIX:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.rest = b""
         self.greeting = None
         self.features = {}

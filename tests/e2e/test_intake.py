@@ -338,11 +338,7 @@ def test_mail_comes_by_a_unix_socket_of_its_own_bank(behind, suite):
         "policy_bank": {"LOCAL": {"protocol": "LMTP"}}})
     assert str(path) in suite.front.ready_field("smtp")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    c = Smtp.__new__(Smtp)
-    c.timeout_s, c.rest, c.greeting, c.features = 20 * mw.SLOW, b"", None, {}
-    c.sock = socket.socket(socket.AF_UNIX)
-    c.sock.connect(str(path))
-    with c:
+    with Smtp(str(path), 20 * mw.SLOW) as c:
         assert c.hello(verb="LHLO").code == 250 and "LMTP" in c.greeting.text
         assert c.envelope("x@example.com", [A, B]) is None
         assert [r.code for r in after_data(c, mail(), 2)] == [250, 250]

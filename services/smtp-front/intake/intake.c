@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "clients.h"
 #include "log.h"
 
 static void address_of(const struct sockaddr_storage *ss, char ip[MW_IP_TEXT_MAX], uint16_t *port_r)
@@ -58,6 +59,7 @@ void intake_session_end(struct intake_session *s)
 	if (s->next != NULL)
 		s->next->prev_p = s->prev_p;
 	s->front->intake->session_count--;
+	clients_leave(s->front->intake->clients, &s->counted);
 	stream_close(&s->stream);
 }
 
@@ -78,38 +80,37 @@ void intake_session_refresh(struct intake_session *s)
 
 /* ------------------------------------------------------------------ who may come in */
 
-static size_t sessions_of(const struct intake *in, const char *ip)
+bool intake_is_full(const struct front *f)
 {
-	size_t n = 0;
-
-	for (const struct intake_session *s = in->sessions; s != NULL; s = s->next)
-		n += strcmp(s->peer_ip, ip) == 0;
-	return n;
+	return f->intake->session_count > f->limits.sessions;
 }
 
-/* A Unix socket's door is its mode and its folder's. */
-static bool in_acl(const struct intake_session *s)
+/* A Unix socket's door is its mode and its folder's; a trusted proxy that speaks for itself could
+ * have named any client. */
+static bool in_acl(const struct intake_session *s, const struct mw_ip *ip)
 {
-	struct mw_ip ip;
-
-	return s->listener->unix_socket ||
-	       (mw_ip_parse(s->peer_ip, &ip) &&
-		       mw_nets_find(s->policy->acl, s->policy->acl_count, &ip) == 1);
+	return s->by_proxy || (ip == NULL && s->listener->unix_socket) ||
+	       (ip != NULL && mw_nets_find(s->policy->acl, s->policy->acl_count, ip) == 1);
 }
 
-enum smtp_reply_id intake_refuses(const struct intake_session *s)
+enum smtp_reply_id intake_refuses(struct intake_session *s)
 {
 	const struct front *f = s->front;
 	unsigned per_client = f->limits.sessions_per_client;
+	struct mw_ip ip;
+	bool known = mw_ip_parse(s->peer_ip, &ip);
 
-	if (!in_acl(s)) {
+	if (!in_acl(s, known ? &ip : NULL)) {
 		mw_log(MW_WARN, "client_refused", "peer=%s why=inet_acl", s->peer_ip);
 		return REPLY_ACL;
 	}
-	if (f->intake->session_count > f->limits.sessions)
+	if (intake_is_full(f))
 		return REPLY_TOO_MANY_SESSIONS;
-	if (per_client > 0 && !s->listener->unix_socket &&
-		sessions_of(f->intake, s->peer_ip) > per_client)
-		return REPLY_TOO_MANY_OF_CLIENT;
-	return REPLY_COUNT;
+	if (!known)
+		return REPLY_COUNT;
+	s->counted = clients_enter(f->intake->clients, &ip);
+	if (s->counted == NULL)
+		return REPLY_CLOSE_NO_MEMORY;
+	return per_client > 0 && clients_count(s->counted) > per_client ? REPLY_TOO_MANY_OF_CLIENT
+									: REPLY_COUNT;
 }

@@ -26,6 +26,8 @@ struct listener {
 };
 
 struct intake_session;
+struct clients;
+struct client;
 
 struct intake_session_ops {
 	void (*tick)(struct intake_session *s, uint64_t now_ms); /* once a second: time limits */
@@ -40,8 +42,11 @@ struct intake_session {
 	struct listener *listener;
 	struct stream *stream;
 	struct intake_session *next, **prev_p;
-	char peer_ip[MW_IP_TEXT_MAX], local_ip[MW_IP_TEXT_MAX]; /* "" on a Unix socket */
+	/* Of the connection, or as a trusted proxy says; "" on a Unix socket. */
+	char peer_ip[MW_IP_TEXT_MAX], local_ip[MW_IP_TEXT_MAX];
 	uint16_t peer_port, local_port;
+	bool by_proxy;		/* the proxy speaks for itself: inet_acl does not know it */
+	struct client *counted; /* NULL: not yet, or it has no address */
 	struct policy_set *set; /* of now, or of the mail that it is about */
 	const struct policy *policy;
 };
@@ -50,6 +55,7 @@ struct intake {
 	struct listener *first;
 	struct intake_session *sessions;
 	size_t session_count;
+	struct clients *clients; /* sessions by client address */
 	struct mw_timer *tick;
 	bool closing;
 };
@@ -74,7 +80,10 @@ void intake_session_fini(struct intake_session *s);
 /* Whoever begins a mail now runs under the settings of now, however old the session is. */
 void intake_session_refresh(struct intake_session *s);
 
-/* Why a client may not come in; REPLY_COUNT: it may. */
-enum smtp_reply_id intake_refuses(const struct intake_session *s);
+/* Why a client may not come in; REPLY_COUNT: it may. Asked once, when its address is known: from
+ * then on it counts as one of that client's sessions. */
+enum smtp_reply_id intake_refuses(struct intake_session *s);
+/* No more sessions can be served, whoever asks. */
+bool intake_is_full(const struct front *f);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ampdp_session.h"
+#include "clients.h"
 #include "log.h"
 #include "smtp_session.h"
 
@@ -263,7 +264,9 @@ enum mw_rc intake_open(struct front *f, const struct mw_conf *conf, struct mw_er
 	enum mw_rc rc = MW_OK;
 
 	f->intake = calloc(1, sizeof(*f->intake));
-	if (f->intake == NULL)
+	if (f->intake != NULL)
+		f->intake->clients = clients_new();
+	if (f->intake == NULL || f->intake->clients == NULL)
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory for listeners");
 	if (ports->tag != MW_V_TABLE)
 		rc = open_value(f, conf, ports, err_r);
@@ -320,6 +323,7 @@ void intake_close(struct front *f)
 		s->ops->kill(s);
 	}
 	mw_timer_destroy(&f->intake->tick);
+	clients_destroy(&f->intake->clients);
 	/* The struct itself goes with the process: closing handles still count their sessions down
 	 * in it. */
 }

@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "smtp_answer.h"
+#include "smtp_proxy.h"
 #include "smtp_tls.h"
 
 #define HANG_UP_MS 2000	       /* a client has so long to close after our last words */
@@ -166,7 +167,8 @@ void smtp_session_refuse(struct smtp_session *s, const struct smtp_refusal *why)
 
 void smtp_session_enter(struct smtp_session *s, enum smtp_state state)
 {
-	uint64_t wait = s->in.policy->smtpd_timeout_ms;
+	uint64_t wait = state == SMTP_PROXY ? s->in.policy->haproxy_timeout_ms
+					    : s->in.policy->smtpd_timeout_ms;
 
 	if (mw_log_wants(MW_DEBUG))
 		mw_log(MW_DEBUG, "session_state", "peer=%s port=%u from=%d to=%d", s->in.peer_ip,
@@ -186,7 +188,7 @@ static void session_dismiss(struct intake_session *in)
 {
 	struct smtp_session *s = (struct smtp_session *)in;
 
-	if ((MW_BIT(s->state) & SMTP_COMMAND_STATES) == 0)
+	if ((MW_BIT(s->state) & (SMTP_COMMAND_STATES | MW_BIT(SMTP_PROXY))) == 0)
 		return;
 	smtp_session_drop_mail(s);
 	smtp_session_close_with(s, REPLY_SHUTDOWN);
@@ -468,7 +470,8 @@ static void session_input(struct smtp_session *s, const unsigned char *p, size_t
 		} else if (s->state == SMTP_CHUNK) {
 			at += take_chunk(s, p + at, n - at);
 		} else {
-			used = take_line(s, p + at, n - at);
+			used = s->state == SMTP_PROXY ? smtp_proxy_take(s, p + at, n - at)
+						      : take_line(s, p + at, n - at);
 			if (used == 0)
 				break;
 			at += used;
@@ -590,6 +593,22 @@ static bool mail_over(struct txn_client *client, const struct txn *t)
 
 /* ------------------------------------------------------------------ accept */
 
+void smtp_session_greet(struct smtp_session *s)
+{
+	enum smtp_reply_id no;
+
+	smtp_session_enter(s, SMTP_START);
+	no = intake_refuses(&s->in);
+	if (no != REPLY_COUNT) {
+		smtp_session_close_with(s, no);
+		s->in.front->stats.refused++;
+		s->until_ms = mw_loop_now_ms(s->in.front->loop) + LAST_WORDS_MS;
+		return;
+	}
+	mw_text_addf(&s->out, "220 %s %s Mailweir service ready\r\n", s->in.policy->localhost_name,
+		s->in.policy->protocol == PROTOCOL_LMTP ? "LMTP" : "ESMTP");
+}
+
 void smtp_session_accept(struct listener *l)
 {
 	static const struct intake_session_ops ops = {
@@ -605,7 +624,6 @@ void smtp_session_accept(struct listener *l)
 		.closed = session_closed,
 	};
 	struct smtp_session *s = calloc(1, sizeof(*s));
-	enum smtp_reply_id no;
 
 	if (s == NULL)
 		return; /* the connection stays in the backlog */
@@ -618,17 +636,10 @@ void smtp_session_accept(struct listener *l)
 		return;
 	}
 	s->client.over = mail_over;
-	smtp_session_enter(s, SMTP_START);
-	no = intake_refuses(&s->in);
-	if (no != REPLY_COUNT) {
-		smtp_session_close_with(s, no);
-		s->in.front->stats.refused++;
-		s->until_ms = mw_loop_now_ms(s->in.front->loop) + LAST_WORDS_MS;
-	} else {
-		mw_text_addf(&s->out, "220 %s %s Mailweir service ready\r\n",
-			s->in.policy->localhost_name,
-			s->in.policy->protocol == PROTOCOL_LMTP ? "LMTP" : "ESMTP");
-	}
+	if (s->in.policy->haproxy)
+		smtp_proxy_begin(s);
+	else
+		smtp_session_greet(s);
 	flush(s);
 	start_reading(s);
 }

@@ -10,6 +10,7 @@
 #include "transaction.h"
 
 enum smtp_state {
+	SMTP_PROXY, /* the header of the proxy in front of us */
 	SMTP_START, /* greeting sent */
 	SMTP_READY, /* HELO or EHLO said */
 	SMTP_MAIL,
@@ -56,6 +57,8 @@ struct smtp_session {
 };
 
 /* ---- smtp_session.c */
+/* The client is known: it is greeted, or told why not. */
+void smtp_session_greet(struct smtp_session *s);
 /* One reply of the table; fill: what stands for its %. */
 void smtp_session_say(struct smtp_session *s, enum smtp_reply_id id, const char *fill);
 void smtp_session_refuse(struct smtp_session *s, const struct smtp_refusal *why);

@@ -51,19 +51,33 @@ static enum mw_rc compile_maps(const struct mw_conf *conf, struct policy *p, str
 	return MW_OK;
 }
 
-static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+static enum mw_rc compile_nets(const struct mw_conf *conf, const char *name, struct mw_net **nets_r,
+	size_t *count_r, struct mw_err *err_r)
 {
 	const char *const *items;
-	size_t count = mw_conf_list(conf, "inet_acl", &items);
+	size_t count = mw_conf_list(conf, name, &items);
 
-	p->acl = calloc(count + 1, sizeof(*p->acl));
-	if (p->acl == NULL)
-		return mw_fail(err_r, MW_ERR_NOMEM, "inet_acl: no memory");
+	*nets_r = calloc(count + 1, sizeof(**nets_r));
+	if (*nets_r == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "%s: no memory", name);
 	for (size_t i = 0; i < count; i++)
-		if (!mw_net_parse(items[i], &p->acl[p->acl_count++]))
-			return mw_fail(err_r, MW_ERR_CONF,
-				"inet_acl: \"%s\" is no address or network", items[i]);
+		if (!mw_net_parse(items[i], &(*nets_r)[(*count_r)++]))
+			return mw_fail(err_r, MW_ERR_CONF, "%s: \"%s\" is no address or network",
+				name, items[i]);
 	return MW_OK;
+}
+
+/* Who may connect, and on whose word. */
+static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	enum mw_rc rc = compile_nets(conf, "inet_acl", &p->acl, &p->acl_count, err_r);
+
+	if (rc == MW_OK)
+		rc = compile_nets(
+			conf, "haproxy_trusted_networks", &p->proxies, &p->proxy_count, err_r);
+	p->haproxy = mw_conf_bool(conf, "haproxy_target_enabled");
+	p->haproxy_timeout_ms = (uint64_t)mw_conf_int(conf, "haproxy_timeout") * 1000;
+	return rc;
 }
 
 /* Which of words a text setting names, whatever its case. */
@@ -121,6 +135,9 @@ static enum mw_rc compile_intake(const struct mw_conf *conf, struct policy *p, s
 			conf, "bare_newline", newlines, MW_COUNT(newlines), &newline, err_r);
 	p->protocol = (enum policy_protocol)protocol;
 	p->bare_newline = (enum policy_newline)newline;
+	if (rc == MW_OK && p->haproxy && p->protocol == PROTOCOL_AMPDP)
+		return mw_fail(err_r, MW_ERR_CONF,
+			"haproxy_target_enabled: no PROXY header stands before AM.PDP (protocol)");
 	return rc == MW_OK ? compile_offers(conf, p, err_r) : rc;
 }
 
@@ -375,6 +392,7 @@ void policy_set_unref(struct policy_set **set_p)
 		lookup_maps_destroy(&p->bypass_banned);
 		lookup_maps_destroy(&p->bypass_header);
 		free(p->acl);
+		free(p->proxies);
 		free(p->forward.hop);
 		free(p->release.hop);
 		free(p->requeue.hop);

@@ -45,8 +45,10 @@ struct policy {
 	int32_t penpals_bonus_milli; /* 0: off */
 	uint64_t penpals_halflife_s;
 	int32_t penpals_threshold_low_milli;
-	struct mw_net *acl;
-	size_t acl_count;
+	struct mw_net *acl, *proxies;
+	size_t acl_count, proxy_count;
+	bool haproxy; /* connections begin with a PROXY header */
+	uint64_t haproxy_timeout_ms;
 };
 
 struct policy_signer {
