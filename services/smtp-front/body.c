@@ -14,9 +14,35 @@ struct smtp_body {
 	unsigned refs; /* atomic */
 	int fd;	       /* of the spool file, -1: memory */
 	unsigned char *p;
-	size_t n, cap;
+	size_t n, cap, memory_octets;
 	bool mapped;
 };
+
+void smtp_body_pool_init(struct smtp_body_pool *pool)
+{
+	*pool = (struct smtp_body_pool){ .held = 0 };
+	pthread_mutex_init(&pool->lock, NULL);
+}
+
+void smtp_body_pool_fini(struct smtp_body_pool *pool)
+{
+	pthread_mutex_destroy(&pool->lock);
+}
+
+void smtp_body_pool_set(struct smtp_body_pool *pool, size_t memory_octets, uint64_t held_limit,
+	const char *spool_dir)
+{
+	__atomic_store_n(&pool->memory_octets, memory_octets, __ATOMIC_RELAXED);
+	__atomic_store_n(&pool->held_limit, held_limit, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&pool->lock);
+	mw_strlcpy(pool->spool_dir, spool_dir, sizeof(pool->spool_dir));
+	pthread_mutex_unlock(&pool->lock);
+}
+
+bool smtp_body_pool_is_full(const struct smtp_body_pool *pool)
+{
+	return smtp_body_held(pool) >= __atomic_load_n(&pool->held_limit, __ATOMIC_RELAXED);
+}
 
 struct smtp_body *smtp_body_new(struct smtp_body_pool *pool, size_t hint)
 {
@@ -27,9 +53,10 @@ struct smtp_body *smtp_body_new(struct smtp_body_pool *pool, size_t hint)
 	b->pool = pool;
 	b->refs = 1;
 	b->fd = -1;
-	b->cap = hint > 0 && hint < pool->memory_octets ? hint + 512 : FIRST_OCTETS;
-	if (b->cap > pool->memory_octets)
-		b->cap = pool->memory_octets;
+	b->memory_octets = __atomic_load_n(&pool->memory_octets, __ATOMIC_RELAXED);
+	b->cap = hint > 0 && hint < b->memory_octets ? hint + 512 : FIRST_OCTETS;
+	if (b->cap > b->memory_octets)
+		b->cap = b->memory_octets;
 	b->p = malloc(b->cap > 0 ? b->cap : 1);
 	if (b->p == NULL) {
 		free(b);
@@ -58,9 +85,12 @@ static enum mw_rc write_all(
 /* From memory to an unlinked file: nothing is left behind, however we end. */
 static enum mw_rc move_to_spool(struct smtp_body *b, struct mw_err *err_r)
 {
-	const char *dir = b->pool->spool_dir;
+	char dir[sizeof(b->pool->spool_dir)];
 	enum mw_rc rc;
 
+	pthread_mutex_lock(&b->pool->lock);
+	mw_strlcpy(dir, b->pool->spool_dir, sizeof(dir));
+	pthread_mutex_unlock(&b->pool->lock);
 	b->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (b->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
 		char path[300];
@@ -86,8 +116,8 @@ static enum mw_rc grow(struct smtp_body *b, size_t need)
 
 	while (cap < need)
 		cap *= 2;
-	if (cap > b->pool->memory_octets)
-		cap = b->pool->memory_octets;
+	if (cap > b->memory_octets)
+		cap = b->memory_octets;
 	p = realloc(b->p, cap);
 	if (p == NULL)
 		return MW_ERR_NOMEM;
@@ -102,11 +132,12 @@ enum mw_rc smtp_body_append(struct smtp_body *b, const void *p, size_t n, struct
 
 	if (n == 0)
 		return MW_OK;
-	if (__atomic_add_fetch(&b->pool->held, n, __ATOMIC_RELAXED) > b->pool->held_limit) {
+	if (__atomic_add_fetch(&b->pool->held, n, __ATOMIC_RELAXED) >
+		__atomic_load_n(&b->pool->held_limit, __ATOMIC_RELAXED)) {
 		__atomic_sub_fetch(&b->pool->held, n, __ATOMIC_RELAXED);
 		return mw_fail(err_r, MW_ERR_LIMIT, "all mails together hold front.held_octets");
 	}
-	if (b->fd < 0 && b->n + n > b->pool->memory_octets)
+	if (b->fd < 0 && b->n + n > b->memory_octets)
 		rc = move_to_spool(b, err_r);
 	else if (b->fd < 0 && b->n + n > b->cap)
 		rc = grow(b, b->n + n);

@@ -24,10 +24,9 @@ static void limits_from(struct front *f, const struct mw_conf *conf)
 		.sessions_per_client =
 			(unsigned)mw_conf_int(conf, "smtpd_session_limit_per_client"),
 	};
-	f->bodies.memory_octets = (size_t)mw_conf_int(conf, "front.memory_octets");
-	f->bodies.held_limit = (uint64_t)mw_conf_int(conf, "front.held_octets");
-	mw_strlcpy(f->bodies.spool_dir, mw_conf_text(conf, "front.spool_dir"),
-		sizeof(f->bodies.spool_dir));
+	smtp_body_pool_set(&f->bodies, (size_t)mw_conf_int(conf, "front.memory_octets"),
+		(uint64_t)mw_conf_int(conf, "front.held_octets"),
+		mw_conf_text(conf, "front.spool_dir"));
 }
 
 static void state_tick(void *arg)
@@ -176,7 +175,9 @@ int main(int argc, char **argv)
 
 	if (f == NULL)
 		return 1;
+	smtp_body_pool_init(&f->bodies);
 	code = mw_service_main(argc, argv, "smtp-front", &ops, f);
+	smtp_body_pool_fini(&f->bodies);
 	free(f->intake);
 	free(f);
 	return code;

@@ -299,8 +299,10 @@ void txn_tick(struct front *f)
 static bool step_trace(struct txn *t)
 {
 	struct mw_octets message = smtp_body_octets(t->body);
-	const char *hop =
-		smtp_arena_printf(&t->arena, "%s://[%s]:%u", t->protocol, t->peer_ip, t->peer_port);
+	/* x: a Unix socket's client has no address */
+	const char *hop = t->peer_ip[0] == '\0' ? "x"
+						: smtp_arena_printf(&t->arena, "%s://[%s]:%u",
+							  t->protocol, t->peer_ip, t->peer_port);
 	enum mw_rc rc = mw_header_index(&t->header, message);
 
 	if (rc == MW_OK && hop != NULL)

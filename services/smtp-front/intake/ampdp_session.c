@@ -214,7 +214,7 @@ static bool is_too_busy(struct ampdp_session *s)
 		ampdp_session_refuse(s, 451, "4.3.2", text);
 		return true;
 	}
-	if (smtp_body_held(&f->bodies) >= f->bodies.held_limit) {
+	if (smtp_body_pool_is_full(&f->bodies)) {
 		ampdp_session_refuse(
 			s, 452, "4.3.1", "mails in flight fill front.held_octets, try again later");
 		return true;

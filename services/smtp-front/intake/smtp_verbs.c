@@ -124,7 +124,7 @@ static bool too_busy(struct smtp_session *s)
 
 	if (kind != NULL)
 		smtp_session_say(s, REPLY_QUEUE_FULL, kind);
-	else if (smtp_body_held(&s->in.front->bodies) >= s->in.front->bodies.held_limit)
+	else if (smtp_body_pool_is_full(&s->in.front->bodies))
 		smtp_session_say(s, REPLY_HELD_FULL, NULL);
 	else
 		return false;

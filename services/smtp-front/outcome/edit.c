@@ -74,11 +74,10 @@ void edit_received(const struct txn *t, struct mw_text *out)
 	if (strcmp(t->protocol, "AM.PDP") != 0)
 		mw_text_addf(out, "with %s ", t->protocol);
 	mw_text_addf(out, "id %s", t->mail_id);
-	if (t->rcpt_count == 1 && strlen(t->rcpts[0].addr) <= FOR_OCTETS_MAX) {
-		mw_text_add(out, "\r\n\tfor <");
-		add_safe(out, t->rcpts[0].addr);
-		mw_text_add(out, ">");
-	}
+	/* A UTF-8 address would make the header section one that not every hop takes (RFC 6532). */
+	if (t->rcpt_count == 1 && strlen(t->rcpts[0].addr) <= FOR_OCTETS_MAX &&
+		mw_is_printable(t->rcpts[0].addr, strlen(t->rcpts[0].addr)))
+		mw_text_addf(out, "\r\n\tfor <%s>", t->rcpts[0].addr);
 	mw_text_addf(out, ";\r\n\t%s\r\n", edit_date((time_t)(t->time_ms / 1000)));
 }
 

@@ -9,9 +9,10 @@
 
 static struct smtp_body_pool pool_of(const char *dir, uint64_t held_limit)
 {
-	struct smtp_body_pool pool = { .memory_octets = MEMORY, .held_limit = held_limit };
+	struct smtp_body_pool pool;
 
-	mw_strlcpy(pool.spool_dir, dir, sizeof(pool.spool_dir));
+	smtp_body_pool_init(&pool);
+	smtp_body_pool_set(&pool, MEMORY, held_limit, dir);
 	return pool;
 }
 
@@ -168,6 +169,32 @@ static void a_full_disk_is_an_error_and_gives_everything_back(void **state)
 	assert_int_equal(next_fd(), fd);
 }
 
+static void new_limits_leave_a_body_that_grows_whole(void **state)
+{
+	static const size_t limits[] = { 0, 10, 100 * MEMORY };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(limits); i++) {
+		struct smtp_body_pool pool = pool_of("/tmp", 1u << 20);
+		struct smtp_body *b = smtp_body_new(&pool, 0);
+		unsigned char octets[3 * MEMORY];
+
+		fill(octets, sizeof(octets));
+		for (size_t at = 0; at < sizeof(octets); at += 300) {
+			assert_int_equal(smtp_body_append(b, octets + at, 300, NULL), MW_OK);
+			smtp_body_pool_set(&pool, limits[i], 1u << 20, "/tmp");
+		}
+		assert_int_equal(smtp_body_seal(b, NULL), MW_OK);
+		assert_int_equal(smtp_body_size(b), sizeof(octets));
+		assert_memory_equal(smtp_body_octets(b).p, octets, sizeof(octets));
+		assert_false(smtp_body_pool_is_full(&pool));
+		smtp_body_pool_set(&pool, MEMORY, sizeof(octets), "/tmp");
+		assert_true(smtp_body_pool_is_full(&pool));
+		smtp_body_unref(&b);
+		smtp_body_pool_fini(&pool);
+	}
+}
+
 static void the_last_reference_frees(void **state)
 {
 	struct smtp_body_pool pool = pool_of("/tmp", 1u << 20);
@@ -197,6 +224,7 @@ int main(void)
 		cmocka_unit_test(all_bodies_together_keep_the_limit),
 		cmocka_unit_test(a_folder_that_takes_no_file_is_an_error_that_names_it),
 		cmocka_unit_test(a_full_disk_is_an_error_and_gives_everything_back),
+		cmocka_unit_test(new_limits_leave_a_body_that_grows_whole),
 		cmocka_unit_test(the_last_reference_frees),
 	};
 

@@ -478,6 +478,29 @@ static void who_delivers_by_himself_gets_no_received_field(void **state)
 	end_txn(m);
 }
 
+static void a_utf8_recipient_stands_in_no_received_field(void **state)
+{
+	static const struct {
+		const char *addr;
+		bool stands;
+	} rows[] = { { "a@example.org", true }, { "\xc3\xbc@example.org", false },
+		{ "a@ex\xc3\xa4mple.org", false } };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		struct made *m = make_txn("");
+		struct mw_text out = { 0 };
+
+		make_rcpt(m, rows[i].addr);
+		make_body(m, F BODY, strlen(F BODY));
+		edit_received(&m->txn, &out);
+		assert_int_equal(strstr(out.p, "\tfor <") != NULL, rows[i].stands);
+		assert_null(strchr(out.p, '?'));
+		mw_text_fini(&out);
+		end_txn(m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,6 +518,7 @@ int main(void)
 		cmocka_unit_test(what_goes_is_named_by_its_place_among_its_like_the_last_first),
 		cmocka_unit_test(a_thousand_names_that_go_keep_their_places),
 		cmocka_unit_test(who_delivers_by_himself_gets_no_received_field),
+		cmocka_unit_test(a_utf8_recipient_stands_in_no_received_field),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
