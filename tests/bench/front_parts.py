@@ -1,6 +1,7 @@
 """
 Part (g) of the benchmark: pass-through where a front is not among friends.
 
+  gi, go, gb             10 connections with LMTP in, out, and both
   1,000 connections      at once, as fast as it goes
   large mails            16 MiB each; and how far the front's own memory grew over them
   company                10 honest connections alone, and beside 10,000 idle ones, one at an octet a second and 1,000 that
@@ -9,7 +10,7 @@ Part (g) of the benchmark: pass-through where a front is not among friends.
 import mw
 from mwcrowd import Crowd
 
-MANY = 1000
+FEW, MANY = 10, 1000
 LARGE_OCTETS = 16 << 20
 LARGE_MAILS = 24
 IDLE, VANISHING = 10000, 1000
@@ -46,7 +47,20 @@ def company(b, address):
         f"(aim: at most {AIM_SLOWER_PERCENT}) {'ok' if slower <= AIM_SLOWER_PERCENT else 'MISSED'}", flush=True)
 
 
-def part_g(b, settings, address_of_front):
+def lmtp(b, settings, address_of_front, stop_services):
+    smtp = b.base["forward_method"]
+    for part, client, method in (("gi", ["--lmtp"], smtp), ("go", [], smtp.replace("smtp", "lmtp", 1)),
+            ("gb", ["--lmtp"], smtp.replace("smtp", "lmtp", 1))):
+        b.settings({**settings, "forward_method": method})
+        b.client = client
+        b.suite.start("smtp-front")
+        b.cell(part, address_of_front(b.suite), FEW)
+        stop_services(b.suite)
+    b.client = []
+
+
+def part_g(b, settings, address_of_front, stop_services):
+    lmtp(b, settings, address_of_front, stop_services)
     b.settings({**settings, "smtpd_session_limit": 20000})
     b.suite.start("smtp-front")
     address = address_of_front(b.suite)

@@ -8,7 +8,7 @@
   (d) with scan, DKIM verification and reputation
   (e) memory of 1,000 idle connections
   (f) as (b), with TLS in, out, and both (tls_parts.py)
-  (g) the front in company: see front_parts.py
+  (g) the front with LMTP, in company, with large mails: see front_parts.py
 
 (a) to (d) each at 1, 10 and 100 connections, as fast as it goes, and at a steady pace. CPU time is read from
 /proc/PID/task/*/schedstat and /proc/PID/stat before and after, cages and other children included.
@@ -330,7 +330,7 @@ def main():
         if "f" in args.only:
             part_f(b, BYPASS, pem, address_of_front, stop_services)
         if "g" in args.only:
-            part_g(b, BYPASS, address_of_front)
+            part_g(b, BYPASS, address_of_front, stop_services)
             stop_services(suite)
         if "c" in args.only:
             bare = bare_clamav(b)
