@@ -15,9 +15,11 @@ struct slot {
 	const char **items; /* LIST: the texts */
 	bool owned;	    /* val and items are this view's */
 	enum origin origin;
+	const char *bank; /* FROM_BANK: which; the base's */
 };
 
 struct mw_conf {
+	unsigned refs;
 	char *path;
 	struct slot *slots;	    /* one for each setting */
 	const struct mw_conf *base; /* of a view; NULL: this is the base */
@@ -68,6 +70,7 @@ static struct mw_conf *conf_new(void)
 
 	if (c == NULL)
 		return NULL;
+	c->refs = 1;
 	c->slots = calloc(mw_settings_count + 1, sizeof(*c->slots));
 	if (c->slots == NULL) {
 		free(c);
@@ -76,12 +79,20 @@ static struct mw_conf *conf_new(void)
 	return c;
 }
 
+struct mw_conf *mw_conf_ref(const struct mw_conf *conf)
+{
+	struct mw_conf *c = (struct mw_conf *)conf; /* its values stay const: only we count */
+
+	c->refs++;
+	return c;
+}
+
 void mw_conf_destroy(struct mw_conf **conf_p)
 {
 	struct mw_conf *c = *conf_p;
 
 	*conf_p = NULL;
-	if (c == NULL)
+	if (c == NULL || --c->refs > 0)
 		return;
 	for (size_t i = 0; i < c->view_count; i++)
 		mw_conf_destroy(&c->views[i]);
@@ -149,9 +160,11 @@ static void bank_setting(struct bank_load *b, const char *name, const struct mw_
 		mw_conf_error(b->errors, v->line, "%s: out of memory", shown);
 		return;
 	}
-	if (mw_setting_check(s, shown, &own, b->errors) &&
-		!slot_take(&b->view->slots[i], s, &own, FROM_BANK))
-		mw_conf_error(b->errors, v->line, "%s: out of memory", shown);
+	if (mw_setting_check(s, shown, &own, b->errors)) {
+		if (!slot_take(&b->view->slots[i], s, &own, FROM_BANK))
+			mw_conf_error(b->errors, v->line, "%s: out of memory", shown);
+		b->view->slots[i].bank = b->view->bank;
+	}
 	mw_val_fini(&own);
 }
 
@@ -175,20 +188,20 @@ static void bank_fields(struct bank_load *b, const char *prefix, const struct mw
 	}
 }
 
-static struct mw_conf *view_new(struct mw_conf *base, const char *bank)
+static struct mw_conf *view_new(const struct mw_conf *below, const char *bank)
 {
 	struct mw_conf *view = conf_new();
 
 	if (view == NULL)
 		return NULL;
-	view->base = base;
-	view->path = base->path != NULL ? strdup(base->path) : NULL;
+	view->base = below->base != NULL ? below->base : below;
+	view->path = below->path != NULL ? strdup(below->path) : NULL;
 	view->bank = strdup(bank);
 	for (size_t i = 0; i < mw_settings_count; i++) {
-		view->slots[i] = base->slots[i];
+		view->slots[i] = below->slots[i];
 		view->slots[i].owned = false;
 	}
-	if (view->bank == NULL || (base->path != NULL && view->path == NULL))
+	if (view->bank == NULL || (below->path != NULL && view->path == NULL))
 		mw_conf_destroy(&view);
 	return view;
 }
@@ -201,27 +214,31 @@ static bool start_bank(struct mw_conf *view, unsigned line)
 
 	if (strcmp(view->bank, "MYNETS") != 0 || i < 0 || mw_settings[i].type != MW_T_BOOL)
 		return true;
-	return slot_take(&view->slots[i], &mw_settings[i], &yes, FROM_BANK);
+	if (!slot_take(&view->slots[i], &mw_settings[i], &yes, FROM_BANK))
+		return false;
+	view->slots[i].bank = view->bank;
+	return true;
 }
 
-static void load_bank(struct mw_conf *conf, const char *bank, const struct mw_val *table,
-	struct mw_conf_errors *e)
+/* The bank on top of the base or another view; NULL: an error was added. */
+static struct mw_conf *load_bank(const struct mw_conf *below, const char *bank,
+	const struct mw_val *table, struct mw_conf_errors *e)
 {
 	struct bank_load b = { .bank = bank, .errors = e };
 
 	if (table->tag != MW_V_TABLE || (table->is_array && table->count > 0)) {
 		mw_conf_error(e, table->line,
 			"policy_bank.%s: expected a table of settings by name", bank);
-		return;
+		return NULL;
 	}
-	b.view = view_new(conf, bank);
+	b.view = view_new(below, bank);
 	if (b.view == NULL || !start_bank(b.view, table->line)) {
 		mw_conf_error(e, table->line, "policy_bank.%s: out of memory", bank);
 		mw_conf_destroy(&b.view);
-		return;
+		return NULL;
 	}
 	bank_fields(&b, "", table);
-	conf->views[conf->view_count++] = b.view;
+	return b.view;
 }
 
 static void load_banks(struct mw_conf *conf, struct mw_conf_errors *e)
@@ -236,26 +253,49 @@ static void load_banks(struct mw_conf *conf, struct mw_conf_errors *e)
 		mw_conf_error(e, banks->line, "policy_bank: out of memory");
 		return;
 	}
-	for (size_t k = 0; k < banks->count; k++)
-		load_bank(conf, banks->keys[k], &banks->vals[k], e);
+	for (size_t k = 0; k < banks->count; k++) {
+		struct mw_conf *view = load_bank(conf, banks->keys[k], &banks->vals[k], e);
+
+		if (view != NULL)
+			conf->views[conf->view_count++] = view;
+	}
+}
+
+/* The first name of a list of banks that is none; NULL: all are there. Its length is in *n_r. */
+static const char *no_bank(const struct mw_val *banks, const char *list, size_t *n_r)
+{
+	char name[256];
+
+	for (list += strspn(list, ", \t"); *list != '\0'; list += strspn(list, ", \t")) {
+		*n_r = strcspn(list, ", \t");
+		if (!mw_strncpy(name, sizeof(name), list, *n_r) || banks == NULL ||
+			mw_val_field(banks, name) == NULL)
+			return list;
+		list += *n_r;
+	}
+	return NULL;
 }
 
 static void check_interfaces(const struct mw_conf *conf, struct mw_conf_errors *e)
 {
 	int i = mw_setting_index("interface_policy"), b = mw_setting_index("policy_bank");
 	const struct mw_val *table = i >= 0 ? conf->slots[i].val : NULL;
+	const struct mw_val *banks = b >= 0 ? conf->slots[b].val : NULL;
 
 	for (size_t k = 0; table != NULL && k < table->count; k++) {
 		const struct mw_val *v = &table->vals[k];
+		size_t n = 0;
+		const char *none = v->tag == MW_V_STR ? no_bank(banks, v->str, &n) : NULL;
 
 		if (v->tag != MW_V_STR)
 			mw_conf_error(e, v->line,
 				"interface_policy[\"%s\"]: expected the name of a policy bank",
 				table->keys[k]);
-		else if (b < 0 || mw_val_field(conf->slots[b].val, v->str) == NULL)
+		else if (none != NULL)
 			mw_conf_error(e, v->line,
-				"interface_policy[\"%s\"] = \"%s\": there is no such policy bank",
-				table->keys[k], v->str);
+				"interface_policy[\"%s\"] = \"%s\": there is no policy bank "
+				"\"%.*s\"",
+				table->keys[k], v->str, (int)n, none);
 	}
 }
 
@@ -459,7 +499,7 @@ const char *mw_conf_origin(const struct mw_conf *conf, const char *name, char *b
 		snprintf(buf, size, "environment %s", mw_settings[s - conf->slots].env);
 		break;
 	case FROM_BANK:
-		snprintf(buf, size, "policy bank %s, %s:%u", conf->bank, conf->path, s->val->line);
+		snprintf(buf, size, "policy bank %s, %s:%u", s->bank, conf->path, s->val->line);
 		break;
 	}
 	return buf;
@@ -473,4 +513,34 @@ const struct mw_conf *mw_conf_bank(const struct mw_conf *conf, const char *bank)
 		if (strcmp(conf->views[i]->bank, bank) == 0)
 			return conf->views[i];
 	return NULL;
+}
+
+enum mw_rc mw_conf_overlay(const struct mw_conf *below, const char *bank, struct mw_conf **view_r,
+	struct mw_err *err_r)
+{
+	const struct mw_conf *base = below->base != NULL ? below->base : below;
+	const struct mw_val *table = mw_val_field(mw_conf_val(base, "policy_bank"), bank);
+	struct mw_conf_errors *e = calloc(1, sizeof(*e));
+	struct mw_conf *view;
+	char *text;
+
+	*view_r = NULL;
+	if (e == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "policy_bank.%s: out of memory", bank);
+	if (table == NULL) {
+		free(e);
+		return mw_fail(err_r, MW_ERR_CONF, "there is no policy bank \"%s\"", bank);
+	}
+	e->file = base->path;
+	view = load_bank(below, bank, table, e);
+	text = mw_conf_errors_take(e);
+	free(e);
+	if (text != NULL) {
+		mw_fail(err_r, MW_ERR_CONF, "%.*s", (int)strcspn(text, "\n"), text);
+		mw_conf_destroy(&view);
+		free(text);
+		return MW_ERR_CONF;
+	}
+	*view_r = view;
+	return view != NULL ? MW_OK : mw_fail(err_r, MW_ERR_NOMEM, "out of memory");
 }

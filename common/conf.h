@@ -91,6 +91,8 @@ struct mw_conf;
  * text with a line per error, to be freed by the caller; NULL otherwise.
  */
 enum mw_rc mw_conf_load(const char *path, struct mw_conf **conf_r, char **errors_r);
+/* One more who lets go of it by mw_conf_destroy: whoever's views have to outlive a reload. */
+struct mw_conf *mw_conf_ref(const struct mw_conf *conf);
 void mw_conf_destroy(struct mw_conf **conf_p);
 const char *mw_conf_path(const struct mw_conf *conf); /* NULL for embedded defaults */
 
@@ -117,5 +119,12 @@ const char *mw_conf_origin(const struct mw_conf *conf, const char *name, char *b
  * the view's base.
  */
 const struct mw_conf *mw_conf_bank(const struct mw_conf *conf, const char *bank);
+/*
+ * The same on top of another view, as banks are loaded one after the other: a view of the caller's,
+ * who destroys it before the one below. Values that the bank does not set are the very ones below:
+ * mw_conf_val tells by its pointer. MW_ERR_CONF: no such bank, or a merged hash over its limit.
+ */
+enum mw_rc mw_conf_overlay(const struct mw_conf *below, const char *bank, struct mw_conf **view_r,
+	struct mw_err *err_r);
 
 #endif

@@ -44,9 +44,7 @@ static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *
 	const char *dir = set->quarantine_dir;
 	char poison[300];
 
-	for (size_t i = 0; i < set->count; i++) {
-		const struct policy *p = &set->policies[i];
-
+	for (const struct policy *p = set->base; p != NULL; p = p->next) {
 		if (*p->virus_quarantine == '\0' && *p->spam_quarantine == '\0' &&
 			*p->unchecked_quarantine == '\0')
 			continue;

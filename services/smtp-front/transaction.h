@@ -35,7 +35,8 @@ struct txn_origin {
 	unsigned peer_port, local_port;
 	const struct smtp_xforward *xforward; /* NULL: none was said for this mail */
 	struct policy_set *set;
-	const struct policy *policy;
+	const struct policy *policy; /* the socket's */
+	const char *banks;	     /* further ones that the client asks for; NULL: none */
 };
 
 /* Why a check did not run; NULL: it ran, or will. */

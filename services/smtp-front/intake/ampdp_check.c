@@ -8,28 +8,6 @@
 
 #define MAIL_NAME "email.txt" /* of the mail in a client's folder */
 
-/* The first of the banks that is there; amavisd would lay them one on the other. */
-static const struct policy *policy_of(const struct ampdp_session *s)
-{
-	const char *p = s->request.policy_bank;
-
-	while (p != NULL && *p != '\0') {
-		size_t n;
-		const struct policy *policy;
-
-		p += strspn(p, ", ");
-		n = strcspn(p, ", ");
-		policy = policy_named(s->in.set, p, n);
-		if (policy != NULL)
-			return policy;
-		if (n > 0 && mw_log_wants(MW_DEBUG))
-			mw_log(MW_DEBUG, "ampdp_unknown_bank", "bank=%s",
-				mw_quote_octets((char[64]){ 0 }, 64, p, n));
-		p += n;
-	}
-	return s->in.policy;
-}
-
 static bool is_server(const char *value)
 {
 	return value != NULL && strcmp(value, "server") == 0;
@@ -47,7 +25,8 @@ static struct txn *begin(struct ampdp_session *s, struct smtp_xforward *x)
 		.local_port = s->in.local_port,
 		.xforward = x,
 		.set = s->in.set,
-		.policy = policy_of(s),
+		.policy = s->in.policy,
+		.banks = q->policy_bank,
 	};
 	const char *sender;
 	bool utf8 = false;

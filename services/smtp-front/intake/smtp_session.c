@@ -260,7 +260,7 @@ static enum mw_rc keep_octets(void *arg, const unsigned char *p, size_t n)
 
 	if (s->too_large || s->data_rc != MW_OK)
 		return MW_OK; /* read on to the true end, keep nothing */
-	if (smtp_body_size(s->txn->body) + n > s->in.policy->message_size_limit)
+	if (smtp_body_size(s->txn->body) + n > s->txn->policy->message_size_limit)
 		s->too_large = true;
 	else
 		s->data_rc = smtp_body_append(s->txn->body, p, n, &s->data_err);
@@ -322,7 +322,7 @@ static bool refuse_unkept(struct smtp_session *s)
 
 	if (s->too_large) {
 		snprintf(text, sizeof(text), "%llu",
-			(unsigned long long)s->in.policy->message_size_limit);
+			(unsigned long long)s->txn->policy->message_size_limit);
 		refuse_data(s, REPLY_TOO_LARGE, text);
 		return true;
 	}

@@ -175,12 +175,6 @@ static void verb_mail(struct smtp_session *s, const char *args)
 		smtp_session_refuse(s, &why);
 		return;
 	}
-	if (params.size > s->in.policy->message_size_limit) {
-		snprintf(text, sizeof(text), "%llu",
-			(unsigned long long)s->in.policy->message_size_limit);
-		smtp_session_say(s, REPLY_TOO_LARGE, text);
-		return;
-	}
 	said_envid = params.envid != NULL;
 	s->txn = begin_transaction(s, addr, params.smtputf8);
 	if (s->txn != NULL)
@@ -190,6 +184,13 @@ static void verb_mail(struct smtp_session *s, const char *args)
 	if (s->txn == NULL || s->txn->body == NULL || (said_envid && params.envid == NULL)) {
 		smtp_session_drop_mail(s);
 		smtp_session_say(s, REPLY_NO_MEMORY, NULL);
+		return;
+	}
+	if (params.size > s->txn->policy->message_size_limit) {
+		snprintf(text, sizeof(text), "%llu",
+			(unsigned long long)s->txn->policy->message_size_limit);
+		smtp_session_drop_mail(s);
+		smtp_session_say(s, REPLY_TOO_LARGE, text);
 		return;
 	}
 	s->txn->params = params;

@@ -63,9 +63,7 @@ enum mw_rc policy_tls_open(const struct mw_conf *conf, struct policy_set *set, s
 			"tls_min_version = \"%s\": expected TLSv1.2 or TLSv1.3 (RFC 8996 forbids "
 			"what is older)",
 			text);
-	for (size_t i = 0; i < set->count; i++) {
-		const struct policy *p = &set->policies[i];
-
+	for (const struct policy *p = set->base; p != NULL; p = p->next) {
 		in = p->tls_in > in ? p->tls_in : in;
 		out = p->forward.hop[0].tls > out ? p->forward.hop[0].tls : out;
 	}

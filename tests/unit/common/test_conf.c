@@ -366,7 +366,7 @@ static void an_interface_needs_a_bank_that_exists(void **state)
 {
 	(void)state;
 	refused("interface_policy['10026'] = 'NIX'\ninterface_policy['10027'] = 5\n",
-		"1: interface_policy[\"10026\"] = \"NIX\": there is no such policy bank\n"
+		"1: interface_policy[\"10026\"] = \"NIX\": there is no policy bank \"NIX\"\n"
 		"2: interface_policy[\"10027\"]: expected the name of a policy bank\n");
 }
 

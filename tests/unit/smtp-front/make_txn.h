@@ -64,7 +64,7 @@ static inline struct made *make_txn(const char *lua)
 		.memory_octets = 131072, .held_limit = 1u << 30, .spool_dir = "/tmp"
 	};
 	t->front = &m->front;
-	t->policy = &t->set->policies[0];
+	t->policy = t->set->base;
 	t->time_ms = 1700000000000;
 	t->helo = "client.example.com";
 	t->peer_ip = "192.0.2.1";
