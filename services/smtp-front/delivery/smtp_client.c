@@ -842,9 +842,11 @@ void client_timeout(struct client *c)
 		[CLIENT_IDLE] = "",
 		[CLIENT_CLOSED] = "",
 	};
+	const char *enhanced = c->state == CLIENT_CONNECT ? "4.4.1"
+			       : c->state == CLIENT_TLS	  ? "4.7.5"
+							  : "4.4.2";
 
-	client_fail(c, 450, c->state == CLIENT_CONNECT ? "4.4.1" : "4.4.2",
-		c->until_ms == 0 ? "write failed" : where[c->state]);
+	client_fail(c, 450, enhanced, c->until_ms == 0 ? "write failed" : where[c->state]);
 }
 
 /* ------------------------------------------------------------------ connecting */
