@@ -7,7 +7,7 @@ library only.
         assert hop.mails == []
 
 With tls, an ssl.SSLContext, it offers STARTTLS until that is done; starttls is the stage of its reply, and shake says what
-comes in the place of a handshake (octets, SILENT, DROP).
+comes in the place of a handshake (octets, SILENT, DROP, or a function of (connection, "") that says something).
 
 What it says at a stage (banner, ehlo, helo, starttls, xforward, mail, rcpt, data, dot, rset, noop, quit, other) is octets, SILENT, DROP, or a
 function of (connection, line) that returns one of these. It takes octets of a mail only after it has said 354 to DATA.
@@ -104,11 +104,12 @@ class Connection:
     def handshake(self):
         """False: there is nothing more to be said."""
         self.rest = b""
-        if self.hop.shake is SILENT:
-            self.wait_gone()
-        if self.hop.shake is not None:
-            if isinstance(self.hop.shake, bytes) and self.sock.recv(65536):  # an answer to its hello, not to STARTTLS
-                self.say(self.hop.shake)
+        if (shake := self.hop.shake) is not None:
+            if shake is not DROP and self.sock.recv(65536):  # an answer to its hello, not to STARTTLS
+                if callable(shake):
+                    shake(self, "")
+                elif shake is not SILENT:
+                    self.say(shake)
                 self.wait_gone()
             return False
         try:
