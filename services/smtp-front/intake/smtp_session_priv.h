@@ -25,8 +25,6 @@ enum smtp_state {
 #define SMTP_COMMAND_STATES                                                                        \
 	(MW_BIT(SMTP_START) | MW_BIT(SMTP_READY) | MW_BIT(SMTP_MAIL) | MW_BIT(SMTP_RCPT))
 #define SMTP_ANY_COMMAND (SMTP_COMMAND_STATES | MW_BIT(SMTP_CHUNKS))
-#define SMTP_GREETED                                                                               \
-	(MW_BIT(SMTP_READY) | MW_BIT(SMTP_MAIL) | MW_BIT(SMTP_RCPT) | MW_BIT(SMTP_CHUNKS))
 
 struct smtp_session {
 	struct intake_session in; /* first: the listener's side knows only this */

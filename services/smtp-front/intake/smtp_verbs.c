@@ -315,7 +315,7 @@ static const struct smtp_verb {
 	{ "BDAT", SMTP_ANY_COMMAND, verb_bdat, REPLY_COUNT },
 	{ "RSET", SMTP_ANY_COMMAND, verb_rset, REPLY_COUNT },
 	{ "NOOP", SMTP_ANY_COMMAND, verb_noop, REPLY_COUNT },
-	{ "VRFY", SMTP_GREETED, verb_vrfy, REPLY_VRFY_STATE },
+	{ "VRFY", SMTP_ANY_COMMAND, verb_vrfy, REPLY_COUNT },
 	{ "HELP", SMTP_ANY_COMMAND, verb_help, REPLY_COUNT },
 	{ "QUIT", SMTP_ANY_COMMAND, verb_quit, REPLY_COUNT },
 	{ "EXPN", SMTP_ANY_COMMAND, verb_refused, REPLY_COUNT },
