@@ -27,6 +27,26 @@ class Mail:
         self.sender, self.rcpts, self.octets = sender, rcpts, octets
 
 
+def octet_by_octet(sock):
+    """A socket whose octets go out over sock one at a time, so that TLS's records are cut, too."""
+    ours, inner = socket.socketpair()
+
+    def copy(source, sink, step):
+        try:
+            while octets := source.recv(65536):
+                for i in range(0, len(octets), step):
+                    sink.sendall(octets[i:i + step])
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # one of them has gone: so will the other
+        if sink is sock:
+            sock.close()
+            inner.close()
+    for args in ((inner, sock, 1), (sock, inner, 65536)):
+        threading.Thread(target=copy, args=args, daemon=True).start()
+    return ours
+
+
 class Connection:
     """One client of the hop and what it said."""
 
@@ -112,6 +132,8 @@ class Connection:
                     self.say(shake)
                 self.wait_gone()
             return False
+        if self.hop.cut:
+            self.sock = octet_by_octet(self.sock)
         try:
             self.sock = self.hop.tls.wrap_socket(self.sock, server_side=True, suppress_ragged_eofs=True)
         except OSError as e:  # ssl.SSLError is one
