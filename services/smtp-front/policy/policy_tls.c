@@ -30,8 +30,19 @@ enum mw_rc policy_tls_levels(
 	if (rc == MW_OK)
 		rc = level_of(conf, bank, "tls_security_level_out", TLS_VERIFY, &out, err_r);
 	for (size_t r = 0; r < MW_COUNT(routes); r++)
-		for (size_t i = 0; i < routes[r]->count; i++)
-			routes[r]->hop[i].tls = out;
+		for (size_t i = 0; i < routes[r]->count; i++) {
+			struct next_hop *h = &routes[r]->hop[i];
+
+			/* No certificate is for a path: every mail would be deferred until it
+			 * bounces. */
+			if (rc == MW_OK && out == TLS_VERIFY && next_hop_is_unix(h))
+				rc = mw_fail(err_r, MW_ERR_CONF,
+					"%s%stls_security_level_out = \"verify\": %s has no name "
+					"that a certificate could have; expected encrypt or less "
+					"for a Unix socket",
+					bank, *bank != '\0' ? ": " : "", h->text);
+			h->tls = out;
+		}
 	return rc;
 }
 
