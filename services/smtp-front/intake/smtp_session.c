@@ -188,8 +188,8 @@ static void session_dismiss(struct intake_session *in)
 {
 	struct smtp_session *s = (struct smtp_session *)in;
 
-	if ((MW_BIT(s->state) & (SMTP_COMMAND_STATES | MW_BIT(SMTP_PROXY))) == 0)
-		return;
+	if (s->closing || (MW_BIT(s->state) & (SMTP_COMMAND_STATES | MW_BIT(SMTP_PROXY))) == 0)
+		return; /* behind our last words there are no more */
 	smtp_session_drop_mail(s);
 	smtp_session_close_with(s, REPLY_SHUTDOWN);
 	flush(s);
@@ -267,10 +267,14 @@ static enum mw_rc keep_octets(void *arg, const unsigned char *p, size_t n)
 	return MW_OK;
 }
 
-/* LMTP answers for each recipient, whatever became of the mail (RFC 2033 section 4.2). */
+/*
+ * LMTP answers for each recipient, whatever became of the mail (RFC 2033 section 4.2), but only at
+ * its end: a chunk that is not the last has one answer, also when that is a refusal.
+ */
 static void refuse_data(struct smtp_session *s, enum smtp_reply_id id, const char *fill)
 {
-	size_t answers = s->lmtp ? s->txn->rcpt_count : 1;
+	bool early = s->state == SMTP_CHUNK && !s->chunk_last;
+	size_t answers = s->lmtp && !early ? s->txn->rcpt_count : 1;
 	unsigned errors = s->errors + 1;
 
 	mw_log(MW_INFO, "data_refused", "log_id=%s peer=%s code=%u why=%s", s->txn->log_id,
