@@ -280,6 +280,37 @@ static void an_answer_serves_its_time_and_a_failure_a_tenth(void **state)
 	}
 }
 
+/* delivery.name_time = 0: each mail asks anew, and is answered however slow the loop turns. */
+static void an_answer_that_is_not_kept_serves_who_waited_for_it(void **state)
+{
+	struct names *n = begin();
+	struct asker k[2] = { 0 }, gone = { 0 };
+
+	(void)state;
+	names_configure(n, 0);
+	ask(&k[0], n, "mx.example");
+	turn();
+	resolve(0, 0, 1);
+	now_ms += 50;
+	turn();
+	assert_int_equal(k[0].answers, 1);
+	ask(&gone, n, "mx.example");
+	turn();
+	names_cancel(&gone.question);
+	resolve(1, 0, 1);
+	turn();
+	now_ms++;
+	ask(&k[1], n, "mx.example");
+	turn();
+	assert_int_equal(k[1].answers, 0);
+	assert_int_equal(look_up_count, 3);
+	resolve(2, UV_EAI_AGAIN, 0);
+	now_ms++;
+	turn();
+	assert_int_equal(k[1].answers, 1);
+	end(&n);
+}
+
 static void no_address_is_a_failure_and_more_than_enough_are_cut(void **state)
 {
 	static const struct {
@@ -391,6 +422,7 @@ int main(void)
 		cmocka_unit_test(an_answer_serves_who_asks_after_the_asker_has_gone),
 		cmocka_unit_test(a_question_cancelled_before_its_turn_is_not_looked_up),
 		cmocka_unit_test(an_answer_serves_its_time_and_a_failure_a_tenth),
+		cmocka_unit_test(an_answer_that_is_not_kept_serves_who_waited_for_it),
 		cmocka_unit_test(no_address_is_a_failure_and_more_than_enough_are_cut),
 		cmocka_unit_test(a_look_up_that_cannot_begin_is_an_answer),
 		cmocka_unit_test(whoever_is_answered_may_ask_again_and_end_others),
