@@ -39,9 +39,9 @@ struct both {
 	struct stream *st;
 	int fd; /* the peer's; -1: closed */
 	struct mw_tls *peer;
-	bool peer_open, peer_ended;
-	char *out;	    /* of the peer's, not sent yet */
-	size_t out_n, step; /* octets that it sends, and takes, in a turn */
+	bool peer_open, peer_ended, holds; /* it sends nothing */
+	char *out;			   /* of the peer's, not sent yet */
+	size_t out_n, step;		   /* octets that it sends, and takes, in a turn */
 	size_t peer_got;
 	/* the owner's */
 	bool serves;
@@ -195,7 +195,9 @@ static void turn(struct both *b)
 	}
 	if (b->peer != NULL)
 		peer_take_out(b);
-	n = b->out_n > 0 ? write(b->fd, b->out, b->out_n < b->step ? b->out_n : b->step) : 0;
+	n = b->out_n > 0 && !b->holds
+		    ? write(b->fd, b->out, b->out_n < b->step ? b->out_n : b->step)
+		    : 0;
 	if (n > 0) {
 		memmove(b->out, b->out + n, b->out_n - (size_t)n);
 		b->out_n -= (size_t)n;
@@ -367,6 +369,37 @@ static void an_owner_that_does_not_read_is_given_nothing_until_it_does(void **st
 	assert_true(b.out_n > 0); /* nor is it taken from the peer without end */
 	stream_read(b.st, true);
 	UNTIL(&b, b.got == MUCH);
+	end(&b);
+}
+
+/* They came in one read; the read buffer is another stream's by the time they are wanted. */
+static void octets_behind_the_handshake_wait_until_they_are_wanted(void **state)
+{
+	struct both b = begin(true), other;
+
+	(void)state;
+	connect_both(&b);
+	begin_tls(&b);
+	b.in_secured = PAUSE;
+	peer_take_out(&b);
+	UNTIL(&b, b.out_n == 0);
+	b.holds = true;
+	UNTIL(&b, b.peer_open);
+	peer_write(&b, sample, 30000);
+	b.holds = false;
+	UNTIL(&b, b.secured == 1);
+	other = begin(true);
+	connect_both(&other);
+	assert_int_equal(write(other.fd, sample, 60000), 60000);
+	UNTIL(&other, other.got == 60000);
+	end(&other);
+	for (int i = 0; i < 20; i++)
+		turn(&b);
+	assert_int_equal(b.got, 0);
+	stream_read(b.st, true);
+	assert_int_equal(b.got, 0); /* from the loop */
+	UNTIL(&b, b.got == 30000);
+	assert_int_equal(b.ended, 0);
 	end(&b);
 }
 
@@ -566,6 +599,7 @@ int main(void)
 		cmocka_unit_test(tls_begins_in_the_callback_of_the_octets_before_it),
 		cmocka_unit_test(a_write_to_a_slow_reader_ends_once_and_arrives_whole),
 		cmocka_unit_test(an_owner_that_does_not_read_is_given_nothing_until_it_does),
+		cmocka_unit_test(octets_behind_the_handshake_wait_until_they_are_wanted),
 		cmocka_unit_test(a_peer_without_tls_is_told_as_a_failed_handshake),
 		cmocka_unit_test(a_peer_that_goes_in_the_handshake_is_told),
 		cmocka_unit_test(who_is_not_believed_fails_the_handshake),
