@@ -247,8 +247,8 @@ static bool data(struct judge *j)
 
 static bool bdat_args(const char *p, size_t n, size_t *octets_r, bool *last_r)
 {
-	char args[64];
-	int used = 0;
+	char args[2048]; /* as the longest line here */
+	size_t used = 0, gap;
 
 	*octets_r = 0;
 	if (n >= sizeof(args))
@@ -257,7 +257,8 @@ static bool bdat_args(const char *p, size_t n, size_t *octets_r, bool *last_r)
 	args[n] = '\0';
 	while (isdigit((unsigned char)args[used]) && used < 18)
 		*octets_r = *octets_r * 10 + (size_t)(args[used++] - '0');
-	*last_r = strcasecmp(args + used, " LAST") == 0;
+	gap = strspn(args + used, " ");
+	*last_r = gap > 0 && strcasecmp(args + used + gap, "LAST") == 0;
 	return used > 0 && (*last_r || args[used] == '\0');
 }
 
