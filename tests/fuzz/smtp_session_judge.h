@@ -154,7 +154,8 @@ static void look_at_refusal(const struct judge *j, const struct reply *r)
 		require(j->octets.n > front.bodies.held_limit);
 	else
 		require(r->code == 550 && ((newline == NEWLINE_REJECT && j->bare) ||
-						  (newline != NEWLINE_PASS && j->odd)));
+						  (newline != NEWLINE_PASS && j->odd &&
+							  smuggles(j->octets.p, j->octets.n))));
 }
 
 static void end_of_mail(struct judge *j)
