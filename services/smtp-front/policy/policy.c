@@ -30,25 +30,50 @@ static enum mw_rc compile_destiny(const struct mw_conf *conf, const char *bank, 
 	return MW_OK;
 }
 
-static enum mw_rc compile_maps(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
-{
-	const struct {
-		const char *name;
-		struct lookup_maps **maps;
-	} all[] = {
-		{ "local_domains_maps", &p->local_domains },
-		{ "bypass_virus_checks_maps", &p->bypass_virus },
-		{ "bypass_spam_checks_maps", &p->bypass_spam },
-		{ "bypass_banned_checks_maps", &p->bypass_banned },
-		{ "bypass_header_checks_maps", &p->bypass_header },
-	};
+static const struct {
+	const char *name;
+	size_t field;
+} policy_maps[] = {
+	{ "local_domains_maps", offsetof(struct policy, local_domains) },
+	{ "bypass_virus_checks_maps", offsetof(struct policy, bypass_virus) },
+	{ "bypass_spam_checks_maps", offsetof(struct policy, bypass_spam) },
+	{ "bypass_banned_checks_maps", offsetof(struct policy, bypass_banned) },
+	{ "bypass_header_checks_maps", offsetof(struct policy, bypass_header) },
+};
 
-	for (size_t i = 0; i < MW_COUNT(all); i++) {
-		*all[i].maps = lookup_maps_new(mw_conf_val(conf, all[i].name));
-		if (*all[i].maps == NULL)
-			return mw_fail(err_r, MW_ERR_NOMEM, "%s: no memory", all[i].name);
+static struct mw_lookup **maps_field(struct policy *p, size_t i)
+{
+	return (struct mw_lookup **)(void *)((char *)p + policy_maps[i].field);
+}
+
+/* What a bank does not set it has from the base: the same tables, unless it reads addresses
+ * otherwise. */
+static bool shares_tables(const struct mw_conf *conf, const struct mw_lookup_options *o,
+	const struct mw_conf *base, const struct mw_lookup_options *base_o)
+{
+	const char *d = o->delimiters != NULL ? o->delimiters : "";
+	const char *base_d = base_o->delimiters != NULL ? base_o->delimiters : "";
+
+	return mw_conf_val(conf, o->name) == mw_conf_val(base, o->name) &&
+	       o->case_sensitive == base_o->case_sensitive && strcmp(d, base_d) == 0;
+}
+
+static enum mw_rc compile_maps(const struct mw_conf *conf, const struct mw_conf *base,
+	const struct policy_set *set, struct policy *p, struct mw_err *err_r)
+{
+	enum mw_rc rc = MW_OK;
+
+	for (size_t i = 0; i < MW_COUNT(policy_maps) && rc == MW_OK; i++) {
+		const char *name = policy_maps[i].name;
+		struct mw_lookup_options o = mw_lookup_options_of(conf, name, set->files);
+		struct mw_lookup_options base_o = mw_lookup_options_of(base, name, set->files);
+
+		if (p != &set->policies[0] && shares_tables(conf, &o, base, &base_o))
+			*maps_field(p, i) = mw_lookup_ref(*maps_field(&set->policies[0], i));
+		else
+			rc = mw_lookup_new(mw_conf_val(conf, name), &o, maps_field(p, i), err_r);
 	}
-	return MW_OK;
+	return rc;
 }
 
 static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
@@ -193,8 +218,8 @@ static void compile_texts(
 	copy_text(p->level_char, sizeof(p->level_char), conf, "sa_spam_level_char", "");
 }
 
-static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy_set *set,
-	const char *bank, struct policy *p, struct mw_err *err_r)
+static enum mw_rc compile_policy(const struct mw_conf *conf, const struct mw_conf *base,
+	const struct policy_set *set, const char *bank, struct policy *p, struct mw_err *err_r)
 {
 	enum mw_rc rc;
 
@@ -218,7 +243,7 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 			MW_OK ||
 		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny,
 			 err_r)) != MW_OK ||
-		(rc = compile_maps(conf, p, err_r)) != MW_OK ||
+		(rc = compile_maps(conf, base, set, p, err_r)) != MW_OK ||
 		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
@@ -326,6 +351,7 @@ enum mw_rc policy_set_new(
 	const struct mw_val *banks = mw_conf_val(conf, "policy_bank");
 	size_t bank_count = banks->tag == MW_V_TABLE ? banks->count : 0;
 	struct policy_set *set = calloc(1, sizeof(*set));
+	struct mw_lookup_limits limits;
 	enum mw_rc rc;
 
 	if (set == NULL)
@@ -333,11 +359,13 @@ enum mw_rc policy_set_new(
 	set->refs = 1;
 	compile_globals(conf, set);
 	set->policies = calloc(bank_count + 1, sizeof(*set->policies));
-	rc = set->policies != NULL
-		     ? compile_policy(conf, set, "", &set->policies[set->count++], err_r)
+	limits = mw_lookup_limits_of(conf);
+	set->files = mw_lookup_files_new(&limits);
+	rc = set->policies != NULL && set->files != NULL
+		     ? compile_policy(conf, conf, set, "", &set->policies[set->count++], err_r)
 		     : mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
 	for (size_t i = 0; i < bank_count && rc == MW_OK; i++)
-		rc = compile_policy(mw_conf_bank(conf, banks->keys[i]), set, banks->keys[i],
+		rc = compile_policy(mw_conf_bank(conf, banks->keys[i]), conf, set, banks->keys[i],
 			&set->policies[set->count++], err_r);
 	if (rc == MW_OK)
 		rc = compile_ports(conf, set, err_r);
@@ -369,16 +397,14 @@ void policy_set_unref(struct policy_set **set_p)
 	for (size_t i = 0; i < set->count; i++) {
 		struct policy *p = &set->policies[i];
 
-		lookup_maps_destroy(&p->local_domains);
-		lookup_maps_destroy(&p->bypass_virus);
-		lookup_maps_destroy(&p->bypass_spam);
-		lookup_maps_destroy(&p->bypass_banned);
-		lookup_maps_destroy(&p->bypass_header);
+		for (size_t m = 0; m < MW_COUNT(policy_maps); m++)
+			mw_lookup_unref(maps_field(p, m));
 		free(p->acl);
 		free(p->forward.hop);
 		free(p->release.hop);
 		free(p->requeue.hop);
 	}
+	mw_lookup_files_destroy(&set->files);
 	for (size_t i = 0; i < set->mail_dir_count; i++)
 		free(set->mail_dirs[i]);
 	free(set->mail_dirs);

@@ -24,7 +24,7 @@ struct policy {
 	enum policy_newline bare_newline;
 	unsigned offers; /* bits of enum smtp_offer */
 	bool originating;
-	struct lookup_maps *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
+	struct mw_lookup *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;
 	bool bypass_decode_parts;
 	int32_t tag_milli, tag2_milli, kill_milli;
@@ -66,6 +66,7 @@ struct policy_set {
 	size_t port_count;
 	struct policy_signer *signers; /* domains that the dkim workers have a key for */
 	size_t signer_count;
+	struct mw_lookup_files *files; /* behind the tables of all policies */
 	/* global */
 	struct mw_tls_ctx *tls_in, *tls_out; /* NULL: no policy of the set wants it */
 	char myhostname[256], quarantine_dir[256];

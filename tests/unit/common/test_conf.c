@@ -264,8 +264,7 @@ static void maps_hold_constants_lists_and_hashes(void **state)
 	assert_int_equal(maps->vals[2].line, 2);
 	assert_int_equal(mw_val_int(&mw_conf_val(conf, "bypass_spam_checks_maps")->vals[0], 0), 1);
 	mw_conf_destroy(&conf);
-	refused_saying(
-		"local_domains_maps = { { { 'deep' } } }", "expected a list of lookup tables");
+	refused_saying("local_domains_maps = { x = { 'a' } }", "expected a list of lookup tables");
 }
 
 static void dkim_key_appends_with_the_line_of_each_call(void **state)
@@ -419,8 +418,10 @@ static void what_was_set_before_a_failure_is_checked_too(void **state)
 static void functions_and_other_settings_tables_are_no_values(void **state)
 {
 	(void)state;
-	refused_saying(
-		"myhostname = function() end", "1: myhostname: expected a value, not a function");
+	refused_saying("myhostname = function() end",
+		"1: myhostname = function --[[ line 1 ]]: expected a string");
+	refused_saying("myhostname = string.len",
+		"1: myhostname: expected a value or a function of yours");
 	refused_saying(
 		"inet_acl = policy_bank", "inet_acl: another setting's table cannot be its value");
 	refused_saying("http = pipeline", "http = table: expected a table of its settings");

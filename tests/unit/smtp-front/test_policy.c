@@ -99,9 +99,9 @@ static void a_bank_overlays_the_base_with_what_it_names(void **state)
 	assert_int_equal(base->kill_milli, 10000);
 	assert_int_equal(b->kill_milli, 4500);
 	assert_string_equal(b->authserv_id, "id");
-	assert_true(lookup_maps_bool(base->local_domains, "a@base", false));
-	assert_false(lookup_maps_bool(b->local_domains, "a@base", false));
-	assert_true(lookup_maps_bool(b->local_domains, "a@bank", false));
+	assert_true(mw_lookup_bool(base->local_domains, "a@base", false));
+	assert_false(mw_lookup_bool(b->local_domains, "a@base", false));
+	assert_true(mw_lookup_bool(b->local_domains, "a@bank", false));
 	assert_string_equal(b->virus_quarantine, "");
 	assert_string_equal(b->level_char, "+");
 	assert_string_equal(b->forward.hop[0].host, "::1");
