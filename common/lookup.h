@@ -91,6 +91,7 @@ struct mw_lookup_limits mw_lookup_limits_of(const struct mw_conf *conf);
 struct mw_lookup_files;
 struct mw_lookup_files *mw_lookup_files_new(const struct mw_lookup_limits *limits);
 void mw_lookup_files_destroy(struct mw_lookup_files **files_p);
+size_t mw_lookup_files_count(const struct mw_lookup_files *files);
 /* Files that are wrong or gone now; their tables answer from the last good version. */
 size_t mw_lookup_files_bad(const struct mw_lookup_files *files);
 

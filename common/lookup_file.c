@@ -334,6 +334,11 @@ void mw_lookup_files_destroy(struct mw_lookup_files **files_p)
 	free(files);
 }
 
+size_t mw_lookup_files_count(const struct mw_lookup_files *files)
+{
+	return files->count;
+}
+
 size_t mw_lookup_files_bad(const struct mw_lookup_files *files)
 {
 	size_t n = 0;
