@@ -13,7 +13,7 @@
 /* What is asked. Keys are made when the first table wants them: constants do not. */
 struct question {
 	const struct mw_lookup *l;
-	const char *key;
+	const char *key;	 /* NULL: ip, not printed yet */
 	const char *const *more; /* keys behind it */
 	size_t more_count;
 	const struct mw_ip *ip;
@@ -43,6 +43,8 @@ static void make_keys(struct question *q)
 		mw_keys_of_ip(&q->keys, q->ip);
 	else
 		mw_keys_of_text(&q->keys, q->key);
+	if (q->key == NULL)
+		q->key = q->keys.given;
 }
 
 /* ------------------------------------------------------------------ one table */
@@ -182,7 +184,8 @@ static bool ask_table(struct question *q, size_t i, size_t *at, struct mw_lookup
 	r->line = t->line;
 	r->source = t->source;
 	r->key = r->error = NULL;
-	if (t->kind != MW_LOOKUP_CONSTANT && t->kind != MW_LOOKUP_OPAQUE)
+	if (t->kind != MW_LOOKUP_CONSTANT && t->kind != MW_LOOKUP_OPAQUE &&
+		t->kind != MW_LOOKUP_NETWORKS)
 		make_keys(q);
 	found = ask(t->file != NULL ? mw_lookup_file_table(t->file) : t, q, at, r);
 	if (r->error != NULL) {
@@ -200,7 +203,9 @@ static void question_of(struct question *q, const struct mw_lookup *l, const cha
 	q->key = key;
 	q->more_count = 0;
 	q->ready = false;
-	q->ip = l->options.key == MW_KEY_IP && mw_ip_parse(key, &q->own_ip) ? &q->own_ip : NULL;
+	q->ip = NULL;
+	if (l->options.key == MW_KEY_IP && mw_ip_parse(key, &q->own_ip)) /* not of NULL */
+		q->ip = &q->own_ip;
 }
 
 static bool first_defined(struct question *q, struct mw_lookup_result *r)
@@ -255,10 +260,9 @@ bool mw_lookup_any(const struct mw_lookup *l, const char *const *keys, size_t co
 
 bool mw_lookup_ip(const struct mw_lookup *l, const struct mw_ip *ip, struct mw_lookup_result *r)
 {
-	char text[MW_IP_TEXT_MAX] = "";
 	struct question q;
 
-	question_of(&q, l, ip != NULL ? mw_ip_format(ip, text) : text);
+	question_of(&q, l, NULL);
 	q.ip = ip;
 	return first_defined(&q, r);
 }

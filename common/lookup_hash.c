@@ -1,31 +1,58 @@
 /*
  * Keys to values by open addressing. Slots are eight octets, so that a key that is not there costs
- * one line of cache; entries keep the order in which they were added, which makes the same
+ * one line of cache; what a slot points to is one piece of memory with value and key, so that one
+ * that is there costs two. Records lie in the order in which they were added, which makes the same
  * structure a list whose first match wins.
  */
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "lookup_priv.h"
 
+#define UNIT 8			     /* octets that a slot counts in */
+#define HUGE_FROM (4u * 1024 * 1024) /* octets of a block that huge pages are asked for */
+#define HUGE_PAGE (2u * 1024 * 1024)
+
 struct slot {
 	uint32_t hash; /* 0: free */
-	uint32_t entry;
+	uint32_t at;   /* of the record, in units */
 };
 
-struct entry {
-	uint32_t key, n; /* in the pool */
+struct record {
 	struct mw_cell cell;
+	uint32_t n;
+	char key[]; /* and a NUL */
 };
 
 struct mw_hash {
 	struct slot *slots; /* a power of two, at most half of them in use */
-	size_t mask;
-	struct entry *entries;
-	size_t count, cap;
-	struct mw_pool pool;
-	unsigned sorts;	   /* bits of enum mw_key_sort that are there */
-	size_t longest[8]; /* key of each sort */
+	size_t mask, count;
+	unsigned char *records;
+	size_t used, cap;    /* octets of them, in whole units */
+	struct mw_pool pool; /* texts of values */
+	unsigned sorts;	     /* bits of enum mw_key_sort that are there */
+	size_t longest[8];   /* key of each sort */
 };
+
+/* A lookup in a large table meets a page that the processor has no translation for, unless pages
+ * are huge. Pages that were not touched yet become so; the rest is nobody's loss. */
+static void prefer_huge(void *p, size_t n)
+{
+	uintptr_t begin = ((uintptr_t)p + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+	uintptr_t end = ((uintptr_t)p + n) & ~(uintptr_t)(HUGE_PAGE - 1);
+
+	if (n >= HUGE_FROM && end > begin)
+		(void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+}
+
+static struct slot *new_slots(size_t count)
+{
+	struct slot *slots = calloc(count, sizeof(*slots));
+
+	if (slots != NULL)
+		prefer_huge(slots, count * sizeof(*slots));
+	return slots;
+}
 
 struct mw_hash *mw_hash_new(void)
 {
@@ -34,7 +61,7 @@ struct mw_hash *mw_hash_new(void)
 	if (h == NULL)
 		return NULL;
 	h->mask = 7;
-	h->slots = calloc(h->mask + 1, sizeof(*h->slots));
+	h->slots = new_slots(h->mask + 1);
 	if (h->slots == NULL)
 		mw_hash_destroy(&h);
 	return h;
@@ -48,7 +75,7 @@ void mw_hash_destroy(struct mw_hash **h_p)
 	if (h == NULL)
 		return;
 	mw_pool_fini(&h->pool);
-	free(h->entries);
+	free(h->records);
 	free(h->slots);
 	free(h);
 }
@@ -63,9 +90,9 @@ size_t mw_hash_count(const struct mw_hash *h)
 	return h->count;
 }
 
-static bool is_key(const struct mw_hash *h, const struct entry *e, const char *key, size_t n)
+static struct record *record_at(const struct mw_hash *h, uint32_t at)
 {
-	return e->n == n && memcmp(h->pool.p + e->key, key, n) == 0;
+	return (struct record *)(void *)(h->records + (size_t)at * UNIT);
 }
 
 /* The slot of that key, or the free one where it would be. */
@@ -73,16 +100,22 @@ static struct slot *slot_of(const struct mw_hash *h, const char *key, size_t n, 
 {
 	size_t i = hash & h->mask;
 
-	while (h->slots[i].hash != 0 &&
-		(h->slots[i].hash != hash || !is_key(h, &h->entries[h->slots[i].entry], key, n)))
-		i = (i + 1) & h->mask;
+	for (; h->slots[i].hash != 0; i = (i + 1) & h->mask) {
+		const struct record *r;
+
+		if (h->slots[i].hash != hash)
+			continue;
+		r = record_at(h, h->slots[i].at);
+		if (r->n == n && memcmp(r->key, key, n) == 0)
+			break;
+	}
 	return &h->slots[i];
 }
 
 static bool grow_slots(struct mw_hash *h)
 {
 	size_t mask = h->mask * 2 + 1;
-	struct slot *slots = calloc(mask + 1, sizeof(*slots));
+	struct slot *slots = new_slots(mask + 1);
 
 	if (slots == NULL)
 		return false;
@@ -101,51 +134,65 @@ static bool grow_slots(struct mw_hash *h)
 	return true;
 }
 
-static bool grow_entries(struct mw_hash *h)
+static struct record *new_record(struct mw_hash *h, size_t octets)
 {
-	size_t cap = h->cap > 0 ? h->cap * 2 : 8;
-	struct entry *entries = realloc(h->entries, cap * sizeof(*entries));
+	size_t cap = h->cap;
+	struct record *r;
 
-	if (entries == NULL)
-		return false;
-	h->entries = entries;
-	h->cap = cap;
-	return true;
+	while (cap < h->used + octets)
+		cap = cap * 2 + 1024;
+	if (cap > h->cap) {
+		unsigned char *records = realloc(h->records, cap);
+
+		if (records == NULL)
+			return NULL;
+		prefer_huge(records, cap);
+		h->records = records;
+		h->cap = cap;
+	}
+	r = (struct record *)(void *)(h->records + h->used);
+	h->used += octets;
+	return r;
 }
 
 bool mw_hash_add(struct mw_hash *h, const char *key, size_t n, enum mw_key_sort sort,
 	const struct mw_cell *c, bool first_wins)
 {
+	size_t octets = (offsetof(struct record, key) + n + 1 + UNIT - 1) / UNIT * UNIT;
 	uint32_t hash = mw_key_hash(key, n);
 	struct slot *slot;
+	struct record *r;
 
 	if ((h->count + 1) * 2 > h->mask + 1 && !grow_slots(h))
 		return false;
-	slot = slot_of(h, key, n, hash);
-	if (slot->hash != 0) {
-		if (!first_wins)
-			h->entries[slot->entry].cell = *c;
-		return true;
-	}
-	if (h->count == UINT32_MAX || (h->count == h->cap && !grow_entries(h)))
-		return false;
-	h->entries[h->count] = (struct entry){ mw_pool_add(&h->pool, key, n), (uint32_t)n, *c };
-	if (h->entries[h->count].key == UINT32_MAX)
-		return false;
-	*slot = (struct slot){ hash, (uint32_t)h->count++ };
+	/* Also for a key that is there: "." in quotes is a local part, and without them a domain. */
 	h->sorts |= MW_BIT(sort);
 	if (n > h->longest[sort])
 		h->longest[sort] = n;
+	slot = slot_of(h, key, n, hash);
+	if (slot->hash != 0) {
+		if (!first_wins)
+			record_at(h, slot->at)->cell = *c;
+		return true;
+	}
+	if (h->used / UNIT >= UINT32_MAX || (r = new_record(h, octets)) == NULL)
+		return false;
+	r->cell = *c;
+	r->n = (uint32_t)n;
+	memcpy(r->key, key, n);
+	r->key[n] = '\0';
+	*slot = (struct slot){ hash, (uint32_t)((h->used - octets) / UNIT) };
+	h->count++;
 	return true;
 }
 
 /* ------------------------------------------------------------------ asking */
 
-static const struct entry *find(const struct mw_hash *h, const char *key, size_t n, uint32_t hash)
+static const struct record *find(const struct mw_hash *h, const char *key, size_t n, uint32_t hash)
 {
 	const struct slot *slot = slot_of(h, key, n, hash);
 
-	return slot->hash != 0 ? &h->entries[slot->entry] : NULL;
+	return slot->hash != 0 ? record_at(h, slot->at) : NULL;
 }
 
 static struct mw_octets part(const void *from, unsigned n)
@@ -168,10 +215,10 @@ static struct mw_octets part(const void *from, unsigned n)
 	}
 }
 
-static void answer(const struct mw_hash *h, const struct entry *e, const struct mw_keys *k,
+static void answer(const struct mw_hash *h, const struct record *e, const struct mw_keys *k,
 	struct mw_lookup_result *r)
 {
-	r->key = h->pool.p + e->key;
+	r->key = e->key;
 	mw_cell_read(&e->cell, &h->pool, part, k, r);
 }
 
@@ -180,7 +227,7 @@ bool mw_hash_find(
 {
 	while (!k->too_long && *at < k->count) {
 		struct mw_key *key = &k->key[(*at)++];
-		const struct entry *e;
+		const struct record *e;
 
 		if ((h->sorts & MW_BIT(key->sort)) == 0 || key->n > h->longest[key->sort])
 			continue;
@@ -196,9 +243,9 @@ bool mw_hash_find(
 }
 
 static void earlier(const struct mw_hash *h, const char *key, size_t n, enum mw_key_sort sort,
-	const struct entry **best)
+	const struct record **best)
 {
-	const struct entry *e;
+	const struct record *e;
 
 	if ((h->sorts & MW_BIT(sort)) == 0 || n > h->longest[sort])
 		return;
@@ -210,7 +257,7 @@ static void earlier(const struct mw_hash *h, const char *key, size_t n, enum mw_
 /* What is longer than the longest entry is passed over, so that a domain of five hundred labels
  * costs what a common one does. */
 static void earlier_domains(
-	const struct mw_hash *h, const struct mw_keys *k, const struct entry **best)
+	const struct mw_hash *h, const struct mw_keys *k, const struct record **best)
 {
 	const char *p = k->dotted, *end = p + 1 + k->domain.n;
 	size_t longest = h->longest[MW_SORT_DOTTED];
@@ -227,7 +274,7 @@ static void earlier_domains(
 bool mw_hash_first(const struct mw_hash *h, struct mw_keys *k, enum mw_lookup_key type,
 	struct mw_lookup_result *r)
 {
-	const struct entry *best = NULL;
+	const struct record *best = NULL;
 
 	if (k->too_long)
 		return false;

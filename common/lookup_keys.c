@@ -274,6 +274,7 @@ void mw_keys_of_ip(struct mw_keys *k, const struct mw_ip *ip)
 
 	k->count = 0;
 	k->too_long = ip == NULL;
+	k->given[0] = '\0';
 	if (ip == NULL)
 		return;
 	mw_ip_format(ip, k->given);

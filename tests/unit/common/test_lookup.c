@@ -112,6 +112,7 @@ static void lists_answer_by_the_first_entry_that_matches(void **state)
 		{ "{ '' }", "postmaster", "undef" },
 		{ "{ '!' }", "", "false" },
 		{ "{ '.example.org' }", "", "undef" },
+		{ "{ '!\".\"', '.' }", "a@x", "false" }, /* one key, however it is written */
 		{ "{ '.example.org' }", "postmaster", "undef" },
 		{ "{ 'postmaster' }", "postmaster", "undef" },
 		{ "{ '.example.org' }", "a@", "undef" },
