@@ -59,6 +59,8 @@ enum mw_rc mw_func_call(const struct mw_val *f, const char *arg,
 	int status;
 
 	answer_r->type = MW_FUNC_NIL;
+	answer_r->b = false;
+	answer_r->num = 0;
 	lua_settop(L, 0);
 	r->steps = 0;
 	r->steps_max = limits->steps;

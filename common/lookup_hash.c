@@ -165,7 +165,8 @@ bool mw_hash_add(struct mw_hash *h, const char *key, size_t n, enum mw_key_sort 
 
 	if ((h->count + 1) * 2 > h->mask + 1 && !grow_slots(h))
 		return false;
-	/* Also for a key that is there: "." in quotes is a local part, and without them a domain. */
+	/* Also for a key that is there: "." in quotes is a local part, and without them a domain.
+	 */
 	h->sorts |= MW_BIT(sort);
 	if (n > h->longest[sort])
 		h->longest[sort] = n;

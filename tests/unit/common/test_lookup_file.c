@@ -68,7 +68,9 @@ static void lines_of_a_hash_are_keys_and_values(void **state)
 		{ "\"a\\\"#b\"@x 7\n", "\"a\\\"#b\"@x", "\"7\"" },
 		{ "\n\n \t\n#\n.x 3\n", "a@x", "\"3\"" },
 		{ "A@X 5\n", "a@x", "\"5\"" },
-		{ ".b\xc3\xbc" "cher.example 5\n", "a@xn--bcher-kva.example", "\"5\"" },
+		{ ".b\xc3\xbc"
+		  "cher.example 5\n",
+			"a@xn--bcher-kva.example", "\"5\"" },
 		{ "a@x 5\na@x 6\n", "a@x", "\"6\"" },
 		{ ".x q-$3\n", "a@x", "\"q-a\"" },
 		{ "<> n\n", "", "\"n\"" },
@@ -224,7 +226,8 @@ static void what_is_no_file_is_refused(void **state)
 		const char *maps, *says;
 	} rows[] = {
 		{ "{ read_hash '/nonexistent/x' }", "cannot be opened: No such file" },
-		{ "{ read_hash 'relative' }", "read_hash(\"relative\"): expected an absolute path" },
+		{ "{ read_hash 'relative' }",
+			"read_hash(\"relative\"): expected an absolute path" },
 		{ "{ read_hash '' }", "expected an absolute path" },
 		{ "{ read_array '/tmp' }", "is no file" },
 		{ "{ read_array '/dev/zero' }", "is no file" },

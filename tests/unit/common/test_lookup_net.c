@@ -1,4 +1,5 @@
-/* Tables that are asked for IP addresses. Whole lists are checked against a plain walk through them. */
+/* Tables that are asked for IP addresses. Whole lists are checked against a plain walk through
+ * them. */
 #include "lookup_help.h"
 
 #include "lookup_priv.h"
@@ -232,8 +233,7 @@ static void the_tree_says_what_a_walk_through_the_list_says(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			lists_of_networks_answer_by_the_first_that_contains_the_address),
+		cmocka_unit_test(lists_of_networks_answer_by_the_first_that_contains_the_address),
 		cmocka_unit_test(a_long_list_is_still_first_match),
 		cmocka_unit_test(hashes_of_addresses_go_from_the_whole_to_its_first_number),
 		cmocka_unit_test(what_is_no_network_is_refused),
