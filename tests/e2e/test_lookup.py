@@ -109,6 +109,9 @@ def test_the_command_tells_which_table_decides(suite):
     code, lines, _ = lookup("local_domains_maps", "a@b.example.com")
     assert str(domains) in lines[3] and lines[4] == "= true"
     assert lookup("local_domains_maps", "")[1][-1] == "= undef"
-    assert lookup("inet_acl", "a@b")[0] == 1
+    code, lines, _ = lookup("inet_acl", "127.0.0.1")
+    assert lines[1].endswith(': "127.0.0.1" -> true') and " networks " in lines[1]
+    assert lookup("inet_acl", "192.0.2.1")[1][-1] == "= undef"
+    assert lookup("log_level", "a@b")[0] == 1
     assert lookup("local_domains_maps")[0] == 64
     assert lookup("local_domains_maps", "a@b", "--bank", "NIX")[0] == 1

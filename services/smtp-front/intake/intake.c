@@ -90,11 +90,11 @@ static size_t sessions_of(const struct intake *in, const char *ip)
 /* A Unix socket's door is its mode and its folder's. */
 static bool in_acl(const struct intake_session *s)
 {
+	struct mw_lookup_result r;
 	struct mw_ip ip;
 
 	return s->listener->unix_socket ||
-	       (mw_ip_parse(s->peer_ip, &ip) &&
-		       mw_nets_find(s->policy->acl, s->policy->acl_count, &ip) == 1);
+	       (mw_ip_parse(s->peer_ip, &ip) && mw_lookup_ip(s->policy->acl, &ip, &r) && r.value.b);
 }
 
 enum smtp_reply_id intake_refuses(const struct intake_session *s)

@@ -39,6 +39,7 @@ static const struct {
 	{ "bypass_spam_checks_maps", offsetof(struct policy, bypass_spam) },
 	{ "bypass_banned_checks_maps", offsetof(struct policy, bypass_banned) },
 	{ "bypass_header_checks_maps", offsetof(struct policy, bypass_header) },
+	{ "inet_acl", offsetof(struct policy, acl) },
 };
 
 static struct mw_lookup **maps_field(struct policy *p, size_t i)
@@ -74,21 +75,6 @@ static enum mw_rc compile_maps(const struct mw_conf *conf, const struct mw_conf 
 			rc = mw_lookup_new(mw_conf_val(conf, name), &o, maps_field(p, i), err_r);
 	}
 	return rc;
-}
-
-static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
-{
-	const char *const *items;
-	size_t count = mw_conf_list(conf, "inet_acl", &items);
-
-	p->acl = calloc(count + 1, sizeof(*p->acl));
-	if (p->acl == NULL)
-		return mw_fail(err_r, MW_ERR_NOMEM, "inet_acl: no memory");
-	for (size_t i = 0; i < count; i++)
-		if (!mw_net_parse(items[i], &p->acl[p->acl_count++]))
-			return mw_fail(err_r, MW_ERR_CONF,
-				"inet_acl: \"%s\" is no address or network", items[i]);
-	return MW_OK;
 }
 
 /* Which of words a text setting names, whatever its case. */
@@ -244,7 +230,6 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct mw_con
 		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny,
 			 err_r)) != MW_OK ||
 		(rc = compile_maps(conf, base, set, p, err_r)) != MW_OK ||
-		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK ||
@@ -399,7 +384,6 @@ void policy_set_unref(struct policy_set **set_p)
 
 		for (size_t m = 0; m < MW_COUNT(policy_maps); m++)
 			mw_lookup_unref(maps_field(p, m));
-		free(p->acl);
 		free(p->forward.hop);
 		free(p->release.hop);
 		free(p->requeue.hop);

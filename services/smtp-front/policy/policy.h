@@ -45,8 +45,7 @@ struct policy {
 	int32_t penpals_bonus_milli; /* 0: off */
 	uint64_t penpals_halflife_s;
 	int32_t penpals_threshold_low_milli;
-	struct mw_net *acl;
-	size_t acl_count;
+	struct mw_lookup *acl; /* by client address */
 };
 
 struct policy_signer {

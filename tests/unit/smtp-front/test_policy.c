@@ -79,7 +79,9 @@ static void the_defaults_defer_what_was_not_checked_and_pass_no_virus(void **sta
 	assert_string_equal(p->authserv_id, "mx.example.org");
 	assert_string_equal(p->localhost_name, "mx.example.org");
 	assert_string_equal(p->forward.hop[0].text, "smtp:[127.0.0.1]:10025");
-	assert_int_equal(p->acl_count, 2);
+	assert_true(mw_lookup_bool(p->acl, "127.0.0.1", false));
+	assert_true(mw_lookup_bool(p->acl, "::1", false));
+	assert_false(mw_lookup_bool(p->acl, "192.0.2.1", false));
 	assert_false(set->check_spam);
 	assert_false(set->check_reputation);
 	policy_set_unref(&set);
