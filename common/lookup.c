@@ -116,7 +116,7 @@ static bool ask_function(
 	const struct mw_lookup_limits *limits = &q->l->options.limits;
 	struct mw_func_limits own = { limits->function_steps, limits->function_time_ms,
 		limits->function_octets };
-	struct mw_func_answer answer;
+	struct mw_func_answer answer = { .type = MW_FUNC_NIL };
 	struct mw_err err;
 
 	if ((*at)++ > 0 || q->keys.too_long)

@@ -364,7 +364,7 @@ static size_t check_view(
 	for (size_t i = 0; i < mw_settings_count; i++) {
 		struct mw_lookup_options o;
 		struct mw_lookup *l = NULL;
-		struct mw_err err;
+		struct mw_err err = { "" };
 
 		if (mw_settings[i].type != MW_T_MAPS)
 			continue;
