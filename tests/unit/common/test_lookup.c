@@ -501,7 +501,7 @@ static void a_function_that_failed_works_again(void **state)
 	(void)state;
 	for (int i = 0; i < 5; i++) {
 		assert_false(mw_lookup(l, "bad@x", &r));
-		assert_non_null(strstr(r.error, "more than 100000 instructions"));
+		assert_non_null(strstr(r.error, "the function takes more than"));
 		assert_true(mw_lookup(l, "good@x", &r));
 		assert_null(r.error);
 	}
