@@ -222,6 +222,10 @@ static enum mw_rc next_table(
 	(*i_p)++;
 	if (v->tag == MW_V_FUNC)
 		return function(c, t, v);
+	/* { 10 } would be "yes" to everybody, and was surely meant to be a network. */
+	if (v->tag == MW_V_NUM && c->o->key == MW_KEY_IP && c->o->want == MW_WANT_BOOL)
+		return refuse(c, v, MW_ERR_CONF,
+			"expected networks as strings, as \"10.0.0.0/8\"; true is every address");
 	if (v->tag != MW_V_TABLE) {
 		t->kind = MW_LOOKUP_CONSTANT;
 		return constant(c, t, v);

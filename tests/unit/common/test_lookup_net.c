@@ -151,6 +151,8 @@ static void what_is_no_network_is_refused(void **state)
 	{
 		struct mw_err err = { "" };
 
+		assert_null(maps_of("{ '127.0.0.1', 10 }", &as_bool, &err));
+		assert_non_null(strstr(err.text, "expected networks as strings"));
 		assert_null(maps_of("{ { ['10.0.0.0/8'] = 1 } }", &as_bool, &err));
 		assert_non_null(strstr(err.text, "expected an IP address"));
 	}
