@@ -24,8 +24,8 @@ pkg_cflags = $(if $(1),$(shell $(PKG_CONFIG) --cflags $(1)))
 pkg_libs   = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
 
 SERVICES := smtp-front scanner dkim reputation logger snmp-agent status
-PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp openssl
-PKGS_smtp-front := zlib libidn2
+PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp openssl libpcre2-8 libidn2
+PKGS_smtp-front := zlib
 PKGS_scanner    :=
 # libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
 PKGS_dkim       := opendkim openssl

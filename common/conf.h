@@ -22,8 +22,7 @@ enum mw_type {
 	MW_T_TEXT,    /* string of at most `most` octets */
 	MW_T_LIST,    /* array of strings */
 	MW_T_DESTINY, /* D_PASS D_DISCARD D_BOUNCE D_REJECT D_TEMPFAIL; see enum mw_destiny */
-	MW_T_MAPS,    /* *_maps: an array of lookup tables; by now constants, lists and hashes of
-			 strings */
+	MW_T_MAPS,    /* *_maps: an array of lookup tables, see lookup.h */
 	MW_T_TABLE /* any Lua table of scalars and tables: policy_bank, interface_policy, dkim_key
 		      ... */
 };
@@ -56,10 +55,26 @@ struct mw_setting {
 extern const struct mw_setting mw_settings[];
 extern const size_t mw_settings_count;
 
+/* What made a table: its argument is then the one item, "1". */
+enum mw_made {
+	MW_MADE_NOT, /* an ordinary one */
+	MW_MADE_RE,  /* new_RE { ... } */
+	MW_MADE_READ_HASH,
+	MW_MADE_READ_ARRAY,
+	MW_MADE_READ_CIDR,
+	MW_MADE_OPAQUE,
+	MW_MADE_DNSL,
+	MW_MADE_LABEL,
+	MW_MADE_COUNT
+};
+/* "new_RE" ...: the function's name in a settings file; NULL for MW_MADE_NOT. */
+const char *mw_made_name(enum mw_made made);
+
 /* A value of the file, as a tree. Tables keep their order; array parts have keys "1", "2" ... and
- * is_array. */
+ * is_array. `undef` within a table is a NIL that has a key. */
 struct mw_val {
-	enum { MW_V_NIL, MW_V_BOOL, MW_V_NUM, MW_V_STR, MW_V_TABLE } tag;
+	enum { MW_V_NIL, MW_V_BOOL, MW_V_NUM, MW_V_STR, MW_V_TABLE, MW_V_FUNC } tag;
+	enum mw_made made; /* TABLE */
 	bool b;
 	double num;
 	char *str;
@@ -67,13 +82,18 @@ struct mw_val {
 	bool is_array;
 	char **keys;
 	struct mw_val *vals;
-	unsigned line; /* of the statement that set it; 0: the default */
+	unsigned line;		       /* of the statement that set it; 0: the default */
+	struct mw_lua_reader *program; /* FUNC: to be called by conf_func.h; counted */
+	int func;
 };
 /* Field of a table value, or NULL. */
 const struct mw_val *mw_val_field(const struct mw_val *table, const char *key);
 const char *mw_val_text(const struct mw_val *v, const char *dflt);
 int64_t mw_val_int(const struct mw_val *v, int64_t dflt);
 bool mw_val_bool(const struct mw_val *v, bool dflt);
+void mw_val_fini(struct mw_val *v);
+/* False: no memory; *dst is then empty. */
+bool mw_val_copy(struct mw_val *dst, const struct mw_val *src);
 /* Append *v as Lua source, texts and tables cut (with "...") at about `most` octets. */
 void mw_val_print(struct mw_text *out, const struct mw_val *v, size_t most);
 

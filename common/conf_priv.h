@@ -54,14 +54,19 @@ unsigned mw_conf_lines_field(
 
 /* ---- values ---- */
 
-void mw_val_fini(struct mw_val *v);
-/* False: no memory; *dst is then empty. */
-bool mw_val_copy(struct mw_val *dst, const struct mw_val *src);
 bool mw_val_set_text(struct mw_val *v, const char *s, size_t n);
 /* Room for count fields, all nil. */
 bool mw_val_set_table(struct mw_val *v, size_t count);
 /* Put a copy of src under key: replaces or appends. */
 bool mw_val_put(struct mw_val *table, const char *key, const struct mw_val *src);
+
+/* True when a function or what a function made is anywhere in it. */
+bool mw_val_has_code(const struct mw_val *v);
+
+/* ---- the program that functions belong to (conf_lua.c): it lives as long as one of them ---- */
+
+struct mw_lua_reader *mw_conf_program_ref(struct mw_lua_reader *r);
+void mw_conf_program_unref(struct mw_lua_reader **r_p);
 
 /* ---- a file's raw values (conf_lua.c) ---- */
 

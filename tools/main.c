@@ -12,6 +12,8 @@ static const struct tool {
 		mw_tool_check_config },
 	{ "config", "get NAME | dump | doc", "values of settings, and who set them",
 		mw_tool_config },
+	{ "lookup", "MAP KEY [--bank BANK]", "what a *_maps setting says for an address, and why",
+		mw_tool_lookup },
 	{ "keys", "DIR", "make the CURVE keys of all services", mw_tool_keys },
 };
 

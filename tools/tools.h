@@ -13,6 +13,7 @@
 /* argv[0] is the sub-command's name. Each returns the exit code. */
 int mw_tool_check_config(int argc, char **argv);
 int mw_tool_config(int argc, char **argv);
+int mw_tool_lookup(int argc, char **argv);
 int mw_tool_keys(int argc, char **argv);
 int mw_tool_status(int argc, char **argv);
 

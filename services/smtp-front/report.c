@@ -312,6 +312,8 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	counter(out, "sessions_refused_total", f->stats.refused);
 	counter(out, "sessions_tls_total", f->stats.tls_in);
 	counter(out, "sessions_tls_failed_total", f->stats.tls_in_failed);
+	counter(out, "lookup_files", mw_lookup_files_count(f->policies->files));
+	counter(out, "lookup_files_bad", mw_lookup_files_bad(f->policies->files));
 	counter(out, "workers", d.workers);
 	counter(out, "jobs_redispatched_total", d.redispatched);
 	counter(out, "verdicts_late_total", d.late);

@@ -306,10 +306,10 @@ static void step_policy(struct txn *t)
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		struct txn_rcpt *r = &t->rcpts[i];
 
-		r->is_local = lookup_maps_bool(p->local_domains, r->addr, false);
-		r->bypass_virus = lookup_maps_bool(p->bypass_virus, r->addr, false);
-		r->bypass_spam = lookup_maps_bool(p->bypass_spam, r->addr, false);
-		r->bypass_banned = lookup_maps_bool(p->bypass_banned, r->addr, false);
+		r->is_local = mw_lookup_bool(p->local_domains, r->addr, false);
+		r->bypass_virus = mw_lookup_bool(p->bypass_virus, r->addr, false);
+		r->bypass_spam = mw_lookup_bool(p->bypass_spam, r->addr, false);
+		r->bypass_banned = mw_lookup_bool(p->bypass_banned, r->addr, false);
 	}
 }
 

@@ -89,8 +89,10 @@ bool intake_is_full(const struct front *f)
  * have named any client. */
 static bool in_acl(const struct intake_session *s, const struct mw_ip *ip)
 {
+	struct mw_lookup_result r;
+
 	return s->by_proxy || (ip == NULL && s->listener->unix_socket) ||
-	       (ip != NULL && mw_nets_find(s->policy->acl, s->policy->acl_count, ip) == 1);
+	       (ip != NULL && mw_lookup_ip(s->policy->acl, ip, &r) && r.value.b);
 }
 
 enum smtp_reply_id intake_refuses(struct intake_session *s)

@@ -6,12 +6,12 @@
 /* Whoever may write to a Unix socket is trusted by its mode. */
 static bool is_trusted(const struct smtp_session *s)
 {
-	const struct policy *p = s->in.policy;
+	struct mw_lookup_result r;
 	struct mw_ip ip;
 
 	return s->in.listener->unix_socket ||
-	       (mw_ip_parse(s->in.peer_ip, &ip) &&
-		       mw_nets_find(p->proxies, p->proxy_count, &ip) == 1);
+	       (mw_ip_parse(s->in.peer_ip, &ip) && mw_lookup_ip(s->in.policy->proxies, &ip, &r) &&
+		       r.value.b);
 }
 
 static void refuse(struct smtp_session *s, enum smtp_reply_id id, const char *why)

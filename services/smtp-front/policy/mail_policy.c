@@ -50,13 +50,13 @@ static bool load_asked(struct txn *t, const char *banks)
 static bool is_ours(const struct txn *t)
 {
 	return t->originating && policy_has_bank(t->set, OUR_USERS, strlen(OUR_USERS)) &&
-	       lookup_maps_bool(t->policy->local_domains, t->sender, false);
+	       mw_lookup_bool(t->policy->local_domains, t->sender, false);
 }
 
 bool mail_policy_begin(struct txn *t, const char *asked)
 {
 	const char *client = t->has_xforward ? t->xforward.addr : NULL;
 
-	return load(t, policy_banks_of_client(t->policy, client)) && load_asked(t, asked) &&
+	return load(t, policy_banks_of_client(t->set, t->policy, client)) && load_asked(t, asked) &&
 	       load(t, is_ours(t) ? OUR_USERS : NULL);
 }

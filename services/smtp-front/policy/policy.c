@@ -30,54 +30,54 @@ static enum mw_rc compile_destiny(const struct mw_conf *conf, const char *bank, 
 	return MW_OK;
 }
 
-/* Tables looked up by recipient. */
+/* Tables of lookups, each in its field. */
 static const struct {
 	const char *name;
-	size_t at; /* in struct policy */
-} all_maps[] = {
+	size_t field;
+} policy_maps[] = {
 	{ "local_domains_maps", offsetof(struct policy, local_domains) },
 	{ "bypass_virus_checks_maps", offsetof(struct policy, bypass_virus) },
 	{ "bypass_spam_checks_maps", offsetof(struct policy, bypass_spam) },
 	{ "bypass_banned_checks_maps", offsetof(struct policy, bypass_banned) },
 	{ "bypass_header_checks_maps", offsetof(struct policy, bypass_header) },
+	{ "inet_acl", offsetof(struct policy, acl) },
+	{ "haproxy_trusted_networks", offsetof(struct policy, proxies) },
+	{ "mynetworks", offsetof(struct policy, mynetworks) },
 };
 
-static struct lookup_maps **map_of(const struct policy *p, size_t i)
+static struct mw_lookup **maps_field(const struct policy *p, size_t i)
 {
-	return (struct lookup_maps **)((char *)p + all_maps[i].at);
+	return (struct mw_lookup **)(void *)((char *)(uintptr_t)p + policy_maps[i].field);
 }
 
-/* A bank that leaves a table alone shares it with what it lies on: it may have a million entries.
- */
-static bool shares_map(const struct policy *p, size_t i)
+/* What a bank does not set it has from what it lies on: the same tables (they may have a million
+ * entries), unless it reads addresses otherwise. */
+static bool shares_tables(const struct policy *p, const struct mw_lookup_options *o)
 {
-	return p->below != NULL && mw_conf_val(p->conf, all_maps[i].name) ==
-					   mw_conf_val(p->below->conf, all_maps[i].name);
+	const struct policy *below = p->below;
+	struct mw_lookup_options below_o;
+
+	if (below == NULL || mw_conf_val(p->conf, o->name) != mw_conf_val(below->conf, o->name))
+		return false;
+	below_o = mw_lookup_options_of(below->conf, o->name, o->files);
+	return o->case_sensitive == below_o.case_sensitive &&
+	       strcmp(o->delimiters != NULL ? o->delimiters : "",
+		       below_o.delimiters != NULL ? below_o.delimiters : "") == 0;
 }
 
-static enum mw_rc compile_maps(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+static enum mw_rc compile_maps(const struct policy_set *set, struct policy *p, struct mw_err *err_r)
 {
-	for (size_t i = 0; i < MW_COUNT(all_maps); i++) {
-		struct lookup_maps **maps = map_of(p, i);
+	enum mw_rc rc = MW_OK;
 
-		*maps = shares_map(p, i) ? *map_of(p->below, i)
-					 : lookup_maps_new(mw_conf_val(conf, all_maps[i].name));
-		if (*maps == NULL)
-			return mw_fail(err_r, MW_ERR_NOMEM, "%s: no memory", all_maps[i].name);
+	for (size_t i = 0; i < MW_COUNT(policy_maps) && rc == MW_OK; i++) {
+		const char *name = policy_maps[i].name;
+		struct mw_lookup_options o = mw_lookup_options_of(p->conf, name, set->files);
+
+		if (shares_tables(p, &o))
+			*maps_field(p, i) = mw_lookup_ref(*maps_field(p->below, i));
+		else
+			rc = mw_lookup_new(mw_conf_val(p->conf, name), &o, maps_field(p, i), err_r);
 	}
-	return MW_OK;
-}
-
-/* Who may connect, and on whose word. */
-static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
-{
-	enum mw_rc rc = policy_nets_compile(conf, "inet_acl", &p->acl, &p->acl_count, err_r);
-
-	if (rc == MW_OK)
-		rc = policy_nets_compile(
-			conf, "haproxy_trusted_networks", &p->proxies, &p->proxy_count, err_r);
-	p->haproxy = mw_conf_bool(conf, "haproxy_target_enabled");
-	p->haproxy_timeout_ms = (uint64_t)mw_conf_int(conf, "haproxy_timeout") * 1000;
 	return rc;
 }
 
@@ -218,6 +218,8 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 	enum mw_rc rc;
 
 	p->originating = mw_conf_bool(conf, "originating");
+	p->haproxy = mw_conf_bool(conf, "haproxy_target_enabled");
+	p->haproxy_timeout_ms = (uint64_t)mw_conf_int(conf, "haproxy_timeout") * 1000;
 	p->bypass_decode_parts = mw_conf_bool(conf, "bypass_decode_parts");
 	p->virus_failure_fatal = mw_conf_bool(conf, "virus_scanners_failure_is_fatal");
 	p->auth_required_release = mw_conf_bool(conf, "auth_required_release");
@@ -236,9 +238,8 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 			MW_OK ||
 		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny,
 			 err_r)) != MW_OK ||
-		(rc = compile_maps(conf, p, err_r)) != MW_OK ||
-		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
-		(rc = policy_clients_compile(conf, p, err_r)) != MW_OK ||
+		(rc = compile_maps(set, p, err_r)) != MW_OK ||
+		(rc = policy_clients_compile(set, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK ||
@@ -253,12 +254,9 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 
 void policy_fini(struct policy *p)
 {
-	for (size_t i = 0; i < MW_COUNT(all_maps); i++)
-		if (!shares_map(p, i))
-			lookup_maps_destroy(map_of(p, i));
+	for (size_t i = 0; i < MW_COUNT(policy_maps); i++)
+		mw_lookup_unref(maps_field(p, i));
 	policy_clients_fini(p);
-	free(p->acl);
-	free(p->proxies);
 	free(p->forward.hop);
 	free(p->release.hop);
 	free(p->requeue.hop);

@@ -10,7 +10,6 @@
 
 #include "conf.h"
 #include "delivery/delivery.h"
-#include "ip.h"
 #include "lookup.h"
 #include "tls.h"
 
@@ -24,9 +23,9 @@ enum policy_newline { NEWLINE_REJECT, NEWLINE_NORMALISE, NEWLINE_PASS };
 #define POLICY_BANKS_MAX 12
 #define POLICIES_MAX 1000
 
+/* A pair of client_ipaddr_policy. */
 struct policy_client {
-	struct mw_net *nets; /* first match, "!" negates */
-	size_t net_count;
+	struct mw_lookup *nets;
 	char *banks; /* "A, B" */
 };
 
@@ -37,13 +36,14 @@ struct policy {
 	size_t bank_count;
 	struct mw_conf *conf;		      /* what it was compiled from */
 	struct policy *next, *above, *beside; /* all of the set; what was loaded on this one */
-	struct policy_client *clients;
+	struct mw_lookup *mynetworks;
+	struct policy_client *clients; /* none: mynetworks load MYNETS */
 	size_t client_count;
 	enum policy_protocol protocol;
 	enum policy_newline bare_newline;
 	unsigned offers; /* bits of enum smtp_offer */
 	bool originating;
-	struct lookup_maps *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
+	struct mw_lookup *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;
 	bool bypass_decode_parts;
 	int32_t tag_milli, tag2_milli, kill_milli;
@@ -64,9 +64,8 @@ struct policy {
 	int32_t penpals_bonus_milli; /* 0: off */
 	uint64_t penpals_halflife_s;
 	int32_t penpals_threshold_low_milli;
-	struct mw_net *acl, *proxies;
-	size_t acl_count, proxy_count;
-	bool haproxy; /* connections begin with a PROXY header */
+	struct mw_lookup *acl, *proxies; /* by address: of the client; of proxies that name it */
+	bool haproxy;			 /* connections begin with a PROXY header */
 	uint64_t haproxy_timeout_ms;
 };
 
@@ -88,6 +87,7 @@ struct policy_set {
 	size_t port_count;
 	struct policy_signer *signers; /* domains that the dkim workers have a key for */
 	size_t signer_count;
+	struct mw_lookup_files *files; /* behind the tables of all policies */
 	/* global */
 	struct mw_tls_ctx *tls_in, *tls_out; /* NULL: no policy of the set wants it */
 	char myhostname[256], quarantine_dir[256];
@@ -120,7 +120,8 @@ const struct policy *policy_load_all(
 bool policy_has_bank(const struct policy_set *set, const char *bank, size_t n);
 /* The banks that the original client's address loads (policy-and-lookups 2, step 3); ip NULL: it is
  * not known. NULL: none. */
-const char *policy_banks_of_client(const struct policy *p, const char *ip);
+const char *policy_banks_of_client(
+	const struct policy_set *set, const struct policy *p, const char *ip);
 /* The key to sign with for that address's domain; NULL: none. */
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address);
 

@@ -11,12 +11,9 @@
 enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct mw_err *err_r);
 void policy_fini(struct policy *p);
 
-/* A LIST of networks, in its order. */
-enum mw_rc policy_nets_compile(const struct mw_conf *conf, const char *name, struct mw_net **nets_r,
-	size_t *count_r, struct mw_err *err_r);
-/* client_ipaddr_policy, or mynetworks where that is empty. */
+/* client_ipaddr_policy. */
 enum mw_rc policy_clients_compile(
-	const struct mw_conf *conf, struct policy *p, struct mw_err *err_r);
+	const struct policy_set *set, struct policy *p, struct mw_err *err_r);
 void policy_clients_fini(struct policy *p);
 
 #endif

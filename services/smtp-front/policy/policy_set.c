@@ -258,6 +258,7 @@ enum mw_rc policy_set_new(
 	const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r)
 {
 	struct policy_set *set = calloc(1, sizeof(*set));
+	struct mw_lookup_limits limits = mw_lookup_limits_of(conf);
 	enum mw_rc rc;
 
 	if (set == NULL)
@@ -266,7 +267,9 @@ enum mw_rc policy_set_new(
 	set->last_p = &set->base;
 	set->conf = mw_conf_ref(conf);
 	compile_globals(conf, set);
-	rc = add_policy(set, NULL, "", &set->base, err_r);
+	set->files = mw_lookup_files_new(&limits);
+	rc = set->files != NULL ? add_policy(set, NULL, "", &set->base, err_r)
+				: mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
 	if (rc == MW_OK)
 		rc = compile_banks(set, err_r);
 	if (rc == MW_OK)
@@ -317,6 +320,7 @@ void policy_set_unref(struct policy_set **set_p)
 	if (set == NULL || --set->refs > 0)
 		return;
 	destroy_policies(set);
+	mw_lookup_files_destroy(&set->files);
 	for (size_t i = 0; i < set->mail_dir_count; i++)
 		free(set->mail_dirs[i]);
 	free(set->mail_dirs);

@@ -89,7 +89,9 @@ static void the_defaults_defer_what_was_not_checked_and_pass_no_virus(void **sta
 	assert_string_equal(p->authserv_id, "mx.example.org");
 	assert_string_equal(p->localhost_name, "mx.example.org");
 	assert_string_equal(p->forward.hop[0].text, "smtp:[127.0.0.1]:10025");
-	assert_int_equal(p->acl_count, 2);
+	assert_true(mw_lookup_bool(p->acl, "127.0.0.1", false));
+	assert_true(mw_lookup_bool(p->acl, "::1", false));
+	assert_false(mw_lookup_bool(p->acl, "192.0.2.1", false));
 	assert_false(set->check_spam);
 	assert_false(set->check_reputation);
 	policy_set_unref(&set);
@@ -109,9 +111,9 @@ static void a_bank_overlays_the_base_with_what_it_names(void **state)
 	assert_int_equal(base->kill_milli, 10000);
 	assert_int_equal(b->kill_milli, 4500);
 	assert_string_equal(b->authserv_id, "id");
-	assert_true(lookup_maps_bool(base->local_domains, "a@base", false));
-	assert_false(lookup_maps_bool(b->local_domains, "a@base", false));
-	assert_true(lookup_maps_bool(b->local_domains, "a@bank", false));
+	assert_true(mw_lookup_bool(base->local_domains, "a@base", false));
+	assert_false(mw_lookup_bool(b->local_domains, "a@base", false));
+	assert_true(mw_lookup_bool(b->local_domains, "a@bank", false));
 	assert_string_equal(b->virus_quarantine, "");
 	assert_string_equal(b->level_char, "+");
 	assert_string_equal(b->forward.hop[0].host, "::1");
@@ -298,7 +300,7 @@ static void banks_lie_on_top_of_one_another_in_their_order(void **state)
 	assert_ptr_equal(load_all(set, "A")->local_domains, set->base->local_domains);
 	assert_ptr_equal(ba->local_domains, load_all(set, "B")->local_domains);
 	assert_ptr_not_equal(ab->local_domains, set->base->local_domains);
-	assert_true(lookup_maps_bool(ab->local_domains, "x@b", false));
+	assert_true(mw_lookup_bool(ab->local_domains, "x@b", false));
 	/* MYNETS makes a mail originating, and a later bank may say otherwise. */
 	assert_true(load_all(set, "MYNETS")->originating);
 	assert_true(load_all(set, "MYNETS A")->originating);
@@ -383,7 +385,7 @@ static void a_client_s_address_loads_the_banks_of_the_first_pair_that_matches(vo
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(rows); i++) {
 		struct policy_set *set = loaded(rows[i].lua);
-		const char *banks = policy_banks_of_client(set->base, rows[i].ip);
+		const char *banks = policy_banks_of_client(set, set->base, rows[i].ip);
 
 		if ((banks == NULL) != (rows[i].banks == NULL))
 			fail_msg("row %zu: %s", i, banks != NULL ? banks : "none");
