@@ -13,13 +13,16 @@ use Scalar::Util qw(blessed refaddr reftype);
 use MailweirImport::Json qw(json_encode);
 use MailweirImport::Names qw(%CONSTANTS %DEFAULTS %MAPS %CCAT @VARIABLES);
 
-our (@NOTES, @DKIM_KEYS, %MADE, @KEEP, %REF_NAMES, %CODE_NAMES, @FILES, $RUN_COMMANDS, $STOPPED);
+our ($ASKED, %ASSIGNED, @NOTES, @DKIM_KEYS, %MADE, @KEEP, %REF_NAMES, %CODE_NAMES, @FILES, $RUN_COMMANDS, $STOPPED);
 my $MARK = "\x01mailweir:";
+
+# `do` wants a folder before a file's name; people do not.
+sub shorter { return $_[0] =~ s{^\./}{}r }
 
 sub place {
 	my $level = 0;
 	while (my ($package, $file, $line) = caller $level++) {
-		return "$file:$line" if $package !~ /^Mailweir/ && $file ne $0 && $file !~ /^\(eval /;
+		return shorter($file) . ":$line" if $package !~ /^Mailweir/ && $file ne $0 && $file !~ /^\(eval /;
 	}
 	return '';
 }
@@ -174,6 +177,7 @@ sub include {
 
 sub value_of {
 	my ($name) = @_;
+	$ASKED = $name;
 	no strict 'refs';
 	return ${"Mailweir::Conf::$name"} if defined ${"Mailweir::Conf::$name"};
 	return \@{"Mailweir::Conf::$name"} if @{"Mailweir::Conf::$name"};
@@ -195,10 +199,8 @@ my %functions = (
 	read_l10n_templates => sub { note('read_l10n_templates: texts of notices are not carried'); 1 },
 	(map { ($_ => sub { 1 }) } qw(do_log ll add_entropy)),
 	include_config_files => sub { include(0, @_) }, include_optional_config_files => sub { include(1, @_) },
-	c => sub { value_of($_[0]) }, cr => sub { my $value = value_of($_[0]); \$value }, ca => sub {
-		no strict 'refs';
-		[@{"Mailweir::Conf::$_[0]"}];
-	},
+	c => sub { value_of($_[0]) }, cr => sub { my $value = value_of($_[0]); \$value },
+	ca => sub { value_of($_[0]) // [] },
 	dkim_key => sub {
 		my ($domain, $selector, $file, @options) = @_;
 		push @DKIM_KEYS, { where => place(), domain => $domain, selector => $selector,
@@ -336,12 +338,23 @@ sub expand {
 
 # ---------------------------------------------------------------- what they left
 
-my $values = 0;
+my ($values, $may_ask) = (0, 0);
+
+# True for `sub { c('name') }` and the like, by which tables refer to variables.
+sub asks {
+	my ($code) = @_;
+	my $notes = @NOTES;
+	$ASKED = undef;
+	eval { my $value = $code->(); 1 } or $ASKED = undef;
+	$#NOTES = $notes - 1;
+	return defined $ASKED;
+}
 
 sub code_name {
 	my ($code) = @_;
 	my $address = refaddr $code;
 	return $CODE_NAMES{$address} if $CODE_NAMES{$address};
+	return $CODE_NAMES{$address} = "default:$ASKED" if $may_ask && asks($code);
 	no strict 'refs';
 	for my $package (qw(main Amavis::Conf)) {
 		for my $name (keys %{"${package}::"}) {
@@ -404,6 +417,7 @@ sub dump_name {
 	my ($name) = @_;
 	no strict 'refs';
 	my %r;
+	$may_ask = $name =~ /_by_ccat$|_maps$/;
 	$r{'$'} = dump_value(${"Mailweir::Conf::$name"}, 1) if defined ${"Mailweir::Conf::$name"};
 	$r{'@'} = dump_list(\@{"Mailweir::Conf::$name"}, 1) if @{"Mailweir::Conf::$name"};
 	$r{'%'} = dump_hash(\%{"Mailweir::Conf::$name"}, 1) if %{"Mailweir::Conf::$name"};
@@ -418,10 +432,12 @@ sub places {
 		while (defined(my $line = readline $in)) {
 			last if $line =~ /^__(?:END|DATA)__/;
 			next if $line =~ /^\s*#/;
-			while ($line =~ /[\$\@%]\{?(?:(?:main|Amavis::Conf)::)?([A-Za-z_]\w*)(\s*\{\s*['"]?([^'"}]+))?([^=\n]*=(?!=))?/g) {
+			while ($line =~ /[\$\@%]\{?(?:(?:main|Amavis::Conf)::)?([A-Za-z_]\w*)(\s*\{\s*['"]?([^'"}]+))?([^=\n]*=(?![=>~]))?/g) {
 				my ($name, $key, $assigns) = ($1, $3, $4);
-				$place{$name} = "$file:$." if defined $assigns || !$place{$name} || $line =~ /push|read_(?:hash|array)/;
-				$place{"$name\{$key}"} = "$file:$." if defined $key;
+				my $here = shorter($file) . ":$.";
+				$ASSIGNED{$name} = 1 if defined $assigns && !defined $key;
+				$place{$name} = $here if defined $assigns || !$place{$name} || $line =~ /push|read_(?:hash|array)/;
+				$place{"$name\{$key}"} = $here if defined $key;
 				pos($line) = $-[4] if defined $assigns;
 			}
 		}
@@ -431,15 +447,18 @@ sub places {
 
 sub result {
 	my ($before, $fatal) = @_;
-	my (%vars, $defaults);
+	my (%vars, $places);
+	$places = places();
 	for my $name (sort keys %declared) {
 		my $now = dump_name($name);
 		for my $sigil (sort keys %$now, grep { !exists $now->{$_} } sort keys %{ $before->{$name} // {} }) {
 			my ($had, $has) = map { json_encode($_->{$sigil}) } $before->{$name} // {}, $now;
-			$vars{"$sigil$name"} = { value => $now->{$sigil}, set => $had ne $has ? 1 : undef };
+			$vars{"$sigil$name"} = { value => $now->{$sigil}, 
+				set => $had ne $has || ($ASSIGNED{$name} && exists $DEFAULTS{"$sigil$name"}) ? 1 : undef };
 		}
 	}
-	return { vars => \%vars, places => places(), notes => \@NOTES, files => \@FILES, fatal => $fatal,
+	return { vars => \%vars, places => $places, notes => \@NOTES,
+		files => [map { shorter($_) } @FILES], fatal => $fatal,
 		known => [@VARIABLES],
 		dkim_keys => [map { my $k = $_; +{ %$k, options => dump_hash($k->{options}, 1) } } @DKIM_KEYS] };
 }

@@ -89,7 +89,7 @@ sub forms {
 sub comment_of {
 	my ($unit) = @_;
 	my @parts = @{ $unit->{told} };
-	unshift @parts, $unit->{where} if $unit->{where} ne '';
+	unshift @parts, $unit->{where} if $unit->{where} ne '' && !(defined $unit->{bank} && defined $unit->{name});
 	return @parts ? ' -- ' . shown(join('; ', @parts), 300) : '';
 }
 

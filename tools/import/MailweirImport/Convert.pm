@@ -31,6 +31,10 @@ sub follow {
 			return $var->{value} if $var && defined $var->{value};
 			return $v->{to} =~ /^\@/ ? [] : $v->{to} =~ /^%/ ? { '!' => 'hash', pairs => [] } : undef;
 		}
+		if (is_kind($v, 'code') && $v->{name} =~ /^default:(\w+)$/) {
+			my ($var) = grep { $_ && defined $_->{value} } map { $self->{vars}{"$_$1"} } '$', '@';
+			return $var ? $var->{value} : undef;
+		}
 		return $v unless is_kind($v, 'scalar');
 		$v = $v->{value};
 	}

@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use MailweirImport::Convert;
 use MailweirImport::Lua qw(lua_text lua_number lua_list lua_hash shown);
-use MailweirImport::Names qw(%MAPS %CCAT %UNNEEDED %DIFFERENT is_secret);
+use MailweirImport::Names qw(%DEFAULTS %MAPS %CCAT %CCAT_FIXED %UNNEEDED %DIFFERENT @LEVELS);
 
 use constant NOT_YET => 'Mailweir has no such setting yet';
 
@@ -57,6 +57,7 @@ sub same_as_default {
 sub unit {
 	my ($self, $row, $bank, $lua, $where) = @_;
 	my @told = splice @{ $self->{told} };
+	$self->{placed}{ $row->{name} } = 1 unless defined $bank;
 	return if !defined $bank && same_as_default($row, $lua) && !@told;
 	push @{ $self->{units} }, { name => $row->{name}, bank => $bank, lua => $lua, where => $where, told => \@told };
 	return;
@@ -76,38 +77,13 @@ sub refused {
 
 # ---------------------------------------------------------------- single settings with ways of their own
 
-# Networks with less than four octets, or with a mask.
-sub network {
-	my ($text) = @_;
-	my ($not, $address, $length) = $text =~ m{^((?:!\s*)*)([\d.]+)(?:/([\d.]+))?$} or return $text;
-	my $bits = $length;
-	if (defined $length && $length =~ /\./) {
-		my $mask = join '', map { sprintf '%08b', $_ } split /\./, $length;
-		return $text unless $mask =~ /^(1*)0*$/;
-		$bits = length $1;
-	}
-	my @octets = split /\./, $address;
-	push @octets, 0 while @octets < 4;
-	return $not . join('.', @octets) . (defined $bits ? "/$bits" : '');
-}
-
-sub to_networks {
-	my ($self, $v) = @_;
-	my @items = $self->{convert}->flat($v);
-	for (@items) {
-		return (undef, 'an item of the list is ' . MailweirImport::Convert::why_not($_)) if ref $_;
-		$_ = network($_);
-	}
-	return lua_list(map { lua_text($_) } @items);
-}
-
 sub to_quarantine {
 	my ($self, $v, $row) = @_;
 	my ($text, $why) = $self->{convert}->scalar_of($v);
 	return (undef, $why) if $why;
 	return '""' if !defined $text || $text eq '';
-	return (undef, shown($text, 60) . ': Mailweir keeps mail in files (local:NAME-%m.gz)')
-		if $text !~ /^local:([^\/]*%m[^\/]*)$/ || length $text > 100;
+	return (undef, shown($text, 60) . ' (Mailweir keeps mail in files, as local:NAME-%m.gz)')
+		if $text !~ /^local:[^\/%]*%m[^\/%]*$/ || length $text > 97;
 	if ($text !~ /\.gz$/) {
 		$text .= '.gz';
 		$self->{convert}->tell('the files are gzip files') if $text ne eval($row->{default});
@@ -151,6 +127,16 @@ sub to_bind {
 	return $self->{convert}->to_list(\@items);
 }
 
+my %offers = map { $_ => 1 } qw(PIPELINING SIZE ENHANCEDSTATUSCODES 8BITMIME SMTPUTF8 DSN CHUNKING XFORWARD STARTTLS);
+
+sub to_keywords {
+	my ($self, $v) = @_;
+	my @words = $self->{convert}->flat($v);
+	my @not = grep { ref $_ || !$offers{ uc $_ } } @words;
+	$self->{convert}->tell('never offered: ' . shown(join ', ', @not)) if @not;
+	return lua_list(map { lua_text($_) } grep { !ref $_ && $offers{ uc $_ } } @words);
+}
+
 sub to_folder {
 	my ($self, $v, $row) = @_;
 	my ($lua, $why) = $self->{convert}->to_text($v, $row);
@@ -165,23 +151,25 @@ sub to_client_policy {
 	my @pairs;
 	while (@items) {
 		my ($table, $names) = splice @items, 0, 2;
-		my ($networks, $why) = $self->to_networks($table);
+		my ($networks, $why) = $self->{convert}->to_list($table);
 		my ($banks, $why_banks) = $self->{convert}->scalar_of($names);
 		return (undef, $why // $why_banks) unless defined $networks && !$why_banks;
-		push @pairs, "{ $networks, " . lua_text($banks // '') . ' }';
+		my @names = grep { $_ ne '' } split /[,\s]+/, $banks // '';
+		my @not = grep { !$self->{banks}{$_} } @names;
+		$self->{convert}->tell('no such bank, there too: ' . shown(join ', ', @not)) if @not;
+		push @pairs, "{ $networks, " . lua_text(join ', ', grep { $self->{banks}{$_} } @names) . ' }';
 	}
 	return lua_list(@pairs);
 }
 
 my @levels = qw(none may encrypt);
 my %special = (
-	(map { ($_ => \&to_networks) } qw(inet_acl mynetworks haproxy_trusted_networks ip_repu_ignore_networks)),
 	(map { ("${_}_quarantine_method" => \&to_quarantine) } qw(virus spam unchecked banned_files bad_header clean archive)),
 	(map { ("${_}_method" => \&to_hops) } qw(forward notify resend release requeue)),
 	protocol => sub { to_word(@_, qw(SMTP LMTP AM.PDP)) },
 	tls_security_level_in => sub { to_word(@_, @levels) }, tls_security_level_out => sub { to_word(@_, @levels, 'verify') },
 	unix_socket_mode => \&to_mode, inet_socket_bind => \&to_bind, QUARANTINEDIR => \&to_folder,
-	client_ipaddr_policy => \&to_client_policy,
+	client_ipaddr_policy => \&to_client_policy, smtpd_discard_ehlo_keywords => \&to_keywords,
 );
 
 # ---------------------------------------------------------------- one name
@@ -191,7 +179,7 @@ sub single {
 	my ($self, $name, $v, $bank, $where) = @_;
 	my $row = $self->{rows}{$name};
 	return $self->refused($name, $bank, $where, $UNNEEDED{$name}) if $UNNEEDED{$name};
-	return $self->refused($name, $bank, $where, $self->why_none($name, $bank)) unless $row;
+	return $self->refused($name, $bank, $where, $self->why_none($name, $bank, $v)) unless $row;
 	return $self->refused($name, $bank, $where, 'cannot stand in a policy bank of Mailweir')
 		if defined $bank && $row->{scope} ne 'bank';
 	my $convert = $special{$name};
@@ -204,8 +192,16 @@ my %hints = (
 	av_scanners => 'Mailweir\'s scanner holds the ClamAV engine itself (scanner.clamav_database); other engines have no place yet',
 	av_scanners_backup => 'Mailweir\'s scanner holds the ClamAV engine itself (scanner.clamav_database)',
 	spam_scanners => 'spam is scored by SpamAssassin\'s spamd: set scanner.spamd',
-	dkim_signature_options_bysender_maps => 'options stand in dkim_key(...); what could be put there was',
 );
+
+# Off, and off unless somebody says otherwise.
+sub is_off {
+	my ($self, $name, $v) = @_;
+	my $is = $self->follow($v);
+	$is = $self->follow($is->[0]) if ref $is eq 'ARRAY' && @$is == 1;
+	$is = undef if ref $is eq 'ARRAY' && !@$is;
+	return !ref $is && !$is && !exists $DEFAULTS{"\$$name"} && $name !~ /destiny/;
+}
 
 # ClamAV is what the scanner has in any case.
 sub only_clamav {
@@ -218,7 +214,8 @@ sub only_clamav {
 }
 
 sub why_none {
-	my ($self, $name, $bank) = @_;
+	my ($self, $name, $bank, $v) = @_;
+	return 'not needed: what is off there is not done here' if $self->is_off($name, $v);
 	return 'not needed: the scanner holds the ClamAV engine itself (scanner.clamav_database)'
 		if $name =~ /^av_scanners/ && !defined $bank && $self->only_clamav($name);
 	return $hints{$name} if $hints{$name};
@@ -235,10 +232,13 @@ sub maps {
 	my @tables = grep { !$self->{convert}->is_empty($_) } map { ref $_ eq 'ARRAY' ? @$_ : $_ } $self->follow($v);
 	my $last = @tables ? $self->follow($tables[-1]) : undef;
 	return $self->single($name, $v, $bank, $where) if $self->{rows}{$name} && !(@short && @tables == 1 && !ref $last);
-	return $self->refused($what, $bank, $where, $UNNEEDED{$name} // $UNNEEDED{$what} // $self->why_none($what, $bank)) unless @short;
-	return $self->single($short[0], \@tables, $bank, $where) if $self->{rows}{ $short[0] }{type} eq 'list';
-	return $self->refused($what, $bank, $where, "Mailweir has one value for all recipients ($short[0])") if ref $last;
-	$self->{convert}->tell('one value for all: those by recipient are missing') if @tables > 1;
+	return $self->refused($what, $bank, $where, $UNNEEDED{$name} // $UNNEEDED{$what} // $self->why_none($what, $bank, \@tables)) unless @short;
+	my $is_list = $self->{rows}{ $short[0] }{type} eq 'list';
+	return $self->single($short[0], \@tables, $bank, $where)
+		if $is_list && !grep { my $t = $self->follow($_); ref $t && ref $t ne 'ARRAY' } @tables;
+	$self->refused($what, $bank, $where, "Mailweir has one value for all recipients ($short[0]): those by recipient are missing")
+		if @tables > 1 || ref $last;
+	return if ref $last && !($is_list && ref $last eq 'ARRAY');
 	return $self->single($short[0], $last, $bank, $where);
 }
 
@@ -251,7 +251,10 @@ sub categories {
 	while (@pairs) {
 		my ($category, $value) = splice @pairs, 0, 2;
 		my $target = $CCAT{$table} ? $CCAT{$table}{$category} : undef;
-		next if $category eq 'REPLACE' || (is_kind($value, 'code') && $value->{name} =~ /^default:/);
+		next if $category eq 'REPLACE' || (is_kind($value, 'code') && $value->{name} eq 'default:' . ($target // ''));
+		my $fixed = $CCAT_FIXED{$table} ? $CCAT_FIXED{$table}{$category} : undef;
+		my ($plain) = $self->{convert}->scalar_of($value);
+		next if defined $fixed && defined $plain && $plain eq $fixed;
 		if (defined $target) { $override{$target} = $value }
 		else { $self->missed(label("$table\{$category}", $bank), $where, NOT_YET) }
 	}
@@ -274,7 +277,11 @@ sub bank {
 	return $self->missed("policy_bank{'$bank'}", $where, MailweirImport::Convert::why_not($v)) unless is_kind($v, 'hash');
 	return $self->missed("policy_bank{''}", $where, 'the base is not a bank here: set the variables themselves') if $bank eq '';
 	push @{ $self->{units} }, { bank => $bank, where => $where, told => [] };
+	my %has = @{ $v->{pairs} };
 	my @pairs = @{ $v->{pairs} };
+	# No PROXY header stands before AM.PDP, and the front says so.
+	push @pairs, 'haproxy_target_enabled', 0 if ($self->follow($has{protocol}) // '') eq 'AM.PDP'
+		&& $self->value('$haproxy_target_enabled') && !exists $has{haproxy_target_enabled};
 	while (@pairs) {
 		my ($name, $value) = splice @pairs, 0, 2;
 		if ($CCAT{$name} || $name =~ /_by_ccat$/) {
@@ -290,12 +297,9 @@ sub bank {
 sub banks {
 	my ($self) = @_;
 	return unless $self->is_set('%policy_bank');
-	my @pairs = @{ $self->value('%policy_bank')->{pairs} };
-	while (@pairs) {
-		my ($bank, $v) = splice @pairs, 0, 2;
-		$self->{banks}{$bank} = 1 if $bank ne '' && is_kind($self->follow($v), 'hash');
-		$self->bank($bank, $v);
-	}
+	my %banks = @{ $self->value('%policy_bank')->{pairs} };
+	$self->{banks} = { map { $_ => 1 } grep { $_ ne '' && is_kind($self->follow($banks{$_}), 'hash') } keys %banks };
+	$self->bank($_, $banks{$_}) for sort keys %banks;
 	return;
 }
 
@@ -337,7 +341,11 @@ sub listeners {
 	}
 	return if grep { ($_->{name} // '') eq 'inet_socket_port' } @{ $self->{units} };
 	return if $self->set_as('inet_socket_port') || @{ $add{inet_socket_port} };
-	$self->{convert}->tell('amavisd listens at no port unless it is told one');
+	if (!grep { ($_->{name} // '') eq 'unix_socketname' } @{ $self->{units} }) {
+		push @{ $self->{unset} }, { what => 'inet_socket_port', why => 'amavisd then listens nowhere; Mailweir at port 10024' };
+		return;
+	}
+	$self->{convert}->tell('no port, as there');
 	$self->unit($self->{rows}{inet_socket_port}, undef, '{}', '');
 	return;
 }
@@ -355,6 +363,29 @@ sub key_options {
 		}
 	}
 	return map { $_ => $options{$_} } grep { /^(?:c|ttl)$/ } keys %options;
+}
+
+# What of them does not fit there.
+sub key_options_left {
+	my ($self) = @_;
+	my $name = 'dkim_signature_options_bysender_maps';
+	my (@left, %domains);
+	$self->{done}{$name} = 1;
+	return if $self->{rows}{$name} || !$self->is_set("\@$name");
+	%domains = map { my $d = lc($_->{domain} // ''); ($d => 1, ".$d" => 1) } @{ $self->{left}{dkim_keys} };
+	for my $table (map { $self->follow($_) } @{ $self->value("\@$name") }) {
+		my @pairs = is_kind($table, 'hash') ? @{ $table->{pairs} } : ('a table', undef);
+		while (@pairs) {
+			my ($key, $of) = splice @pairs, 0, 2;
+			$of = $self->follow($of);
+			push @left, $key and next unless is_kind($of, 'hash') && ($key eq '.' || $domains{ lc $key });
+			my %options = @{ $of->{pairs} };
+			push @left, map { "$_ of $key" } grep { !/^(?:c|ttl)$/ && !($_ eq 'a' && ($options{a} // '') eq 'rsa-sha256')
+				&& !($_ eq 'd' && lc($options{d} // '') eq $key =~ s/^\.//r) } sort keys %options;
+		}
+	}
+	return $self->missed($name, $self->where($name), @left ? 'options stand in dkim_key(...) here, by the key\'s domain: '
+		. 'without ' . join ', ', @left : 'not needed: options of signatures stand in dkim_key(...), and were put there');
 }
 
 sub dkim_keys {
@@ -417,8 +448,11 @@ sub tls_files {
 # What the configuration leaves unset and is not the same here.
 sub left_alone {
 	my ($self) = @_;
+	for my $name (@LEVELS) {
+		$self->single($name, undef, undef, $self->where($name)) if $self->{rows}{$name} && !$self->{placed}{$name};
+	}
 	for my $name (sort keys %DIFFERENT) {
-		next if $self->set_as($name) || grep { ($_->{name} // '') eq $name && !defined $_->{bank} } @{ $self->{units} };
+		next if $self->{placed}{$name};
 		push @{ $self->{unset} }, { what => $name, why => $DIFFERENT{$name} } if $self->{rows}{$name};
 	}
 	return;
@@ -433,10 +467,13 @@ sub run {
 	$self->listeners;
 	$self->tls_files;
 	$self->dkim_keys;
+	$self->key_options_left;
 	for my $table (sort keys %CCAT) {
 		$self->{done}{$table} = 1;
-		%override = (%override, $self->categories($table, $self->value("%$table"), undef, $self->where($table)))
-			if $self->is_set("%$table");
+		next unless $self->is_set("%$table");
+		my %of = $self->categories($table, $self->value("%$table"), undef, $self->where($table));
+		%override = (%override, %of);
+		$self->{left}{places}{$_} = $self->where($table) for keys %of;
 	}
 	$self->lists(\%override);
 	for my $name (sort keys %override) {

@@ -4,7 +4,7 @@ package MailweirImport::Names;
 use strict;
 use warnings;
 use Exporter 'import';
-our @EXPORT_OK = qw(%CONSTANTS %DEFAULTS %MAPS %CCAT %UNNEEDED %DIFFERENT @VARIABLES is_secret);
+our @EXPORT_OK = qw(%CONSTANTS %DEFAULTS %MAPS %CCAT %CCAT_FIXED %UNNEEDED %DIFFERENT @LEVELS @VARIABLES is_secret);
 
 # Constants that a configuration may use.
 our %CONSTANTS = (
@@ -61,7 +61,7 @@ our %MAPS = (
 	spam_subject_tag_maps => ['$sa_spam_subject_tag1'], spam_subject_tag2_maps => ['$sa_spam_subject_tag'],
 	mynetworks_maps => ['@mynetworks'], ip_repu_ignore_maps => ['@ip_repu_ignore_networks'],
 	debug_sender_maps => ['@debug_sender_acl'], keep_decoded_original_maps => ['$keep_decoded_original_re'],
-	map_full_type_to_short_type_maps => ['$map_full_type_to_short_type_re'], forward_method_maps => [],
+	map_full_type_to_short_type_maps => ['$map_full_type_to_short_type_re'], forward_method_maps => ['$forward_method'],
 	viruses_that_fake_sender_maps => ['$viruses_that_fake_sender_re'],
 );
 
@@ -90,6 +90,9 @@ our %CCAT = (
 	forward_method_maps_by_ccat => { 0 => 'forward_method_maps' },
 	always_bcc_by_ccat => { 0 => 'always_bcc' }, dsn_bcc_by_ccat => { 0 => 'dsn_bcc' },
 );
+# Entries that refer to no variable.
+our %CCAT_FIXED = (final_destiny_maps_by_ccat => { 0 => 1, 2 => -4, '2,1' => -4, '2,2' => -3, 3 => -2 });
+$CCAT_FIXED{final_destiny_by_ccat} = $CCAT_FIXED{final_destiny_maps_by_ccat};
 # Older names of the same.
 $CCAT{final_destiny_by_ccat} = $CCAT{final_destiny_maps_by_ccat};
 $CCAT{defang_by_ccat} = $CCAT{defang_maps_by_ccat};
@@ -134,12 +137,12 @@ for my $reason (keys %reasons) {
 
 # Unset there means something else than unset here: told when a configuration leaves it so.
 our %DIFFERENT = (
-	sa_tag_level_deflt => 'amavisd then marks all mail; Mailweir marks from 2.0 on',
-	sa_tag2_level_deflt => 'amavisd then takes nothing for spam; Mailweir marks from 6.31 on',
-	sa_kill_level_deflt => 'amavisd then blocks nothing; Mailweir applies final_spam_destiny from 6.31 on',
 	smtpd_message_size_limit => 'amavisd then has no limit; Mailweir takes 100 MiB',
 	virus_scanners_failure_is_fatal => 'amavisd then passes mail that no scanner could check; Mailweir answers 451',
 );
+
+# Levels that are unset mean "always" (tag) and "never" there.
+our @LEVELS = qw(sa_tag_level_deflt sa_tag2_level_deflt sa_kill_level_deflt);
 
 our @VARIABLES = (keys %UNNEEDED, keys %DIFFERENT, keys %MAPS, keys %CCAT, (map { values %$_ } values %CCAT),
 	(map { substr $_, 1 } keys %DEFAULTS), (map { map { substr $_, 1 } @$_ } values %MAPS), qw(
