@@ -132,12 +132,10 @@ static void give_up_rights(const struct import *im)
 	limit(RLIMIT_AS, MEMORY_MAX);
 	limit(RLIMIT_CPU, (rlim_t)im->time_s + 1);
 	signal(SIGXFSZ, SIG_IGN); /* a write is an error then, not the end */
-	if (mw_landlock_abi() == 0)
-		fprintf(stderr,
-			"this kernel has no Landlock: the configuration runs with the rights of "
-			"its caller\n");
-	else if (mw_sandbox_files(MW_SANDBOX_STRICT, &root, 1, &err) != MW_OK)
+	if (mw_landlock_abi() > 0 && mw_sandbox_files(MW_SANDBOX_STRICT, &root, 1, &err) != MW_OK) {
 		fprintf(stderr, "%s\n", err.text);
+		_exit(126);
+	}
 }
 
 static void clean_environment(void)
@@ -342,6 +340,10 @@ int mw_tool_import_amavisd(int argc, char **argv)
 		fprintf(stderr,
 			"mailweir: the configuration is a program and runs as root now; run this "
 			"as a user that may read it if you can\n");
+	if (mw_landlock_abi() == 0)
+		fprintf(stderr, "mailweir: this kernel has no Landlock: what the configuration's "
+				"code does to "
+				"files is prevented by Perl alone\n");
 	clean_environment();
 	ok = evaluate(&im);
 	mw_text_fini(&im.said);

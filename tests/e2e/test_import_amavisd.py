@@ -355,6 +355,41 @@ def test_it_changes_nothing(tmp_path):
         assert word in done.stderr
 
 
+def test_without_a_sandbox_perl_refuses_too(tmp_path):
+    """Where the kernel has no Landlock."""
+    victim = tmp_path / "victim"
+    victim.write_text("here")
+    (tmp_path / "amavisd.conf").write_text(f"""
+        unlink '{victim}'; rename '{victim}', '{victim}.x'; system('rm', '{victim}'); truncate '{victim}', 0;
+        open(F, ">{victim}"); open my $f, '>>', '{victim}'; open my $g, '+<', '{victim}'; open my $p, "| cat >{victim}";
+        open my $q, "rm {victim} |"; open my $r, '-|', "rm {victim}"; sysopen my $s, '{victim}', 513;
+        open(IN, '{victim}') or die "IN: $!"; $X_HEADER_LINE = <IN>; close(IN);
+        open my $in, '<', '{victim}' or die; $myhostname = <$in>;
+        open my $dup, '>&', \\*STDERR;
+        1;
+        """)
+    scripts = mw.BIN.parent / "share/mailweir/import"
+    done = subprocess.run(["bash", "-c", 'exec perl "$0" "$1" 3>"$2"', scripts / "evaluate.pl", tmp_path / "amavisd.conf",
+                           tmp_path / "left"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    assert victim.read_text() == "here" and not (tmp_path / "victim.x").exists()
+    assert '"$X_HEADER_LINE":{"set":"1","value":"here"}' in (tmp_path / "left").read_text()
+    assert '"$myhostname":{"set":"1","value":"here"}' in (tmp_path / "left").read_text()
+
+
+def test_perl_base_suffices():
+    """Debian has it always; the package perl, with the other modules, is not asked for."""
+    scripts = mw.BIN.parent / "share/mailweir/import"
+    used = {name for file in scripts.rglob("*.p[lm]") for name in re.findall(r"^\s*use ([A-Z][\w:]+)", file.read_text(), re.M)
+            if not name.startswith("MailweirImport")}
+    if not list(mw.Path("/usr/lib").glob("*/perl-base")):
+        pytest.skip("perl-base has no folder of its own here")
+    done = subprocess.run(["perl", "-e", "BEGIN { @INC = grep { m{/perl-base$} } @INC } eval qq(require $_; 1) or die $@ for @ARGV",
+                           *sorted(used)], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert {"File::Temp", "POSIX", "Symbol"} <= used
+    assert done.returncode == 0, done.stderr
+
+
 def test_commands_that_only_read_are_run(tmp_path):
     (tmp_path / "mailname").write_text("first.example\nsecond.example\n")
     done = odd(tmp_path, f"chomp($mydomain = `head -n 1 {tmp_path}/mailname 2>/dev/null`);\n"

@@ -10,6 +10,7 @@ use warnings;
 BEGIN { my ($dir) = $0 =~ m{^(.*)/}; unshift @INC, $dir // '.'; }
 use POSIX ();
 use Scalar::Util qw(blessed refaddr reftype);
+use Symbol ();
 use MailweirImport::Json qw(json_encode);
 use MailweirImport::Names qw(%CONSTANTS %DEFAULTS %MAPS %CCAT @VARIABLES);
 
@@ -83,14 +84,37 @@ sub run_command {
 	return $list ? @lines : join '', @lines;
 }
 
+# Only to read; pipes only when commands may run.
+sub may_open {
+	my ($mode, $rest) = @_;
+	return 1 unless defined $mode;
+	return $mode =~ /^\s*<(?![&+])/ || ($RUN_COMMANDS && $mode =~ /^\s*-\|/) if $rest;
+	return $mode !~ /^\s*(?:\+|>|\|)/ && ($RUN_COMMANDS || $mode !~ /\|\s*\z/);
+}
+
+sub open_to_read(*;$@) {
+	if (!may_open($_[1], @_ > 2)) {
+		note("open of " . ($_[2] // $_[1]) . " was not done: the import only reads");
+		$! = 1;
+		return;
+	}
+	my $package = caller;
+	# A bare word is the name of a handle of the caller's.
+	my $handle = defined $_[0] && !ref $_[0] && ref \$_[0] ne 'GLOB' ? Symbol::qualify_to_ref($_[0], $package) : undef;
+	return @_ > 2 ? CORE::open($handle, $_[1], @_[2 .. $#_]) : CORE::open($handle, $_[1]) if $handle;
+	return @_ > 2 ? CORE::open($_[0], $_[1], @_[2 .. $#_]) : CORE::open($_[0], $_[1]);
+}
+
 BEGIN {
 	no warnings 'once';
+	*CORE::GLOBAL::open = \&open_to_read;
 	*CORE::GLOBAL::exit = sub {
 		$STOPPED = 'exit was called' . (place() ne '' ? ' at ' . place() : '');
 		die "$STOPPED\n";
 	};
 	*CORE::GLOBAL::readpipe = sub { run_command($_[0] // $_, wantarray) };
-	for my $name (qw(system exec fork kill unlink rename mkdir rmdir chmod chown utime link symlink)) {
+	for my $name (qw(system exec fork kill unlink rename mkdir rmdir chmod chown utime link symlink
+		truncate sysopen)) {
 		no strict 'refs';
 		*{"CORE::GLOBAL::$name"} = refused($name);
 	}
@@ -482,6 +506,7 @@ sub run {
 	my @files = @_;
 	my ($before, $fatal, %had);
 	CORE::open(my $out, '>&=', 3) or die "descriptor 3: $!\n";
+	$| = 1; # what the files print is out before _exit
 	begin();
 	$before = { map { $_ => dump_name($_) } keys %declared };
 	%had = map { $_ => 1 } keys %Amavis::Conf::;

@@ -193,7 +193,10 @@ sub main {
 		print $text or fail("standard output: $!");
 		close STDOUT or fail("standard output: $!");
 	} else {
-		write_file($output, $text);
+		umask 027; # it may hold passwords
+		my $whole = -e $output && !-f _ ? $output : "$output.new.$$";
+		write_file($whole, $text);
+		$whole eq $output || rename($whole, $output) || fail("$output: $!");
 	}
 	print STDERR "mailweir: $_\n" for @report;
 	exit 0;
