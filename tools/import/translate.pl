@@ -10,7 +10,7 @@ use File::Temp ();
 use MailweirImport::Json qw(json_decode);
 use MailweirImport::Lua qw(lua_key shown);
 use MailweirImport::Map;
-use MailweirImport::Names qw(%UNNEEDED);
+use MailweirImport::Names qw(is_secret);
 
 use constant ROUNDS_MAX => 200;
 
@@ -133,9 +133,10 @@ sub settle {
 		for my $error (@errors) {
 			my ($line, $why) = $error =~ /^(\d+): (.*)/ or next;
 			my $unit = $owner->[$line - 1] or next;
-			$refused{$unit} //= [$unit, $why];
+			# The error shows the value.
+			$refused{$unit} //= [$unit, is_secret($unit->{name} // '') ? 'its value is not one that Mailweir takes' : $why];
 		}
-		fail('the settings made of it do not load: ' . shown(join ' ', @errors)) unless %refused;
+		fail('the settings made of it do not load; check-config says: ' . shown(join '; ', @errors)) unless %refused;
 		$map->missed(MailweirImport::Map::label($_->[0]{name}, $_->[0]{bank}), $_->[0]{where}, "refused: $_->[1]")
 			for values %refused;
 		$map->{units} = [grep { !$refused{$_} } @{ $map->{units} }];
