@@ -43,10 +43,10 @@ struct import {
 	char why[200]; /* it was ended, or would not run */
 };
 
-static int complain(const char *text)
+static bool complain(const char *text)
 {
 	fprintf(stderr, "mailweir: %s\n", text);
-	return MW_TOOL_FAILED;
+	return false;
 }
 
 /* ------------------------------------------------------------------ arguments */
@@ -290,10 +290,10 @@ static bool evaluate(struct import *im)
 
 	im->result = memfd_create("mailweir-import", MFD_CLOEXEC);
 	if (im->result < 0 || pipe2(said, O_CLOEXEC) < 0 || pipe2(result, O_CLOEXEC) < 0)
-		return complain("no pipes") == MW_TOOL_OK;
+		return complain("no pipes to be had");
 	pid = fork();
 	if (pid < 0)
-		return complain("no process") == MW_TOOL_OK;
+		return complain("no process to be had");
 	if (pid == 0)
 		run_evaluate(im, said[1], result[1]);
 	setpgid(pid, pid); /* whoever of both comes first */
@@ -318,8 +318,10 @@ static int translate(struct import *im)
 	char script[PATH_MAX + 20];
 
 	snprintf(script, sizeof(script), "%s/translate.pl", im->folder);
-	if (lseek(im->result, 0, SEEK_SET) < 0 || dup2(im->result, STDIN_FILENO) < 0)
-		return complain("no input for the translation");
+	if (lseek(im->result, 0, SEEK_SET) < 0 || dup2(im->result, STDIN_FILENO) < 0) {
+		complain("no input for the translation");
+		return MW_TOOL_FAILED;
+	}
 	execlp("perl", "perl", script, im->self, im->output, (char *)NULL);
 	fprintf(stderr, "mailweir: perl: %s\n", strerror(errno));
 	return MW_TOOL_FAILED;
@@ -334,8 +336,10 @@ int mw_tool_import_amavisd(int argc, char **argv)
 		mw_tool_usage(USAGE);
 		return MW_TOOL_USAGE;
 	}
-	if (!find_scripts(&im))
-		return complain("its Perl scripts are not beside it, in ../share/mailweir/import");
+	if (!find_scripts(&im)) {
+		complain("its Perl scripts are not beside it, in ../share/mailweir/import");
+		return MW_TOOL_FAILED;
+	}
 	if (geteuid() == 0)
 		fprintf(stderr,
 			"mailweir: the configuration is a program and runs as root now; run this "

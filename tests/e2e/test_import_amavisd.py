@@ -114,9 +114,11 @@ def test_two_banks_by_port_and_a_socket(tmp_path):
     missing = got.tells("not carried")
     assert "no bank FORGOTTEN" in missing["interface_policy{'10030'}"]
     assert "amavisd has no such setting" in missing["policy_bank{'CUSTOMER'}{no_such_key}"]
+    assert "amavisd ignores this name" in missing["policy_bank{'CUSTOMER'}{sa_kill_level_deflt}"]
+    assert got["CUSTOMER/sa_kill_level_deflt"] == "6.31"
     assert "virus_quarantine_method" in missing
     assert "policy_bank{'CUSTOMER'}{max_servers}" in got.unneeded()
-    assert ":45)" in missing["virus_quarantine_method"], "the line that set it"
+    assert ":46)" in missing["virus_quarantine_method"], "the line that set it"
 
 
 def test_a_panel_with_its_sql(tmp_path):

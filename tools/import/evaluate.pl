@@ -260,7 +260,8 @@ sub declare {
 sub ref_to {
 	my ($sigil, $name) = $_[0] =~ /^(.)(.*)/;
 	no strict 'refs';
-	return $sigil eq '$' ? \${"Mailweir::Conf::$name"} : $sigil eq '@' ? \@{"Mailweir::Conf::$name"} : \%{"Mailweir::Conf::$name"};
+	return \${"Mailweir::Conf::$name"} if $sigil eq '$';
+	return $sigil eq '@' ? \@{"Mailweir::Conf::$name"} : \%{"Mailweir::Conf::$name"};
 }
 
 sub begin_with_defaults {
@@ -448,6 +449,9 @@ sub dump_name {
 	return \%r;
 }
 
+# $name, perhaps {key}, perhaps an assignment.
+my $mention = qr/[\$\@%]\{?(?:(?:main|Amavis::Conf)::)?([A-Za-z_]\w*)(\s*\{\s*['"]?([^'"}]+))?([^=\n]*=(?![=>~]))?/;
+
 # Line of the last assignment to each name, as a person would look for it.
 sub places {
 	my %place;
@@ -456,11 +460,12 @@ sub places {
 		while (defined(my $line = readline $in)) {
 			last if $line =~ /^__(?:END|DATA)__/;
 			next if $line =~ /^\s*#/;
-			while ($line =~ /[\$\@%]\{?(?:(?:main|Amavis::Conf)::)?([A-Za-z_]\w*)(\s*\{\s*['"]?([^'"}]+))?([^=\n]*=(?![=>~]))?/g) {
+			while ($line =~ /$mention/g) {
 				my ($name, $key, $assigns) = ($1, $3, $4);
 				my $here = shorter($file) . ":$.";
 				$ASSIGNED{$name} = 1 if defined $assigns && !defined $key;
-				$place{$name} = $here if defined $assigns || !$place{$name} || $line =~ /push|read_(?:hash|array)/;
+				$place{$name} = $here
+					if defined $assigns || !$place{$name} || $line =~ /push|read_(?:hash|array)/;
 				$place{"$name\{$key}"} = $here if defined $key;
 				pos($line) = $-[4] if defined $assigns;
 			}

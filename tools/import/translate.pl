@@ -116,7 +116,8 @@ sub render {
 	for my $bank (grep { defined $_->{bank} && !defined $_->{name} } @$units) {
 		my $key = lua_key($bank->{bank});
 		$add->(undef, '', 'policy_bank' . ($key =~ /^\[/ ? $key : ".$key") . ' = {' . comment_of($bank));
-		$add->($_, lines_of($_, "\t", ',')) for grep { defined $_->{name} && defined $_->{bank} && $_->{bank} eq $bank->{bank} } @$units;
+		my @fields = grep { defined $_->{name} && ($_->{bank} // '') eq $bank->{bank} } @$units;
+		$add->($_, lines_of($_, "\t", ',')) for @fields;
 		$add->(undef, '}');
 	}
 	return (join("\n", @lines) . "\n", \@owner);
@@ -134,7 +135,8 @@ sub settle {
 			my ($line, $why) = $error =~ /^(\d+): (.*)/ or next;
 			my $unit = $owner->[$line - 1] or next;
 			# The error shows the value.
-			$refused{$unit} //= [$unit, is_secret($unit->{name} // '') ? 'its value is not one that Mailweir takes' : $why];
+			$why = 'its value is not one that Mailweir takes' if is_secret($unit->{name} // '');
+			$refused{$unit} //= [$unit, $why];
 		}
 		fail('the settings made of it do not load; check-config says: ' . shown(join '; ', @errors)) unless %refused;
 		$map->missed(MailweirImport::Map::label($_->[0]{name}, $_->[0]{bank}), $_->[0]{where}, "refused: $_->[1]")
@@ -148,7 +150,8 @@ sub settle {
 
 sub entry {
 	my ($e) = @_;
-	return shown($e->{what}, 100) . (($e->{where} // '') ne '' ? ' (' . shown($e->{where}, 200) . ')' : '') . ': ' . shown($e->{why}, 300);
+	my $where = ($e->{where} // '') ne '' ? ' (' . shown($e->{where}, 200) . ')' : '';
+	return shown($e->{what}, 100) . "$where: " . shown($e->{why}, 300);
 }
 
 sub report {
@@ -181,10 +184,8 @@ sub main {
 	$folder = File::Temp::tempdir('mailweir-import-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 	$map = MailweirImport::Map->new(left => $left, rows => $rows, forms => forms())->run;
 	%rank = map { $order->[$_] => $_ } 0 .. $#$order;
-	my $n = 0;
-	$_->{n} = $n++ for @{ $map->{units} };
-	@{ $map->{units} } = sort { ($rank{ $a->{name} // '' } // -1) <=> ($rank{ $b->{name} // '' } // -1) || $a->{n} <=> $b->{n} }
-		@{ $map->{units} };
+	# Perl's sort keeps the order of equals.
+	@{ $map->{units} } = sort { ($rank{ $a->{name} // '' } // -1) <=> ($rank{ $b->{name} // '' } // -1) } @{ $map->{units} };
 	$text = settle($map, ['-- Settings of Mailweir, made from amavisd\'s by `mailweir import-amavisd`:',
 		(map { '--   ' . shown($_, 200) } @{ $left->{files} }),
 		'-- What equals Mailweir\'s own default is left out; what could not be carried stands at the end.', '']);

@@ -78,7 +78,8 @@ sub to_int {
 	return (undef, "undefined: there is always a limit here, $row->{default} unless set") unless defined $text;
 	my $number = lua_number($text) // return (undef, 'no number: ' . shown($text, 40));
 	return (undef, "$number is no whole number") if $number =~ /[.e]/;
-	return (undef, "$number is not within $row->{least} to $row->{most}") if $number < $row->{least} || $number > $row->{most};
+	return (undef, "$number is not within $row->{least} to $row->{most}")
+		if $number < $row->{least} || $number > $row->{most};
 	return $number;
 }
 
@@ -144,13 +145,15 @@ sub to_destiny {
 
 # ---------------------------------------------------------------- lookup tables
 
+my $is_bool = qr/^(?:bypass_|local_domains|whitelist|blacklist|warn|remove_)|_lovers_maps$/;
+
 # A value in a table, by what the setting is asked for.
 sub cell {
 	my ($self, $v, $row, $depth) = @_;
 	$v = $self->follow($v);
 	return $self->{forms}{undef} ? 'undef' : (undef, 'undefined as a value of a table') unless defined $v;
 	return $self->any($v, $row, $depth + 1) if ref $v;
-	return $v ? 'true' : 'false' if $row->{name} =~ /^(?:bypass_|local_domains|whitelist|blacklist|warn|remove_)|_lovers_maps$/;
+	return $v ? 'true' : 'false' if $row->{name} =~ $is_bool;
 	return lua_text($v) if $row->{unit} eq 'texts';
 	return lua_number($v) // lua_text($v);
 }

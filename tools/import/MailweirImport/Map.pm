@@ -189,7 +189,9 @@ sub single {
 }
 
 my %hints = (
-	av_scanners => 'Mailweir\'s scanner holds the ClamAV engine itself (scanner.clamav_database); other engines have no place yet',
+	av_scanners => 'Mailweir\'s scanner holds the ClamAV engine itself (scanner.clamav_database); other engines have no '
+		. 'place yet',
+	ACTION => 'code: Mailweir\'s banks are values',
 	av_scanners_backup => 'Mailweir\'s scanner holds the ClamAV engine itself (scanner.clamav_database)',
 	spam_scanners => 'spam is scored by SpamAssassin\'s spamd: set scanner.spamd',
 );
@@ -232,12 +234,13 @@ sub maps {
 	my @tables = grep { !$self->{convert}->is_empty($_) } map { ref $_ eq 'ARRAY' ? @$_ : $_ } $self->follow($v);
 	my $last = @tables ? $self->follow($tables[-1]) : undef;
 	return $self->single($name, $v, $bank, $where) if $self->{rows}{$name} && !(@short && @tables == 1 && !ref $last);
-	return $self->refused($what, $bank, $where, $UNNEEDED{$name} // $UNNEEDED{$what} // $self->why_none($what, $bank, \@tables)) unless @short;
+	return $self->refused($what, $bank, $where, $UNNEEDED{$name} // $UNNEEDED{$what}
+		// $self->why_none($what, $bank, \@tables)) unless @short;
 	my $is_list = $self->{rows}{ $short[0] }{type} eq 'list';
 	return $self->single($short[0], \@tables, $bank, $where)
 		if $is_list && !grep { my $t = $self->follow($_); ref $t && ref $t ne 'ARRAY' } @tables;
-	$self->refused($what, $bank, $where, "Mailweir has one value for all recipients ($short[0]): those by recipient are missing")
-		if @tables > 1 || ref $last;
+	$self->refused($what, $bank, $where, "Mailweir has one value for all recipients ($short[0]): those by recipient are "
+		. 'missing') if @tables > 1 || ref $last;
 	return if ref $last && !($is_list && ref $last eq 'ARRAY');
 	return $self->single($short[0], $last, $bank, $where);
 }
@@ -261,9 +264,14 @@ sub categories {
 	return %override;
 }
 
+# Names that files may set and banks may not: amavisd logs an error and goes on without.
+my %not_in_banks = map { s/^.//r => $_ } grep { /^\$sa_/ } map { @{ $MAPS{$_} } } keys %MAPS;
+
 # A name of a bank or of a table by category: which of the ways is its.
 sub place {
 	my ($self, $name, $v, $bank, $where) = @_;
+	return $self->refused($name, $bank, $where, 'amavisd ignores this name in a bank; Mailweir would not')
+		if defined $bank && $not_in_banks{$name};
 	return $self->maps($name, $v, $bank, $where, $name) if $MAPS{$name} || $name =~ /_maps$/;
 	return $self->single($name, $v, $bank, $where);
 }
@@ -275,7 +283,7 @@ sub bank {
 	my $where = $self->where("policy_bank{$bank}", 'policy_bank');
 	$v = $self->follow($v);
 	return $self->missed("policy_bank{'$bank'}", $where, MailweirImport::Convert::why_not($v)) unless is_kind($v, 'hash');
-	return $self->missed("policy_bank{''}", $where, 'the base is not a bank here: set the variables themselves') if $bank eq '';
+	return $self->missed("policy_bank{''}", $where, 'the base is no bank here: set the variables themselves') if $bank eq '';
 	push @{ $self->{units} }, { bank => $bank, where => $where, told => [] };
 	my %has = @{ $v->{pairs} };
 	my @pairs = @{ $v->{pairs} };
@@ -330,7 +338,10 @@ sub listeners {
 			if ($socket =~ m{^(?:unix:)?(/[^|]+)$}) { push @{ $add{unix_socketname} }, $1 }
 			elsif ($socket =~ /^(?:inet:)?(?:(\[[\w:.]+\]|[\w.]+):)?(\d+)$/) {
 				push @{ $add{inet_socket_port} }, defined $1 ? "$1:$2" : $2;
-			} else { $self->missed('listen_sockets', $self->where('listen_sockets'), shown($socket, 60) . ': no socket that Mailweir knows') }
+			} else {
+				$self->missed('listen_sockets', $self->where('listen_sockets'),
+					shown($socket, 60) . ': no socket that Mailweir knows');
+			}
 		}
 	}
 	for my $name (sort keys %add) {
@@ -342,7 +353,8 @@ sub listeners {
 	return if grep { ($_->{name} // '') eq 'inet_socket_port' } @{ $self->{units} };
 	return if $self->set_as('inet_socket_port') || @{ $add{inet_socket_port} };
 	if (!grep { ($_->{name} // '') eq 'unix_socketname' } @{ $self->{units} }) {
-		push @{ $self->{unset} }, { what => 'inet_socket_port', why => 'amavisd then listens nowhere; Mailweir at port 10024' };
+		push @{ $self->{unset} },
+			{ what => 'inet_socket_port', why => 'amavisd then listens nowhere; Mailweir at port 10024' };
 		return;
 	}
 	$self->{convert}->tell('no port, as there');
@@ -380,8 +392,10 @@ sub key_options_left {
 			$of = $self->follow($of);
 			push @left, $key and next unless is_kind($of, 'hash') && ($key eq '.' || $domains{ lc $key });
 			my %options = @{ $of->{pairs} };
-			push @left, map { "$_ of $key" } grep { !/^(?:c|ttl)$/ && !($_ eq 'a' && ($options{a} // '') eq 'rsa-sha256')
-				&& !($_ eq 'd' && lc($options{d} // '') eq $key =~ s/^\.//r) } sort keys %options;
+			delete @options{qw(c ttl)};
+			delete $options{a} if ($options{a} // '') eq 'rsa-sha256';
+			delete $options{d} if lc($options{d} // '') eq $key =~ s/^\.//r;
+			push @left, map { "$_ of $key" } sort keys %options;
 		}
 	}
 	return $self->missed($name, $self->where($name), @left ? 'options stand in dkim_key(...) here, by the key\'s domain: '
