@@ -127,7 +127,8 @@ def test_a_panel_with_its_sql(tmp_path):
             penpals_bonus_score="8", final_spam_destiny="D_DISCARD")
     assert "ttl = 864000" in got["dkim_key"], "the domain's own option goes before that of all"
     assert got["AM.PDP-INET/inet_acl"] == '{ "127.0.0.1", "[::1]" }'
-    got.names_all("lookup_sql_dsn", "storage_sql_dsn", "sql_clause", "virus_quarantine_method", "timestamp_fmt_mysql")
+    got.names_all("lookup_sql_dsn", "storage_sql_dsn", "virus_quarantine_method", "timestamp_fmt_mysql")
+    assert "sql_clause" in got.text or "sql_select_policy" in got.missed()
     if "lookup_sql_dsn" in got.missed():
         assert "secret-word" not in got.text
     assert "secret-word" not in got.said
@@ -457,6 +458,41 @@ def test_a_name_in_the_settings_cannot_leave_its_comment(tmp_path):
     assert mailweir("check-config", tmp_path / "out.lua").returncode == 0
     assert all(line.startswith("--") or "os.exit" not in line or '\\nos.exit' in line
                for line in (tmp_path / "out.lua").read_text().splitlines())
+
+
+def test_settings_that_the_table_has_are_used(tmp_path):
+    """What there is to be set is asked of mailweir: a stand-in knows more settings, and takes every form."""
+    rows = ["spam_kill_level_maps\tmaps\tbank\tpoints\t0\t100\t{}", "score_sender_maps\tmaps\tbank\t\t0\t100\t{}",
+            "banned_rules\ttable\tglobal\t\t0\t100\t{}", "sql_clause\ttable\tbank\t\t0\t100\t{}",
+            "mynetworks\tlist\tbank\t\t0\t1000\t{}", "client_ipaddr_policy\ttable\tbank\t\t0\t1000\t{}"]
+    stand_in = tmp_path / "mailweir"
+    stand_in.write_text(f'#!/bin/sh\n[ "$1" = config ] || exit 0\n{mw.BIN}/mailweir config table\n'
+                        "cat <<'END'\n" + "\n".join(rows) + "\nEND\n")
+    stand_in.chmod(0o755)
+    scripts = mw.BIN.parent / "share/mailweir/import"
+    for file in ("local_domains", "no_spam_check", "whitelist", "blacklist"):
+        (tmp_path / file).write_text("")
+
+    def lua(name):
+        run = 'perl "$0/evaluate.pl" "$1" 3>"$2" >&2 && perl "$0/translate.pl" "$3" - <"$2"'
+        done = subprocess.run(["bash", "-c", run, scripts, data(name), tmp_path / "left", stand_in], capture_output=True,
+                              env={**ENV, "MW_TEST_TABLES": str(tmp_path)}, text=True, timeout=LIMIT_S, check=False)
+        assert done.returncode == 0, done.stderr
+        return re.sub(r",? \}", " }", re.sub(r"\s+", " ", re.sub(r"--.*", "", done.stdout)))
+
+    tenants = lua("tenants")
+    assert '[".gamma.example"] = 12 }, 6.31 }' in tenants
+    assert 'policy_bank["TENANT-alpha"] = { spam_kill_level_maps = { 8 } }' in tenants
+    senders = lua("senders")
+    assert 'new_RE { { "(?i)^(bulkmail|offers|cheapbenefits)@", 5 }, { "(?i)\\\\.(top|work)$", 2.5 } }' in senders
+    assert '[".paypal.example"] = { -0.5 }' in senders and '["vip@firm.example"] = { { [".newsletter.example"] = -3 } }' in senders
+    assert f'local_domains_maps = {{ read_hash("{tmp_path}/local_domains") }}' in senders
+    banned = lua("banned")
+    assert 'PASSALL = new_RE { { "^", 0 } }' in banned and 'ALLOW_EXE = new_RE {' in banned
+    assert 'sel_policy = "SELECT *,users.id FROM users, policy' in lua("sql_panel")
+    banks = lua("two_banks")
+    assert '{ { "192.0.2.0/24", "!198.51.100.1", "198.51.100.0/24" }, "CUSTOMER" }' in banks
+    assert '"[fc00::]/7" }, "" }' in banks, "a bank that is not there is not named"
 
 
 def test_usage(tmp_path):

@@ -273,6 +273,8 @@ sub begin_with_defaults {
 	}
 	${"Mailweir::Conf::myhostname"} = (POSIX::uname())[1];
 	@{"Mailweir::Conf::$_"} = map { ref_to($_) } @{ $MAPS{$_} } for keys %MAPS;
+	%{"Mailweir::Conf::sql_clause"} = (sel_policy => \${"Mailweir::Conf::sql_select_policy"},
+		sel_wblist => \${"Mailweir::Conf::sql_select_white_black_list"});
 	for my $table (keys %CCAT) {
 		for my $category (keys %{ $CCAT{$table} }) {
 			my $code = sub { value_of($CCAT{$table}{$category}) };

@@ -240,7 +240,9 @@ sub list_item {
 	my ($self, $v, $row, $depth) = @_;
 	my $is = $self->follow($v);
 	return (undef, 'undefined as an item of a list') unless defined $is;
-	return ref $is ? $self->any($is, $row, $depth) : lua_text($is);
+	return $self->any($is, $row, $depth) if ref $is;
+	return lua_text($is) if $row->{unit} =~ /^(?:texts|networks)$/;
+	return lua_number($is) // lua_text($is);
 }
 
 # True when a table never says anything: unset variables that the default lists refer to.

@@ -233,7 +233,9 @@ sub maps {
 	my @short = map { /^[\$\@](\w+)$/ && $self->{rows}{$1} ? $1 : () } @{ $MAPS{$name} // [] };
 	my @tables = grep { !$self->{convert}->is_empty($_) } map { ref $_ eq 'ARRAY' ? @$_ : $_ } $self->follow($v);
 	my $last = @tables ? $self->follow($tables[-1]) : undef;
-	return $self->single($name, $v, $bank, $where) if $self->{rows}{$name} && !(@short && @tables == 1 && !ref $last);
+	# In a bank the list replaces that of the base, which would go before a short value.
+	return $self->single($name, $v, $bank, $where)
+		if $self->{rows}{$name} && (defined $bank || !@short || @tables != 1 || ref $last);
 	return $self->refused($what, $bank, $where, $UNNEEDED{$name} // $UNNEEDED{$what}
 		// $self->why_none($what, $bank, \@tables)) unless @short;
 	my $is_list = $self->{rows}{ $short[0] }{type} eq 'list';
@@ -459,6 +461,16 @@ sub tls_files {
 	return;
 }
 
+# The older variables of two of the clauses, to which the table of clauses refers.
+sub sql_clauses {
+	my ($self) = @_;
+	my @short = qw(sql_select_policy sql_select_white_black_list);
+	return unless $self->{rows}{sql_clause};
+	$self->{done}{$_} = 1 for 'sql_clause', @short;
+	return unless grep { $self->set_as($_) } 'sql_clause', @short;
+	return $self->single('sql_clause', $self->value('%sql_clause'), undef, $self->where('sql_clause', @short));
+}
+
 # What the configuration leaves unset and is not the same here.
 sub left_alone {
 	my ($self) = @_;
@@ -480,6 +492,7 @@ sub run {
 	$self->interfaces;
 	$self->listeners;
 	$self->tls_files;
+	$self->sql_clauses;
 	$self->dkim_keys;
 	$self->key_options_left;
 	for my $table (sort keys %CCAT) {
