@@ -431,6 +431,13 @@ def test_commands_that_only_read_are_run(tmp_path):
     assert 'X_HEADER_LINE = "x"' in done.stdout
 
 
+def test_what_perl_has_for_all_may_be_changed(tmp_path):
+    done = odd(tmp_path, "$/ = undef; $, = ':'; $\\ = 'x'; $\" = '-'; $0 = 'y'; chdir '/'; close STDERR; %ENV = (); @INC = ();\n"
+               "$SIG{__DIE__} = sub { exit 3 }; $log_level = 2;\n1;\n")
+    assert done.returncode == 0, done.stderr
+    assert "log_level = 2 -- " in done.stdout and "amavisd.conf:2\n" in done.stdout
+
+
 def test_names_that_nobody_knows(tmp_path):
     done = odd(tmp_path, "use strict;\n$brand_new = 1; @other_new = (FANCY_CONSTANT, 2);\nour $own = 3;\n"
                "$log_level = fetch_level('x');\n$policy_bank{'A'} = sub { 1 };\n1;\n")

@@ -8,6 +8,7 @@ package Mailweir::Import;
 use strict;
 use warnings;
 BEGIN { my ($dir) = $0 =~ m{^(.*)/}; unshift @INC, $dir // '.'; }
+use Cwd ();
 use POSIX ();
 use Scalar::Util qw(blessed refaddr reftype);
 use Symbol ();
@@ -16,6 +17,7 @@ use MailweirImport::Names qw(%CONSTANTS %DEFAULTS %MAPS %CCAT @VARIABLES);
 
 our ($ASKED, %ASSIGNED, @NOTES, @DKIM_KEYS, %MADE, @KEEP, %REF_NAMES, %CODE_NAMES, @FILES, $RUN_COMMANDS, $STOPPED);
 my $MARK = "\x01mailweir:";
+my ($SELF, $CWD) = ($0, Cwd::getcwd());
 
 # `do` wants a folder before a file's name; people do not.
 sub shorter { return $_[0] =~ s{^\./}{}r }
@@ -23,7 +25,7 @@ sub shorter { return $_[0] =~ s{^\./}{}r }
 sub place {
 	my $level = 0;
 	while (my ($package, $file, $line) = caller $level++) {
-		return shorter($file) . ":$line" if $package !~ /^Mailweir/ && $file ne $0 && $file !~ /^\(eval /;
+		return shorter($file) . ":$line" if $package !~ /^Mailweir/ && $file ne $SELF && $file !~ /^\(eval /;
 	}
 	return '';
 }
@@ -519,6 +521,9 @@ sub run {
 	%had = map { $_ => 1 } keys %Amavis::Conf::;
 	$fatal = $@ || 'it ended without a word' unless eval { evaluate($_) for expand(@files); 1 };
 	$fatal = $STOPPED if $STOPPED;
+	# Files may have changed what every program has.
+	($/, $,, $\, $") = ("\n", undef, undef, ' ');
+	chdir $CWD;
 	strays(\%had) unless $fatal;
 	$values = 0;
 	my $text = eval { json_encode(result($before, $fatal)) } // json_encode({ fatal => "$@" });
