@@ -438,6 +438,24 @@ def test_what_perl_has_for_all_may_be_changed(tmp_path):
     assert "log_level = 2 -- " in done.stdout and "amavisd.conf:2\n" in done.stdout
 
 
+def test_a_file_of_hooks(tmp_path):
+    (tmp_path / "hooks.conf").write_text("""package Amavis::Custom;
+use strict;
+use DBI qw(:sql_types);
+BEGIN {
+  import Amavis::Conf qw(:platform :confvars c cr ca $myhostname);
+  import Amavis::Util qw(do_log untaint);
+}
+use Amavis::Notify qw(build_mime_entity);
+sub new { my($class,$conn,$msginfo) = @_; do_log(0, "%s", $myhostname); bless {}, $class }
+sub checks { my($self,$conn,$msginfo) = @_; $self }
+1;
+""")
+    done = odd(tmp_path, f"use strict;\ninclude_config_files('{tmp_path}/hooks.conf');\n$log_level = 2;\n1;\n")
+    assert done.returncode == 0, done.stderr
+    assert "log_level = 2" in done.stdout and "hooks (package Amavis::Custom) are code" in done.stdout
+
+
 def test_names_that_nobody_knows(tmp_path):
     done = odd(tmp_path, "use strict;\n$brand_new = 1; @other_new = (FANCY_CONSTANT, 2);\nour $own = 3;\n"
                "$log_level = fetch_level('x');\n$policy_bank{'A'} = sub { 1 };\n1;\n")

@@ -138,16 +138,17 @@ sub unknown {
 	return bless { call => $call }, 'Mailweir::Unknown';
 }
 
-# A module that is not installed: it can be used and calls of its functions are unknown.
+# A module that is not installed, or is amavisd's (ours): it can be used, and calls of its functions are unknown.
 sub stub_of {
-	my ($file) = @_;
+	my ($file, $ours) = @_;
 	(my $module = $file) =~ s{/}{::}g;
 	$module =~ s/\.pm$//;
 	return if $file !~ /^[\w\/]+\.pm$/ || $module =~ /^(?:unicore|utf8_heavy)/;
+	return if $ours xor $module =~ /^Amavis::/;
 	my $body = $module eq 'Sys::Hostname'
 		? 'sub hostname { (POSIX::uname())[1] } sub import { no strict "refs"; *{caller() . "::hostname"} = \&hostname }'
 		: 'our $AUTOLOAD; sub import { } sub DESTROY { } sub AUTOLOAD { Mailweir::Import::unknown("$AUTOLOAD(...)") }';
-	note("module $module is not installed here") if $module ne 'Sys::Hostname';
+	note("module $module is not installed here") unless $ours || $module eq 'Sys::Hostname';
 	my $text = "package $module; our \$VERSION = '99999'; $body 1;\n";
 	return (\$text, sub { return 0 if $text eq ''; $_ = $text; $text = ''; return 1 });
 }
@@ -243,16 +244,21 @@ my %functions = (
 
 my %declared;
 
+sub lend {
+	my ($name, $package) = @_;
+	no strict 'refs';
+	*{"${package}::$name"} = \${"Mailweir::Conf::$name"};
+	*{"${package}::$name"} = \@{"Mailweir::Conf::$name"};
+	*{"${package}::$name"} = \%{"Mailweir::Conf::$name"};
+	return;
+}
+
 # Let files write $name, @name and %name without a package, strict or not.
 sub declare {
 	my ($name) = @_;
 	return if $declared{$name}++;
 	no strict 'refs';
-	for my $package (qw(main Amavis::Conf)) {
-		*{"${package}::$name"} = \${"Mailweir::Conf::$name"};
-		*{"${package}::$name"} = \@{"Mailweir::Conf::$name"};
-		*{"${package}::$name"} = \%{"Mailweir::Conf::$name"};
-	}
+	lend($name, $_) for qw(main Amavis::Conf);
 	$REF_NAMES{ refaddr \${"Mailweir::Conf::$name"} } = "\$$name";
 	$REF_NAMES{ refaddr \@{"Mailweir::Conf::$name"} } = "\@$name";
 	$REF_NAMES{ refaddr \%{"Mailweir::Conf::$name"} } = "%$name";
@@ -299,8 +305,16 @@ sub begin {
 			return Mailweir::Import::unknown(\"\$name(...)\") }" or die $@;
 	}
 	begin_with_defaults();
+	# Files of hooks have a package of their own and say `import Amavis::Conf ...`.
+	*Amavis::Conf::import = sub {
+		my $package = caller;
+		lend($_, $package) for keys %declared;
+		*{"${package}::$_"} = $functions{$_} for keys %functions;
+	};
 	$INC{'Amavis/Conf.pm'} = $0;
-	push @INC, sub { stub_of($_[1]) };
+	# amavisd may be installed, but its modules would meet our names.
+	unshift @INC, sub { stub_of($_[1], 1) };
+	push @INC, sub { stub_of($_[1], 0) };
 	return;
 }
 
@@ -496,6 +510,13 @@ sub result {
 		dkim_keys => [map { my $k = $_; +{ %$k, options => dump_hash($k->{options}, 1) } } @DKIM_KEYS] };
 }
 
+# Hooks run in amavisd; nothing runs them here.
+sub hooks {
+	push @NOTES, { where => '', text => 'hooks (package Amavis::Custom) are code, which is not carried' }
+		if grep { defined &{"Amavis::Custom::$_"} } qw(new checks before_send after_send mail_done);
+	return;
+}
+
 # Variables without strict that amavisd does not have; a name declared by hand is one, too.
 sub strays {
 	my ($had) = @_;
@@ -524,7 +545,7 @@ sub run {
 	# Files may have changed what every program has.
 	($/, $,, $\, $") = ("\n", undef, undef, ' ');
 	chdir $CWD;
-	strays(\%had) unless $fatal;
+	hooks(), strays(\%had) unless $fatal;
 	$values = 0;
 	my $text = eval { json_encode(result($before, $fatal)) } // json_encode({ fatal => "$@" });
 	print {$out} "$text\n";
