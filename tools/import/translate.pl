@@ -123,6 +123,15 @@ sub render {
 	return (join("\n", @lines) . "\n", \@owner);
 }
 
+# The unit that an error is about, and the error: "LINE: ...", "NAME, line LINE: ..." or "NAME ...".
+sub blamed {
+	my ($error, $owner, $units) = @_;
+	my ($name, $line, $why) = $error =~ /^(?:([\w.]+), line )?(\d+): (.*)/;
+	return ($owner->[$line - 1], $why) if defined $line && $owner->[$line - 1];
+	($name) = $error =~ /^([\w.]+)\b/;
+	return map { ($_, $error) } grep { defined $name && !defined $_->{bank} && $_->{name} eq $name } @$units;
+}
+
 # What check-config refuses goes to the list of what could not be carried.
 sub settle {
 	my ($map, $head) = @_;
@@ -132,8 +141,7 @@ sub settle {
 		return $text if $code == 0;
 		my %refused;
 		for my $error (@errors) {
-			my ($line, $why) = $error =~ /^(\d+): (.*)/ or next;
-			my $unit = $owner->[$line - 1] or next;
+			my ($unit, $why) = blamed($error, $owner, $map->{units}) or next;
 			# The error shows the value.
 			$why = 'its value is not one that Mailweir takes' if is_secret($unit->{name} // '');
 			$refused{$unit} //= [$unit, $why];
