@@ -25,6 +25,7 @@ class Imported:
         done = mailweir("import-amavisd", "-o", self.file, *args, **env)
         assert done.returncode == 0, done.stderr
         self.said = done.stderr
+        assert "the configuration says" not in self.said
         self.text = self.file.read_text(errors="surrogateescape")
         checked = mailweir("check-config", self.file)
         assert checked.returncode == 0, checked.stderr

@@ -306,7 +306,7 @@ sub begin {
 	}
 	begin_with_defaults();
 	# Files of hooks have a package of their own and say `import Amavis::Conf ...`.
-	*Amavis::Conf::import = sub {
+	*{'Amavis::Conf::import'} = sub {
 		my $package = caller;
 		lend($_, $package) for keys %declared;
 		*{"${package}::$_"} = $functions{$_} for keys %functions;

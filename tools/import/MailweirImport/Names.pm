@@ -187,7 +187,7 @@ my %seen;
 # Values that no message repeats.
 sub is_secret {
 	my ($name) = @_;
-	return $name =~ /dsn|ldap|pass|secret|auth_user/i && $name !~ /^spam_.*dsn_cutoff|^dsn_bcc|propagate_dsn/;
+	return $name =~ /_dsn$|ldap|password|_pass$|secret|auth_user/i;
 }
 
 1;
