@@ -107,6 +107,12 @@ ifneq ($(SRC_tools),)
 BINARIES += $(BUILD)/bin/mailweir
 endif
 
+# Perl beside it, where it is found from the program: ../share/mailweir/import.
+IMPORT_SRC := $(wildcard tools/import/*.pl tools/import/*/*.pm)
+IMPORT_OUT := $(IMPORT_SRC:tools/import/%=$(BUILD)/share/mailweir/import/%)
+$(BUILD)/share/mailweir/import/%: tools/import/%
+	$(Q)install -D -m 0644 $< $@
+
 # ---------------------------------------------------------------- load generator and sink: tests/bench/NAME.c
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
@@ -115,7 +121,7 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libmailweir.a
 	@echo '  LD $@'
 	$(Q)$(CC) $(MW_CFLAGS) $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LINK_common) $(call pkg_libs,libclamav libcrypto)
 
-all: $(BINARIES) $(BENCH_BIN)
+all: $(BINARIES) $(BENCH_BIN) $(IMPORT_OUT)
 
 # ---------------------------------------------------------------- unit tests: tests/unit/DIR/test_X.c, cmocka
 # A test links libmailweir.a and the objects of its own service but main.o.
@@ -195,10 +201,12 @@ fmt: ## settle layout
 
 # ---------------------------------------------------------------- install
 install: all ## DESTDIR, PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mailweir \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mailweir/import/MailweirImport \
 		$(DESTDIR)$(PREFIX)/share/doc/mailweir $(DESTDIR)$(PREFIX)/lib/systemd/system/mailweir-.service.d $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -m 0755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
+	install -m 0644 tools/import/*.pl $(DESTDIR)$(PREFIX)/share/mailweir/import/
+	install -m 0644 tools/import/MailweirImport/*.pm $(DESTDIR)$(PREFIX)/share/mailweir/import/MailweirImport/
 	install -m 0644 services/scanner/data/* $(DESTDIR)$(PREFIX)/share/mailweir/
 	install -m 0644 deploy/examples/mailweir.lua docs/*.md README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/mailweir/
 	install -m 0644 deploy/systemd/*.service deploy/systemd/*.target $(DESTDIR)$(PREFIX)/lib/systemd/system/

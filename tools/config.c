@@ -1,10 +1,10 @@
-/* mailweir config get, dump, doc. */
+/* mailweir config get, dump, doc, table. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "tools.h"
 
-#define USAGE "config get NAME [--origin] [--bank BANK] | dump | doc"
+#define USAGE "config get NAME [--origin] [--bank BANK] | dump | doc | table"
 
 /* Passwords are for the services alone. */
 static bool is_secret(const struct mw_setting *s, const struct mw_val *v)
@@ -99,6 +99,10 @@ int mw_tool_config(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "doc") == 0) {
 		mw_tool_config_doc();
+		return MW_TOOL_OK;
+	}
+	if (argc == 2 && strcmp(argv[1], "table") == 0) {
+		mw_tool_config_table();
 		return MW_TOOL_OK;
 	}
 	if (argc < 2 || strcmp(argv[1], "--help") == 0) {

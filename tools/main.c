@@ -10,10 +10,12 @@ static const struct tool {
 	{ "status", "[--once] [--json] ...", "mails in flight and workers, live", mw_tool_status },
 	{ "check-config", "[FILE]", "read a settings file, tell all that is wrong with it",
 		mw_tool_check_config },
-	{ "config", "get NAME | dump | doc", "values of settings, and who set them",
+	{ "config", "get NAME | dump | doc | table", "values of settings, and who set them",
 		mw_tool_config },
 	{ "lookup", "MAP KEY [--bank BANK]", "what a *_maps setting says for an address, and why",
 		mw_tool_lookup },
+	{ "import-amavisd", "FILE|FOLDER ...", "make mailweir.lua of an amavisd.conf",
+		mw_tool_import_amavisd },
 	{ "keys", "DIR", "make the CURVE keys of all services", mw_tool_keys },
 };
 
@@ -21,7 +23,7 @@ static void help(FILE *out)
 {
 	fprintf(out, "usage: mailweir COMMAND [ARGUMENTS]\n\n");
 	for (size_t i = 0; i < MW_COUNT(tools); i++)
-		fprintf(out, "  %-12s %-24s %s\n", tools[i].name, tools[i].arguments,
+		fprintf(out, "  %-14s %-30s %s\n", tools[i].name, tools[i].arguments,
 			tools[i].meaning);
 	fprintf(out, "\n  mailweir COMMAND --help tells more; mailweir --version\n");
 }

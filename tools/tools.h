@@ -14,6 +14,7 @@
 int mw_tool_check_config(int argc, char **argv);
 int mw_tool_config(int argc, char **argv);
 int mw_tool_lookup(int argc, char **argv);
+int mw_tool_import_amavisd(int argc, char **argv);
 int mw_tool_keys(int argc, char **argv);
 int mw_tool_status(int argc, char **argv);
 
@@ -27,5 +28,7 @@ struct mw_conf *mw_tool_conf(const char *path);
 
 /* `mailweir config doc`: docs/settings.md on stdout. */
 void mw_tool_config_doc(void);
+/* `mailweir config table`: the same for programs. */
+void mw_tool_config_table(void);
 
 #endif
