@@ -23,6 +23,14 @@ void mw_lua_path_pop(struct mw_lua_reader *r, size_t had)
 		r->path[had] = '\0';
 }
 
+unsigned mw_lua_at(const char *chunk, int line)
+{
+	unsigned file = 0;
+
+	sscanf(chunk, "=conf%u", &file);
+	return line > 0 ? mw_conf_at(file, (unsigned)line) : 0;
+}
+
 bool mw_lua_is_proxy(lua_State *L, int value)
 {
 	return lua_istable(L, value) && lua_getmetatable(L, value) && (lua_pop(L, 1), true);

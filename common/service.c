@@ -173,7 +173,7 @@ static void reload(struct run *r)
 	struct mw_err err = { "" };
 	char *errors = NULL;
 
-	if (mw_conf_load(r->args.config, &fresh, &errors) != MW_OK) {
+	if (mw_conf_load_given(&r->args.config, &fresh, &errors) != MW_OK) {
 		log_errors("reload_refused", errors);
 		mw_log(MW_WARN, "settings_kept",
 			"hint=\"correct the errors, then send HUP again\"");
@@ -190,8 +190,9 @@ static void reload(struct run *r)
 	mw_conf_destroy(&r->retired);
 	r->retired = old;
 	mw_service_log_level(&r->args, fresh);
-	mw_log(MW_INFO, "settings_reloaded", "path=%s",
-		r->args.config != NULL ? r->args.config : "(defaults)");
+	mw_log(MW_INFO, "settings_reloaded", "path=%s files=%zu",
+		mw_conf_path(fresh) != NULL ? mw_conf_path(fresh) : "(defaults)",
+		mw_conf_files(fresh, &(const char *const *){ NULL }));
 }
 
 static void on_hup(void *arg, int signum)
@@ -289,6 +290,17 @@ static int live(struct run *r)
 	return rc == MW_OK ? 0 : rc == MW_ERR_CONF ? MW_EX_CONFIG : 1;
 }
 
+/* --check, of settings that were read without an error. */
+static int check(const struct run *r)
+{
+	struct mw_text files = { 0 };
+
+	mw_conf_print_files(&files, r->s.conf);
+	printf("settings ok: %s\n", files.p != NULL ? files.p : "");
+	mw_text_fini(&files);
+	return 0;
+}
+
 int mw_service_main(
 	int argc, char **argv, const char *name, const struct mw_service_ops *ops, void *arg)
 {
@@ -302,7 +314,7 @@ int mw_service_main(
 		return r.args.mode == MW_SAID ? 0 : 64; /* EX_USAGE */
 	r.s.name = name;
 	r.s.instance = r.args.instance;
-	if (mw_conf_load(r.args.config, &r.s.conf, &errors) != MW_OK) {
+	if (mw_conf_load_given(&r.args.config, &r.s.conf, &errors) != MW_OK) {
 		if (r.args.mode == MW_RUN)
 			log_errors("settings_wrong", errors);
 		else
@@ -313,9 +325,7 @@ int mw_service_main(
 	mw_service_log_level(&r.args, r.s.conf);
 	signal(SIGPIPE, SIG_IGN);
 	if (r.args.mode == MW_CHECK) {
-		printf("settings ok: %s\n",
-			r.args.config != NULL ? r.args.config : "built-in defaults");
-		code = 0;
+		code = check(&r);
 	} else if (r.args.mode == MW_HEALTH) {
 		code = mw_health_ask(r.s.conf, name, r.args.instance);
 	} else {

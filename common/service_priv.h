@@ -12,7 +12,7 @@ enum mw_service_mode { MW_RUN, MW_CHECK, MW_HEALTH, MW_SAID /* version, help: do
 
 struct mw_service_args {
 	enum mw_service_mode mode;
-	const char *config; /* NULL: embedded defaults */
+	struct mw_conf_given config; /* none: embedded defaults */
 	const char *instance;
 	int level; /* of -d; INT_MIN: not given */
 };

@@ -105,7 +105,7 @@ int mw_tool_config(int argc, char **argv)
 		mw_tool_usage(USAGE);
 		return MW_TOOL_USAGE;
 	}
-	conf = mw_tool_conf(mw_tool_config_path());
+	conf = mw_tool_conf(&(struct mw_conf_given){ 0 });
 	if (conf == NULL)
 		return MW_TOOL_CONFIG;
 	code = run(conf, argc, argv);

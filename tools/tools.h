@@ -18,11 +18,11 @@ int mw_tool_status(int argc, char **argv);
 
 /* What `mailweir help` says after the name: "config get NAME [--origin]". */
 void mw_tool_usage(const char *line);
-/* MAILWEIR_CONFIG, else /etc/mailweir/mailweir.lua if it is there, else NULL: as the services look
- * for it. */
-const char *mw_tool_config_path(void);
-/* Load settings, printing all errors; NULL when there were any. */
-struct mw_conf *mw_tool_conf(const char *path);
+/* Load settings, those that the services look for when none are given, printing all errors; NULL
+ * when there were any. */
+struct mw_conf *mw_tool_conf(struct mw_conf_given *given);
+/* One more for -c; false after telling that there is no room. */
+bool mw_tool_give(struct mw_conf_given *given, const char *name);
 
 /* `mailweir config doc`: docs/settings.md on stdout. */
 void mw_tool_config_doc(void);
