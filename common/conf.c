@@ -411,6 +411,11 @@ size_t mw_conf_files(const struct mw_conf *conf, const char *const **paths_r)
 	return base_of(conf)->file_count;
 }
 
+const char *mw_conf_folder(const struct mw_conf *conf)
+{
+	return base_of(conf)->folder;
+}
+
 void mw_conf_print_files(struct mw_text *out, const struct mw_conf *conf)
 {
 	conf = base_of(conf);

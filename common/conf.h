@@ -126,6 +126,8 @@ void mw_conf_destroy(struct mw_conf **conf_p);
 const char *mw_conf_path(const struct mw_conf *conf); /* the first; NULL for embedded defaults */
 /* The files that were read, in their order; of no view. */
 size_t mw_conf_files(const struct mw_conf *conf, const char *const **paths_r);
+/* The conf.d that was looked through, or NULL. */
+const char *mw_conf_folder(const struct mw_conf *conf);
 /* Append "FILE, FILE", or "built-in defaults". */
 void mw_conf_print_files(struct mw_text *out, const struct mw_conf *conf);
 /* "FILE:LINE" of a value's line, "default" of 0. Returns buf. */

@@ -167,23 +167,35 @@ static void log_errors(const char *event, char *errors)
 		mw_log(MW_ERROR, event, "error=%s", mw_quote(line));
 }
 
-static void reload(struct run *r)
+/* Read settings that could be taken. False: *errors_r is why not, a line each, to be freed. */
+static bool read_settings(struct run *r, struct mw_conf **fresh_r, char **errors_r)
+{
+	struct mw_text complaints = { 0 };
+	struct mw_err err = { "" };
+
+	if (mw_conf_load_given(&r->args.config, fresh_r, errors_r) != MW_OK)
+		return false;
+	if (mw_service_guard(*fresh_r, &complaints, &err) == MW_OK)
+		return true;
+	mw_text_addf(&complaints, "%s\n", err.text);
+	*errors_r = complaints.p;
+	mw_conf_destroy(fresh_r);
+	return false;
+}
+
+/* The whole set, or the old one is kept. *errors_r: NULL, or why, a line each, to be freed. */
+static void reload(struct run *r, char **errors_r)
 {
 	struct mw_conf *old = r->s.conf, *fresh = NULL;
 	struct mw_err err = { "" };
-	char *errors = NULL;
 
-	if (mw_conf_load_given(&r->args.config, &fresh, &errors) != MW_OK) {
-		log_errors("reload_refused", errors);
-		mw_log(MW_WARN, "settings_kept",
-			"hint=\"correct the errors, then send HUP again\"");
-		free(errors);
+	*errors_r = NULL;
+	if (!read_settings(r, &fresh, errors_r))
 		return;
-	}
 	r->s.conf = fresh;
 	if (r->ops->reload != NULL && r->ops->reload(r->arg, &r->s, &err) != MW_OK) {
 		r->s.conf = old;
-		mw_log(MW_ERROR, "reload_refused", "error=%s", mw_quote(err.text));
+		*errors_r = strdup(err.text[0] != '\0' ? err.text : "refused");
 		mw_conf_destroy(&fresh);
 		return;
 	}
@@ -199,9 +211,17 @@ static void on_hup(void *arg, int signum)
 {
 	struct run *r = arg;
 
+	char *errors;
+
 	(void)signum;
-	if (!r->s.stopping)
-		reload(r);
+	if (r->s.stopping)
+		return;
+	reload(r, &errors);
+	if (errors == NULL)
+		return;
+	log_errors("reload_refused", errors);
+	mw_log(MW_WARN, "settings_kept", "hint=\"correct the errors, then send HUP again\"");
+	free(errors);
 }
 
 static void on_term(void *arg, int signum)
@@ -255,9 +275,13 @@ static enum mw_rc open_doors(struct run *r, struct mw_err *err)
 static int live(struct run *r)
 {
 	struct mw_err err = { "" };
+	struct mw_text complaints = { 0 };
 	bool opened = false;
-	enum mw_rc rc = mw_service_settle(r->s.name, r->s.conf, &err);
+	enum mw_rc rc = mw_service_settle(r->s.name, r->s.conf, &complaints, &err);
 
+	if (complaints.p != NULL)
+		log_errors("settings_unsafe", complaints.p);
+	mw_text_fini(&complaints);
 	if (rc == MW_OK) {
 		r->s.loop = mw_loop_new();
 		if (r->s.loop == NULL || !open_signals(r))
@@ -293,11 +317,18 @@ static int live(struct run *r)
 /* --check, of settings that were read without an error. */
 static int check(const struct run *r)
 {
-	struct mw_text files = { 0 };
+	struct mw_text text = { 0 };
+	struct mw_err err = { "" };
 
-	mw_conf_print_files(&files, r->s.conf);
-	printf("settings ok: %s\n", files.p != NULL ? files.p : "");
-	mw_text_fini(&files);
+	/* Who is not root may not be who runs the service. */
+	if (geteuid() == 0 && mw_service_guard(r->s.conf, &text, &err) != MW_OK) {
+		fprintf(stderr, "%s%s\n", text.p != NULL ? text.p : "", err.text);
+		mw_text_fini(&text);
+		return MW_EX_CONFIG;
+	}
+	mw_conf_print_files(&text, r->s.conf);
+	printf("settings ok: %s\n", text.p != NULL ? text.p : "");
+	mw_text_fini(&text);
 	return 0;
 }
 

@@ -10,7 +10,8 @@
 static void usage(FILE *out, const char *name)
 {
 	fprintf(out,
-		"mailweir-%s [-c FILE]... [-i INSTANCE] [-d LEVEL] [--check] [--health] [--version] "
+		"mailweir-%s [-c FILE]... [-i INSTANCE] [-d LEVEL] [--check] [--health] "
+		"[--version] "
 		"[--help]\n"
 		"  -c, --config FILE      settings, with those of conf.d/*.lua beside it; given "
 		"again: more of them, later\n"

@@ -26,10 +26,16 @@ void mw_service_log_level(const struct mw_service_args *args, const struct mw_co
 /* ---- who we are (service_user.c) ---- */
 
 /*
- * Make the folders that must be there, check the settings file's owner, become daemon_user when we
- * are root, take all descriptors that the hard limit allows, and no new privileges from here on.
+ * Make the folders that must be there, refuse settings that the service's user could write, become
+ * daemon_user when we are root, take all descriptors that the hard limit allows, and no new
+ * privileges from here on. complaints: lines beyond *err_r's, about the settings files.
  */
-enum mw_rc mw_service_settle(const char *name, const struct mw_conf *conf, struct mw_err *err_r);
+enum mw_rc mw_service_settle(const char *name, const struct mw_conf *conf,
+	struct mw_text *complaints, struct mw_err *err_r);
+/* MW_ERR_CONF, and a line for each settings file, when the user that the service has or, while we
+ * are root, will have could write it. */
+enum mw_rc mw_service_guard(
+	const struct mw_conf *conf, struct mw_text *complaints, struct mw_err *err_r);
 
 /* ---- health (service_health.c) ---- */
 

@@ -1,28 +1,65 @@
 /* mailweir check-config: settings files are right, or this is all that is wrong with them. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "guard.h"
 #include "tools.h"
+
+/* Could the services' user write them? user NULL: the one they will have, and then it is a warning,
+ * because they may be started as somebody else. False: after telling errors. */
+static bool check_user(const struct mw_conf *conf, const char *user)
+{
+	const char *daemon_user = mw_conf_text(conf, "daemon_user");
+	const char *name = user != NULL		 ? user
+			   : daemon_user != NULL ? daemon_user
+						 : MW_DEFAULT_USER;
+	struct mw_text complaints = { 0 };
+	struct mw_guard_user who;
+	struct mw_err err = { "" };
+	char *save = NULL;
+	bool safe;
+
+	if (mw_guard_user_named(&who, name, &err) != MW_OK) {
+		if (user != NULL || daemon_user != NULL)
+			fprintf(stderr, "%s%s\n", user == NULL ? "warning: " : "", err.text);
+		return user == NULL;
+	}
+	safe = mw_guard_conf(conf, &who, &complaints) == MW_OK;
+	for (char *line = complaints.p != NULL ? strtok_r(complaints.p, "\n", &save) : NULL;
+		line != NULL; line = strtok_r(NULL, "\n", &save))
+		fprintf(stderr, "%s%s\n", user == NULL ? "warning: " : "", line);
+	mw_text_fini(&complaints);
+	return user == NULL || safe;
+}
+
+enum mw_rc mw_tool_check(struct mw_conf_given *given, const char *user)
+{
+	struct mw_text files = { 0 };
+	struct mw_conf *conf = mw_tool_conf(given);
+	bool ok = conf != NULL && check_user(conf, user);
+
+	if (ok) {
+		mw_conf_print_files(&files, conf);
+		printf("settings ok: %s\n", files.p != NULL ? files.p : "");
+	}
+	mw_text_fini(&files);
+	mw_conf_destroy(&conf);
+	return ok ? MW_OK : MW_ERR_CONF;
+}
 
 int mw_tool_check_config(int argc, char **argv)
 {
 	struct mw_conf_given given = { 0 };
-	struct mw_text files = { 0 };
-	struct mw_conf *conf;
+	const char *user = NULL;
 
 	for (int i = 1; i < argc; i++) {
-		if (argv[i][0] == '-') {
-			mw_tool_usage("check-config [FILE...]");
+		if (strcmp(argv[i], "--user") == 0 && i + 1 < argc) {
+			user = argv[++i];
+		} else if (argv[i][0] == '-') {
+			mw_tool_usage("check-config [--user NAME] [FILE...]");
+			return MW_TOOL_USAGE;
+		} else if (!mw_tool_give(&given, argv[i])) {
 			return MW_TOOL_USAGE;
 		}
-		if (!mw_tool_give(&given, argv[i]))
-			return MW_TOOL_USAGE;
 	}
-	conf = mw_tool_conf(&given);
-	if (conf == NULL)
-		return MW_TOOL_CONFIG;
-	mw_conf_print_files(&files, conf);
-	printf("settings ok: %s\n", files.p != NULL ? files.p : "");
-	mw_text_fini(&files);
-	mw_conf_destroy(&conf);
-	return MW_TOOL_OK;
+	return mw_tool_check(&given, user) == MW_OK ? MW_TOOL_OK : MW_TOOL_CONFIG;
 }

@@ -8,8 +8,8 @@ static const struct tool {
 	int (*run)(int argc, char **argv);
 } tools[] = {
 	{ "status", "[--once] [--json] ...", "mails in flight and workers, live", mw_tool_status },
-	{ "check-config", "[FILE]", "read a settings file, tell all that is wrong with it",
-		mw_tool_check_config },
+	{ "check-config", "[--user NAME] [FILE...]",
+		"read a settings file, tell all that is wrong with it", mw_tool_check_config },
 	{ "config", "get NAME | dump | doc", "values of settings, and who set them",
 		mw_tool_config },
 	{ "keys", "DIR", "make the CURVE keys of all services", mw_tool_keys },

@@ -1,6 +1,9 @@
 """The mailweir command: settings checked, asked for and documented; keys made."""
 import os
+import shutil
 import subprocess
+
+import pytest
 
 import mw
 
@@ -43,6 +46,47 @@ def test_a_value_is_told_with_who_set_it(tmp_path):
     assert get("log_level", "--origin") == "0\tdefault"
     assert mailweir("config", "get", "nix", **env).returncode == 1
     assert f"final_spam_destiny = D_DISCARD -- {file}:1\n" in mailweir("config", "dump", **env).stdout
+
+
+def test_several_files_are_one_program(tmp_path):
+    main, folder, last = tmp_path / "mailweir.lua", tmp_path / "conf.d", tmp_path / "last.lua"
+    folder.mkdir()
+    main.write_text("log_level = 1\nmyhostname = 'a'\npolicy_bank.ALT = {\n  originating = true,\n}\n")
+    (folder / "10-host.lua").write_text("\nmyhostname = myhostname .. '.example'\n")
+    (folder / "20-bank.lua").write_text("policy_bank.ALT.final_spam_destiny = D_REJECT\n")
+    (folder / "20-bank.lua~").write_text("nonsense")
+    last.write_text("log_level = 3\n")
+    env = {"MAILWEIR_CONFIG": f"{main}:{last}"}
+    assert mailweir("check-config", main, last).stdout == \
+        f"settings ok: {main}, {folder}/10-host.lua, {folder}/20-bank.lua, {last}\n"
+
+    def get(*args):
+        return mailweir("config", "get", *args, "--origin", **env).stdout.strip()
+    assert get("log_level") == f"3\t{last}:1"
+    assert get("myhostname") == f'"a.example"\t{folder}/10-host.lua:2'
+    assert get("final_spam_destiny", "--bank", "ALT") == f"D_REJECT\tpolicy bank ALT, {folder}/20-bank.lua:1"
+    assert get("originating", "--bank", "ALT") == f"true\tpolicy bank ALT, {main}:4"
+    last.write_text("log_level = 99\n")
+    (folder / "10-host.lua").write_text("hostname = 'x'\n")
+    done = mailweir("check-config", main, last)
+    assert (done.returncode, done.stderr.splitlines()) == (78, [
+        f"{folder}/10-host.lua:1: hostname: unknown setting; did you mean myhostname?",
+        f"{last}:1: log_level = 99: expected a whole number from -3 to 5"])
+
+
+@pytest.mark.root
+def test_settings_that_a_user_could_write_are_told(tmp_path):
+    tmp_path.chmod(0o755)
+    file = tmp_path / "mailweir.lua"
+    file.write_text("")
+    assert mailweir("check-config", "--user", "nobody", file).returncode == 0
+    shutil.chown(file, "nobody")
+    said = f"{file} belongs to the user nobody that the service runs as: "
+    done = mailweir("check-config", "--user", "nobody", file)
+    assert done.returncode == 78 and done.stderr.startswith(said) and done.stdout == ""
+    done = mailweir("check-config", file, MAILWEIR_USER="nobody")
+    assert done.returncode == 0 and done.stderr.startswith("warning: " + said)
+    assert mailweir("check-config", "--user", "no-such-user", file).returncode == 78
 
 
 def test_docs_tell_the_settings_that_there_are():

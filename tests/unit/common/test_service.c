@@ -407,9 +407,12 @@ static void settings_that_everybody_may_write_are_refused(void **state)
 	(void)state;
 	write_config("");
 	chmod(config, 0666);
+	unsetenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS");
 	c = start(with_config(""));
 	expect(c.err, "writable by everybody");
 	assert_int_equal(end_of(&c), 78);
+	if (geteuid() != 0)
+		setenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS", "yes", 1);
 	chmod(config, 0644);
 }
 
@@ -440,8 +443,9 @@ static void root_becomes_daemon_user_with_a_folder_of_its_own(void **state)
 	assert_int_equal(end_of(&c), 0);
 	assert_int_equal(chown(config, nobody->pw_uid, 0), 0);
 	c = start(with_config(""));
-	expect(c.err, "writable by the user nobody");
+	expect(c.err, "belongs to the user nobody");
 	assert_int_equal(end_of(&c), 78);
+	assert_int_equal(run(with_config("--check")), 78);
 	assert_int_equal(chown(config, 0, nobody->pw_gid), 0);
 	chmod(config, 0664);
 	assert_int_equal(run(with_config("")), 78);
@@ -449,6 +453,76 @@ static void root_becomes_daemon_user_with_a_folder_of_its_own(void **state)
 	chmod(config, 0644);
 	write_config("daemon_user = 'no-such-user'");
 	assert_int_equal(run(with_config("")), 78);
+	rmdir(run_dir);
+	run_dir[strlen(run_dir) - strlen("-nobody")] = '\0';
+}
+
+static void a_reload_refuses_settings_that_the_service_could_write(void **state)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	char folder[120];
+	struct child c;
+
+	(void)state;
+	if (geteuid() != 0 || nobody == NULL) {
+		print_message("needs root and a user nobody\n");
+		skip();
+	}
+	chmod(dir, 0755);
+	strcat(run_dir, "-nobody");
+	snprintf(folder, sizeof(folder), "%s/conf.d", dir);
+	write_config("daemon_user = 'nobody' log_level = 1");
+	c = start(with_config(""));
+	expect(c.out, "level=1");
+	assert_int_equal(chown(config, nobody->pw_uid, 0), 0);
+	write_config("daemon_user = 'nobody' log_level = 2");
+	kill(c.pid, SIGHUP);
+	expect(c.err, "reload_refused");
+	expect(c.err, "belongs to the user nobody");
+	expect(c.err, "settings_kept");
+	assert_int_equal(chown(config, 0, 0), 0);
+	assert_int_equal(mkdir(folder, 0777), 0);
+	assert_int_equal(chmod(folder, 0777), 0);
+	kill(c.pid, SIGHUP);
+	expect(c.err, "conf.d is writable by everybody: it could add settings");
+	expect(c.err, "settings_kept");
+	assert_int_equal(chmod(folder, 0700), 0); /* unreadable is an error, not "no conf.d" */
+	kill(c.pid, SIGHUP);
+	expect(c.err, "conf.d: cannot be read: Permission denied");
+	expect(c.err, "settings_kept");
+	assert_int_equal(rmdir(folder), 0);
+	kill(c.pid, SIGHUP);
+	expect(c.out, "reloaded level=2");
+	kill(c.pid, SIGTERM);
+	assert_int_equal(end_of(&c), 0);
+	rmdir(run_dir);
+	run_dir[strlen(run_dir) - strlen("-nobody")] = '\0';
+}
+
+static void an_owner_of_his_settings_may_be_allowed(void **state)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	struct child c;
+
+	(void)state;
+	if (geteuid() != 0 || nobody == NULL) {
+		print_message("needs root and a user nobody\n");
+		skip();
+	}
+	chmod(dir, 0755);
+	strcat(run_dir, "-nobody");
+	write_config("daemon_user = 'nobody'");
+	assert_int_equal(chown(config, nobody->pw_uid, 0), 0);
+	setenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS", "no", 1);
+	assert_int_equal(run(with_config("")), 78);
+	setenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS", "yes", 1);
+	c = start(with_config(""));
+	expect(c.err, "settings_writable");
+	expect(c.out, "ready");
+	kill(c.pid, SIGTERM);
+	assert_int_equal(end_of(&c), 0);
+	unsetenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS");
+	assert_int_equal(chown(config, 0, 0), 0);
 	rmdir(run_dir);
 	run_dir[strlen(run_dir) - strlen("-nobody")] = '\0';
 }
@@ -484,6 +558,9 @@ static int make_dir(void **state)
 	(void)state;
 	if (mkdtemp(dir) == NULL)
 		return -1;
+	/* Our own user is that of the services then. */
+	if (geteuid() != 0)
+		setenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS", "yes", 1);
 	snprintf(config, sizeof(config), "%s/mailweir.lua", dir);
 	snprintf(run_dir, sizeof(run_dir), "%s/run", dir);
 	return 0;
@@ -519,6 +596,8 @@ int main(void)
 		cmocka_unit_test(folders_are_made_with_their_parents_or_it_is_said_why_not),
 		cmocka_unit_test(settings_that_everybody_may_write_are_refused),
 		cmocka_unit_test(root_becomes_daemon_user_with_a_folder_of_its_own),
+		cmocka_unit_test(a_reload_refuses_settings_that_the_service_could_write),
+		cmocka_unit_test(an_owner_of_his_settings_may_be_allowed),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
