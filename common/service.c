@@ -26,6 +26,7 @@ struct run {
 	struct mw_conf *retired; /* the settings before the last reload: borrowed texts of theirs
 				    may still be in use */
 	struct mw_health *health;
+	struct mw_control *control;
 	struct mw_signal *signals[3];
 	struct mw_timer *anchor; /* a loop that waits for nothing but signals would end by itself */
 	bool ready;
@@ -207,21 +208,43 @@ static void reload(struct run *r, char **errors_r)
 		mw_conf_files(fresh, &(const char *const *){ NULL }));
 }
 
+/* Returns NULL, or why the old settings are kept, a line each, to be freed. */
+static char *reload_logged(struct run *r)
+{
+	char *errors, *copy;
+
+	reload(r, &errors);
+	if (errors == NULL)
+		return NULL;
+	copy = strdup(errors);
+	if (copy != NULL)
+		log_errors("reload_refused", copy);
+	mw_log(MW_WARN, "settings_kept", "hint=\"correct the errors, then reload again\"");
+	free(copy);
+	return errors;
+}
+
 static void on_hup(void *arg, int signum)
 {
 	struct run *r = arg;
 
+	(void)signum;
+	if (!r->s.stopping)
+		free(reload_logged(r));
+}
+
+/* The same when `mailweir reload` asks. */
+static char *on_order(void *arg, struct mw_text *said)
+{
+	struct run *r = arg;
 	char *errors;
 
-	(void)signum;
-	if (r->s.stopping)
-		return;
-	reload(r, &errors);
+	if (r->s.stopping || !r->ready)
+		return strdup(r->s.stopping ? "it is stopping\n" : "it is still starting\n");
+	errors = reload_logged(r);
 	if (errors == NULL)
-		return;
-	log_errors("reload_refused", errors);
-	mw_log(MW_WARN, "settings_kept", "hint=\"correct the errors, then send HUP again\"");
-	free(errors);
+		mw_conf_print_files(said, r->s.conf);
+	return errors;
 }
 
 static void on_term(void *arg, int signum)
@@ -266,6 +289,10 @@ static enum mw_rc open_doors(struct run *r, struct mw_err *err)
 
 	if (rc != MW_OK)
 		return mw_fail(err, rc, "http.listen: %.480s", why.text);
+	rc = mw_control_open(
+		&r->control, r->s.loop, r->s.conf, r->s.name, r->s.instance, on_order, r, err);
+	if (rc != MW_OK)
+		return rc;
 	if (http && strcmp(strrchr(listen_on, ':'), ":0") != 0)
 		return MW_OK;
 	return mw_health_open(
@@ -302,6 +329,7 @@ static int live(struct run *r)
 	r->s.stopping = true;
 	if (opened && r->ops->close != NULL)
 		r->ops->close(r->arg, &r->s);
+	mw_control_close(&r->control);
 	mw_health_close(&r->health);
 	mw_http_close(&r->s.http);
 	for (size_t i = 0; i < MW_COUNT(r->signals); i++)

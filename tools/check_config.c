@@ -31,25 +31,28 @@ static bool check_user(const struct mw_conf *conf, const char *user)
 	return user == NULL || safe;
 }
 
-enum mw_rc mw_tool_check(struct mw_conf_given *given, const char *user)
+struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user)
 {
 	struct mw_text files = { 0 };
 	struct mw_conf *conf = mw_tool_conf(given);
-	bool ok = conf != NULL && check_user(conf, user);
 
-	if (ok) {
-		mw_conf_print_files(&files, conf);
-		printf("settings ok: %s\n", files.p != NULL ? files.p : "");
+	if (conf == NULL || !check_user(conf, user)) {
+		mw_conf_destroy(&conf);
+		return NULL;
 	}
+	mw_conf_print_files(&files, conf);
+	printf("settings ok: %s\n", files.p != NULL ? files.p : "");
+	fflush(stdout);
 	mw_text_fini(&files);
-	mw_conf_destroy(&conf);
-	return ok ? MW_OK : MW_ERR_CONF;
+	return conf;
 }
 
 int mw_tool_check_config(int argc, char **argv)
 {
 	struct mw_conf_given given = { 0 };
 	const char *user = NULL;
+	struct mw_conf *conf;
+	bool ok;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--user") == 0 && i + 1 < argc) {
@@ -61,5 +64,8 @@ int mw_tool_check_config(int argc, char **argv)
 			return MW_TOOL_USAGE;
 		}
 	}
-	return mw_tool_check(&given, user) == MW_OK ? MW_TOOL_OK : MW_TOOL_CONFIG;
+	conf = mw_tool_checked(&given, user);
+	ok = conf != NULL;
+	mw_conf_destroy(&conf);
+	return ok ? MW_TOOL_OK : MW_TOOL_CONFIG;
 }

@@ -12,6 +12,8 @@ static const struct tool {
 		"read a settings file, tell all that is wrong with it", mw_tool_check_config },
 	{ "config", "get NAME | dump | doc", "values of settings, and who set them",
 		mw_tool_config },
+	{ "reload", "[SERVICE[@INSTANCE]...]", "running services read their settings again",
+		mw_tool_reload },
 	{ "keys", "DIR", "make the CURVE keys of all services", mw_tool_keys },
 };
 
@@ -19,7 +21,7 @@ static void help(FILE *out)
 {
 	fprintf(out, "usage: mailweir COMMAND [ARGUMENTS]\n\n");
 	for (size_t i = 0; i < MW_COUNT(tools); i++)
-		fprintf(out, "  %-12s %-24s %s\n", tools[i].name, tools[i].arguments,
+		fprintf(out, "  %-12s %-28s %s\n", tools[i].name, tools[i].arguments,
 			tools[i].meaning);
 	fprintf(out, "\n  mailweir COMMAND --help tells more; mailweir --version\n");
 }

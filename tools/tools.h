@@ -13,6 +13,7 @@
 /* argv[0] is the sub-command's name. Each returns the exit code. */
 int mw_tool_check_config(int argc, char **argv);
 int mw_tool_config(int argc, char **argv);
+int mw_tool_reload(int argc, char **argv);
 int mw_tool_keys(int argc, char **argv);
 int mw_tool_status(int argc, char **argv);
 
@@ -21,9 +22,9 @@ void mw_tool_usage(const char *line);
 /* Load settings, those that the services look for when none are given, printing all errors; NULL
  * when there were any. */
 struct mw_conf *mw_tool_conf(struct mw_conf_given *given);
-/* check-config: tell all that is wrong, or "settings ok". user: who must not be able to write them;
- * NULL: that is a warning. */
-enum mw_rc mw_tool_check(struct mw_conf_given *given, const char *user);
+/* As mw_tool_conf, and who could write them is checked; tells errors, or "settings ok". user: who
+ * must not be able to; NULL: that is a warning. */
+struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user);
 /* One more for -c; false after telling that there is no room. */
 bool mw_tool_give(struct mw_conf_given *given, const char *name);
 
