@@ -68,6 +68,8 @@ static bool find_targets(struct targets *t, const char *run_dir)
 		if (n <= suffix || strcmp(d->d_name + n - suffix, MW_CONTROL_SUFFIX) != 0)
 			continue;
 		target = calloc(1, sizeof(*target));
+		if (target != NULL)
+			target->fd = -1;
 		if (target == NULL || (target->name = strndup(d->d_name, n - suffix)) == NULL ||
 			!is_wanted(t, target->name)) {
 			free(target != NULL ? target->name : NULL);
@@ -175,21 +177,13 @@ static int reload(struct targets *t, const char *run_dir)
 	return code;
 }
 
-static int run(char *const *wanted, size_t wanted_count, const struct mw_conf *conf)
+static void targets_free(struct targets **t_p)
 {
-	const char *run_dir = mw_conf_text(conf, "pipeline.run_dir");
-	struct targets *t = calloc(1, sizeof(*t));
-	int code = MW_TOOL_FAILED;
+	struct targets *t = *t_p;
 
-	if (t == NULL || (t->seen = calloc(wanted_count + 1, sizeof(*t->seen))) == NULL) {
-		fprintf(stderr, "mailweir: out of memory\n");
-		free(t);
-		return MW_TOOL_FAILED;
-	}
-	t->wanted = wanted;
-	t->wanted_count = wanted_count;
-	if (find_targets(t, run_dir))
-		code = reload(t, run_dir);
+	*t_p = NULL;
+	if (t == NULL)
+		return;
 	for (size_t i = 0; i < t->count; i++) {
 		if (t->list[i]->fd >= 0)
 			close(t->list[i]->fd);
@@ -198,14 +192,53 @@ static int run(char *const *wanted, size_t wanted_count, const struct mw_conf *c
 	}
 	free(t->seen);
 	free(t);
-	return code;
+}
+
+/* NULL after telling why. */
+static struct targets *targets_new(char *const *wanted, size_t wanted_count, const char *run_dir)
+{
+	struct targets *t = calloc(1, sizeof(*t));
+
+	if (t == NULL || (t->seen = calloc(wanted_count + 1, sizeof(*t->seen))) == NULL) {
+		fprintf(stderr, "mailweir: out of memory\n");
+		targets_free(&t);
+		return NULL;
+	}
+	t->wanted = wanted;
+	t->wanted_count = wanted_count;
+	if (!find_targets(t, run_dir))
+		targets_free(&t);
+	return t;
+}
+
+int mw_tool_services(void)
+{
+	struct mw_conf *conf = mw_tool_conf(&(struct mw_conf_given){ 0 });
+	struct targets *t;
+	const char *last = "";
+
+	if (conf == NULL)
+		return MW_TOOL_CONFIG;
+	t = targets_new(NULL, 0, mw_conf_text(conf, "pipeline.run_dir"));
+	for (size_t i = 0; t != NULL && i < t->count; i++) {
+		size_t n = strcspn(t->list[i]->name, "@");
+
+		if (strncmp(last, t->list[i]->name, n + 1) != 0)
+			printf("%.*s\n", (int)n, t->list[i]->name);
+		last = t->list[i]->name;
+	}
+	targets_free(&t);
+	mw_conf_destroy(&conf);
+	return MW_TOOL_OK;
 }
 
 int mw_tool_reload(int argc, char **argv)
 {
 	struct mw_conf_given given = { 0 };
 	struct mw_conf *conf;
-	int i = 1, code;
+	struct targets *t;
+	const char *run_dir;
+	int i = 1, code = MW_TOOL_FAILED;
 
 	for (; i < argc && argv[i][0] == '-'; i += 2) {
 		if (strcmp(argv[i], "-c") != 0 || i + 1 == argc) {
@@ -220,7 +253,11 @@ int mw_tool_reload(int argc, char **argv)
 		fprintf(stderr, "mailweir: no service was told; all keep the settings they have\n");
 		return MW_TOOL_CONFIG;
 	}
-	code = run(argv + i, (size_t)(argc - i), conf);
+	run_dir = mw_conf_text(conf, "pipeline.run_dir");
+	t = targets_new(argv + i, (size_t)(argc - i), run_dir);
+	if (t != NULL)
+		code = reload(t, run_dir);
+	targets_free(&t);
 	mw_conf_destroy(&conf);
 	return code;
 }

@@ -10,10 +10,25 @@
 #define MW_TOOL_USAGE 64  /* sysexits.h: EX_USAGE */
 #define MW_TOOL_CONFIG 78 /* EX_CONFIG */
 
+/* The sub-commands, as main.c lists them; the last has no name. */
+struct mw_tool {
+	const char *name, *arguments, *meaning;
+	int (*run)(int argc, char **argv);
+	/*
+	 * What a shell may complete behind the name, between blanks: `--all` stands for itself,
+	 * `--bank=KIND` for an option with an argument, a KIND alone for an argument: FILE, DIR,
+	 * USER, SETTING, BANK, SERVICE, VALUE (nothing is known of it). "a b|get c" has the words
+	 * of `name` and, behind |, those behind `name get`.
+	 */
+	const char *words;
+};
+extern const struct mw_tool mw_tools[];
+
 /* argv[0] is the sub-command's name. Each returns the exit code. */
 int mw_tool_check_config(int argc, char **argv);
 int mw_tool_config(int argc, char **argv);
 int mw_tool_reload(int argc, char **argv);
+int mw_tool_completion(int argc, char **argv);
 int mw_tool_keys(int argc, char **argv);
 int mw_tool_status(int argc, char **argv);
 
@@ -27,6 +42,9 @@ struct mw_conf *mw_tool_conf(struct mw_conf_given *given);
 struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user);
 /* One more for -c; false after telling that there is no room. */
 bool mw_tool_give(struct mw_conf_given *given, const char *name);
+
+/* Names of the services that run here, for completion: a line each. */
+int mw_tool_services(void);
 
 /* `mailweir config doc`: docs/settings.md on stdout. */
 void mw_tool_config_doc(void);

@@ -89,6 +89,34 @@ def test_settings_that_a_user_could_write_are_told(tmp_path):
     assert mailweir("check-config", "--user", "no-such-user", file).returncode == 78
 
 
+def test_what_differs_from_the_defaults_is_dumped_with_its_origin(tmp_path):
+    file, folder = tmp_path / "mailweir.lua", tmp_path / "conf.d"
+    folder.mkdir()
+    file.write_text("log_level = 0\npolicy_bank.A = { originating = true }\n"
+                    "storage_redis_dsn = { { server = '127.0.0.1:6379', password = 'geheim' } }\n")
+    (folder / "b.lua").write_text("policy_bank['B-1'] = {}\nfinal_spam_destiny = D_REJECT\n")
+    env = {"MAILWEIR_CONFIG": str(file), "MAILWEIR_RUN_DIR": "/x"}
+    done = mailweir("config", "dump", **env)
+    assert sorted(done.stdout.splitlines()) == sorted([
+        'pipeline.run_dir = "/x" -- environment MAILWEIR_RUN_DIR',
+        f'policy_bank["A"] = {{ originating = true }} -- {file}:2',
+        f'policy_bank["B-1"] = {{}} -- {folder}/b.lua:1',
+        f'final_spam_destiny = D_REJECT -- {folder}/b.lua:2',
+        f'storage_redis_dsn = "(hidden)" -- {file}:3'])
+    everything = mailweir("config", "dump", "--all", **env).stdout
+    assert f"log_level = 0 -- {file}:1\n" in everything and "inet_socket_port = { 10024 } -- default\n" in everything
+    assert "geheim" not in everything
+    assert everything.count("\n") > len(done.stdout.splitlines()) + 100
+    of_bank = mailweir("config", "dump", "--bank", "A", "-c", file).stdout
+    assert f"originating = true -- policy bank A, {file}:2\n" in of_bank
+    # What is printed is a settings file again.
+    again = tmp_path / "again.lua"
+    again.write_text("".join(line + "\n" for line in done.stdout.splitlines() if "(hidden)" not in line))
+    assert mailweir("check-config", again).returncode == 0
+    for wrong in (("dump", "x"), ("dump", "--origin"), ("get",), ("get", "a", "b"), ("get", "a", "--all"), ("doc", "x"), ("nix",)):
+        assert mailweir("config", *wrong).returncode == 64
+
+
 def test_docs_tell_the_settings_that_there_are():
     """When this fails: build/bin/mailweir config doc > docs/settings.md"""
     assert mailweir("config", "doc").stdout == (mw.ROOT / "docs" / "settings.md").read_text()
