@@ -1,5 +1,5 @@
 /* The `mailweir` command: one function a sub-command, each in a file of its own; the table is in
- * main.c. */
+ * commands.c. */
 #ifndef MW_TOOLS_H
 #define MW_TOOLS_H
 
@@ -10,7 +10,7 @@
 #define MW_TOOL_USAGE 64  /* sysexits.h: EX_USAGE */
 #define MW_TOOL_CONFIG 78 /* EX_CONFIG */
 
-/* The sub-commands, as main.c lists them; the last has no name. */
+/* The sub-commands (commands.c); the last has no name. */
 struct mw_tool {
 	const char *name, *arguments, *meaning;
 	int (*run)(int argc, char **argv);
