@@ -203,10 +203,12 @@ fmt: ## settle layout
 install: all ## DESTDIR, PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mailweir/import/MailweirImport \
 		$(DESTDIR)$(PREFIX)/share/doc/mailweir $(DESTDIR)$(PREFIX)/lib/systemd/system/mailweir-.service.d $(DESTDIR)$(PREFIX)/lib/sysusers.d \
-		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
 	install -m 0644 tools/import/*.pl $(DESTDIR)$(PREFIX)/share/mailweir/import/
 	install -m 0644 tools/import/MailweirImport/*.pm $(DESTDIR)$(PREFIX)/share/mailweir/import/MailweirImport/
+	$(BUILD)/bin/mailweir completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailweir
+	chmod 0644 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailweir
 	install -m 0644 services/scanner/data/* $(DESTDIR)$(PREFIX)/share/mailweir/
 	install -m 0644 deploy/examples/mailweir.lua docs/*.md README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/mailweir/
 	install -m 0644 deploy/systemd/*.service deploy/systemd/*.target $(DESTDIR)$(PREFIX)/lib/systemd/system/

@@ -1,11 +1,7 @@
 /* What services ask of the settings: one slot for each name, and for each policy bank a copy with
  * its own on top. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "conf_priv.h"
 
 enum origin { FROM_DEFAULT, FROM_FILE, FROM_ENV, FROM_BANK };
@@ -20,7 +16,9 @@ struct slot {
 
 struct mw_conf {
 	unsigned refs;
-	char *path;
+	char **files; /* that were read; of the base alone */
+	size_t file_count;
+	char *folder;		    /* conf.d, when there is one */
 	struct slot *slots;	    /* one for each setting */
 	const struct mw_conf *base; /* of a view; NULL: this is the base */
 	char *bank;		    /* name of a view */
@@ -101,7 +99,10 @@ void mw_conf_destroy(struct mw_conf **conf_p)
 	free(c->views);
 	free(c->slots);
 	free(c->bank);
-	free(c->path);
+	for (size_t i = 0; i < c->file_count; i++)
+		free(c->files[i]);
+	free(c->files);
+	free(c->folder);
 	free(c);
 }
 
@@ -195,13 +196,12 @@ static struct mw_conf *view_new(const struct mw_conf *below, const char *bank)
 	if (view == NULL)
 		return NULL;
 	view->base = below->base != NULL ? below->base : below;
-	view->path = below->path != NULL ? strdup(below->path) : NULL;
 	view->bank = strdup(bank);
 	for (size_t i = 0; i < mw_settings_count; i++) {
 		view->slots[i] = below->slots[i];
 		view->slots[i].owned = false;
 	}
-	if (view->bank == NULL || (below->path != NULL && view->path == NULL))
+	if (view->bank == NULL)
 		mw_conf_destroy(&view);
 	return view;
 }
@@ -301,52 +301,17 @@ static void check_interfaces(const struct mw_conf *conf, struct mw_conf_errors *
 
 /* ------------------------------------------------------------------ loading */
 
-static char *read_file(const char *path, size_t *n_r, struct mw_conf_errors *e)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	char *text = NULL;
-	size_t n = 0;
-	ssize_t got = -1;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		mw_conf_error(e, 0, "%s: cannot be read: %s", path, strerror(errno));
-		goto out;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size > MW_CONF_FILE_MAX) {
-		mw_conf_error(
-			e, 0, "%s: expected a file of at most %d octets", path, MW_CONF_FILE_MAX);
-		goto out;
-	}
-	text = malloc(MW_CONF_FILE_MAX + 1);
-	while (text != NULL && n <= MW_CONF_FILE_MAX &&
-		(got = read(fd, text + n, MW_CONF_FILE_MAX + 1 - n)) > 0)
-		n += (size_t)got;
-	if (got == 0 && n <= MW_CONF_FILE_MAX) {
-		*n_r = n;
-		close(fd);
-		return text;
-	}
-	mw_conf_error(e, 0, "%s: cannot be read: %s", path,
-		got < 0 ? strerror(errno) : "it grew meanwhile");
-out:
-	if (fd >= 0)
-		close(fd);
-	free(text);
-	return NULL;
-}
-
-static void take_file(struct mw_conf *conf, const char *path, struct mw_conf_errors *e)
+static void take_files(
+	struct mw_conf *conf, const struct mw_conf_sources *src, struct mw_conf_errors *e)
 {
 	struct mw_conf_raw *raw = calloc(mw_settings_count + 1, sizeof(*raw));
-	size_t n;
-	char *text = raw != NULL ? read_file(path, &n, e) : NULL;
 
-	if (raw == NULL)
+	if (raw == NULL) {
 		mw_conf_error(e, 0, "out of memory");
-	if (text != NULL)
-		mw_conf_lua_read(text, n, raw, e);
-	for (size_t i = 0; text != NULL && i < mw_settings_count; i++) {
+		return;
+	}
+	mw_conf_lua_read(src->file, src->count, raw, e);
+	for (size_t i = 0; i < mw_settings_count; i++) {
 		const struct mw_setting *s = &mw_settings[i];
 
 		if (raw[i].set && mw_setting_check(s, s->name, &raw[i].val, e) &&
@@ -354,8 +319,21 @@ static void take_file(struct mw_conf *conf, const char *path, struct mw_conf_err
 			mw_conf_error(e, 0, "out of memory");
 		mw_val_fini(&raw[i].val);
 	}
-	free(text);
 	free(raw);
+}
+
+/* Their names, for origins and those who look after the files. */
+static bool keep_names(struct mw_conf *conf, struct mw_conf_sources *src)
+{
+	conf->folder = src->folder;
+	src->folder = NULL;
+	conf->files = calloc(src->count + 1, sizeof(*conf->files));
+	if (conf->files == NULL)
+		return false;
+	for (size_t i = 0; i < src->count; i++)
+		if ((conf->files[conf->file_count++] = strdup(src->names[i])) == NULL)
+			return false;
+	return true;
 }
 
 /* An empty variable counts as none: that is how compose files leave one unset. */
@@ -397,28 +375,35 @@ static bool take_defaults(struct mw_conf *conf, struct mw_conf_errors *e)
 	return ok;
 }
 
-enum mw_rc mw_conf_load(const char *path, struct mw_conf **conf_r, char **errors_r)
+enum mw_rc mw_conf_load_given(
+	const struct mw_conf_given *given, struct mw_conf **conf_r, char **errors_r)
 {
 	struct mw_conf *conf = conf_new();
 	struct mw_conf_errors *e = calloc(1, sizeof(*e));
+	struct mw_conf_sources *src = calloc(1, sizeof(*src));
 	enum mw_rc rc = MW_ERR_NOMEM;
 	char *text = NULL;
 
 	*errors_r = NULL;
-	if (conf == NULL || e == NULL)
+	if (conf == NULL || e == NULL || src == NULL)
 		goto out;
-	e->file = path;
+	e->files = src->names;
 	if (take_defaults(conf, e)) {
-		conf->path = path != NULL ? strdup(path) : NULL;
-		if (path != NULL)
-			take_file(conf, path, e);
+		mw_conf_sources_read(src, given, e);
+		if (!keep_names(conf, src))
+			mw_conf_error(e, 0, "out of memory");
+		if (src->count > 0)
+			take_files(conf, src, e);
 		take_environment(conf, e);
 		load_banks(conf, e);
 		check_interfaces(conf, e);
 	}
-	rc = e->count == 0 && (path == NULL || conf->path != NULL) ? MW_OK : MW_ERR_CONF;
+	rc = e->count == 0 ? MW_OK : MW_ERR_CONF;
 	text = mw_conf_errors_take(e);
 out:
+	if (src != NULL)
+		mw_conf_sources_fini(src);
+	free(src);
 	free(e);
 	if (rc != MW_OK) {
 		mw_conf_destroy(&conf);
@@ -427,6 +412,13 @@ out:
 	}
 	*conf_r = conf;
 	return MW_OK;
+}
+
+enum mw_rc mw_conf_load(const char *path, struct mw_conf **conf_r, char **errors_r)
+{
+	struct mw_conf_given given = { .count = path != NULL, .names = { path } };
+
+	return mw_conf_load_given(&given, conf_r, errors_r);
 }
 
 /* ------------------------------------------------------------------ asking */
@@ -443,9 +435,44 @@ static const struct slot *ask(const struct mw_conf *conf, const char *name, unsi
 	return &conf->slots[i];
 }
 
+static const struct mw_conf *base_of(const struct mw_conf *conf)
+{
+	return conf->base != NULL ? conf->base : conf;
+}
+
 const char *mw_conf_path(const struct mw_conf *conf)
 {
-	return conf->path;
+	return base_of(conf)->file_count > 0 ? base_of(conf)->files[0] : NULL;
+}
+
+size_t mw_conf_files(const struct mw_conf *conf, const char *const **paths_r)
+{
+	*paths_r = (const char *const *)base_of(conf)->files;
+	return base_of(conf)->file_count;
+}
+
+const char *mw_conf_folder(const struct mw_conf *conf)
+{
+	return base_of(conf)->folder;
+}
+
+void mw_conf_print_files(struct mw_text *out, const struct mw_conf *conf)
+{
+	conf = base_of(conf);
+	if (conf->file_count == 0)
+		mw_text_add(out, "built-in defaults");
+	for (size_t i = 0; i < conf->file_count; i++)
+		mw_text_addf(out, "%s%s", i > 0 ? ", " : "", conf->files[i]);
+}
+
+const char *mw_conf_where(const struct mw_conf *conf, unsigned line, char *buf, size_t size)
+{
+	if (line == 0 || MW_CONF_FILE(line) >= base_of(conf)->file_count)
+		snprintf(buf, size, "default");
+	else
+		snprintf(buf, size, "%s:%u", base_of(conf)->files[MW_CONF_FILE(line)],
+			MW_CONF_LINE(line));
+	return buf;
 }
 
 bool mw_conf_bool(const struct mw_conf *conf, const char *name)
@@ -493,13 +520,14 @@ const char *mw_conf_origin(const struct mw_conf *conf, const char *name, char *b
 		snprintf(buf, size, "default");
 		break;
 	case FROM_FILE:
-		snprintf(buf, size, "%s:%u", conf->path, s->val->line);
+		mw_conf_where(conf, s->val->line, buf, size);
 		break;
 	case FROM_ENV:
 		snprintf(buf, size, "environment %s", mw_settings[s - conf->slots].env);
 		break;
 	case FROM_BANK:
-		snprintf(buf, size, "policy bank %s, %s:%u", s->bank, conf->path, s->val->line);
+		snprintf(buf, size, "policy bank %s, ", s->bank);
+		mw_conf_where(conf, s->val->line, buf + strlen(buf), size - strlen(buf));
 		break;
 	}
 	return buf;
@@ -507,8 +535,7 @@ const char *mw_conf_origin(const struct mw_conf *conf, const char *name, char *b
 
 const struct mw_conf *mw_conf_bank(const struct mw_conf *conf, const char *bank)
 {
-	if (conf->base != NULL)
-		conf = conf->base;
+	conf = base_of(conf);
 	for (size_t i = 0; i < conf->view_count; i++)
 		if (strcmp(conf->views[i]->bank, bank) == 0)
 			return conf->views[i];
@@ -531,7 +558,7 @@ enum mw_rc mw_conf_overlay(const struct mw_conf *below, const char *bank, struct
 		free(e);
 		return mw_fail(err_r, MW_ERR_CONF, "there is no policy bank \"%s\"", bank);
 	}
-	e->file = base->path;
+	e->files = base->files;
 	view = load_bank(below, bank, table, e);
 	text = mw_conf_errors_take(e);
 	free(e);

@@ -1,8 +1,8 @@
 /*
- * Settings: one Lua file (mailweir.lua), read by every service, checked whole against one typed
- * table (common/settings/ *.def), const afterwards. Names are amavisd's where amavisd has the
- * setting; what is ours alone is a field of its own table (pipeline, scanner, dkim, redis, ...),
- * written "pipeline.run_dir" here.
+ * Settings: one Lua file (mailweir.lua) or several, read by every service as one program, checked
+ * whole against one typed table (common/settings/ *.def), const afterwards. Names are amavisd's
+ * where amavisd has the setting; what is ours alone is a field of its own table (pipeline, scanner,
+ * dkim, redis, ...), written "pipeline.run_dir" here.
  *
  * Unknown names, wrong types and values out of range are all reported at once, with file, line, the
  * value, what was expected and the nearest known name. Reading again (SIGHUP) makes a new struct
@@ -82,10 +82,22 @@ struct mw_val {
 	bool is_array;
 	char **keys;
 	struct mw_val *vals;
-	unsigned line;		       /* of the statement that set it; 0: the default */
+	unsigned line; /* of the statement that set it, see mw_conf_at(); 0: the default */
 	struct mw_lua_reader *program; /* FUNC: to be called by conf_func.h; counted */
 	int func;
 };
+
+/*
+ * A place in the settings is one number, which sorts in the order of reading: which file, and the
+ * line in it. In the first file it is the line itself.
+ */
+#define MW_CONF_LINE_BITS 21 /* a file of 1 MiB has no more lines */
+#define MW_CONF_LINE(at) ((at) & ((1u << MW_CONF_LINE_BITS) - 1))
+#define MW_CONF_FILE(at) ((at) >> MW_CONF_LINE_BITS)
+static inline unsigned mw_conf_at(size_t file, unsigned line)
+{
+	return (unsigned)file << MW_CONF_LINE_BITS | line;
+}
 /* Field of a table value, or NULL. */
 const struct mw_val *mw_val_field(const struct mw_val *table, const char *key);
 const char *mw_val_text(const struct mw_val *v, const char *dflt);
@@ -106,15 +118,42 @@ const char *mw_destiny_name(int64_t value);
 
 struct mw_conf;
 
+#define MW_CONF_DEFAULT "/etc/mailweir/mailweir.lua"
+#define MW_CONF_GIVEN_MAX 32 /* files named by one command line or variable */
+
+/* The files that somebody named, in their order. Names are borrowed, or stand in text. */
+struct mw_conf_given {
+	size_t count;
+	const char *names[MW_CONF_GIVEN_MAX];
+	char text[4096];
+};
+/* One more; false: there is no room. */
+bool mw_conf_given_add(struct mw_conf_given *given, const char *name);
+/* When none was named: those of MAILWEIR_CONFIG (FILE[:FILE...]), else the default file if it or
+ * its conf.d is there. False: the variable names more than there is room for. */
+bool mw_conf_given_default(struct mw_conf_given *given);
+
 /*
- * Read path (NULL: built-in defaults and MAILWEIR_* variables only). On errors *errors_r is one
- * text with a line per error, to be freed by the caller; NULL otherwise.
+ * Read the files as one program: the first, the *.lua of a folder conf.d beside it in the order of
+ * their names, then the others. None: built-in defaults and MAILWEIR_* variables only. On errors
+ * *errors_r is one text with a line per error, to be freed by the caller; NULL otherwise.
  */
+enum mw_rc mw_conf_load_given(
+	const struct mw_conf_given *given, struct mw_conf **conf_r, char **errors_r);
+/* The same for one file, or NULL. */
 enum mw_rc mw_conf_load(const char *path, struct mw_conf **conf_r, char **errors_r);
 /* One more who lets go of it by mw_conf_destroy: whoever's views have to outlive a reload. */
 struct mw_conf *mw_conf_ref(const struct mw_conf *conf);
 void mw_conf_destroy(struct mw_conf **conf_p);
-const char *mw_conf_path(const struct mw_conf *conf); /* NULL for embedded defaults */
+const char *mw_conf_path(const struct mw_conf *conf); /* the first; NULL for embedded defaults */
+/* The files that were read, in their order; of no view. */
+size_t mw_conf_files(const struct mw_conf *conf, const char *const **paths_r);
+/* The conf.d that was looked through, or NULL. */
+const char *mw_conf_folder(const struct mw_conf *conf);
+/* Append "FILE, FILE", or "built-in defaults". */
+void mw_conf_print_files(struct mw_text *out, const struct mw_conf *conf);
+/* "FILE:LINE" of a value's line, "default" of 0. Returns buf. */
+const char *mw_conf_where(const struct mw_conf *conf, unsigned line, char *buf, size_t size);
 
 /* The typed value of a known name; asking for an unknown name or another type ends the process: our
  * bug. */

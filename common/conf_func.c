@@ -1,5 +1,7 @@
 #include "conf_func.h"
 
+#include <stdio.h>
+
 #include "conf_lua.h"
 
 struct call {
@@ -56,7 +58,7 @@ enum mw_rc mw_func_call(const struct mw_val *f, const char *arg,
 	struct call c = { f, arg, answer_r };
 	lua_State *L = r->L;
 	const char *text;
-	int status;
+	int status, skip = 0;
 
 	answer_r->type = MW_FUNC_NIL;
 	answer_r->b = false;
@@ -76,8 +78,11 @@ enum mw_rc mw_func_call(const struct mw_val *f, const char *arg,
 		return MW_OK;
 	answer_r->type = MW_FUNC_NIL;
 	text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error that is no text";
-	mw_fail(err_r, MW_ERR_CONF, "%s%s", strncmp(text, "conf:", 5) == 0 ? "line " : "",
-		text + (strncmp(text, "conf:", 5) == 0 ? 5 : 0));
+	/* "conf2:14: ...": the number of the file says nothing to a reader, its line does */
+	if (sscanf(text, "conf%*u:%n", &skip) == 0 && skip > 0)
+		mw_fail(err_r, MW_ERR_CONF, "line %s", text + skip);
+	else
+		mw_fail(err_r, MW_ERR_CONF, "%s", text);
 	lua_settop(L, 0);
 	lua_gc(L, LUA_GCCOLLECT);
 	return status == LUA_ERRMEM || r->steps > r->steps_max ? MW_ERR_LIMIT : MW_ERR_CONF;

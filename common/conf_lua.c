@@ -1,6 +1,6 @@
 /*
  * A settings file is a Lua program that assigns; this file runs it and says what was assigned, and
- * on which line.
+ * on which line. Several files are one program: each sees what those before it have set.
  *
  * The program sees no library that reaches outside or whose single call can run for long, and has
  * bounds on instructions, CPU time and memory. Settings are not Lua globals: _ENV is an empty table
@@ -55,7 +55,10 @@ static void budget(lua_State *L, lua_Debug *ar)
 {
 	struct mw_lua_reader *r = reader_of(L);
 
-	(void)ar;
+	if (ar->event == LUA_HOOKLINE) {
+		mw_conf_lines_passed(r->lines, mw_conf_at(r->file, (unsigned)ar->currentline));
+		return;
+	}
 	r->steps += HOOK_STEPS;
 	if (r->steps > r->steps_max)
 		luaL_error(L, "the %s takes more than %d instructions",
@@ -111,7 +114,7 @@ static unsigned current_line(lua_State *L)
 
 	for (int level = 0; lua_getstack(L, level, &ar); level++)
 		if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0)
-			return (unsigned)ar.currentline;
+			return mw_lua_at(ar.source, ar.currentline);
 	return 0;
 }
 
@@ -525,11 +528,6 @@ static int convert_all(lua_State *L)
 	return 0;
 }
 
-struct source {
-	const char *p;
-	size_t n;
-};
-
 static int prepare(lua_State *L)
 {
 	push_library(L);
@@ -544,10 +542,12 @@ static int prepare(lua_State *L)
 
 static int run_file(lua_State *L)
 {
-	const struct source *src = lua_touserdata(L, 1);
+	const struct mw_conf_source *src = lua_touserdata(L, 1);
+	char chunk[32];
 
-	lua_sethook(L, budget, LUA_MASKCOUNT, HOOK_STEPS);
-	if (luaL_loadbufferx(L, src->p, src->n, "=conf", "t") != LUA_OK)
+	snprintf(chunk, sizeof(chunk), "=conf%zu", reader_of(L)->file);
+	lua_sethook(L, budget, LUA_MASKCOUNT | LUA_MASKLINE, HOOK_STEPS);
+	if (luaL_loadbufferx(L, src->text, src->n, chunk, "t") != LUA_OK)
 		return lua_error(L);
 	push_proxy(L, "");
 	lua_setupvalue(L, -2, 1);
@@ -573,7 +573,7 @@ static bool protected_call(struct mw_lua_reader *r, lua_CFunction f, void *arg)
 {
 	lua_State *L = r->L;
 	const char *text;
-	unsigned line = 0;
+	unsigned file = (unsigned)r->file, line = 0;
 	int skip = 0;
 
 	lua_settop(L, 0);
@@ -583,9 +583,9 @@ static bool protected_call(struct mw_lua_reader *r, lua_CFunction f, void *arg)
 		return true;
 	lua_sethook(L, NULL, 0, 0);
 	text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error that is no text";
-	if (sscanf(text, "conf:%u: %n", &line, &skip) == 1 && skip > 0)
+	if (sscanf(text, "conf%u:%u: %n", &file, &line, &skip) == 2 && skip > 0)
 		text += skip;
-	mw_conf_error(r->errors, line > 0 ? line : 1, "%s", text);
+	mw_conf_error(r->errors, mw_conf_at(file, line > 0 ? line : 1), "%s", text);
 	return false;
 }
 
@@ -604,10 +604,16 @@ static bool reader_open(struct mw_lua_reader *r)
 	return protected_call(r, prepare, NULL);
 }
 
-void mw_conf_lua_read(const char *src, size_t n, struct mw_conf_raw *raw, struct mw_conf_errors *e)
+/* True when no file that comes after could run either. */
+static bool is_spent(const struct mw_lua_reader *r)
+{
+	return r->steps > r->steps_max || mw_cpu_us() - r->cpu_began_us > r->cpu_max_us;
+}
+
+void mw_conf_lua_read(const struct mw_conf_source *files, size_t count, struct mw_conf_raw *raw,
+	struct mw_conf_errors *e)
 {
 	struct mw_lua_reader *r = calloc(1, sizeof(*r));
-	struct source source = { src, n };
 
 	if (r == NULL) {
 		mw_conf_error(e, 1, "out of memory");
@@ -616,17 +622,22 @@ void mw_conf_lua_read(const char *src, size_t n, struct mw_conf_raw *raw, struct
 	r->refs = 1;
 	r->raw = raw;
 	r->errors = e;
-	r->lines = mw_conf_lines_scan(src, n);
+	r->lines = mw_conf_lines_scan(files, count);
 	if (reader_open(r)) {
 		/* Also after a failure: what was set before it is checked, so that all errors are
 		 * told at once. */
-		protected_call(r, run_file, &source);
+		for (r->file = 0; r->file < count && !is_spent(r); r->file++)
+			if (files[r->file].text != NULL)
+				protected_call(r, run_file, (void *)(uintptr_t)&files[r->file]);
+		r->file = 0;
 		r->memory_max += MW_CONF_MEMORY_MAX; /* reading what it left behind must not fail
 							for its greed */
 		protected_call(r, convert_all, NULL);
 	}
-	if (r->refs > 1) /* functions stay: this is what their calls start from */
+	if (r->refs > 1) { /* functions stay: this is what their calls start from */
+		lua_sethook(r->L, budget, LUA_MASKCOUNT, HOOK_STEPS);
 		lua_gc(r->L, LUA_GCCOLLECT);
+	}
 	r->memory_base = r->memory;
 	mw_conf_lines_destroy(&r->lines);
 	r->raw = NULL;
@@ -655,7 +666,8 @@ void mw_conf_program_unref(struct mw_lua_reader **r_p)
 bool mw_conf_lua_defaults(struct mw_val *vals)
 {
 	struct mw_conf_raw *raw = calloc(mw_settings_count + 1, sizeof(*raw));
-	struct mw_conf_errors errors = { .file = "built-in defaults" };
+	char *const files[] = { (char *)"built-in defaults" };
+	struct mw_conf_errors errors = { .files = files };
 	struct mw_lua_reader r = { .raw = raw, .errors = &errors };
 	char *text;
 

@@ -15,6 +15,7 @@ struct mw_lua_reader {
 	struct mw_conf_raw *raw;
 	struct mw_conf_errors *errors;
 	struct mw_conf_lines *lines;
+	size_t file; /* number of the one that runs */
 	size_t memory, memory_max, memory_base, values;
 	long steps, steps_max;
 	uint64_t cpu_began_us, cpu_max_us;
@@ -34,6 +35,8 @@ size_t mw_lua_path_push(struct mw_lua_reader *r, const char *key);
 void mw_lua_path_pop(struct mw_lua_reader *r, size_t had);
 /* What made the table at that index. */
 enum mw_made mw_lua_made(lua_State *L, int value);
+/* Place of that line of a chunk: chunks are named by the numbers of their files. */
+unsigned mw_lua_at(const char *chunk, int line);
 /* A table of ours (conf_lua.c) that stands for a setting: no value. */
 bool mw_lua_is_proxy(lua_State *L, int value);
 /* Text of a key at that index, for paths and messages. */

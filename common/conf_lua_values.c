@@ -37,6 +37,14 @@ enum mw_made mw_lua_made(lua_State *L, int value)
 	return (enum mw_made)made;
 }
 
+unsigned mw_lua_at(const char *chunk, int line)
+{
+	unsigned file = 0;
+
+	sscanf(chunk, "=conf%u", &file);
+	return line > 0 ? mw_conf_at(file, (unsigned)line) : 0;
+}
+
 bool mw_lua_is_proxy(lua_State *L, int value)
 {
 	return lua_istable(L, value) && lua_getmetatable(L, value) &&

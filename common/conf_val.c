@@ -247,8 +247,9 @@ void mw_conf_error(struct mw_conf_errors *e, unsigned line, const char *fmt, ...
 		e->more++;
 		return;
 	}
-	if (e->file != NULL && line > 0)
-		n = snprintf(text, sizeof(text), "%.500s:%u: ", e->file, line);
+	if (e->files != NULL && MW_CONF_LINE(line) > 0)
+		n = snprintf(text, sizeof(text), "%.500s:%u: ", e->files[MW_CONF_FILE(line)],
+			MW_CONF_LINE(line));
 	va_start(args, fmt);
 	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, args);
 	va_end(args);

@@ -165,9 +165,9 @@ static void tell_error(const struct question *q, const struct mw_lookup_result *
 		untold++;
 		return;
 	}
-	mw_log(MW_WARN, "lookup_failed", "map=%s line=%u key=%s error=%s untold=%llu",
-		q->l->options.name, r->line, mw_quote(q->key), mw_quote(r->error),
-		(unsigned long long)untold);
+	mw_log(MW_WARN, "lookup_failed", "map=%s file=%u line=%u key=%s error=%s untold=%llu",
+		q->l->options.name, MW_CONF_FILE(r->line), MW_CONF_LINE(r->line), mw_quote(q->key),
+		mw_quote(r->error), (unsigned long long)untold);
 	told_ms = now;
 	untold = 0;
 }

@@ -69,7 +69,7 @@ struct mw_lookup_result {
 	struct mw_value value;
 	enum mw_lookup_kind kind;
 	unsigned table;	    /* its place in the setting, from 0 */
-	unsigned line;	    /* of the settings file; 0: a default */
+	unsigned line;	    /* mw_conf_at() of the settings; 0: a default */
 	const char *source; /* the file behind it, or a label's name; NULL */
 	const char *key;    /* what in the table matched; NULL: nothing, or it always does */
 	const char *error;  /* the table could not answer: that counts as undefined; NULL */
@@ -109,7 +109,8 @@ void mw_lookup_files_apply(struct mw_lookup_files *files, struct mw_lookup_news 
 struct mw_lookup;
 
 struct mw_lookup_options {
-	const char *name; /* of the setting; kept as pointer */
+	const char *name;	    /* of the setting; kept as pointer */
+	const struct mw_conf *conf; /* for the places in errors, while compiling only; or NULL */
 	enum mw_lookup_key key;
 	enum mw_lookup_want want;
 	const char *delimiters; /* recipient_delimiter: characters, or NULL */

@@ -12,11 +12,15 @@ struct compile {
 
 static enum mw_rc refuse(struct compile *c, const struct mw_val *v, enum mw_rc rc, const char *what)
 {
-	char text[400];
+	char text[400], where[300];
 
 	mw_strlcpy(text, what, sizeof(text)); /* it may be err_r's own */
+	if (MW_CONF_FILE(v->line) > 0 && c->o->conf != NULL)
+		return mw_fail(c->err_r, rc, "%s, %s: %s", c->o->name,
+			mw_conf_where(c->o->conf, v->line, where, sizeof(where)), text);
 	if (v->line > 0)
-		return mw_fail(c->err_r, rc, "%s, line %u: %s", c->o->name, v->line, text);
+		return mw_fail(
+			c->err_r, rc, "%s, line %u: %s", c->o->name, MW_CONF_LINE(v->line), text);
 	return mw_fail(c->err_r, rc, "%s: %s", c->o->name, text);
 }
 
@@ -342,6 +346,7 @@ struct mw_lookup_options mw_lookup_options_of(
 	const struct mw_setting *s = mw_setting_find(name);
 	struct mw_lookup_options o = {
 		.name = s->name,
+		.conf = conf,
 		.delimiters = mw_conf_text(conf, "recipient_delimiter"),
 		.case_sensitive = mw_conf_bool(conf, "localpart_is_case_sensitive"),
 		.limits = mw_lookup_limits_of(conf),

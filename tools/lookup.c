@@ -1,16 +1,18 @@
 /* mailweir lookup: what a *_maps setting says for a key, table by table. */
+#include <stdint.h>
 #include <stdio.h>
 #include "lookup.h"
 #include "tools.h"
 
 #define USAGE                                                                                      \
-	"lookup MAP KEY [--bank BANK] [--all]\n"                                                   \
+	"lookup [-c FILE]... MAP KEY [--bank BANK] [--all]\n"                                      \
 	"  MAP  a setting whose value is a list of lookup tables, as local_domains_maps\n"         \
 	"  KEY  an address; \"\" or \"<>\" is the null address"
 
 struct request {
 	const char *map, *key, *bank;
 	bool all;
+	struct mw_conf_given given;
 };
 
 static void print_value(const struct mw_lookup_result *r)
@@ -25,9 +27,13 @@ static void print_value(const struct mw_lookup_result *r)
 /* table 2  hash  line 12 of the settings: key ".example.org" -> true */
 static void print_step(void *arg, const struct mw_lookup_result *r)
 {
-	(void)arg;
+	const struct mw_conf *conf = arg;
+	char where[300];
+
 	printf("  table %u  %-9s", r->table + 1, mw_lookup_kind_name(r->kind));
-	if (r->line > 0)
+	if (MW_CONF_FILE(r->line) > 0)
+		printf("  %s", mw_conf_where(conf, r->line, where, sizeof(where)));
+	else if (r->line > 0)
 		printf("  line %u", r->line);
 	if (r->source != NULL)
 		printf("  %s", r->source);
@@ -65,10 +71,10 @@ static int ask(const struct mw_conf *conf, const struct request *q, struct mw_lo
 	}
 	printf("%s for %s\n", q->map, *q->key != '\0' ? q->key : "<>");
 	if (q->all) {
-		mw_lookup_all(l, q->key, &r, print_one, NULL);
+		mw_lookup_all(l, q->key, &r, print_one, (void *)(uintptr_t)conf);
 	} else {
 		r.value.type = MW_VALUE_UNDEF;
-		mw_lookup_trace(l, q->key, &r, print_step, NULL);
+		mw_lookup_trace(l, q->key, &r, print_step, (void *)(uintptr_t)conf);
 		printf("= ");
 		print_value(&r);
 		putchar('\n');
@@ -103,11 +109,15 @@ static int run(const struct mw_conf *base, const struct request *q)
 
 static bool parse(int argc, char **argv, struct request *q)
 {
-	for (int i = 1; i < argc; i++) {
+	bool ok = true;
+
+	for (int i = 1; i < argc && ok; i++) {
 		if (strcmp(argv[i], "--all") == 0)
 			q->all = true;
 		else if (strcmp(argv[i], "--bank") == 0 && i + 1 < argc)
 			q->bank = argv[++i];
+		else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
+			ok = mw_tool_give(&q->given, argv[++i]);
 		else if (q->map == NULL && argv[i][0] != '-')
 			q->map = argv[i];
 		else if (q->map != NULL && q->key == NULL)
@@ -115,7 +125,7 @@ static bool parse(int argc, char **argv, struct request *q)
 		else
 			return false;
 	}
-	return q->key != NULL;
+	return ok && q->key != NULL;
 }
 
 int mw_tool_lookup(int argc, char **argv)
@@ -128,7 +138,7 @@ int mw_tool_lookup(int argc, char **argv)
 		mw_tool_usage(USAGE);
 		return MW_TOOL_USAGE;
 	}
-	conf = mw_tool_conf(mw_tool_config_path());
+	conf = mw_tool_conf(&q.given);
 	if (conf == NULL)
 		return MW_TOOL_CONFIG;
 	code = run(conf, &q);
