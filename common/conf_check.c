@@ -291,9 +291,14 @@ static void wrap_single(const struct mw_setting *s, struct mw_val *v)
 	*v = list;
 }
 
-static bool is_secret(const struct mw_setting *s)
+bool mw_setting_is_secret(const char *name, const struct mw_val *v)
 {
-	return strstr(s->name, "password") != NULL || strstr(s->name, "secret") != NULL;
+	if (strstr(name, "password") != NULL || strstr(name, "secret") != NULL)
+		return true;
+	for (size_t i = 0; v != NULL && i < v->count; i++)
+		if (mw_setting_is_secret(v->keys[i], &v->vals[i]))
+			return true;
+	return false;
 }
 
 bool mw_setting_check(
@@ -307,7 +312,7 @@ bool mw_setting_check(
 	wrap_single(s, v);
 	if (fits[s->type](s, v))
 		return true;
-	if (is_secret(s))
+	if (mw_setting_is_secret(s->name, v))
 		mw_text_add(&value, "(hidden)");
 	else
 		mw_val_print(&value, v, SHOWN_MAX);
@@ -427,7 +432,7 @@ bool mw_setting_from_env(
 	if (ok && fits[s->type](s, v))
 		return true;
 	mw_conf_error(e, 0, "%s = \"%.60s\" (environment, for %s): expected %s", s->env,
-		is_secret(s) ? "(hidden)" : text, s->name,
+		mw_setting_is_secret(s->name, NULL) ? "(hidden)" : text, s->name,
 		mw_setting_expected(s, expected, sizeof(expected)));
 	mw_val_fini(v);
 	return false;

@@ -8,23 +8,10 @@
 	"config [-c FILE]... get NAME [--origin] [--bank BANK] | dump [--all] [--bank BANK] | "    \
 	"doc | table"
 
-static bool is_secret_name(const char *name)
-{
-	return strstr(name, "password") != NULL || strstr(name, "secret") != NULL;
-}
-
-static bool holds_secret(const struct mw_val *v)
-{
-	for (size_t i = 0; i < v->count; i++)
-		if (is_secret_name(v->keys[i]) || holds_secret(&v->vals[i]))
-			return true;
-	return false;
-}
-
 /* Passwords are for the services alone. */
 static bool is_secret(const struct mw_setting *s, const struct mw_val *v)
 {
-	return v->tag != MW_V_NIL && (is_secret_name(s->name) || holds_secret(v));
+	return v->tag != MW_V_NIL && mw_setting_is_secret(s->name, v);
 }
 
 /* As Lua source. */
@@ -93,7 +80,7 @@ static void dump_hash(const struct mw_conf *conf, const struct mw_setting *s)
 		mw_text_addf(&text, "%s[", s->name);
 		mw_val_print(&text, &key, SIZE_MAX);
 		mw_text_add(&text, "] = ");
-		if (is_secret_name(v->keys[i]) || holds_secret(&v->vals[i]))
+		if (mw_setting_is_secret(v->keys[i], &v->vals[i]))
 			mw_text_add(&text, "\"(hidden)\"");
 		else
 			mw_val_print(&text, &v->vals[i], SIZE_MAX);

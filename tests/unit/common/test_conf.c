@@ -385,6 +385,14 @@ static void all_errors_are_told_together_in_the_order_of_their_lines(void **stat
 		"10: undefined_name: unknown name\n");
 }
 
+static void passwords_are_not_told(void **state)
+{
+	(void)state;
+	refused("local one = { server = 'x', password = 'geheim' }\n"
+		"storage_redis_dsn = { one, one, one, one, one, one, one, one, one }\n",
+		"2: storage_redis_dsn = (hidden): expected a table of at most 8 entries\n");
+}
+
 static void comments_and_long_texts_do_not_shift_lines(void **state)
 {
 	(void)state;
@@ -602,6 +610,7 @@ int main(void)
 		cmocka_unit_test(a_bank_may_hold_bank_settings_only),
 		cmocka_unit_test(an_interface_needs_a_bank_that_exists),
 		cmocka_unit_test(all_errors_are_told_together_in_the_order_of_their_lines),
+		cmocka_unit_test(passwords_are_not_told),
 		cmocka_unit_test(comments_and_long_texts_do_not_shift_lines),
 		cmocka_unit_test(a_name_of_an_own_table_alone_is_given_its_table),
 		cmocka_unit_test(a_syntax_error_has_its_line),
