@@ -284,12 +284,12 @@ static void a_later_file_sees_adds_and_replaces(void **state)
 
 	(void)state;
 	put("mailweir.lua",
-		"myhostname = 'mx'\ninet_acl = { '10.0.0.1' }\n"
+		"myhostname = 'mx'\nforward_method = { '10.0.0.1' }\n"
 		"policy_bank.ALT = {\n  final_spam_destiny = D_PASS,\n  originating = true,\n}\n"
 		"policy_bank.OLD = {\n  originating = true,\n}\n");
 	put_conf_d();
 	put("conf.d/1.lua",
-		"table.insert(inet_acl, '10.0.0.2')\nX_HEADER_LINE = myhostname .. '!'\n"
+		"table.insert(forward_method, '10.0.0.2')\nX_HEADER_LINE = myhostname .. '!'\n"
 		"policy_bank.NEW = { final_spam_destiny = D_BOUNCE }\n"
 		"policy_bank.OLD = {\n  final_spam_destiny = D_DISCARD,\n}\n"
 		"policy_bank.ALT.final_spam_destiny = D_REJECT\n"
@@ -297,7 +297,7 @@ static void a_later_file_sees_adds_and_replaces(void **state)
 	put("conf.d/2.lua", "interface_policy = { [10026] = 'NEW' }\n"
 			    "dkim_key('example.org', 's', '/k')\n");
 	conf = load();
-	assert_int_equal(mw_conf_list(conf, "inet_acl", &items), 2);
+	assert_int_equal(mw_conf_list(conf, "forward_method", &items), 2);
 	assert_string_equal(mw_conf_text(conf, "X_HEADER_LINE"), "mx!");
 	alt = mw_conf_bank(conf, "ALT");
 	assert_int_equal(mw_conf_int(alt, "final_spam_destiny"), MW_D_REJECT);
