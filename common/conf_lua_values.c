@@ -243,7 +243,7 @@ static void convert_function(struct mw_lua_reader *r, const char *name, struct m
 	}
 	lua_pushvalue(L, -1);
 	if (lua_getinfo(L, ">S", &ar) && ar.linedefined > 0)
-		v->line = (unsigned)ar.linedefined;
+		v->line = mw_lua_at(ar.source, ar.linedefined);
 	lua_pushvalue(L, -1);
 	v->func = luaL_ref(L, LUA_REGISTRYINDEX);
 	v->program = mw_conf_program_ref(r);

@@ -13,7 +13,6 @@
 #include "outcome/edit.h"
 #include "outcome/quarantine.h"
 #include "outcome/reply.h"
-#include "policy/mail_policy.h"
 #include "report.h"
 #include "transaction_priv.h"
 
@@ -110,6 +109,8 @@ struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn
 	t->client_delivers = client->delivers;
 	t->set = policy_set_ref(origin->set);
 	t->policy = origin->policy;
+	t->route = &t->policy->forward;
+	t->originating = t->policy->originating;
 	t->time_ms = mw_wall_ms();
 	t->start_us = mw_mono_us();
 	link_txn(t, &f->txns);
@@ -118,7 +119,7 @@ struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn
 		(unsigned long long)++f->next_txn);
 	make_mail_id(t->mail_id);
 	t->sender = smtp_arena_copy(&t->arena, sender, strlen(sender));
-	if (t->sender == NULL || !copy_origin(t, origin) || !mail_policy_begin(t, origin->banks))
+	if (t->sender == NULL || !copy_origin(t, origin))
 		txn_destroy(&t);
 	else
 		txn_state(t, 'm');

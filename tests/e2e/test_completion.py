@@ -38,7 +38,7 @@ def test_settings_are_those_of_the_table():
     assert complete("mailweir", "config", "get", "pipeline.run") == ["pipeline.run_dir"]
     assert complete("mailweir", "config", "get", "--origin", "final_spam_d") == ["final_spam_destiny"]
     assert complete("mailweir", "config", "dump", "--") == ["--all", "--bank"]
-    assert complete("mailweir", "config", "") == ["-c", "doc", "dump", "get"]
+    assert complete("mailweir", "config", "") == ["-c", "doc", "dump", "get", "table"]
     assert complete("mailweir", "config", "get", "no.such") == []
 
 

@@ -145,3 +145,25 @@ def test_a_bank_that_is_not_there_is_an_error_at_start(suite, settings, named):
     p = suite.start("smtp-front", wait=False)
     mw.until("it to give up", lambda: not p.running())
     assert p.popen.returncode != 0 and named in p.log(), p.log()
+
+
+def test_who_is_not_offered_xforward_cannot_choose_banks_by_it(behind, suite):
+    behind({"smtpd_discard_ehlo_keywords": ["XFORWARD"], "policy_bank": {"MYNETS": {}}}, services=("logger",))
+    with suite.smtp() as c:
+        c.hello()
+        r = c.cmd("XFORWARD ADDR=10.0.0.1")
+        assert (r.code, r.enhanced) == (502, "5.5.1")
+        assert c.mail("x@example.com", [A], mail()).code == 250
+    assert banks(suite) == [[]]
+
+
+def test_bare_newline_is_the_mail_s_own_bank_s(behind, suite):
+    behind({"policy_bank": {"MYNETS": {"bare_newline": "normalise"}}})
+    for addr, code in (("10.0.0.1", 250), ("192.0.2.1", 550)):
+        with suite.smtp() as c:
+            c.hello()
+            xforward(c, ADDR=addr)
+            assert c.envelope("x@example.com", [A]) is None
+            assert c.cmd("DATA").code == 354
+            c.write(b"Subject: x\r\n\r\na\nb\r\n.\r\n")
+            assert c.reply().code == code

@@ -5,6 +5,7 @@
 #include "ampdp_answer.h"
 #include "ampdp_session_priv.h"
 #include "log.h"
+#include "policy/mail_policy.h"
 
 #define MAIL_NAME "email.txt" /* of the mail in a client's folder */
 
@@ -26,7 +27,6 @@ static struct txn *begin(struct ampdp_session *s, struct smtp_xforward *x)
 		.xforward = x,
 		.set = s->in.set,
 		.policy = s->in.policy,
-		.banks = q->policy_bank,
 	};
 	const char *sender;
 	bool utf8 = false;
@@ -50,6 +50,12 @@ static struct txn *begin(struct ampdp_session *s, struct smtp_xforward *x)
 		return NULL;
 	}
 	t->params.smtputf8 = utf8;
+	if (!mail_policy_begin(t, q->policy_bank)) {
+		s->txn = t; /* for the refusal's log_id; it ends with the request */
+		ampdp_session_refuse(
+			s, 451, "4.3.5", "the policy banks of this mail cannot be loaded");
+		return NULL;
+	}
 	return t;
 }
 

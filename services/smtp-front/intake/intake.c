@@ -85,8 +85,8 @@ bool intake_is_full(const struct front *f)
 	return f->intake->session_count > f->limits.sessions;
 }
 
-/* A Unix socket's door is its mode and its folder's; a trusted proxy that speaks for itself could
- * have named any client. */
+/* A Unix socket's door is its mode and its folder's; a trusted proxy's own connection, as
+ * its health checks, comes from one who could have named any client. */
 static bool in_acl(const struct intake_session *s, const struct mw_ip *ip)
 {
 	struct mw_lookup_result r;

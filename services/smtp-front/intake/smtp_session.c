@@ -9,7 +9,6 @@
 #include "smtp_tls.h"
 
 #define HANG_UP_MS 2000	       /* a client has so long to close after our last words */
-#define LAST_WORDS_MS 10000    /* and so long to read them */
 #define BARE_LF_ALERT_MS 60000 /* between two alerts of mail with bare LFs */
 #define OUT_OCTETS_MAX 65536   /* replies a client has not read; more and we stop reading from it */
 
@@ -215,7 +214,7 @@ static void session_tick(struct intake_session *in, uint64_t now_ms)
 		return;
 	}
 	smtp_session_close_with(s, REPLY_TIMEOUT);
-	s->until_ms = now_ms + LAST_WORDS_MS;
+	s->until_ms = now_ms + SMTP_LAST_WORDS_MS;
 	flush(s);
 }
 
@@ -240,7 +239,7 @@ static void begin_octets(struct smtp_session *s, bool chunks)
 {
 	smtp_data_init(&s->data);
 	s->data.chunks = chunks;
-	s->data.normalise = s->in.policy->bare_newline == NEWLINE_NORMALISE;
+	s->data.normalise = s->txn->policy->bare_newline == NEWLINE_NORMALISE;
 	s->data_rc = MW_OK;
 	s->too_large = false;
 	s->txn->phase = TXN_DATA;
@@ -305,7 +304,7 @@ static void tell_of_bare_lf(struct smtp_session *s)
 /* Lines that we and the next hop could see the end of in different places; true: refused. */
 static bool refuse_odd_lines(struct smtp_session *s)
 {
-	enum policy_newline policy = s->in.policy->bare_newline;
+	enum policy_newline policy = s->txn->policy->bare_newline;
 
 	if (s->data.bare_lf)
 		tell_of_bare_lf(s);
@@ -606,7 +605,7 @@ void smtp_session_greet(struct smtp_session *s)
 	if (no != REPLY_COUNT) {
 		smtp_session_close_with(s, no);
 		s->in.front->stats.refused++;
-		s->until_ms = mw_loop_now_ms(s->in.front->loop) + LAST_WORDS_MS;
+		s->until_ms = mw_loop_now_ms(s->in.front->loop) + SMTP_LAST_WORDS_MS;
 		return;
 	}
 	mw_text_addf(&s->out, "220 %s %s Mailweir service ready\r\n", s->in.policy->localhost_name,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "policy/mail_policy.h"
 #include "smtp_tls.h"
 
 #define XFORWARDS_MAX 16 /* commands for one mail; seven attributes fit one or two */
@@ -103,6 +104,11 @@ static void verb_xforward(struct smtp_session *s, const char *args)
 {
 	struct smtp_refusal why;
 
+	/* Whoever may say it chooses its banks: where it is not offered it is not taken. */
+	if ((s->in.policy->offers & MW_BIT(SMTP_OFFERS_XFORWARD)) == 0) {
+		smtp_session_say(s, REPLY_XFORWARD_NONE, NULL);
+		return;
+	}
 	if (++s->xforwards > XFORWARDS_MAX) {
 		smtp_session_say(s, REPLY_XFORWARD_MANY, NULL);
 		return;
@@ -169,6 +175,10 @@ static void verb_mail(struct smtp_session *s, const char *args)
 	if (too_busy(s))
 		return;
 	intake_session_refresh(&s->in);
+	if (smtp_tls_is_missing(s, "MAIL")) { /* since the settings of now */
+		smtp_session_say(s, REPLY_TLS_REQUIRED, NULL);
+		return;
+	}
 	utf8 = (offers(s) & MW_BIT(SMTP_OFFERS_SMTPUTF8)) != 0 && smtp_command_says_utf8(args);
 	if (!smtp_command_path(&s->words, args, "FROM:", true, utf8, &addr, &rest, &why) ||
 		!smtp_command_mail_params(&s->words, rest, offers(s), &params, &why)) {
@@ -184,6 +194,11 @@ static void verb_mail(struct smtp_session *s, const char *args)
 	if (s->txn == NULL || s->txn->body == NULL || (said_envid && params.envid == NULL)) {
 		smtp_session_drop_mail(s);
 		smtp_session_say(s, REPLY_NO_MEMORY, NULL);
+		return;
+	}
+	if (!mail_policy_begin(s->txn, NULL)) {
+		smtp_session_drop_mail(s);
+		smtp_session_say(s, REPLY_POLICY, NULL);
 		return;
 	}
 	if (params.size > s->txn->policy->message_size_limit) {

@@ -40,7 +40,10 @@ static bool load_asked(struct txn *t, const char *banks)
 		if (n > 0 && !policy_has_bank(t->set, banks, n))
 			mw_log(MW_WARN, "unknown_bank", "log_id=%s peer=%s bank=%s", t->log_id,
 				t->peer_ip, mw_quote_octets(name, sizeof(name), banks, n));
-		else if (n > 0 && !loaded(t, policy_load(t->set, t->policy, banks, n, &why), &why))
+		else if (n > 0 &&
+			 !loaded(t,
+				 policy_load(t->set, t->policy, banks, n, POLICIES_ASKED_MAX, &why),
+				 &why))
 			return false;
 		banks += n;
 	}

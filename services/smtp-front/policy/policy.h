@@ -1,9 +1,10 @@
 /*
  * Who gets which treatment. A policy is what the base and the banks loaded on top of it say,
  * compiled from the settings into plain fields; nothing is looked up by name while mail runs. Every
- * bank is compiled at load, on the base and where a socket loads it, so that what is wrong with one
- * is told then; a sequence of banks that only mail brings is compiled when it comes first. A set
- * holds them all and lives until the last mail that began with it is over.
+ * bank is compiled at load, on the base and where a socket, a client's address and MYUSERS load it,
+ * so that what is wrong with one, or with two together, is told then; a sequence of banks that only
+ * AM.PDP's clients bring is compiled when it comes first. A set holds them all and lives until the
+ * last mail that began with it is over.
  */
 #ifndef SMTP_POLICY_H
 #define SMTP_POLICY_H
@@ -22,6 +23,7 @@ enum policy_newline { NEWLINE_REJECT, NEWLINE_NORMALISE, NEWLINE_PASS };
 /* Banks on top of one another for one mail, and sequences of them in one set. */
 #define POLICY_BANKS_MAX 12
 #define POLICIES_MAX 1000
+#define POLICIES_ASKED_MAX 500 /* of them, so many that AM.PDP's clients may bring */
 
 /* A pair of client_ipaddr_policy. */
 struct policy_client {
@@ -108,12 +110,13 @@ const struct policy *policy_for_socket(
 	const struct policy_set *set, const char *address, unsigned port);
 /*
  * The policy with that bank on top of p; p itself when it is on top already. NULL, and *err_r says
- * why: there is no such bank, more than POLICY_BANKS_MAX, or it cannot be compiled (memory, merged
- * hashes over their limits).
+ * why: there is no such bank, more than POLICY_BANKS_MAX, it would be one more sequence than most,
+ * or it cannot be compiled (memory, settings that do not go together).
  */
 const struct policy *policy_load(struct policy_set *set, const struct policy *p, const char *bank,
-	size_t n, struct mw_err *err_r);
-/* The same with all banks of a list, comma- or blank-separated, in its order. */
+	size_t n, size_t most, struct mw_err *err_r);
+/* The same with all banks of a list, comma- or blank-separated, in its order; most is POLICIES_MAX.
+ */
 const struct policy *policy_load_all(
 	struct policy_set *set, const struct policy *p, const char *banks, struct mw_err *err_r);
 /* There is a bank of that name. */

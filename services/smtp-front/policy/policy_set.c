@@ -62,7 +62,7 @@ bool policy_has_bank(const struct policy_set *set, const char *bank, size_t n)
 }
 
 const struct policy *policy_load(struct policy_set *set, const struct policy *p, const char *bank,
-	size_t n, struct mw_err *err_r)
+	size_t n, size_t most, struct mw_err *err_r)
 {
 	struct policy *below = (struct policy *)p,
 		      *loaded; /* ours: the set's are not const to us */
@@ -78,11 +78,11 @@ const struct policy *policy_load(struct policy_set *set, const struct policy *p,
 	for (loaded = p->above; loaded != NULL; loaded = loaded->beside)
 		if (strcmp(loaded->bank, name) == 0)
 			return loaded;
-	if (p->bank_count == POLICY_BANKS_MAX || set->count >= POLICIES_MAX) {
+	if (p->bank_count == POLICY_BANKS_MAX || set->count >= most) {
 		mw_fail(err_r, MW_ERR_LIMIT,
-			"policy bank \"%s\": more than %d banks on top of one another, or %d "
+			"policy bank \"%s\": more than %d banks on top of one another, or %zu "
 			"sequences of banks",
-			name, POLICY_BANKS_MAX, POLICIES_MAX);
+			name, POLICY_BANKS_MAX, most);
 		return NULL;
 	}
 	if (add_policy(set, p, name, &loaded, err_r) != MW_OK)
@@ -102,7 +102,7 @@ const struct policy *policy_load_all(
 		n = strcspn(banks, ", \t");
 		if (n == 0)
 			break;
-		p = policy_load(set, p, banks, n, err_r);
+		p = policy_load(set, p, banks, n, POLICIES_MAX, err_r);
 		banks += n;
 	}
 	return p;
@@ -122,7 +122,7 @@ static enum mw_rc compile_banks(struct policy_set *set, struct mw_err *err_r)
 				"policy_bank[\"%.80s\"]: a name has 1 to %zu octets, no commas and "
 				"no blanks",
 				banks->keys[i], sizeof(set->base->bank) - 1);
-		if (policy_load(set, set->base, banks->keys[i], n, err_r) == NULL)
+		if (policy_load(set, set->base, banks->keys[i], n, POLICIES_MAX, err_r) == NULL)
 			return MW_ERR_CONF;
 	}
 	return MW_OK;
@@ -171,22 +171,37 @@ static enum mw_rc compile_ports(struct policy_set *set, struct mw_err *err_r)
 	return MW_OK;
 }
 
-/* Banks that only a mail's client brings: they have to be there now. */
-static enum mw_rc check_clients(const struct policy_set *set, struct mw_err *err_r)
+/* What mail of any client and user may load on a socket's policy, or the base. */
+static enum mw_rc compile_mail(
+	struct policy_set *set, const struct policy *socket, struct mw_err *err_r)
 {
-	for (const struct policy *p = set->base; p != NULL; p = p->next)
-		for (size_t i = 0; i < p->client_count; i++)
-			for (const char *b = p->clients[i].banks; *b != '\0';) {
-				size_t n = strcspn(b, ", \t");
+	static const char users[] = "MYUSERS", ours[] = "MYNETS";
+	bool default_pair = socket->client_count == 0 && policy_has_bank(set, ours, strlen(ours));
+	size_t count = socket->client_count + default_pair;
+	struct mw_err why = { "" };
 
-				if (n > 0 && !policy_has_bank(set, b, n))
-					return mw_fail(err_r, MW_ERR_CONF,
-						"client_ipaddr_policy: there is no policy bank "
-						"\"%.*s\"",
-						(int)n, b);
-				b += n + strspn(b + n, ", \t");
-			}
+	for (size_t i = 0; i <= count; i++) {
+		const char *banks = i == count		       ? "" /* of no client */
+				    : i < socket->client_count ? socket->clients[i].banks
+							       : ours;
+		const struct policy *p = policy_load_all(set, socket, banks, &why);
+
+		if (p != NULL && policy_has_bank(set, users, strlen(users)))
+			p = policy_load_all(set, p, users, &why);
+		if (p == NULL)
+			return mw_fail(err_r, MW_ERR_CONF, "client_ipaddr_policy, \"%s\": %s",
+				banks, why.text);
+	}
 	return MW_OK;
+}
+
+static enum mw_rc compile_mails(struct policy_set *set, struct mw_err *err_r)
+{
+	enum mw_rc rc = compile_mail(set, set->base, err_r);
+
+	for (size_t i = 0; i < set->port_count && rc == MW_OK; i++)
+		rc = compile_mail(set, set->ports[i].policy, err_r);
+	return rc;
 }
 
 /* ------------------------------------------------------------------ what all have */
@@ -275,7 +290,7 @@ enum mw_rc policy_set_new(
 	if (rc == MW_OK)
 		rc = compile_ports(set, err_r);
 	if (rc == MW_OK)
-		rc = check_clients(set, err_r);
+		rc = compile_mails(set, err_r);
 	if (rc == MW_OK)
 		rc = compile_signers(conf, set, err_r);
 	if (rc == MW_OK)

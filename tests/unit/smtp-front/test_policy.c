@@ -32,7 +32,8 @@ static struct policy_set *loaded(const char *lua)
 static const struct policy *bank_of(struct policy_set *set, const char *bank)
 {
 	struct mw_err err = { "" };
-	const struct policy *p = policy_load(set, set->base, bank, strlen(bank), &err);
+	const struct policy *p =
+		policy_load(set, set->base, bank, strlen(bank), POLICIES_MAX, &err);
 
 	if (p == NULL)
 		fail_msg("%s", err.text);
@@ -163,6 +164,19 @@ static void what_cannot_be_done_is_refused_by_its_setting_s_name(void **state)
 		{ "client_ipaddr_policy = { { { \"10/8\" } } }\n", "client_ipaddr_policy" },
 		{ "client_ipaddr_policy = { { { 10 }, \"\" } }\n", "client_ipaddr_policy" },
 		{ "policy_bank.A = {}\ninterface_policy = { [\"25\"] = \"A, X\" }\n", "X" },
+		/* right alone, wrong together */
+		{ "policy_bank.A = { tls_security_level_out = \"verify\" }\n"
+		  "interface_policy = { [\"25\"] = \"A\" }\n"
+		  "policy_bank.MYNETS = { forward_method = \"smtp:/run/x.sock\" }\n",
+			"/run/x.sock" },
+		{ "policy_bank.MYUSERS = { tls_security_level_out = \"verify\" }\n"
+		  "policy_bank.A = { forward_method = \"smtp:/run/x.sock\" }\n"
+		  "client_ipaddr_policy = { { { \"10/8\" }, \"A\" } }\n",
+			"/run/x.sock" },
+		{ "policy_bank.A = {}\npolicy_bank.B = {}\nclient_ipaddr_policy = { { { \"10/8\" "
+		  "}, "
+		  "\"A,B,A,B,A,B,A,B,A,B,A,B,A\" } }\n",
+			"more than 12 banks" },
 	};
 
 	(void)state;
@@ -250,10 +264,10 @@ static void a_bank_is_found_by_its_whole_name(void **state)
 		       "\"smtp:[::1]:26\" }\n");
 
 	(void)state;
-	assert_true(policy_load(set, set->base, "AUTH,X", 4, NULL)->originating);
-	assert_null(policy_load(set, set->base, "AUTH", 3, NULL));
-	assert_null(policy_load(set, set->base, "AUTHX", 5, NULL));
-	assert_null(policy_load(set, set->base, "", 0, NULL));
+	assert_true(policy_load(set, set->base, "AUTH,X", 4, POLICIES_MAX, NULL)->originating);
+	assert_null(policy_load(set, set->base, "AUTH", 3, POLICIES_MAX, NULL));
+	assert_null(policy_load(set, set->base, "AUTHX", 5, POLICIES_MAX, NULL));
+	assert_null(policy_load(set, set->base, "", 0, POLICIES_MAX, NULL));
 	assert_int_equal(bank_of(set, "PDP")->protocol, PROTOCOL_AMPDP);
 	assert_int_equal(bank_of(set, "AUTH")->protocol, PROTOCOL_AUTO);
 	assert_string_equal(bank_of(set, "PDP")->release.hop[0].text, "smtp:[::1]:26");
@@ -317,12 +331,12 @@ static void banks_upon_banks_have_a_limit(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < POLICY_BANKS_MAX; i++)
-		p = policy_load(set, p, i % 2 == 0 ? "A" : "B", 1, &err);
+		p = policy_load(set, p, i % 2 == 0 ? "A" : "B", 1, POLICIES_MAX, &err);
 	assert_non_null(p);
 	assert_int_equal(p->bank_count, POLICY_BANKS_MAX);
-	assert_null(policy_load(set, p, "A", 1, &err));
+	assert_null(policy_load(set, p, "A", 1, POLICIES_MAX, &err));
 	assert_non_null(strstr(err.text, "more than 12 banks"));
-	assert_ptr_equal(policy_load(set, p, "B", 1, &err), p);
+	assert_ptr_equal(policy_load(set, p, "B", 1, POLICIES_MAX, &err), p);
 	policy_set_unref(&set);
 }
 
