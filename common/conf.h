@@ -113,8 +113,8 @@ void mw_val_print(struct mw_text *out, const struct mw_val *v, size_t most);
 const struct mw_setting *mw_setting_find(const char *name);
 /* What its values are, for a person: "a whole number from 1 to 60 s". */
 const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t size);
-/* True when the value is for the services alone: a password, by the name or by that of a key in it. v
- * may be NULL. */
+/* True when the value is for the services alone: a password, by the name or by that of a key in it.
+ * v may be NULL. */
 bool mw_setting_is_secret(const char *name, const struct mw_val *v);
 /* "D_PASS"...; NULL when it is none. */
 const char *mw_destiny_name(int64_t value);

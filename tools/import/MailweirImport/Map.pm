@@ -238,7 +238,8 @@ sub maps {
 		if $self->{rows}{$name} && (defined $bank || !@short || @tables != 1 || ref $last);
 	return $self->refused($what, $bank, $where, $UNNEEDED{$name} // $UNNEEDED{$what}
 		// $self->why_none($what, $bank, \@tables)) unless @short;
-	my $is_list = $self->{rows}{ $short[0] }{type} eq 'list';
+	my $row = $self->{rows}{ $short[0] };
+	my $is_list = $row->{type} eq 'list' || $row->{unit} eq 'networks';
 	return $self->single($short[0], \@tables, $bank, $where)
 		if $is_list && !grep { my $t = $self->follow($_); ref $t && ref $t ne 'ARRAY' } @tables;
 	$self->refused($what, $bank, $where, "Mailweir has one value for all recipients ($short[0]): those by recipient are "
