@@ -586,7 +586,7 @@ static bool mail_over(struct txn_client *client, const struct txn *t)
 	if (!s->lmtp && t->reply_code == 421)
 		s->closing = true;
 	smtp_session_enter(s, SMTP_READY);
-	if (s->in.front->intake->closing)
+	if (s->in.front->intake->closing && !s->closing) /* 421 once */
 		smtp_session_close_with(s, REPLY_SHUTDOWN);
 	flush(s);
 	sent = s->state != SMTP_GONE;
