@@ -150,8 +150,9 @@ static void look_at_refusal(const struct judge *j, const struct reply *r)
 	require(r->code >= 400);
 	if (r->code == 552)
 		require(j->octets.n > world.policy.message_size_limit);
-	else if (r->code == 452)
-		require(j->octets.n > front.bodies.held_limit);
+	else if (r->code == 452) /* the mail before may be on its way out still */
+		require(j->octets.n + (j->mails > 0 ? world.mails[j->mails - 1].n : 0) >
+			front.bodies.held_limit);
 	else
 		require(r->code == 550 && ((newline == NEWLINE_REJECT && j->bare) ||
 						  (newline != NEWLINE_PASS && j->odd &&
