@@ -93,7 +93,7 @@ def test_submission_is_signed(tmp_path):
             inet_acl='{ "127.0.0.1", "[::1]", "192.0.2.0/24", "10/8" }')
     assert got["ORIGINATING/originating"] == got["MYNETS/originating"] == "true"
     assert got["ORIGINATING/forward_method"] == '{ "smtp:[127.0.0.1]:10027" }'
-    assert got["MYNETS/sa_kill_level_deflt"] == "12.5"
+    assert got["MYNETS/spam_kill_level_maps"] == "{ 12.5 }"
     keys = got["dkim_key"]
     assert 'selector = "mail2024"' in keys and "ttl = 1814400" in keys and 'c = "relaxed/simple"' in keys
     assert 'dkim_key("example.net", "mail2024", "/var/db/dkim/example.net.pem", { c = "relaxed/relaxed", t = "s"' in got.text
@@ -109,14 +109,14 @@ def test_two_banks_by_port_and_a_socket(tmp_path):
             interface_policy='{ ["10026"] = "CUSTOMER", ["10028"] = "NOCHECKS", SOCK = "AM.PDP-SOCK" }',
             spam_quarantine_method='""', requeue_method='{ "smtp:[127.0.0.1]:25" }')
     assert got["AM.PDP-SOCK/protocol"] == '"AM.PDP"' and got["AM.PDP-SOCK/auth_required_release"] == "false"
-    assert got["CUSTOMER/sa_tag2_level_deflt"] == "6.9" and got["CUSTOMER/final_virus_destiny"] == "D_REJECT"
+    assert got["CUSTOMER/spam_tag2_level_maps"] == "{ 6.9 }" and got["CUSTOMER/final_virus_destiny"] == "D_REJECT"
     assert got["CUSTOMER/forward_method"] == '{ "smtp:*:*" }' and got["CUSTOMER/smtpd_timeout"] == "300"
     assert got["NOCHECKS/bypass_virus_checks_maps"] == "{ true }"
     missing = got.tells("not carried")
     assert "no bank FORGOTTEN" in missing["interface_policy{'10030'}"]
     assert "amavisd has no such setting" in missing["policy_bank{'CUSTOMER'}{no_such_key}"]
     assert "amavisd ignores this name" in missing["policy_bank{'CUSTOMER'}{sa_kill_level_deflt}"]
-    assert got["CUSTOMER/sa_kill_level_deflt"] == "6.31"
+    assert got["CUSTOMER/spam_kill_level_maps"] == '{ { ["."] = 9, ["vip@isp.example"] = 20 } }'
     assert "virus_quarantine_method" in missing
     assert "policy_bank{'CUSTOMER'}{max_servers}" in got.unneeded()
     assert ":46)" in missing["virus_quarantine_method"], "the line that set it"
@@ -210,7 +210,7 @@ def test_many_customers_by_domain(tmp_path):
     got = Imported(tmp_path, data("tenants"))
     got.has(interface_policy='{ ["10101"] = "TENANT-alpha", ["[192.0.2.9]:10102"] = "TENANT-gamma" }',
             forward_method='{ "lmtp:/var/run/dovecot/lmtp" }', sa_tag_level_deflt="-100.123")
-    assert got["TENANT-alpha/sa_kill_level_deflt"] == "8" and got["TENANT-gamma/sa_kill_level_deflt"] == "12"
+    assert got["TENANT-alpha/spam_kill_level_maps"] == "{ 8 }" and got["TENANT-gamma/spam_kill_level_maps"] == "{ 12 }"
     assert got["local_domains_maps"].count("true") == 6
     assert got["bypass_spam_checks_maps"] == '{ { [".alpha.example"] = false, [".beta.example"] = false }, ' \
         '{ ".epsilon.example" } }'
