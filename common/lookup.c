@@ -7,15 +7,12 @@
 #include "log.h"
 #include "lookup_priv.h"
 
-#define SUBJECTS_MAX 64 /* keys that one question may have */
-#define TOLD_MS 1000	/* of tables that could not answer, one in that time is told */
+#define TOLD_MS 1000 /* of tables that could not answer, one in that time is told */
 
 /* What is asked. Keys are made when the first table wants them: constants do not. */
 struct question {
 	const struct mw_lookup *l;
-	const char *key;	 /* NULL: ip, not printed yet */
-	const char *const *more; /* keys behind it */
-	size_t more_count;
+	const char *key; /* NULL: ip, not printed yet */
 	const struct mw_ip *ip;
 	struct mw_ip own_ip;
 	bool ready;
@@ -72,15 +69,7 @@ static bool ask_nets(
 static bool ask_regexps(
 	const struct mw_table *t, const struct question *q, size_t *at, struct mw_lookup_result *r)
 {
-	struct mw_octets subjects[SUBJECTS_MAX];
-	size_t n = 0;
-
-	if (!q->keys.too_long)
-		subjects[n++] = q->keys.raw;
-	for (size_t i = 0; i < q->more_count && n < SUBJECTS_MAX; i++)
-		if (strnlen(q->more[i], MW_LOOKUP_KEY_MAX + 1) <= MW_LOOKUP_KEY_MAX)
-			subjects[n++] = mw_octets_of_text(q->more[i]);
-	return n > 0 && mw_regexps_find(t->regexps, subjects, n, at, r);
+	return !q->keys.too_long && mw_regexps_find(t->regexps, q->keys.raw, at, r);
 }
 
 /* What a function said, as the setting wants it. */
@@ -201,7 +190,6 @@ static void question_of(struct question *q, const struct mw_lookup *l, const cha
 {
 	q->l = l;
 	q->key = key;
-	q->more_count = 0;
 	q->ready = false;
 	q->ip = NULL;
 	if (l->options.key == MW_KEY_IP && mw_ip_parse(key, &q->own_ip)) /* not of NULL */
@@ -232,30 +220,6 @@ bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_resu
 	}
 	question_of(&q, l, key);
 	return first_defined(&q, r);
-}
-
-/* Exact tables are asked for each key in turn, patterns for all at once. */
-bool mw_lookup_any(const struct mw_lookup *l, const char *const *keys, size_t count,
-	struct mw_lookup_result *r)
-{
-	struct question q;
-
-	r->value.type = MW_VALUE_UNDEF;
-	for (size_t i = 0; i < l->count && count > 0; i++) {
-		bool at_once = l->tables[i].kind == MW_LOOKUP_REGEXPS;
-
-		for (size_t k = 0; k < (at_once ? 1 : count); k++) {
-			size_t at = 0;
-
-			question_of(&q, l, keys[k]);
-			q.more = keys + 1;
-			q.more_count = at_once ? count - 1 : 0;
-			if (ask_table(&q, i, &at, r) && r->value.type != MW_VALUE_UNDEF)
-				return true;
-		}
-	}
-	r->value.type = MW_VALUE_UNDEF;
-	return false;
 }
 
 bool mw_lookup_ip(const struct mw_lookup *l, const struct mw_ip *ip, struct mw_lookup_result *r)
@@ -316,23 +280,4 @@ const char *mw_lookup_text(
 	const struct mw_lookup *l, const char *key, struct mw_lookup_result *r, const char *dflt)
 {
 	return mw_lookup(l, key, r) && r->value.type == MW_VALUE_TEXT ? r->value.text : dflt;
-}
-
-void mw_lookup_merge(struct mw_lookup_merge *m, const struct mw_value *v)
-{
-	int64_t number = v->type == MW_VALUE_MILLI ? v->milli : v->b;
-
-	m->asked++;
-	if (v->type == MW_VALUE_UNDEF)
-		return;
-	m->yes += v->type == MW_VALUE_BOOL   ? v->b
-		  : v->type == MW_VALUE_TEXT ? *v->text != '\0'
-					     : number != 0;
-	if (v->type != MW_VALUE_BOOL && v->type != MW_VALUE_MILLI)
-		number = 0;
-	if (m->defined == 0 || number < m->least)
-		m->least = number;
-	if (m->defined == 0 || number > m->most)
-		m->most = number;
-	m->defined++;
 }

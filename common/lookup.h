@@ -129,8 +129,6 @@ enum mw_rc mw_lookup_new(const struct mw_val *maps, const struct mw_lookup_optio
 	struct mw_lookup **l_r, struct mw_err *err_r);
 struct mw_lookup *mw_lookup_ref(struct mw_lookup *l);
 void mw_lookup_unref(struct mw_lookup **l_p);
-/* True when no table is there at all. */
-bool mw_lookup_is_empty(const struct mw_lookup *l);
 /* Compile every MAPS setting of the base and of all banks, and throw it away: for check-config. A
  * line for each that is wrong; how many. */
 size_t mw_lookup_check_all(const struct mw_conf *conf, struct mw_text *errors);
@@ -140,9 +138,6 @@ size_t mw_lookup_check_all(const struct mw_conf *conf, struct mw_text *errors);
 /* The first defined value. False, and r->value undefined, when there is none. r is not initialised
  * by the caller. */
 bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r);
-/* The same for several keys of type TEXT at once: each pattern is tried on all before the next. */
-bool mw_lookup_any(const struct mw_lookup *l, const char *const *keys, size_t count,
-	struct mw_lookup_result *r);
 /* All defined values in the order of the search: within hashes and regexps every key that matches.
  * each returns false to end it. */
 void mw_lookup_all(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r,
@@ -162,23 +157,5 @@ bool mw_lookup_ip(const struct mw_lookup *l, const struct mw_ip *ip, struct mw_l
 
 /* Append the value as Lua writes it: true, 5.5, "text", undef. */
 void mw_value_print(struct mw_text *out, const struct mw_value *v);
-
-/* ------------------------------------------------------------------ several recipients */
-
-/* One value for a mail from those of its recipients. */
-struct mw_lookup_merge {
-	size_t asked, defined, yes;
-	int64_t least, most; /* of the defined ones; 0 while there are none */
-};
-void mw_lookup_merge(struct mw_lookup_merge *m, const struct mw_value *v);
-/* True when all that were asked said yes (and somebody was asked): a check that nobody wants. */
-static inline bool mw_lookup_merge_all(const struct mw_lookup_merge *m)
-{
-	return m->asked > 0 && m->yes == m->asked;
-}
-static inline bool mw_lookup_merge_any(const struct mw_lookup_merge *m)
-{
-	return m->yes > 0;
-}
 
 #endif

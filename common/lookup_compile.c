@@ -309,11 +309,6 @@ void mw_lookup_unref(struct mw_lookup **l_p)
 	free(l);
 }
 
-bool mw_lookup_is_empty(const struct mw_lookup *l)
-{
-	return l->count == 0;
-}
-
 struct mw_lookup_limits mw_lookup_limits_of(const struct mw_conf *conf)
 {
 	return (struct mw_lookup_limits){
@@ -334,14 +329,7 @@ struct mw_lookup_options mw_lookup_options_of(
 	} units[] = {
 		{ "", MW_KEY_ADDRESS, MW_WANT_BOOL },
 		{ "points", MW_KEY_ADDRESS, MW_WANT_MILLI },
-		{ "octets", MW_KEY_ADDRESS, MW_WANT_MILLI },
-		{ "texts", MW_KEY_ADDRESS, MW_WANT_TEXT },
-		{ "tables", MW_KEY_ADDRESS, MW_WANT_ANY },
 		{ "networks", MW_KEY_IP, MW_WANT_BOOL },
-		{ "texts by network", MW_KEY_IP, MW_WANT_TEXT },
-		{ "names", MW_KEY_TEXT, MW_WANT_BOOL },
-		{ "texts by name", MW_KEY_TEXT, MW_WANT_TEXT },
-		{ "points by name", MW_KEY_TEXT, MW_WANT_MILLI },
 	};
 	const struct mw_setting *s = mw_setting_find(name);
 	struct mw_lookup_options o = {

@@ -74,10 +74,10 @@ struct mw_pool *mw_regexps_pool(struct mw_regexps *x);
 /* err_r: what is wrong with the pattern. */
 enum mw_rc mw_regexps_add(
 	struct mw_regexps *x, const char *pattern, const struct mw_cell *c, struct mw_err *err_r);
-/* The first entry at or behind *at that matches one of the subjects; *at is then behind it. An
- * entry that met a limit ends the search with r->error. */
-bool mw_regexps_find(const struct mw_regexps *x, const struct mw_octets *subjects, size_t count,
-	size_t *at, struct mw_lookup_result *r);
+/* The first entry at or behind *at that matches; *at is then behind it. An entry that met a limit
+ * ends the search with r->error. */
+bool mw_regexps_find(const struct mw_regexps *x, struct mw_octets subject, size_t *at,
+	struct mw_lookup_result *r);
 
 /* ------------------------------------------------------------------ networks */
 

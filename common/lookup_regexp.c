@@ -60,40 +60,31 @@ static struct mw_octets capture(const void *from, unsigned n)
 	return mw_pattern_capture(c->pattern, c->subject, n);
 }
 
-/* Which of the subjects it matches; count: none. */
-static size_t match_any(const struct regexp *x, const struct mw_octets *subjects, size_t count,
-	struct mw_lookup_result *r)
+static bool matches(const struct regexp *x, struct mw_octets subject, struct mw_lookup_result *r)
 {
-	for (size_t i = 0; i < count; i++) {
-		enum mw_rc rc = mw_pattern_match(x->pattern, subjects[i]);
+	enum mw_rc rc = mw_pattern_match(x->pattern, subject);
 
-		if (rc == MW_OK)
-			return i;
-		if (rc == MW_ERR_LIMIT) {
-			snprintf(r->error_text, sizeof(r->error_text),
-				"pattern \"%.100s\" met its limit of work",
-				mw_pattern_text(x->pattern));
-			r->error = r->error_text;
-			break;
-		}
+	if (rc == MW_ERR_LIMIT) {
+		snprintf(r->error_text, sizeof(r->error_text),
+			"pattern \"%.100s\" met its limit of work", mw_pattern_text(x->pattern));
+		r->error = r->error_text;
 	}
-	return count;
+	return rc == MW_OK;
 }
 
-bool mw_regexps_find(const struct mw_regexps *x, const struct mw_octets *subjects, size_t count,
-	size_t *at, struct mw_lookup_result *r)
+bool mw_regexps_find(const struct mw_regexps *x, struct mw_octets subject, size_t *at,
+	struct mw_lookup_result *r)
 {
 	while (*at < x->count) {
 		const struct regexp *e = &x->entry[(*at)++];
-		size_t which = match_any(e, subjects, count, r);
-		struct caught c = { .pattern = e->pattern };
+		struct caught c = { .pattern = e->pattern, .subject = subject };
+		bool found = matches(e, subject, r);
 
 		/* Whether this entry or a later one decides nobody knows: not to be guessed. */
 		if (r->error != NULL)
 			return false;
-		if (which == count)
+		if (!found)
 			continue;
-		c.subject = subjects[which];
 		r->key = mw_pattern_text(e->pattern);
 		mw_cell_read(&e->cell, &x->pool, capture, &c, r);
 		return true;

@@ -3,6 +3,8 @@ import ssl
 import subprocess
 from pathlib import Path
 
+import pytest
+
 CONFIG = """
 [ca]
 default_ca = it
@@ -73,3 +75,14 @@ def server(pem, **kw):
     for name, value in kw.items():
         setattr(context, name, value)
     return context
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory):
+    """For test modules: ca, good = mwtls.ca, mwtls.good."""
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def good(ca):
+    return ca.cert("good")

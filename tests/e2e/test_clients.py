@@ -27,7 +27,7 @@ try:
 except ImportError:
     SMTP = None
 
-behind = mwhop.behind  # the fixture
+behind, ca, good = mwhop.behind, mwtls.ca, mwtls.good  # the fixtures
 C = "c@example.org"
 RCPTS = [A, B, C]
 SENDER = "sender@example.com"
@@ -36,16 +36,6 @@ ALL_OFFERED = (*OFFERED, "SMTPUTF8", "DSN", "XFORWARD NAME ADDR PORT PROTO HELO 
 
 needs_swaks = pytest.mark.skipif(shutil.which("swaks") is None, reason="swaks is not installed")
 needs_aiosmtpd = pytest.mark.skipif(SMTP is None, reason="aiosmtpd is not installed")
-
-
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return mwtls.Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def good(ca):
-    return ca.cert("good")
 
 
 @pytest.fixture

@@ -23,17 +23,7 @@ from mwsmtp import Gone
 from mwtls import NAME
 from next_hop import DROP, SILENT, NextHop
 
-behind = mwhop.behind  # the fixture
-
-
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return mwtls.Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def good(ca):
-    return ca.cert("good")
+behind, ca, good = mwhop.behind, mwtls.ca, mwtls.good  # the fixtures
 
 
 def big_mail(octets):

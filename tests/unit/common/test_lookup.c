@@ -351,43 +351,6 @@ static void names_that_are_no_addresses_match_exactly(void **state)
 	check_rows(rows, MW_COUNT(rows), &o);
 }
 
-static void each_pattern_is_tried_on_all_keys_before_the_next(void **state)
-{
-	static const struct {
-		const char *maps, *keys[4], *value;
-	} rows[] = {
-		{ "{ new_RE { { 'exe$', 'E' }, { 'zip$', 'Z' } } }", { "a.zip", "b.exe" },
-			"\"E\"" },
-		{ "{ new_RE { { 'zip$', 'Z' }, { 'exe$', 'E' } } }", { "a.zip", "b.exe" },
-			"\"Z\"" },
-		{ "{ new_RE { { 'c$', 'C' } } }", { "a", "b", "c" }, "\"C\"" },
-		{ "{ new_RE { { '^(.)$', '$1' } } }", { "long", "b", "c" }, "\"b\"" },
-		{ "{ new_RE { { 'x', 'X' } } }", { "a", "b" }, "undef" },
-		{ "{ { b = 'B', c = 'C' } }", { "a", "c", "b" }, "\"C\"" },
-		{ "{ 'always' }", { "a" }, "\"always\"" },
-		{ "{ new_RE { { 'x', 'X' } }, { b = 'B' } }", { "a", "b" }, "\"B\"" },
-	};
-	struct mw_lookup_options o = as_text;
-
-	(void)state;
-	o.key = MW_KEY_TEXT;
-	for (size_t i = 0; i < MW_COUNT(rows); i++) {
-		struct mw_lookup *l = good_maps(rows[i].maps, &o);
-		struct mw_lookup_result r;
-		char buf[100];
-		size_t n = 0;
-
-		while (n < 4 && rows[i].keys[n] != NULL)
-			n++;
-		mw_lookup_any(l, rows[i].keys, n, &r);
-		if (strcmp(shown(&r.value, buf, sizeof(buf)), rows[i].value) != 0)
-			fail_msg("%s: %s", rows[i].maps, buf);
-		mw_lookup_any(l, rows[i].keys, 0, &r);
-		assert_int_equal(r.value.type, MW_VALUE_UNDEF);
-		mw_lookup_unref(&l);
-	}
-}
-
 static void get_all_gives_every_value_in_the_order_of_the_search(void **state)
 {
 	static const struct {
@@ -673,41 +636,6 @@ static void a_trace_tells_each_table_up_to_the_one_that_decides(void **state)
 	mw_lookup_unref(&l);
 }
 
-static void values_of_several_recipients_merge(void **state)
-{
-	struct mw_lookup *l =
-		good_maps("{ { ['a@x'] = 5, ['b@x'] = -2.5, ['c@x'] = 0 } }", &as_milli);
-	struct mw_lookup *b =
-		good_maps("{ { ['a@x'] = true, ['b@x'] = true, ['c@x'] = false } }", &as_bool);
-	struct mw_lookup_merge m = { 0 }, yes = { 0 }, none = { 0 };
-	struct mw_lookup_result r;
-
-	(void)state;
-	for (const char *const *a = (const char *const[]){ "a@x", "b@x", "c@x", "d@x", NULL };
-		*a != NULL; a++) {
-		mw_lookup(l, *a, &r);
-		mw_lookup_merge(&m, &r.value);
-	}
-	assert_int_equal(m.asked, 4);
-	assert_int_equal(m.defined, 3);
-	assert_int_equal(m.least, -2500);
-	assert_int_equal(m.most, 5000);
-	assert_true(mw_lookup_merge_any(&m));
-	assert_false(mw_lookup_merge_all(&m));
-	mw_lookup(b, "a@x", &r);
-	mw_lookup_merge(&yes, &r.value);
-	mw_lookup(b, "b@x", &r);
-	mw_lookup_merge(&yes, &r.value);
-	assert_true(mw_lookup_merge_all(&yes));
-	mw_lookup(b, "z@x", &r); /* one who said nothing did not say yes */
-	mw_lookup_merge(&yes, &r.value);
-	assert_false(mw_lookup_merge_all(&yes));
-	assert_false(mw_lookup_merge_all(&none));
-	assert_false(mw_lookup_merge_any(&none));
-	mw_lookup_unref(&l);
-	mw_lookup_unref(&b);
-}
-
 static void asking_by_type_falls_back_to_the_default(void **state)
 {
 	struct mw_lookup *b = good_maps("{ { ['a@x'] = false } }", &as_bool);
@@ -811,7 +739,6 @@ int main(void)
 		cmocka_unit_test(regexps_answer_by_the_first_that_matches),
 		cmocka_unit_test(structured_values_come_out_as_they_are),
 		cmocka_unit_test(names_that_are_no_addresses_match_exactly),
-		cmocka_unit_test(each_pattern_is_tried_on_all_keys_before_the_next),
 		cmocka_unit_test(get_all_gives_every_value_in_the_order_of_the_search),
 		cmocka_unit_test(get_all_ends_when_its_caller_has_enough),
 		cmocka_unit_test(functions_answer_with_scalars),
@@ -822,7 +749,6 @@ int main(void)
 		cmocka_unit_test(keys_beyond_the_limit_meet_constants_only),
 		cmocka_unit_test(an_address_cannot_burn_cpu_in_a_pattern),
 		cmocka_unit_test(a_trace_tells_each_table_up_to_the_one_that_decides),
-		cmocka_unit_test(values_of_several_recipients_merge),
 		cmocka_unit_test(asking_by_type_falls_back_to_the_default),
 		cmocka_unit_test(values_of_the_limit_are_taken_and_cut_when_they_grow),
 		cmocka_unit_test(options_come_from_the_settings_and_their_bank),
