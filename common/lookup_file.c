@@ -38,10 +38,12 @@ struct mw_lookup_file {
 	struct mw_table table;
 };
 
+/* A policy that is compiled while mail runs may add a file while another thread looks at those that
+ * are there: they never move, and the count says how many may be looked at. */
 struct mw_lookup_files {
 	struct mw_lookup_limits limits;
-	struct mw_lookup_file **list;
-	size_t count;
+	size_t count; /* atomic */
+	struct mw_lookup_file *list[FILES_MAX];
 };
 
 struct news {
@@ -257,16 +259,6 @@ static bool is_file(const struct mw_lookup_file *f, const char *path, enum mw_ma
 	       f->options.case_sensitive == o->case_sensitive && strcmp(f->path, path) == 0;
 }
 
-static bool grow(struct mw_lookup_files *files)
-{
-	struct mw_lookup_file **list =
-		realloc(files->list, (files->count + 1) * sizeof(struct mw_lookup_file *));
-
-	if (list != NULL)
-		files->list = list;
-	return list != NULL;
-}
-
 enum mw_rc mw_lookup_file_get(struct mw_lookup_files *files, const char *path, enum mw_made made,
 	const struct mw_lookup_options *o, const struct mw_lookup_file **file_r,
 	struct mw_err *err_r)
@@ -287,7 +279,7 @@ enum mw_rc mw_lookup_file_get(struct mw_lookup_files *files, const char *path, e
 	f = calloc(1, sizeof(*f));
 	if (f != NULL)
 		f->path = strdup(path);
-	if (f == NULL || f->path == NULL || !grow(files)) {
+	if (f == NULL || f->path == NULL) {
 		free(f != NULL ? f->path : NULL);
 		free(f);
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory");
@@ -302,7 +294,8 @@ enum mw_rc mw_lookup_file_get(struct mw_lookup_files *files, const char *path, e
 		file_destroy(f);
 		return rc;
 	}
-	files->list[files->count++] = f;
+	files->list[files->count] = f;
+	__atomic_store_n(&files->count, files->count + 1, __ATOMIC_RELEASE);
 	*file_r = f;
 	return MW_OK;
 }
@@ -330,7 +323,6 @@ void mw_lookup_files_destroy(struct mw_lookup_files **files_p)
 		return;
 	for (size_t i = 0; i < files->count; i++)
 		file_destroy(files->list[i]);
-	free(files->list);
 	free(files);
 }
 
@@ -368,16 +360,17 @@ static bool is_news(const struct mw_lookup_file *f, uint64_t now_ms)
 
 struct mw_lookup_news *mw_lookup_files_look(const struct mw_lookup_files *files)
 {
+	size_t count = __atomic_load_n(&files->count, __ATOMIC_ACQUIRE);
 	struct mw_lookup_news *news = NULL;
 	uint64_t now_ms = mw_wall_ms();
 
-	for (size_t i = 0; i < files->count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct news *n;
 
 		if (!is_news(files->list[i], now_ms))
 			continue;
 		if (news == NULL)
-			news = calloc(1, sizeof(*news) + files->count * sizeof(*n));
+			news = calloc(1, sizeof(*news) + count * sizeof(*n));
 		if (news == NULL)
 			return NULL; /* no memory: the next look will have it */
 		n = &news->item[news->count++];

@@ -2,6 +2,7 @@
 #include "lookup_help.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -382,6 +383,53 @@ static int remove_path(void **state)
 	return 0;
 }
 
+static bool stop;
+
+static void *look_on(void *files)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		struct mw_lookup_news *news = mw_lookup_files_look(files);
+
+		if (news != NULL) /* nothing was changed */
+			abort();
+	}
+	return NULL;
+}
+
+/* A policy is compiled while mail runs. */
+static void files_may_be_added_while_others_are_looked_at(void **state)
+{
+	struct mw_lookup_files *files = new_files(1000);
+	struct mw_lookup *tables[300] = { 0 };
+	pthread_t looker;
+	char name[64], maps[100];
+	struct mw_lookup_options o = { .name = "test_maps", .want = MW_WANT_BOOL };
+	struct mw_err err;
+
+	(void)state;
+	put("a@b\n");
+	o.files = files;
+	assert_int_equal(pthread_create(&looker, NULL, look_on, files), 0);
+	for (size_t i = 0; i < MW_COUNT(tables); i++) {
+		snprintf(name, sizeof(name), "%s.%zu", path, i);
+		assert_int_equal(symlink(path, name), 0);
+		snprintf(maps, sizeof(maps), "{ read_array '%s' }", name);
+		tables[i] = maps_of(maps, &o, &err);
+		if (tables[i] == NULL)
+			fail_msg("%s", err.text);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(looker, NULL);
+	assert_int_equal(mw_lookup_files_count(files), MW_COUNT(tables));
+	for (size_t i = 0; i < MW_COUNT(tables); i++) {
+		assert_true(mw_lookup_bool(tables[i], "a@b", false));
+		mw_lookup_unref(&tables[i]);
+		snprintf(name, sizeof(name), "%s.%zu", path, i);
+		unlink(name);
+	}
+	mw_lookup_files_destroy(&files);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,6 +442,7 @@ int main(void)
 		cmocka_unit_test(a_file_put_in_the_place_of_another_is_seen),
 		cmocka_unit_test(a_file_that_is_being_written_is_left_for_the_next_look),
 		cmocka_unit_test(a_file_that_several_tables_name_is_read_once_for_all),
+		cmocka_unit_test(files_may_be_added_while_others_are_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, make_path, remove_path);
