@@ -97,8 +97,8 @@ size_t mw_lookup_files_bad(const struct mw_lookup_files *files);
 
 /*
  * Reading again what changed (device, inode, size, mtime or ctime). _look reads and may run in
- * another thread while lookups go on and tables are compiled; NULL: nothing changed. _apply swaps what is good whole, tells
- * what is not in the log, once a version, and must run where lookups do.
+ * another thread while lookups go on and tables are compiled; NULL: nothing changed. _apply swaps
+ * what is good whole, tells what is not in the log, once a version, and must run where lookups do.
  */
 struct mw_lookup_news;
 struct mw_lookup_news *mw_lookup_files_look(const struct mw_lookup_files *files);

@@ -158,6 +158,14 @@ def test_sessions_are_counted_by_the_client_that_the_proxy_names(believing, suit
         c.close()
 
 
+def test_a_proxy_s_health_checks_are_no_client_s_sessions(believing, suite):
+    believing(settings={"smtpd_session_limit_per_client": 1, "inet_acl": [CLIENT]})
+    held = [proxied(suite, SIGNATURE + b"\x20\x00\x00\x00") for _ in range(3)]
+    assert [c.greeting.code for c in held] == [220] * 3
+    for c in held:
+        c.close()
+
+
 def test_a_unix_sockets_proxy_is_trusted_by_the_sockets_mode(believing, suite):
     path = str(suite.folder / "p.sock")
     hop = believing(settings={"unix_socketname": [path], "haproxy_trusted_networks": []})

@@ -108,7 +108,7 @@ enum smtp_reply_id intake_refuses(struct intake_session *s)
 	}
 	if (intake_is_full(f))
 		return REPLY_TOO_MANY_SESSIONS;
-	if (!known)
+	if (!known || s->by_proxy)
 		return REPLY_COUNT;
 	s->counted = clients_enter(f->intake->clients, &ip);
 	if (s->counted == NULL)
