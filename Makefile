@@ -175,7 +175,7 @@ ASAN_E2E := $(subst $() ,$(comma),tests/e2e $(ASAN_SKIPS:%=--ignore=tests/e2e/te
 test: deps ## everything; the last line is the count
 	+@$(MAKE) --no-print-directory $(JOBS) test-here
 test-here: all unit triggers sanitized fuzz-binaries
-	$(RUN_ALL) unit=$(BUILD)/unit unit@asan=$(BUILD)-asan/unit fuzz@corpus=$(BUILD):replay fuzz@60s=$(BUILD):/60 \
+	$(RUN_ALL) unit=$(BUILD)/unit unit@asan=$(BUILD)-asan/unit fuzz@corpus=$(BUILD):replay fuzz@30s=$(BUILD):/30 \
 		pytest=$(BUILD):2400:tests/e2e 'pytest@asan=$(BUILD)-asan:2100:$(ASAN_E2E),$(ASAN_ENV)'
 check: unit ## unit tests
 	$(RUN_ALL) unit=$(BUILD)/unit
