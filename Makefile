@@ -25,7 +25,7 @@ pkg_libs   = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
 
 SERVICES := smtp-front scanner dkim reputation logger snmp-agent status
 PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp openssl
-PKGS_smtp-front := zlib libidn2
+PKGS_smtp-front := zlib libidn2 libpq libmariadb sqlite3 ldap
 PKGS_scanner    :=
 # libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
 PKGS_dkim       := opendkim openssl
