@@ -114,6 +114,13 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libmailweir.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	$(Q)$(CC) $(MW_CFLAGS) $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LINK_common) $(call pkg_libs,libclamav libcrypto)
+# The policy room's lookups in databases without a front around them: what tests of real databases drive.
+LOOKUP_OBJ := $(filter $(BUILD)/services/smtp-front/policy/db%,$(OBJ_smtp-front)) $(BUILD)/services/smtp-front/arena.o
+$(BUILD)/bench/mwlookup: tests/bench/mwlookup.c $(LOOKUP_OBJ) $(BUILD)/libmailweir.a
+	@mkdir -p $(@D)
+	@echo '  LD $@'
+	$(Q)$(CC) $(MW_CFLAGS) -Iservices/smtp-front $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LOOKUP_OBJ) \
+		$(LINK_common) $(call pkg_libs,$(PKGS_smtp-front))
 
 all: $(BINARIES) $(BENCH_BIN)
 

@@ -228,7 +228,7 @@ static enum mw_rc find_key_attribute(const struct reading *r)
 	for (open = mark; open != NULL && open > l->filter && open[-1] != '('; open--)
 		if (!isalnum((unsigned char)open[-1]) && strchr("-;.", open[-1]) == NULL)
 			return wrong(r, "query_filter", "a filter with one (attribute=%m) in it");
-	if (mark == NULL || open == l->filter || open == mark || strstr(mark + 1, "%m") != NULL ||
+	if (mark == NULL || open == l->filter || open == mark || strstr(mark + 2, "%m") != NULL ||
 		!mw_strncpy(
 			l->key_attribute, sizeof(l->key_attribute), open, (size_t)(mark - open)))
 		return wrong(r, "query_filter", "a filter with one (attribute=%m) in it");
