@@ -8,6 +8,7 @@
 
 #define PARAMS_MAX (DB_PARTS_MAX * DB_KEYS_MAX)
 #define PROGRESS_STEPS 1000	    /* of its machine between two looks at the clock */
+#define OPENS_MAX 3		    /* of a file that is replaced each time */
 #define BUSY_PAUSE_NS (5 * 1000000) /* another process writes: look again after */
 
 struct lite_conn {
@@ -32,6 +33,9 @@ static enum mw_rc failed(const struct lite_conn *c, int code, struct mw_err *err
 		break;
 	case SQLITE_NOMEM:
 		rc = MW_ERR_NOMEM;
+		break;
+	case SQLITE_TOOBIG:
+		rc = MW_ERR_LIMIT;
 		break;
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
@@ -79,50 +83,76 @@ static void lite_close(void **conn_p)
 	free(c);
 }
 
+/* Of the file that has the name now. */
+static bool look(const struct lite_conn *c, dev_t *device_r, ino_t *inode_r)
+{
+	struct stat st;
+
+	if (stat(c->path, &st) != 0)
+		return false;
+	*device_r = st.st_dev;
+	*inode_r = st.st_ino;
+	return true;
+}
+
+/* Is it still the file that was there before it was opened? */
+static bool is_in_place(const struct lite_conn *c)
+{
+	dev_t device;
+	ino_t inode;
+
+	return look(c, &device, &inode) && device == c->device && inode == c->inode;
+}
+
 /*
  * Opened for writing where its rights allow that, since a reader of a file in WAL mode writes its
- * share of the index; query_only then forbids what is left to forbid.
+ * share of the index; query_only then forbids what is left to forbid. MW_AGAIN: it was replaced
+ * meanwhile.
  */
 static enum mw_rc open_file(struct lite_conn *c, struct mw_err *err_r)
 {
+	bool there = look(c, &c->device, &c->inode);
 	int code = sqlite3_open_v2(
 		c->path, &c->lite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	struct stat st;
 
 	if (code == SQLITE_OK) {
-		sqlite3_busy_handler(c->lite, on_busy, c);
 		sqlite3_progress_handler(c->lite, PROGRESS_STEPS, on_progress, c);
 		sqlite3_limit(c->lite, SQLITE_LIMIT_LENGTH, DB_RECORDS_OCTETS_MAX);
-		/* The first that reads the file: what is no database is known here. */
+		/* The first that reads the file: what is no database is known here. One that
+		 * somebody writes to just now is one. */
 		code = sqlite3_exec(c->lite,
 			"PRAGMA query_only=1; SELECT count(*) FROM sqlite_master", NULL, NULL,
 			NULL);
+		if (code == SQLITE_BUSY)
+			code = SQLITE_OK;
+		sqlite3_busy_handler(c->lite, on_busy, c);
 	}
 	if (code != SQLITE_OK)
 		return failed(c, code, err_r);
-	if (stat(c->path, &st) != 0)
-		return mw_fail(err_r, MW_ERR_GONE, "it was removed while it was opened");
-	c->device = st.st_dev;
-	c->inode = st.st_ino;
+	if (!there || !is_in_place(c))
+		return mw_fail(err_r, MW_AGAIN, "it was replaced while it was opened");
 	return MW_OK;
 }
 
 static enum mw_rc lite_connect(const struct db_conf *conf, const struct db_dsn *dsn,
 	const struct db_limit *limit, void **conn_r, struct mw_err *err_r)
 {
-	struct lite_conn *c = calloc(1, sizeof(*c));
-	enum mw_rc rc;
+	enum mw_rc rc = MW_AGAIN;
 
-	if (c == NULL)
-		return MW_ERR_NOMEM;
-	c->conf = conf;
-	c->limit = limit;
-	mw_strlcpy(c->path, dsn->database, sizeof(c->path));
-	rc = open_file(c, err_r);
-	*conn_r = c;
-	if (rc != MW_OK)
-		lite_close(conn_r);
-	return rc;
+	for (int tries = 0; tries < OPENS_MAX && rc == MW_AGAIN; tries++) {
+		struct lite_conn *c = calloc(1, sizeof(*c));
+
+		if (c == NULL)
+			return MW_ERR_NOMEM;
+		c->conf = conf;
+		c->limit = limit;
+		mw_strlcpy(c->path, dsn->database, sizeof(c->path));
+		rc = open_file(c, err_r);
+		*conn_r = c;
+		if (rc != MW_OK)
+			lite_close(conn_r);
+	}
+	return rc == MW_AGAIN ? MW_ERR_GONE : rc;
 }
 
 static int lite_socket(void *conn)
@@ -134,10 +164,7 @@ static int lite_socket(void *conn)
 /* The admin may have put another file in its place: the one that is open has no name any more. */
 static bool lite_usable(void *conn)
 {
-	const struct lite_conn *c = conn;
-	struct stat st;
-
-	return stat(c->path, &st) == 0 && st.st_dev == c->device && st.st_ino == c->inode;
+	return is_in_place(conn);
 }
 
 static enum mw_rc statement_for(
