@@ -81,6 +81,8 @@ void mw_val_print(struct mw_text *out, const struct mw_val *v, size_t most);
 const struct mw_setting *mw_setting_find(const char *name);
 /* What its values are, for a person: "a whole number from 1 to 60 s". */
 const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t size);
+/* Its value holds passwords, or is one: it is shown to nobody. */
+bool mw_setting_is_secret(const struct mw_setting *s);
 /* "D_PASS"...; NULL when it is none. */
 const char *mw_destiny_name(int64_t value);
 

@@ -294,9 +294,11 @@ static void wrap_single(const struct mw_setting *s, struct mw_val *v)
 	*v = list;
 }
 
-static bool is_secret(const struct mw_setting *s)
+bool mw_setting_is_secret(const struct mw_setting *s)
 {
-	return strstr(s->name, "password") != NULL || strstr(s->name, "secret") != NULL;
+	/* Tables with a password in them go by their names. */
+	return strstr(s->name, "password") != NULL || strstr(s->name, "secret") != NULL ||
+	       strstr(s->name, "_dsn") != NULL || strcmp(s->name, "default_ldap") == 0;
 }
 
 bool mw_setting_check(
@@ -310,7 +312,7 @@ bool mw_setting_check(
 	wrap_single(s, v);
 	if (fits[s->type](s, v))
 		return true;
-	if (is_secret(s))
+	if (mw_setting_is_secret(s))
 		mw_text_add(&value, "(hidden)");
 	else
 		mw_val_print(&value, v, SHOWN_MAX);
@@ -430,7 +432,7 @@ bool mw_setting_from_env(
 	if (ok && fits[s->type](s, v))
 		return true;
 	mw_conf_error(e, 0, "%s = \"%.60s\" (environment, for %s): expected %s", s->env,
-		is_secret(s) ? "(hidden)" : text, s->name,
+		mw_setting_is_secret(s) ? "(hidden)" : text, s->name,
 		mw_setting_expected(s, expected, sizeof(expected)));
 	mw_val_fini(v);
 	return false;

@@ -7,10 +7,11 @@
 #define USAGE "config get NAME [--origin] [--bank BANK] | dump | doc"
 
 /* Passwords are for the services alone. */
-static bool is_secret(const struct mw_setting *s, const struct mw_val *v)
+static bool is_hidden(const struct mw_setting *s, const struct mw_val *v)
 {
-	return v->tag != MW_V_NIL &&
-	       (strstr(s->name, "password") != NULL || strstr(s->name, "secret") != NULL);
+	bool empty = v->tag == MW_V_NIL || (v->tag == MW_V_TABLE && v->count == 0);
+
+	return !empty && mw_setting_is_secret(s);
 }
 
 static void print_value(const struct mw_conf *conf, const struct mw_setting *s)
@@ -20,7 +21,7 @@ static void print_value(const struct mw_conf *conf, const struct mw_setting *s)
 		s->type == MW_T_DESTINY ? mw_destiny_name(mw_conf_int(conf, s->name)) : NULL;
 	struct mw_text text = { 0 };
 
-	if (is_secret(s, v))
+	if (is_hidden(s, v))
 		mw_text_add(&text, "\"(hidden)\"");
 	else if (destiny != NULL && v->tag != MW_V_NIL)
 		mw_text_add(&text, destiny);
