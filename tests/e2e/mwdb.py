@@ -308,7 +308,7 @@ class Record:
 
 class Lookup:
     """mwlookup with these settings: `with Lookup(lookup_sql_dsn=[...], timeout=2) as l: l.get("a@b")`."""
-    OWN = ("threads", "queue_limit", "timeout", "connect_timeout", "cache_time", "cache_entries", "cache_octets", "failure")
+    OWN = ("threads", "queue_limit", "timeout", "connect_timeout", "failback_time", "cache_time", "cache_entries", "cache_octets", "failure")
 
     def __init__(self, **settings):
         self.folder = Path(tempfile.mkdtemp(prefix="mwlookup-"))

@@ -332,6 +332,32 @@ def test_the_list_is_tried_in_order(db):
         assert l.stats()["failures_total"] == 0
 
 
+def test_the_first_of_the_list_gets_its_work_back(db):
+    other = SQLite()
+    try:
+        other.sql("INSERT INTO users (id, email) VALUES (1, '@.')")
+        db.kill()
+        with Lookup(lookup_sql_dsn=[db.dsn(), other.dsn()], cache_time=0, failback_time=1) as l:
+            assert ids(good(comes_back(l))[0]) == [1]
+            db.start()
+            mw.until(l.tail, lambda: ids(good(l.get("user@example.org"))[0]) == [11, 12, 13])  # no mail fails meanwhile
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("connect_timeout", [1, 30])
+def test_a_silent_server_does_not_keep_the_next_from_its_turn(connect_timeout):
+    other = SQLite()
+    try:
+        other.sql("INSERT INTO users (id, email) VALUES (1, '@.')")
+        with Listener(False) as listener:
+            silent = f"DBI:Pg:database=x;host=127.0.0.1;port={listener.port}"
+            with Lookup(lookup_sql_dsn=[silent, other.dsn()], timeout=2, connect_timeout=connect_timeout, threads=1) as l:
+                assert ids(good(comes_back(l))[0]) == [1]
+    finally:
+        other.close()
+
+
 def test_a_wrong_password_is_told_without_the_password(db):
     if db.kind == "sqlite":
         pytest.skip("has no passwords")

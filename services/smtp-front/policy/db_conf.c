@@ -76,6 +76,9 @@ static enum mw_rc fill(const struct mw_conf *conf, struct db_conf *c, struct mw_
 	c->timeout_ms = (uint64_t)mw_conf_int(conf, "lookup.timeout") * 1000;
 	c->connect_ms = (uint64_t)mw_conf_int(conf, "lookup.connect_timeout") * 1000;
 	c->cache_ms = (uint64_t)mw_conf_int(conf, "lookup.cache_time") * 1000;
+	if (c->connect_ms > c->timeout_ms)
+		c->connect_ms = c->timeout_ms; /* nobody would wait for the rest */
+	c->failback_ms = (uint64_t)mw_conf_int(conf, "lookup.failback_time") * 1000;
 	c->cache_entries = (size_t)mw_conf_int(conf, "lookup.cache_entries");
 	c->cache_octets = (size_t)mw_conf_int(conf, "lookup.cache_octets");
 	rc = read_failure(conf, c, err_r);

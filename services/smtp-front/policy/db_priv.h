@@ -18,9 +18,6 @@
 /* A database that could not be reached is left alone for so long, twice as long each time more. */
 #define DB_BACKOFF_LEAST_MS 250
 #define DB_BACKOFF_MOST_MS 5000
-/* A connection to another than the first database of the list is given up after that, so that the
- * first one gets its work back. */
-#define DB_FAILBACK_MS 60000
 
 /* ---- settings; never changed once made, shared by requests and threads ---- */
 
@@ -44,6 +41,7 @@ struct db_health {
 	unsigned failures; /* since it was last reached */
 	uint64_t again_ms; /* not before */
 	bool told;	   /* that it is down */
+	bool probed;	   /* a thread that uses another looks whether it is back */
 };
 
 struct db_conf {
@@ -55,7 +53,7 @@ struct db_conf {
 	bool sql_no_at, ldap_no_at, defers, trims;
 	unsigned threads;
 	size_t queue_limit, cache_entries, cache_octets;
-	uint64_t timeout_ms, connect_ms, cache_ms;
+	uint64_t timeout_ms, connect_ms, cache_ms, failback_ms;
 };
 
 enum mw_rc db_conf_new(const struct mw_conf *conf, struct db_conf **conf_r, struct mw_err *err_r);
@@ -199,6 +197,9 @@ enum mw_rc db_source_ask(struct db_thread *t, enum db_source source, struct db_c
 	struct mw_err *err_r);
 /* Connect, so that the first mail does not wait for it. */
 void db_source_warm(struct db_thread *t, enum db_source source, struct db_conf *conf);
+/* Between two requests: when the connection has long been to another than the first database of the
+ * list, look whether a better one is back, and only then give up what works. */
+void db_source_fail_back(struct db_thread *t, enum db_source source);
 void db_link_close(struct db_thread *t, struct db_link *link);
 
 #endif

@@ -117,6 +117,7 @@ static void keep_wake_fd(struct db_thread *t, struct db_link *link)
 	pthread_mutex_unlock(&t->db->lock);
 }
 
+/* Takes the place of the connection that is there, if one is, once it has been made. */
 static enum mw_rc connect_one(struct db_thread *t, enum db_source source, struct db_conf *conf,
 	size_t index, const struct db_limit *limit, struct mw_err *err_r)
 {
@@ -132,6 +133,7 @@ static enum mw_rc connect_one(struct db_thread *t, enum db_source source, struct
 	rc = backend->connect(conf, dsn, &own, &conn, err_r);
 	if (rc != MW_OK)
 		return rc;
+	db_link_close(t, link);
 	link->backend = backend;
 	link->conn = conn;
 	link->conf = db_conf_ref(conf);
@@ -139,6 +141,17 @@ static enum mw_rc connect_one(struct db_thread *t, enum db_source source, struct
 	link->since_ms = mw_mono_ms();
 	keep_wake_fd(t, link);
 	return MW_OK;
+}
+
+/*
+ * Was it the database's fault? A mail that was cancelled, or had little time left, says nothing of
+ * it; but one that waited for long does, or a silent database would be tried by every mail.
+ */
+static bool is_to_blame(const struct db_conf *conf, const struct db_limit *limit, uint64_t began_ms)
+{
+	if (!db_limit_over(limit))
+		return true;
+	return !atomic_load(limit->cancelled) && mw_mono_ms() - began_ms >= conf->connect_ms / 2;
 }
 
 /* MW_ERR_GONE: none of the list can be reached now; MW_ERR_TIMEOUT: the request's time is up. */
@@ -151,6 +164,7 @@ static enum mw_rc connect_any(struct db_thread *t, enum db_source source, struct
 	for (size_t i = 0; i < list->count; i++) {
 		struct db_health *h = &conf->health[source][i];
 		struct mw_err own = { "" };
+		uint64_t began_ms = mw_mono_ms();
 
 		if (!may_try(t->db, h))
 			continue;
@@ -158,16 +172,66 @@ static enum mw_rc connect_any(struct db_thread *t, enum db_source source, struct
 			note_up(t->db, h, &list->dsns[i]);
 			return MW_OK;
 		}
-		/* A mail that was cancelled, or had little time left, says nothing of the database.
-		 */
+		if (is_to_blame(conf, limit, began_ms))
+			note_down(t->db, h, &list->dsns[i], &own);
 		if (db_limit_over(limit))
 			return mw_fail(err_r, MW_ERR_TIMEOUT, "%s: time was up in a connect",
 				list->dsns[i].shown);
-		note_down(t->db, h, &list->dsns[i], &own);
 		mw_fail(&why, MW_ERR_GONE, "%.200s: %.280s", list->dsns[i].shown, own.text);
 	}
 	return mw_fail(err_r, MW_ERR_GONE, "no database of %s can be reached: %.400s",
 		source_settings[source], why.text);
+}
+
+/* One thread at a time, so that the others go on. */
+static bool begin_probe(struct db *db, struct db_health *h)
+{
+	bool may;
+
+	pthread_mutex_lock(&db->lock);
+	may = !h->probed && mw_mono_ms() >= h->again_ms;
+	h->probed = h->probed || may;
+	pthread_mutex_unlock(&db->lock);
+	return may;
+}
+
+static void end_probe(struct db *db, struct db_health *h)
+{
+	pthread_mutex_lock(&db->lock);
+	h->probed = false;
+	pthread_mutex_unlock(&db->lock);
+}
+
+void db_source_fail_back(struct db_thread *t, enum db_source source)
+{
+	struct db_link *link = &t->links[source];
+	struct db_conf *conf = link->conf;
+	struct db_limit limit = { UINT64_MAX, &t->db->stopping };
+	struct mw_err err = { "" };
+
+	if (link->backend == NULL || link->index == 0 ||
+		mw_mono_ms() - link->since_ms < conf->failback_ms)
+		return;
+	link->since_ms = mw_mono_ms(); /* if it is in vain: again after that time */
+	for (size_t i = 0; i < link->index; i++) {
+		struct db_health *h = &conf->health[source][i];
+		const struct db_dsn *dsn = &conf->sources[source].dsns[i];
+		bool made;
+
+		if (!begin_probe(t->db, h))
+			continue;
+		db_conf_ref(conf); /* the old connection's goes with it */
+		made = connect_one(t, source, conf, i, &limit, &err) == MW_OK;
+		if (made)
+			note_up(t->db, h, dsn);
+		else
+			note_down(t->db, h, dsn, &err);
+		end_probe(t->db, h);
+		db_conf_unref(&conf);
+		if (made)
+			return;
+		conf = link->conf;
+	}
 }
 
 /*
@@ -181,16 +245,15 @@ static bool is_silent(const struct db_link *link)
 	return link->wake_fd < 0 || poll(&p, 1, 0) == 0;
 }
 
-/* The link is of these settings, alive as far as can be told, and not to the second best for too
- * long. *fresh_r: it has just been made. */
+/* The link is of these settings, and alive as far as can be told. *fresh_r: it has just been made.
+ */
 static enum mw_rc link_ready(struct db_thread *t, enum db_source source, struct db_conf *conf,
 	const struct db_limit *limit, bool *fresh_r, struct mw_err *err_r)
 {
 	struct db_link *link = &t->links[source];
 
 	if (link->backend != NULL &&
-		(link->conf != conf || !is_silent(link) || !link->backend->usable(link->conn) ||
-			(link->index > 0 && mw_mono_ms() - link->since_ms > DB_FAILBACK_MS)))
+		(link->conf != conf || !is_silent(link) || !link->backend->usable(link->conn)))
 		db_link_close(t, link);
 	*fresh_r = link->backend == NULL;
 	return *fresh_r ? connect_any(t, source, conf, limit, err_r) : MW_OK;

@@ -121,6 +121,8 @@ static void *thread_main(void *arg)
 	while ((r = next_request(t)) != NULL) {
 		r->rc = db_limit_over(&r->limit) ? MW_ERR_TIMEOUT : run(t, r);
 		request_ended(t, r);
+		for (int source = 0; source < DB_SOURCE_COUNT; source++)
+			db_source_fail_back(t, source);
 	}
 	for (int source = 0; source < DB_SOURCE_COUNT; source++)
 		db_link_close(t, &t->links[source]);
