@@ -144,7 +144,7 @@ class MariaDB(Server):
 
     def command(self):
         return ["mariadbd", "--no-defaults", f"--datadir={self.folder}/data", f"--socket={self.folder}/sock", f"--port={self.port}",
-                "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
+                "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M",
                 f"--pid-file={self.folder}/pid", "--skip-name-resolve"]
 
     def client(self, database):
