@@ -136,7 +136,8 @@ def test_octets_come_back_as_they_are(db):
 
 
 def test_an_answer_that_is_too_large_is_a_failure(db):
-    wide = "SELECT * FROM users a, users b, users c, users d, users e WHERE a.email NOT IN (%k)"
+    tables = ", ".join(f"users {name}" for name in "abcdefgh")  # millions of records
+    wide = f"SELECT * FROM {tables} WHERE a.email NOT IN (%k)"
     with Lookup(lookup_sql_dsn=[db.dsn()], sql_clause={"sel_policy": wide, "sel_wblist": "SELECT 1 AS wb FROM users WHERE email IN (%k)"}) as l:
         answer = l.get("a@b.example")
         assert answer.rc == "limit" and "too large" in answer.error

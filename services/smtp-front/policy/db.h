@@ -91,7 +91,7 @@ enum mw_rc db_ask(struct db *db, const struct db_ask *ask, struct db_records **a
 void db_cancel(struct db_request **request_p);
 
 struct db_stats {
-	uint64_t requests;	     /* taken, the cached ones among them */
+	uint64_t requests;	     /* the cached and the refused ones among them */
 	uint64_t queries, cached;    /* addresses asked for; answered by the cache */
 	uint64_t refused;	     /* at the queue's limit */
 	uint64_t timeouts, failures; /* requests that ended so; failures without the timeouts */

@@ -11,6 +11,7 @@
 #include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define COLUMNS_MAX 512
 #define SMALL_OCTETS 128 /* of a value that is had without asking twice */
@@ -27,6 +28,7 @@
 struct maria_conn {
 	MYSQL *my;
 	const struct db_conf *conf;
+	bool broken; /* it has been shut down */
 	MYSQL_STMT *statements[DB_CLAUSE_COUNT][DB_KEYS_MAX + 1];
 };
 
@@ -190,8 +192,7 @@ static int maria_socket(void *conn)
 
 static bool maria_usable(void *conn)
 {
-	(void)conn;
-	return true;
+	return !((struct maria_conn *)conn)->broken;
 }
 
 /* ------------------------------------------------------------------ one query */
@@ -339,7 +340,12 @@ static enum mw_rc ask_one(struct maria_conn *c, const struct db_item *item,
 		rc = execute(c, item, s, limit, err_r);
 	if (rc == MW_OK)
 		rc = take_records(item->records, s, limit, err_r);
-	/* Rows that were not read are read away here: the connection is clean for the next. */
+	/* The library reads what is left to its end, whenever that may be: not of an answer that is
+	 * too large. */
+	if (rc == MW_ERR_LIMIT) {
+		shutdown((int)mysql_get_socket(c->my), SHUT_RDWR);
+		c->broken = true;
+	}
 	if (s != NULL && mysql_stmt_free_result(s) != 0 && rc == MW_OK)
 		rc = statement_failed(s, limit, err_r);
 	return rc;

@@ -21,6 +21,7 @@ struct pq_params {
 struct pq_conn {
 	PGconn *pg;
 	const struct db_conf *conf;
+	bool broken; /* half of an answer has not been read */
 	struct pq_params params[DB_CLAUSE_COUNT][DB_KEYS_MAX + 1];
 };
 
@@ -166,30 +167,43 @@ static enum mw_rc read_to_sync(
 	}
 }
 
-/*
- * One query's result, and the NULL behind it. *result_r is the caller's also on failure, may be
- * NULL. A query that is refused spoils those behind it up to the sync, which is read here.
- */
-static enum mw_rc read_query(const struct pq_conn *c, const struct db_limit *limit,
-	ExecStatusType expected, PGresult **result_r, struct mw_err *err_r)
+/* A query that is refused spoils those behind it up to the sync, which is read here. */
+static enum mw_rc read_refusal(const struct pq_conn *c, const PGresult *result,
+	const struct db_limit *limit, struct mw_err *err_r)
+{
+	enum mw_rc rc = refused(c, result, err_r);
+	struct mw_err ignored;
+
+	if (rc == MW_ERR_PROTO && read_to_sync(c, limit, &ignored) != MW_OK)
+		rc = MW_ERR_GONE;
+	return rc;
+}
+
+/* The NULL behind a query's results. */
+static enum mw_rc read_end(
+	const struct pq_conn *c, const struct db_limit *limit, struct mw_err *err_r)
 {
 	PGresult *end = NULL;
-	struct mw_err ignored;
+	enum mw_rc rc = next_result(c, limit, &end, err_r);
+	bool more = end != NULL;
+
+	PQclear(end);
+	return rc == MW_OK && more ? lost(c, err_r) : rc;
+}
+
+/* The one result of a command. *result_r is the caller's also on failure, may be NULL. */
+static enum mw_rc read_command(const struct pq_conn *c, const struct db_limit *limit,
+	PGresult **result_r, struct mw_err *err_r)
+{
 	enum mw_rc rc = next_result(c, limit, result_r, err_r);
 
 	if (rc != MW_OK)
 		return rc;
 	if (*result_r == NULL)
 		return lost(c, err_r);
-	if (PQresultStatus(*result_r) != expected) {
-		rc = refused(c, *result_r, err_r);
-		if (rc == MW_ERR_PROTO && read_to_sync(c, limit, &ignored) != MW_OK)
-			rc = MW_ERR_GONE;
-		return rc;
-	}
-	rc = next_result(c, limit, &end, err_r);
-	PQclear(end);
-	return rc == MW_OK && end != NULL ? lost(c, err_r) : rc;
+	if (PQresultStatus(*result_r) != PGRES_COMMAND_OK)
+		return read_refusal(c, *result_r, limit, err_r);
+	return read_end(c, limit, err_r);
 }
 
 /* ------------------------------------------------------------------ statements */
@@ -204,9 +218,9 @@ static enum mw_rc learn(struct pq_conn *c, const char *text, struct pq_params *p
 	if (!PQsendPrepare(c->pg, "", text, 0, NULL) || !PQsendDescribePrepared(c->pg, "") ||
 		!PQpipelineSync(c->pg))
 		return lost(c, err_r);
-	rc = read_query(c, limit, PGRES_COMMAND_OK, &parsed, err_r);
+	rc = read_command(c, limit, &parsed, err_r);
 	if (rc == MW_OK)
-		rc = read_query(c, limit, PGRES_COMMAND_OK, &described, err_r);
+		rc = read_command(c, limit, &described, err_r);
 	if (rc == MW_OK)
 		rc = read_to_sync(c, limit, err_r);
 	if (rc == MW_OK && PQnparams(described) != (int)count)
@@ -262,43 +276,57 @@ static enum mw_rc put_cell(struct db_records *r, const PGresult *result, int row
 	return rc;
 }
 
-static enum mw_rc take_records(struct db_records *r, const PGresult *result, struct mw_err *err_r)
+static enum mw_rc take_record(struct db_records *r, const PGresult *result, struct mw_err *err_r)
 {
-	int rows = PQntuples(result), columns = PQnfields(result);
-	enum mw_rc rc = MW_OK;
+	int columns = PQnfields(result);
+	enum mw_rc rc = db_records_add(r, DB_SQL, (size_t)columns);
 
-	for (int row = 0; row < rows && rc == MW_OK; row++) {
-		rc = db_records_add(r, DB_SQL, (size_t)columns);
-		for (int column = 0; column < columns && rc == MW_OK; column++)
-			rc = put_cell(r, result, row, column);
-	}
+	for (int column = 0; column < columns && rc == MW_OK; column++)
+		rc = put_cell(r, result, 0, column);
 	if (rc == MW_ERR_LIMIT)
-		mw_fail(err_r, rc, "an answer of %d records is too large", rows);
+		mw_fail(err_r, rc, "an answer is too large");
 	return rc;
 }
 
-/* All sent before the first is read: one round trip. What is received is read to its end even where
- * it is too much, so that the connection stays of use. */
+/* Record by record: libpq would gather an answer of any size before it gave us the first. */
+static enum mw_rc read_records(const struct pq_conn *c, struct db_records *r,
+	const struct db_limit *limit, struct mw_err *err_r)
+{
+	ExecStatusType status = PGRES_SINGLE_TUPLE;
+	enum mw_rc rc = MW_OK;
+
+	if (!PQsetSingleRowMode(c->pg))
+		return lost(c, err_r);
+	while (rc == MW_OK && status == PGRES_SINGLE_TUPLE) {
+		PGresult *result = NULL;
+
+		rc = next_result(c, limit, &result, err_r);
+		status = PQresultStatus(result);
+		if (rc == MW_OK && result == NULL)
+			rc = lost(c, err_r);
+		else if (rc == MW_OK && status == PGRES_SINGLE_TUPLE)
+			rc = take_record(r, result, err_r);
+		else if (rc == MW_OK)
+			rc = status == PGRES_TUPLES_OK ? read_end(c, limit, err_r)
+						       : read_refusal(c, result, limit, err_r);
+		PQclear(result);
+	}
+	return rc;
+}
+
+/* All sent before the first answer is read: one round trip. */
 static enum mw_rc ask_batch(struct pq_conn *c, struct db_item *const *items, size_t count,
 	const struct db_limit *limit, struct mw_err *err_r)
 {
-	enum mw_rc rc = MW_OK, taken = MW_OK;
+	enum mw_rc rc = MW_OK;
 
 	for (size_t i = 0; i < count && rc == MW_OK; i++)
 		rc = send_query(c, items[i], err_r);
 	if (rc == MW_OK && !PQpipelineSync(c->pg))
 		rc = lost(c, err_r);
-	for (size_t i = 0; i < count && rc == MW_OK; i++) {
-		PGresult *result = NULL;
-
-		rc = read_query(c, limit, PGRES_TUPLES_OK, &result, err_r);
-		if (rc == MW_OK && taken == MW_OK)
-			taken = take_records(items[i]->records, result, err_r);
-		PQclear(result);
-	}
-	if (rc == MW_OK)
-		rc = read_to_sync(c, limit, err_r);
-	return rc != MW_OK ? rc : taken;
+	for (size_t i = 0; i < count && rc == MW_OK; i++)
+		rc = read_records(c, items[i]->records, limit, err_r);
+	return rc == MW_OK ? read_to_sync(c, limit, err_r) : rc;
 }
 
 static enum mw_rc pq_ask(void *conn, struct db_item *const *items, size_t count,
@@ -319,6 +347,8 @@ static enum mw_rc pq_ask(void *conn, struct db_item *const *items, size_t count,
 	for (size_t at = 0; at < count && rc == MW_OK; at += BATCH)
 		rc = ask_batch(
 			c, items + at, count - at < BATCH ? count - at : BATCH, limit, err_r);
+	/* Where a query was refused, what came behind it has been read; else it still comes. */
+	c->broken = rc != MW_OK && rc != MW_ERR_PROTO;
 	return rc;
 }
 
@@ -335,7 +365,7 @@ static enum mw_rc set_limits(struct pq_conn *c, const struct db_limit *limit, st
 		!PQsendQueryParams(c->pg, text, 0, NULL, NULL, NULL, NULL, 0) ||
 		!PQpipelineSync(c->pg))
 		return lost(c, err_r);
-	rc = read_query(c, limit, PGRES_COMMAND_OK, &result, err_r);
+	rc = read_command(c, limit, &result, err_r);
 	PQclear(result);
 	return rc == MW_OK ? read_to_sync(c, limit, err_r) : rc;
 }
@@ -381,7 +411,9 @@ static int pq_socket(void *conn)
 
 static bool pq_usable(void *conn)
 {
-	return PQstatus(((struct pq_conn *)conn)->pg) == CONNECTION_OK;
+	const struct pq_conn *c = conn;
+
+	return !c->broken && PQstatus(c->pg) == CONNECTION_OK;
 }
 
 const struct db_backend db_backend_pq = {
