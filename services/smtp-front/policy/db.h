@@ -55,6 +55,10 @@ struct db_ask {
 struct db;
 struct db_request;
 
+/* What db_new and db_reload would say of the settings, without a thread or a connection: --check.
+ */
+enum mw_rc db_settings_check(const struct mw_conf *conf, struct mw_err *err_r);
+
 /* MW_ERR_CONF: which setting cannot be. Without databases in the settings no thread is started. */
 enum mw_rc db_new(
 	struct mw_loop *loop, const struct mw_conf *conf, struct db **db_r, struct mw_err *err_r);

@@ -109,6 +109,15 @@ enum mw_rc db_conf_new(const struct mw_conf *conf, struct db_conf **conf_r, stru
 	return rc;
 }
 
+enum mw_rc db_settings_check(const struct mw_conf *conf, struct mw_err *err_r)
+{
+	struct db_conf *c = NULL;
+	enum mw_rc rc = db_conf_new(conf, &c, err_r);
+
+	db_conf_unref(&c);
+	return rc;
+}
+
 struct db_conf *db_conf_ref(struct db_conf *conf)
 {
 	atomic_fetch_add(&conf->refs, 1);

@@ -75,6 +75,7 @@ static enum mw_rc reads(const char *lua, struct db_conf **c_r, struct mw_err *er
 	if (conf == NULL)
 		fail_msg("%s", errors);
 	rc = db_conf_new(conf, c_r, err);
+	assert_int_equal(db_settings_check(conf, NULL), rc);
 	mw_conf_destroy(&conf);
 	return rc;
 }
