@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#include "log.h"
-
 /* ------------------------------------------------------------------ requests */
 
 /* The thread that had it is done with it, or no thread has seen it. */

@@ -400,7 +400,6 @@ static enum mw_rc dir_ask(void *conn, struct db_item *const *items, size_t count
 }
 
 const struct db_backend db_backend_ldap = {
-	.name = "LDAP",
 	.connect = dir_connect,
 	.socket = dir_socket,
 	.usable = dir_usable,

@@ -362,7 +362,6 @@ static enum mw_rc maria_ask(void *conn, struct db_item *const *items, size_t cou
 }
 
 const struct db_backend db_backend_mysql = {
-	.name = "mysql",
 	.syntax = DB_SYNTAX_MYSQL,
 	.connect = maria_connect,
 	.socket = maria_socket,

@@ -417,7 +417,6 @@ static bool pq_usable(void *conn)
 }
 
 const struct db_backend db_backend_pq = {
-	.name = "Pg",
 	.syntax = DB_SYNTAX_PQ,
 	.connect = pq_connect,
 	.socket = pq_socket,

@@ -121,7 +121,6 @@ TAILQ_HEAD(db_requests, db_request);
  * refused, the connection is as good as before.
  */
 struct db_backend {
-	const char *name;
 	enum db_syntax syntax; /* not used for LDAP */
 	/* limit: of the connect alone. */
 	enum mw_rc (*connect)(const struct db_conf *conf, const struct db_dsn *dsn,

@@ -269,7 +269,6 @@ static enum mw_rc lite_ask(void *conn, struct db_item *const *items, size_t coun
 }
 
 const struct db_backend db_backend_sqlite = {
-	.name = "SQLite",
 	.syntax = DB_SYNTAX_SQLITE,
 	.connect = lite_connect,
 	.socket = lite_socket,
