@@ -14,6 +14,7 @@ from pathlib import Path
 
 import mw
 from mwlua import lua_file
+from mwtls import Authority
 
 PASSWORD = "pass'word \\ \"1\""  # quotes on their way through DSN, library and server
 
@@ -38,9 +39,14 @@ class Server:
         self.port = mw.free_port()
         self.process = None
         self.run_as = {}
+        # For TLS: a certificate that names where it listens.
+        self.authority = Authority(self.folder / "ca")
+        self.cert = shutil.copy(self.authority.cert("db", san="DNS:localhost,IP:127.0.0.1"), self.folder / "cert.pem")
+        os.chmod(self.cert, 0o600)
         if os.geteuid() == 0:
             entry = pwd.getpwnam(self.user)
-            os.chown(self.folder, entry.pw_uid, entry.pw_gid)
+            for path in (self.folder, self.cert):
+                os.chown(path, entry.pw_uid, entry.pw_gid)
             self.run_as = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
     def run(self, *command, text=None):
@@ -94,7 +100,8 @@ class Postgres(Server):
         self.sql(SCHEMA.format(**self.types))
 
     def command(self):
-        return [self.bin / "postgres", "-D", self.folder / "data", "-F", "-h", "127.0.0.1", "-k", self.folder, "-p", self.port]
+        return [self.bin / "postgres", "-D", self.folder / "data", "-F", "-h", "127.0.0.1", "-k", self.folder, "-p", self.port,
+                "-c", "ssl=on", "-c", f"ssl_cert_file={self.cert}", "-c", f"ssl_key_file={self.cert}"]
 
     def client(self):
         return [self.bin / "psql", "-q", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1",
@@ -123,7 +130,8 @@ class Postgres(Server):
         assert holder.stdout.readline() == "locked\n"
         return lambda: end_client(holder)
 
-    sleeping = "SELECT pg_sleep(600) AS email FROM users WHERE email IN (%k)"
+    def tls_dsn(self, ca):
+        return f"{self.dsn()[0]};sslmode=verify-full;sslrootcert={ca}", "mail", PASSWORD
 
 
 class MariaDB(Server):
@@ -145,7 +153,7 @@ class MariaDB(Server):
     def command(self):
         return ["mariadbd", "--no-defaults", f"--datadir={self.folder}/data", f"--socket={self.folder}/sock", f"--port={self.port}",
                 "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M",
-                f"--pid-file={self.folder}/pid", "--skip-name-resolve"]
+                f"--pid-file={self.folder}/pid", "--skip-name-resolve", f"--ssl-cert={self.cert}", f"--ssl-key={self.cert}"]
 
     def client(self, database):
         return ["mariadb", "--no-defaults", f"--socket={self.folder}/sock", "-u", "root", "-N", "-B", "--unbuffered",
@@ -162,6 +170,9 @@ class MariaDB(Server):
 
     def socket_dsn(self):
         return f"DBI:MariaDB:mail;mariadb_socket={self.folder}/sock", "mail", PASSWORD
+
+    def tls_dsn(self, ca):
+        return f"{self.dsn()[0]};mysql_ssl=1;mysql_ssl_verify_server_cert=1;mysql_ssl_ca_file={ca}", "mail", PASSWORD
 
     def lock(self):
         holder = subprocess.Popen(self.client("mail"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -242,6 +253,7 @@ class Ldap(Server):
         schemas = "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in ("core", "cosine", "inetorgperson"))
         (self.folder / "slapd.conf").write_text(
             f"{schemas}include {self.folder}/amavis.schema\npidfile {self.folder}/pid\n"
+            f"TLSCertificateFile {self.cert}\nTLSCertificateKeyFile {self.cert}\nTLSCACertificateFile {self.authority.ca}\n"
             "modulepath /usr/lib/ldap\nmoduleload back_mdb\nallow bind_v2\nsizelimit unlimited\n"
             f"database mdb\nsuffix {self.base}\nrootdn cn=admin,{self.base}\nrootpw \"pass word\"\n"
             f"directory {self.folder}/data\ndbnosync\nindex mail eq\naccess to * by users read by * auth\n")

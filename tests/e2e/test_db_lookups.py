@@ -11,6 +11,7 @@ import pytest
 
 import mw
 from mwdb import Ldap, Lookup, MariaDB, Postgres, SQLite
+from mwtls import Authority
 
 KINDS = {"pg": Postgres, "mysql": MariaDB, "sqlite": SQLite}
 UTF8 = "grüße-\N{SNOWMAN}@example.org"
@@ -367,6 +368,15 @@ def test_a_wrong_password_is_told_without_the_password(db):
         assert "lookup_db_down" in l.tail() and "hush-hush" not in l.tail()
 
 
+@pytest.mark.parametrize("ours", [True, False], ids=["its-authority", "another-authority"])
+def test_certificates_are_verified_where_that_is_wanted(db, ours, tmp_path):
+    if db.kind == "sqlite":
+        pytest.skip("has no network")
+    ca = db.authority.ca if ours else Authority(tmp_path / "ca").ca
+    with Lookup(lookup_sql_dsn=[db.tls_dsn(ca)]) as l:
+        assert l.get("user@example.org").rc == ("ok" if ours else "gone"), l.tail()
+
+
 # ------------------------------------------------------------------ fakes: nobody speaks, or too soon not any more
 
 class Listener:
@@ -525,6 +535,16 @@ def test_a_directory_that_refuses(directory):
         assert l.get("user@example.org").rc == "gone" and "nvalid credentials" in l.tail()
     with Lookup(**directory.settings(query_filter="(&(objectClass=*)(mail=%m)")) as l:
         assert l.get("user@example.org").rc == "protocol_error"
+
+
+def test_start_tls(directory, tmp_path):
+    with Lookup(**directory.settings(tls=True, cafile=str(directory.authority.ca))) as l:
+        assert mails(good(l.get("x@elsewhere.example"))[0]) == [b"@."]
+    other = str(Authority(tmp_path / "ca").ca)
+    with Lookup(**directory.settings(tls=True, cafile=other)) as l:
+        assert l.get("x@elsewhere.example").rc == "gone"
+    with Lookup(**directory.settings(tls=True, cafile=other, verify="none", sslversion="tlsv1.3")) as l:
+        good(l.get("x@elsewhere.example"))
 
 
 def test_the_second_server_of_the_list(directory):
