@@ -24,8 +24,8 @@ pkg_cflags = $(if $(1),$(shell $(PKG_CONFIG) --cflags $(1)))
 pkg_libs   = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
 
 SERVICES := smtp-front scanner dkim reputation logger snmp-agent status
-PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp openssl
-PKGS_smtp-front := zlib libidn2 libpq libmariadb sqlite3 ldap
+PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp openssl libpcre2-8 libidn2
+PKGS_smtp-front := zlib libpq libmariadb sqlite3 ldap
 PKGS_scanner    :=
 # libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
 PKGS_dkim       := opendkim openssl
@@ -107,6 +107,12 @@ ifneq ($(SRC_tools),)
 BINARIES += $(BUILD)/bin/mailweir
 endif
 
+# Perl beside it, where it is found from the program: ../share/mailweir/import.
+IMPORT_SRC := $(wildcard tools/import/*.pl tools/import/*/*.pm)
+IMPORT_OUT := $(IMPORT_SRC:tools/import/%=$(BUILD)/share/mailweir/import/%)
+$(BUILD)/share/mailweir/import/%: tools/import/%
+	$(Q)install -D -m 0644 $< $@
+
 # ---------------------------------------------------------------- load generator and sink: tests/bench/NAME.c
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
@@ -116,13 +122,13 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libmailweir.a
 	$(Q)$(CC) $(MW_CFLAGS) $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LINK_common) $(call pkg_libs,libclamav libcrypto)
 # The policy room's lookups in databases without a front around them: what tests of real databases drive.
 LOOKUP_OBJ := $(filter $(BUILD)/services/smtp-front/policy/db%,$(OBJ_smtp-front)) $(BUILD)/services/smtp-front/arena.o
-$(BUILD)/bench/mwlookup: tests/bench/mwlookup.c $(LOOKUP_OBJ) $(BUILD)/libmailweir.a
+$(BUILD)/bench/mwdb: tests/bench/mwdb.c $(LOOKUP_OBJ) $(BUILD)/libmailweir.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	$(Q)$(CC) $(MW_CFLAGS) -Iservices/smtp-front $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LOOKUP_OBJ) \
 		$(LINK_common) $(call pkg_libs,$(PKGS_smtp-front))
 
-all: $(BINARIES) $(BENCH_BIN)
+all: $(BINARIES) $(BENCH_BIN) $(IMPORT_OUT)
 
 # ---------------------------------------------------------------- unit tests: tests/unit/DIR/test_X.c, cmocka
 # A test links libmailweir.a and the objects of its own service but main.o.
@@ -202,10 +208,14 @@ fmt: ## settle layout
 
 # ---------------------------------------------------------------- install
 install: all ## DESTDIR, PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mailweir \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mailweir/import/MailweirImport \
 		$(DESTDIR)$(PREFIX)/share/doc/mailweir $(DESTDIR)$(PREFIX)/lib/systemd/system/mailweir-.service.d $(DESTDIR)$(PREFIX)/lib/sysusers.d \
-		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
+	install -m 0644 tools/import/*.pl $(DESTDIR)$(PREFIX)/share/mailweir/import/
+	install -m 0644 tools/import/MailweirImport/*.pm $(DESTDIR)$(PREFIX)/share/mailweir/import/MailweirImport/
+	$(BUILD)/bin/mailweir completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailweir
+	chmod 0644 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailweir
 	install -m 0644 services/scanner/data/* $(DESTDIR)$(PREFIX)/share/mailweir/
 	install -m 0644 deploy/examples/mailweir.lua docs/*.md README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/mailweir/
 	install -m 0644 deploy/systemd/*.service deploy/systemd/*.target $(DESTDIR)$(PREFIX)/lib/systemd/system/

@@ -3,6 +3,7 @@
 # A target's first line names what it is linked with: folders of ours, and pkg-config names beyond those that the
 # folder's own PKGS_ row has, as in
 #	/* fuzz: common services/scanner/cage zlib */
+# A word with - in front goes to the linker's command line, as -Wl,--wrap=mw_log.
 # A folder stands for its *.c and */*.c without main.c. Without such a line: common.
 #
 #   make fuzz         every target for FUZZ_S seconds
@@ -22,7 +23,8 @@ FUZZ_CFLAGS  = -std=c17 -D_GNU_SOURCE -Icommon -MMD -MP $(WARN) -O1 -g $(FUZZ_SA
 # What stands in the first line, split into folders and pkg-config names.
 fuzz_words   = $(or $(shell sed -n '1s@^/\* fuzz: \(.*\) \*/$$@\1@p' $(1)),common)
 fuzz_folders = $(foreach w,$(1),$(if $(wildcard $(w)/*.c $(w)/*/*.c),$(w)))
-fuzz_extra   = $(filter-out $(call fuzz_folders,$(1)),$(1))
+fuzz_flags   = $(filter -%,$(1))
+fuzz_extra   = $(filter-out $(call fuzz_folders,$(1)) -%,$(1))
 # services/scanner/cage has a PKGS_ row of its own; services/smtp-front/intake uses its service's.
 fuzz_row     = $(if $(filter services/scanner/cage,$(1)),cage,$(if $(filter services/%,$(1)),$(word 2,$(subst /, ,$(1))),$(1)))
 fuzz_rows    = $(sort common $(foreach f,$(1),$(call fuzz_row,$(f))))
@@ -59,7 +61,7 @@ $$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c $$(foreach f,$$(call fuzz_folders,$$(FUZZ
 	@echo "  LD $$@"
 	$$(Q)$$(FUZZ_CC) $$(FUZZ_CFLAGS) -fsanitize=fuzzer $$(call fuzz_inc,$$(call fuzz_folders,$$(FUZZ_NEEDS_$(1)))) \
 		$$(call pkg_cflags,$$(call fuzz_pkgs,$$(call fuzz_folders,$$(FUZZ_NEEDS_$(1)))) $$(call fuzz_extra,$$(FUZZ_NEEDS_$(1)))) \
-		-MF $$@.d -o $$@ $$< -Wl,--as-needed -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+		-MF $$@.d -o $$@ $$< $$(call fuzz_flags,$$(FUZZ_NEEDS_$(1))) -Wl,--as-needed -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
 		$$(call pkg_libs,$$(call fuzz_pkgs,$$(call fuzz_folders,$$(FUZZ_NEEDS_$(1)))) $$(call fuzz_extra,$$(FUZZ_NEEDS_$(1)))) \
 		$$(call fuzz_libs,$$(call fuzz_folders,$$(FUZZ_NEEDS_$(1)))) -lpthread -lm
 endef

@@ -1,11 +1,7 @@
 /* What services ask of the settings: one slot for each name, and for each policy bank a copy with
  * its own on top. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "conf_priv.h"
 
 enum origin { FROM_DEFAULT, FROM_FILE, FROM_ENV, FROM_BANK };
@@ -15,10 +11,14 @@ struct slot {
 	const char **items; /* LIST: the texts */
 	bool owned;	    /* val and items are this view's */
 	enum origin origin;
+	const char *bank; /* FROM_BANK: which; the base's */
 };
 
 struct mw_conf {
-	char *path;
+	unsigned refs;
+	char **files; /* that were read; of the base alone */
+	size_t file_count;
+	char *folder;		    /* conf.d, when there is one */
 	struct slot *slots;	    /* one for each setting */
 	const struct mw_conf *base; /* of a view; NULL: this is the base */
 	char *bank;		    /* name of a view */
@@ -68,6 +68,7 @@ static struct mw_conf *conf_new(void)
 
 	if (c == NULL)
 		return NULL;
+	c->refs = 1;
 	c->slots = calloc(mw_settings_count + 1, sizeof(*c->slots));
 	if (c->slots == NULL) {
 		free(c);
@@ -76,12 +77,20 @@ static struct mw_conf *conf_new(void)
 	return c;
 }
 
+struct mw_conf *mw_conf_ref(const struct mw_conf *conf)
+{
+	struct mw_conf *c = (struct mw_conf *)conf; /* its values stay const: only we count */
+
+	c->refs++;
+	return c;
+}
+
 void mw_conf_destroy(struct mw_conf **conf_p)
 {
 	struct mw_conf *c = *conf_p;
 
 	*conf_p = NULL;
-	if (c == NULL)
+	if (c == NULL || --c->refs > 0)
 		return;
 	for (size_t i = 0; i < c->view_count; i++)
 		mw_conf_destroy(&c->views[i]);
@@ -90,7 +99,10 @@ void mw_conf_destroy(struct mw_conf **conf_p)
 	free(c->views);
 	free(c->slots);
 	free(c->bank);
-	free(c->path);
+	for (size_t i = 0; i < c->file_count; i++)
+		free(c->files[i]);
+	free(c->files);
+	free(c->folder);
 	free(c);
 }
 
@@ -149,9 +161,11 @@ static void bank_setting(struct bank_load *b, const char *name, const struct mw_
 		mw_conf_error(b->errors, v->line, "%s: out of memory", shown);
 		return;
 	}
-	if (mw_setting_check(s, shown, &own, b->errors) &&
-		!slot_take(&b->view->slots[i], s, &own, FROM_BANK))
-		mw_conf_error(b->errors, v->line, "%s: out of memory", shown);
+	if (mw_setting_check(s, shown, &own, b->errors)) {
+		if (!slot_take(&b->view->slots[i], s, &own, FROM_BANK))
+			mw_conf_error(b->errors, v->line, "%s: out of memory", shown);
+		b->view->slots[i].bank = b->view->bank;
+	}
 	mw_val_fini(&own);
 }
 
@@ -175,20 +189,19 @@ static void bank_fields(struct bank_load *b, const char *prefix, const struct mw
 	}
 }
 
-static struct mw_conf *view_new(struct mw_conf *base, const char *bank)
+static struct mw_conf *view_new(const struct mw_conf *below, const char *bank)
 {
 	struct mw_conf *view = conf_new();
 
 	if (view == NULL)
 		return NULL;
-	view->base = base;
-	view->path = base->path != NULL ? strdup(base->path) : NULL;
+	view->base = below->base != NULL ? below->base : below;
 	view->bank = strdup(bank);
 	for (size_t i = 0; i < mw_settings_count; i++) {
-		view->slots[i] = base->slots[i];
+		view->slots[i] = below->slots[i];
 		view->slots[i].owned = false;
 	}
-	if (view->bank == NULL || (base->path != NULL && view->path == NULL))
+	if (view->bank == NULL)
 		mw_conf_destroy(&view);
 	return view;
 }
@@ -201,27 +214,31 @@ static bool start_bank(struct mw_conf *view, unsigned line)
 
 	if (strcmp(view->bank, "MYNETS") != 0 || i < 0 || mw_settings[i].type != MW_T_BOOL)
 		return true;
-	return slot_take(&view->slots[i], &mw_settings[i], &yes, FROM_BANK);
+	if (!slot_take(&view->slots[i], &mw_settings[i], &yes, FROM_BANK))
+		return false;
+	view->slots[i].bank = view->bank;
+	return true;
 }
 
-static void load_bank(struct mw_conf *conf, const char *bank, const struct mw_val *table,
-	struct mw_conf_errors *e)
+/* The bank on top of the base or another view; NULL: an error was added. */
+static struct mw_conf *load_bank(const struct mw_conf *below, const char *bank,
+	const struct mw_val *table, struct mw_conf_errors *e)
 {
 	struct bank_load b = { .bank = bank, .errors = e };
 
 	if (table->tag != MW_V_TABLE || (table->is_array && table->count > 0)) {
 		mw_conf_error(e, table->line,
 			"policy_bank.%s: expected a table of settings by name", bank);
-		return;
+		return NULL;
 	}
-	b.view = view_new(conf, bank);
+	b.view = view_new(below, bank);
 	if (b.view == NULL || !start_bank(b.view, table->line)) {
 		mw_conf_error(e, table->line, "policy_bank.%s: out of memory", bank);
 		mw_conf_destroy(&b.view);
-		return;
+		return NULL;
 	}
 	bank_fields(&b, "", table);
-	conf->views[conf->view_count++] = b.view;
+	return b.view;
 }
 
 static void load_banks(struct mw_conf *conf, struct mw_conf_errors *e)
@@ -236,77 +253,65 @@ static void load_banks(struct mw_conf *conf, struct mw_conf_errors *e)
 		mw_conf_error(e, banks->line, "policy_bank: out of memory");
 		return;
 	}
-	for (size_t k = 0; k < banks->count; k++)
-		load_bank(conf, banks->keys[k], &banks->vals[k], e);
+	for (size_t k = 0; k < banks->count; k++) {
+		struct mw_conf *view = load_bank(conf, banks->keys[k], &banks->vals[k], e);
+
+		if (view != NULL)
+			conf->views[conf->view_count++] = view;
+	}
+}
+
+/* The first name of a list of banks that is none; NULL: all are there. Its length is in *n_r. */
+static const char *no_bank(const struct mw_val *banks, const char *list, size_t *n_r)
+{
+	char name[256];
+
+	for (list += strspn(list, ", \t"); *list != '\0'; list += strspn(list, ", \t")) {
+		*n_r = strcspn(list, ", \t");
+		if (!mw_strncpy(name, sizeof(name), list, *n_r) || banks == NULL ||
+			mw_val_field(banks, name) == NULL)
+			return list;
+		list += *n_r;
+	}
+	return NULL;
 }
 
 static void check_interfaces(const struct mw_conf *conf, struct mw_conf_errors *e)
 {
 	int i = mw_setting_index("interface_policy"), b = mw_setting_index("policy_bank");
 	const struct mw_val *table = i >= 0 ? conf->slots[i].val : NULL;
+	const struct mw_val *banks = b >= 0 ? conf->slots[b].val : NULL;
 
 	for (size_t k = 0; table != NULL && k < table->count; k++) {
 		const struct mw_val *v = &table->vals[k];
+		size_t n = 0;
+		const char *none = v->tag == MW_V_STR ? no_bank(banks, v->str, &n) : NULL;
 
 		if (v->tag != MW_V_STR)
 			mw_conf_error(e, v->line,
 				"interface_policy[\"%s\"]: expected the name of a policy bank",
 				table->keys[k]);
-		else if (b < 0 || mw_val_field(conf->slots[b].val, v->str) == NULL)
+		else if (none != NULL)
 			mw_conf_error(e, v->line,
-				"interface_policy[\"%s\"] = \"%s\": there is no such policy bank",
-				table->keys[k], v->str);
+				"interface_policy[\"%s\"] = \"%s\": there is no policy bank "
+				"\"%.*s\"",
+				table->keys[k], v->str, (int)n, none);
 	}
 }
 
 /* ------------------------------------------------------------------ loading */
 
-static char *read_file(const char *path, size_t *n_r, struct mw_conf_errors *e)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	char *text = NULL;
-	size_t n = 0;
-	ssize_t got = -1;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		mw_conf_error(e, 0, "%s: cannot be read: %s", path, strerror(errno));
-		goto out;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size > MW_CONF_FILE_MAX) {
-		mw_conf_error(
-			e, 0, "%s: expected a file of at most %d octets", path, MW_CONF_FILE_MAX);
-		goto out;
-	}
-	text = malloc(MW_CONF_FILE_MAX + 1);
-	while (text != NULL && n <= MW_CONF_FILE_MAX &&
-		(got = read(fd, text + n, MW_CONF_FILE_MAX + 1 - n)) > 0)
-		n += (size_t)got;
-	if (got == 0 && n <= MW_CONF_FILE_MAX) {
-		*n_r = n;
-		close(fd);
-		return text;
-	}
-	mw_conf_error(e, 0, "%s: cannot be read: %s", path,
-		got < 0 ? strerror(errno) : "it grew meanwhile");
-out:
-	if (fd >= 0)
-		close(fd);
-	free(text);
-	return NULL;
-}
-
-static void take_file(struct mw_conf *conf, const char *path, struct mw_conf_errors *e)
+static void take_files(
+	struct mw_conf *conf, const struct mw_conf_sources *src, struct mw_conf_errors *e)
 {
 	struct mw_conf_raw *raw = calloc(mw_settings_count + 1, sizeof(*raw));
-	size_t n;
-	char *text = raw != NULL ? read_file(path, &n, e) : NULL;
 
-	if (raw == NULL)
+	if (raw == NULL) {
 		mw_conf_error(e, 0, "out of memory");
-	if (text != NULL)
-		mw_conf_lua_read(text, n, raw, e);
-	for (size_t i = 0; text != NULL && i < mw_settings_count; i++) {
+		return;
+	}
+	mw_conf_lua_read(src->file, src->count, raw, e);
+	for (size_t i = 0; i < mw_settings_count; i++) {
 		const struct mw_setting *s = &mw_settings[i];
 
 		if (raw[i].set && mw_setting_check(s, s->name, &raw[i].val, e) &&
@@ -314,8 +319,21 @@ static void take_file(struct mw_conf *conf, const char *path, struct mw_conf_err
 			mw_conf_error(e, 0, "out of memory");
 		mw_val_fini(&raw[i].val);
 	}
-	free(text);
 	free(raw);
+}
+
+/* Their names, for origins and those who look after the files. */
+static bool keep_names(struct mw_conf *conf, struct mw_conf_sources *src)
+{
+	conf->folder = src->folder;
+	src->folder = NULL;
+	conf->files = calloc(src->count + 1, sizeof(*conf->files));
+	if (conf->files == NULL)
+		return false;
+	for (size_t i = 0; i < src->count; i++)
+		if ((conf->files[conf->file_count++] = strdup(src->names[i])) == NULL)
+			return false;
+	return true;
 }
 
 /* An empty variable counts as none: that is how compose files leave one unset. */
@@ -357,28 +375,35 @@ static bool take_defaults(struct mw_conf *conf, struct mw_conf_errors *e)
 	return ok;
 }
 
-enum mw_rc mw_conf_load(const char *path, struct mw_conf **conf_r, char **errors_r)
+enum mw_rc mw_conf_load_given(
+	const struct mw_conf_given *given, struct mw_conf **conf_r, char **errors_r)
 {
 	struct mw_conf *conf = conf_new();
 	struct mw_conf_errors *e = calloc(1, sizeof(*e));
+	struct mw_conf_sources *src = calloc(1, sizeof(*src));
 	enum mw_rc rc = MW_ERR_NOMEM;
 	char *text = NULL;
 
 	*errors_r = NULL;
-	if (conf == NULL || e == NULL)
+	if (conf == NULL || e == NULL || src == NULL)
 		goto out;
-	e->file = path;
+	e->files = src->names;
 	if (take_defaults(conf, e)) {
-		conf->path = path != NULL ? strdup(path) : NULL;
-		if (path != NULL)
-			take_file(conf, path, e);
+		mw_conf_sources_read(src, given, e);
+		if (!keep_names(conf, src))
+			mw_conf_error(e, 0, "out of memory");
+		if (src->count > 0)
+			take_files(conf, src, e);
 		take_environment(conf, e);
 		load_banks(conf, e);
 		check_interfaces(conf, e);
 	}
-	rc = e->count == 0 && (path == NULL || conf->path != NULL) ? MW_OK : MW_ERR_CONF;
+	rc = e->count == 0 ? MW_OK : MW_ERR_CONF;
 	text = mw_conf_errors_take(e);
 out:
+	if (src != NULL)
+		mw_conf_sources_fini(src);
+	free(src);
 	free(e);
 	if (rc != MW_OK) {
 		mw_conf_destroy(&conf);
@@ -387,6 +412,13 @@ out:
 	}
 	*conf_r = conf;
 	return MW_OK;
+}
+
+enum mw_rc mw_conf_load(const char *path, struct mw_conf **conf_r, char **errors_r)
+{
+	struct mw_conf_given given = { .count = path != NULL, .names = { path } };
+
+	return mw_conf_load_given(&given, conf_r, errors_r);
 }
 
 /* ------------------------------------------------------------------ asking */
@@ -403,9 +435,44 @@ static const struct slot *ask(const struct mw_conf *conf, const char *name, unsi
 	return &conf->slots[i];
 }
 
+static const struct mw_conf *base_of(const struct mw_conf *conf)
+{
+	return conf->base != NULL ? conf->base : conf;
+}
+
 const char *mw_conf_path(const struct mw_conf *conf)
 {
-	return conf->path;
+	return base_of(conf)->file_count > 0 ? base_of(conf)->files[0] : NULL;
+}
+
+size_t mw_conf_files(const struct mw_conf *conf, const char *const **paths_r)
+{
+	*paths_r = (const char *const *)base_of(conf)->files;
+	return base_of(conf)->file_count;
+}
+
+const char *mw_conf_folder(const struct mw_conf *conf)
+{
+	return base_of(conf)->folder;
+}
+
+void mw_conf_print_files(struct mw_text *out, const struct mw_conf *conf)
+{
+	conf = base_of(conf);
+	if (conf->file_count == 0)
+		mw_text_add(out, "built-in defaults");
+	for (size_t i = 0; i < conf->file_count; i++)
+		mw_text_addf(out, "%s%s", i > 0 ? ", " : "", conf->files[i]);
+}
+
+const char *mw_conf_where(const struct mw_conf *conf, unsigned line, char *buf, size_t size)
+{
+	if (line == 0 || MW_CONF_FILE(line) >= base_of(conf)->file_count)
+		snprintf(buf, size, "default");
+	else
+		snprintf(buf, size, "%s:%u", base_of(conf)->files[MW_CONF_FILE(line)],
+			MW_CONF_LINE(line));
+	return buf;
 }
 
 bool mw_conf_bool(const struct mw_conf *conf, const char *name)
@@ -453,13 +520,14 @@ const char *mw_conf_origin(const struct mw_conf *conf, const char *name, char *b
 		snprintf(buf, size, "default");
 		break;
 	case FROM_FILE:
-		snprintf(buf, size, "%s:%u", conf->path, s->val->line);
+		mw_conf_where(conf, s->val->line, buf, size);
 		break;
 	case FROM_ENV:
 		snprintf(buf, size, "environment %s", mw_settings[s - conf->slots].env);
 		break;
 	case FROM_BANK:
-		snprintf(buf, size, "policy bank %s, %s:%u", conf->bank, conf->path, s->val->line);
+		snprintf(buf, size, "policy bank %s, ", s->bank);
+		mw_conf_where(conf, s->val->line, buf + strlen(buf), size - strlen(buf));
 		break;
 	}
 	return buf;
@@ -467,10 +535,39 @@ const char *mw_conf_origin(const struct mw_conf *conf, const char *name, char *b
 
 const struct mw_conf *mw_conf_bank(const struct mw_conf *conf, const char *bank)
 {
-	if (conf->base != NULL)
-		conf = conf->base;
+	conf = base_of(conf);
 	for (size_t i = 0; i < conf->view_count; i++)
 		if (strcmp(conf->views[i]->bank, bank) == 0)
 			return conf->views[i];
 	return NULL;
+}
+
+enum mw_rc mw_conf_overlay(const struct mw_conf *below, const char *bank, struct mw_conf **view_r,
+	struct mw_err *err_r)
+{
+	const struct mw_conf *base = below->base != NULL ? below->base : below;
+	const struct mw_val *table = mw_val_field(mw_conf_val(base, "policy_bank"), bank);
+	struct mw_conf_errors *e = calloc(1, sizeof(*e));
+	struct mw_conf *view;
+	char *text;
+
+	*view_r = NULL;
+	if (e == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "policy_bank.%s: out of memory", bank);
+	if (table == NULL) {
+		free(e);
+		return mw_fail(err_r, MW_ERR_CONF, "there is no policy bank \"%s\"", bank);
+	}
+	e->files = base->files;
+	view = load_bank(below, bank, table, e);
+	text = mw_conf_errors_take(e);
+	free(e);
+	if (text != NULL) {
+		mw_fail(err_r, MW_ERR_CONF, "%.*s", (int)strcspn(text, "\n"), text);
+		mw_conf_destroy(&view);
+		free(text);
+		return MW_ERR_CONF;
+	}
+	*view_r = view;
+	return view != NULL ? MW_OK : mw_fail(err_r, MW_ERR_NOMEM, "out of memory");
 }

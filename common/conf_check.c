@@ -185,7 +185,8 @@ static bool fits_text(const struct mw_setting *s, struct mw_val *v)
 
 static bool fits_list(const struct mw_setting *s, struct mw_val *v)
 {
-	if (v->tag != MW_V_TABLE || !v->is_array || !in_range(s, (double)v->count))
+	if (v->tag != MW_V_TABLE || !v->is_array || v->made != MW_MADE_NOT ||
+		!in_range(s, (double)v->count))
 		return false;
 	for (size_t i = 0; i < v->count; i++)
 		if (v->vals[i].tag != MW_V_STR)
@@ -199,23 +200,19 @@ static bool fits_destiny(const struct mw_setting *s, struct mw_val *v)
 	return is_whole(v) && mw_destiny_name((int64_t)v->num) != NULL;
 }
 
+/* What stands in the tables is checked where they are compiled: lookup_compile.c. */
 static bool fits_maps(const struct mw_setting *s, struct mw_val *v)
 {
-	if (v->tag != MW_V_TABLE || !v->is_array || (s->most > 0 && !in_range(s, (double)v->count)))
-		return false;
-	for (size_t i = 0; i < v->count; i++) {
-		const struct mw_val *table = &v->vals[i];
-
-		for (size_t j = 0; j < table->count; j++)
-			if (table->vals[j].tag == MW_V_TABLE)
-				return false;
-	}
-	return true;
+	return v->tag == MW_V_TABLE && v->is_array &&
+	       (s->most == 0 || in_range(s, (double)v->count));
 }
 
+/* Settings in a policy bank are checked one by one; elsewhere nobody would know what to do with
+ * code. */
 static bool fits_table(const struct mw_setting *s, struct mw_val *v)
 {
-	return v->tag == MW_V_TABLE && in_range(s, (double)v->count);
+	return v->tag == MW_V_TABLE && in_range(s, (double)v->count) &&
+	       (!mw_val_has_code(v) || strcmp(s->name, "policy_bank") == 0);
 }
 
 static bool (*const fits[])(const struct mw_setting *s, struct mw_val *v) = {
@@ -265,8 +262,8 @@ const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t si
 		break;
 	case MW_T_MAPS:
 		snprintf(buf, size,
-			"a list of lookup tables: constants, lists and hashes of strings or "
-			"numbers");
+			"a list of lookup tables, as { { \".example.org\" }, read_hash(\"/file\") "
+			"}");
 		break;
 	case MW_T_TABLE:
 		snprintf(buf, size, "a %s of at most %lld entries%s%s",
@@ -281,7 +278,7 @@ const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t si
 static void wrap_single(const struct mw_setting *s, struct mw_val *v)
 {
 	bool wraps = s->type == MW_T_MAPS || is_listing(s)
-			     ? v->tag != MW_V_TABLE
+			     ? v->tag != MW_V_TABLE || v->made != MW_MADE_NOT
 			     : s->type == MW_T_LIST && v->tag == MW_V_STR;
 	struct mw_val list = { .tag = MW_V_NIL, .line = v->line };
 
@@ -294,11 +291,16 @@ static void wrap_single(const struct mw_setting *s, struct mw_val *v)
 	*v = list;
 }
 
-bool mw_setting_is_secret(const struct mw_setting *s)
+bool mw_setting_is_secret(const char *name, const struct mw_val *v)
 {
-	/* Tables with a password in them go by their names. */
-	return strstr(s->name, "password") != NULL || strstr(s->name, "secret") != NULL ||
-	       strstr(s->name, "_dsn") != NULL || strcmp(s->name, "default_ldap") == 0;
+	/* Tables with a password in them go by their names, too. */
+	if (strstr(name, "password") != NULL || strstr(name, "secret") != NULL ||
+		strstr(name, "_dsn") != NULL || strcmp(name, "default_ldap") == 0)
+		return true;
+	for (size_t i = 0; v != NULL && i < v->count; i++)
+		if (mw_setting_is_secret(v->keys[i], &v->vals[i]))
+			return true;
+	return false;
 }
 
 bool mw_setting_check(
@@ -312,7 +314,7 @@ bool mw_setting_check(
 	wrap_single(s, v);
 	if (fits[s->type](s, v))
 		return true;
-	if (mw_setting_is_secret(s))
+	if (mw_setting_is_secret(s->name, v))
 		mw_text_add(&value, "(hidden)");
 	else
 		mw_val_print(&value, v, SHOWN_MAX);
@@ -432,7 +434,7 @@ bool mw_setting_from_env(
 	if (ok && fits[s->type](s, v))
 		return true;
 	mw_conf_error(e, 0, "%s = \"%.60s\" (environment, for %s): expected %s", s->env,
-		mw_setting_is_secret(s) ? "(hidden)" : text, s->name,
+		mw_setting_is_secret(s->name, NULL) ? "(hidden)" : text, s->name,
 		mw_setting_expected(s, expected, sizeof(expected)));
 	mw_val_fini(v);
 	return false;

@@ -25,16 +25,23 @@ struct entry {
 	char *path;
 	unsigned line;
 	size_t order;
+	bool statement; /* not in a constructor */
 };
 
 struct mw_conf_lines {
 	size_t count, cap;
 	struct entry *entries; /* sorted by path, then order */
+	size_t file_count;
+	struct passed {
+		unsigned lines;
+		unsigned char *bits; /* NULL: there was no memory */
+	} * passed;		     /* by file */
 };
 
 struct scanner {
 	const char *p, *end;
 	unsigned line;
+	size_t file;
 	struct token *tokens;
 	size_t count, cap;
 	struct mw_conf_lines *lines;
@@ -245,7 +252,7 @@ static void path_pop(struct scanner *s, size_t had)
 		s->path[had] = '\0';
 }
 
-static void remember(struct scanner *s, unsigned line)
+static void remember(struct scanner *s, unsigned line, bool statement)
 {
 	struct mw_conf_lines *l = s->lines;
 
@@ -263,7 +270,8 @@ static void remember(struct scanner *s, unsigned line)
 	l->entries[l->count].path = strdup(s->path);
 	if (l->entries[l->count].path == NULL)
 		return;
-	l->entries[l->count].line = line;
+	l->entries[l->count].line = mw_conf_at(s->file, line);
+	l->entries[l->count].statement = statement;
 	l->entries[l->count].order = l->count;
 	l->count++;
 }
@@ -310,7 +318,7 @@ static size_t constructor(struct scanner *s, size_t i, unsigned depth)
 			had = path_push(s, number, (size_t)n);
 		}
 		if (had != SIZE_MAX)
-			remember(s, line);
+			remember(s, line, false);
 		if (is_sign(s, i, "{") && had != SIZE_MAX && depth < MW_CONF_DEPTH_MAX)
 			i = constructor(s, i + 1, depth + 1);
 		i = skip_value(s, i);
@@ -354,7 +362,7 @@ static void find_names(struct scanner *s)
 		i = read_path(s, i);
 		if (!is_sign(s, i, "="))
 			continue;
-		remember(s, line);
+		remember(s, line, true);
 		i++;
 		if (is_sign(s, i, "{"))
 			i = constructor(s, i + 1, 1);
@@ -369,19 +377,61 @@ static int entry_compare(const void *a, const void *b)
 	return c != 0 ? c : (x->order > y->order) - (x->order < y->order);
 }
 
-struct mw_conf_lines *mw_conf_lines_scan(const char *src, size_t n)
+static void scan_file(struct mw_conf_lines *l, const struct mw_conf_source *src, size_t file)
 {
-	struct scanner s = { .p = src, .end = src + n, .line = 1 };
+	struct scanner s = {
+		.p = src->text, .end = src->text + src->n, .line = 1, .file = file, .lines = l
+	};
 
-	s.lines = calloc(1, sizeof(*s.lines));
-	if (s.lines == NULL)
-		return NULL;
 	if (tokenise(&s))
 		find_names(&s);
-	if (s.lines->count > 0)
-		qsort(s.lines->entries, s.lines->count, sizeof(struct entry), entry_compare);
 	free(s.tokens);
-	return s.lines;
+	l->passed[file].lines = s.line + 1;
+	l->passed[file].bits = calloc(s.line / 8 + 1, 1);
+}
+
+struct mw_conf_lines *mw_conf_lines_scan(const struct mw_conf_source *files, size_t count)
+{
+	struct mw_conf_lines *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->passed = calloc(count + 1, sizeof(*l->passed));
+	l->file_count = l->passed != NULL ? count : 0;
+	for (size_t i = 0; i < l->file_count; i++)
+		if (files[i].text != NULL)
+			scan_file(l, &files[i], i);
+	if (l->count > 0)
+		qsort(l->entries, l->count, sizeof(struct entry), entry_compare);
+	return l;
+}
+
+/* Its bit, NULL when there is none; mask_r is filled. */
+static unsigned char *passed_bit(const struct mw_conf_lines *l, unsigned at, unsigned char *mask_r)
+{
+	unsigned line = MW_CONF_LINE(at);
+	const struct passed *p;
+
+	if (l == NULL || MW_CONF_FILE(at) >= l->file_count)
+		return NULL;
+	p = &l->passed[MW_CONF_FILE(at)];
+	*mask_r = (unsigned char)MW_BIT(line % 8);
+	return p->bits != NULL && line < p->lines ? &p->bits[line / 8] : NULL;
+}
+
+void mw_conf_lines_passed(struct mw_conf_lines *l, unsigned at)
+{
+	unsigned char mask, *bit = passed_bit(l, at, &mask);
+
+	if (bit != NULL)
+		*bit |= mask;
+}
+
+static bool is_passed(const struct mw_conf_lines *l, unsigned at)
+{
+	unsigned char mask, *bit = passed_bit(l, at, &mask);
+
+	return bit != NULL && (*bit & mask) != 0;
 }
 
 void mw_conf_lines_destroy(struct mw_conf_lines **l_p)
@@ -393,6 +443,9 @@ void mw_conf_lines_destroy(struct mw_conf_lines **l_p)
 		return;
 	for (size_t i = 0; i < l->count; i++)
 		free(l->entries[i].path);
+	for (size_t i = 0; i < l->file_count; i++)
+		free(l->passed[i].bits);
+	free(l->passed);
 	free(l->entries);
 	free(l);
 }
@@ -421,7 +474,8 @@ unsigned mw_conf_lines_statement(const struct mw_conf_lines *l, const char *path
 		return reported;
 	for (size_t i = first_of(l, path); i < l->count && strcmp(l->entries[i].path, path) == 0;
 		i++)
-		if (l->entries[i].line <= reported)
+		if (l->entries[i].line <= reported &&
+			MW_CONF_FILE(l->entries[i].line) == MW_CONF_FILE(reported))
 			line = l->entries[i].line;
 	return line > 0 ? line : reported;
 }
@@ -429,17 +483,23 @@ unsigned mw_conf_lines_statement(const struct mw_conf_lines *l, const char *path
 unsigned mw_conf_lines_field(
 	const struct mw_conf_lines *l, const char *path, unsigned from, size_t *order_r)
 {
-	if (order_r != NULL)
-		*order_r = SIZE_MAX;
-	if (l == NULL)
-		return from;
-	for (size_t i = first_of(l, path); i < l->count && strcmp(l->entries[i].path, path) == 0;
-		i++) {
-		if (l->entries[i].line < from)
+	const struct entry *found = NULL;
+	size_t order = SIZE_MAX;
+
+	for (size_t i = l != NULL ? first_of(l, path) : 0;
+		l != NULL && i < l->count && strcmp(l->entries[i].path, path) == 0; i++) {
+		const struct entry *e = &l->entries[i];
+
+		if (e->line < from)
 			continue;
-		if (order_r != NULL)
-			*order_r = l->entries[i].order;
-		return l->entries[i].line;
+		/* In a constructor it is the first behind `from`; a statement goes above that. */
+		if (e->statement ? !is_passed(l, e->line)
+				 : found != NULL || MW_CONF_FILE(e->line) != MW_CONF_FILE(from))
+			continue;
+		order = found != NULL ? order : e->order;
+		found = e;
 	}
-	return from;
+	if (order_r != NULL)
+		*order_r = order;
+	return found != NULL ? found->line : from;
 }

@@ -1,6 +1,6 @@
 /*
  * A settings file is a Lua program that assigns; this file runs it and says what was assigned, and
- * on which line.
+ * on which line. Several files are one program: each sees what those before it have set.
  *
  * The program sees no library that reaches outside or whose single call can run for long, and has
  * bounds on instructions, CPU time and memory. Settings are not Lua globals: _ENV is an empty table
@@ -55,13 +55,17 @@ static void budget(lua_State *L, lua_Debug *ar)
 {
 	struct mw_lua_reader *r = reader_of(L);
 
-	(void)ar;
+	if (ar->event == LUA_HOOKLINE) {
+		mw_conf_lines_passed(r->lines, mw_conf_at(r->file, (unsigned)ar->currentline));
+		return;
+	}
 	r->steps += HOOK_STEPS;
-	if (r->steps > MW_CONF_STEPS_MAX)
-		luaL_error(L, "the file takes more than %d instructions", MW_CONF_STEPS_MAX);
-	if (mw_cpu_us() - r->cpu_began_us > MW_CONF_CPU_US_MAX)
-		luaL_error(
-			L, "the file takes more than %d ms of CPU time", MW_CONF_CPU_US_MAX / 1000);
+	if (r->steps > r->steps_max)
+		luaL_error(L, "the %s takes more than %d instructions",
+			r->raw != NULL ? "file" : "function", (int)r->steps_max);
+	if (mw_cpu_us() - r->cpu_began_us > r->cpu_max_us)
+		luaL_error(L, "the %s takes more than %d ms of CPU time",
+			r->raw != NULL ? "file" : "function", (int)(r->cpu_max_us / 1000));
 }
 
 /* ------------------------------------------------------------------ library */
@@ -104,6 +108,65 @@ static void keep_only(lua_State *L, const char *const *names, size_t most)
 	lua_remove(L, -2);
 }
 
+static unsigned current_line(lua_State *L)
+{
+	lua_Debug ar;
+
+	for (int level = 0; lua_getstack(L, level, &ar); level++)
+		if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0)
+			return mw_lua_at(ar.source, ar.currentline);
+	return 0;
+}
+
+/* new_RE { ... }, read_hash("file") and the like: the argument, marked by a metatable that programs
+ * cannot reach. What it means is said where the setting is compiled. */
+static int on_make(lua_State *L)
+{
+	static const int wanted[MW_MADE_COUNT] = { [MW_MADE_RE] = LUA_TTABLE,
+		[MW_MADE_DNSL] = LUA_TTABLE,
+		[MW_MADE_READ_HASH] = LUA_TSTRING,
+		[MW_MADE_READ_ARRAY] = LUA_TSTRING,
+		[MW_MADE_READ_CIDR] = LUA_TSTRING,
+		[MW_MADE_LABEL] = LUA_TSTRING,
+		[MW_MADE_OPAQUE] = LUA_TNIL };
+	enum mw_made made = (enum mw_made)lua_tointeger(L, lua_upvalueindex(2));
+
+	if (lua_gettop(L) != 1 || (wanted[made] != LUA_TNIL && lua_type(L, 1) != wanted[made]) ||
+		lua_isnil(L, 1))
+		return luaL_error(L, "%s: expected one argument, %s", mw_made_name(made),
+			wanted[made] == LUA_TTABLE    ? "a table"
+			: wanted[made] == LUA_TSTRING ? "a string"
+						      : "a value");
+	lua_createtable(L, 2, 0);
+	lua_insert(L, 1);
+	lua_rawseti(L, 1, 1);
+	lua_pushinteger(L, current_line(L));
+	lua_rawseti(L, 1, 2);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_setmetatable(L, 1);
+	return 1;
+}
+
+/* Into the table at `library`: the functions that make tables, and undef. */
+static void add_makers(lua_State *L, int library)
+{
+	lua_newtable(L);
+	lua_pushvalue(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &mw_lua_made_key);
+	for (int made = MW_MADE_NOT + 1; made < MW_MADE_COUNT; made++) {
+		lua_newtable(L);
+		lua_pushvalue(L, -1);
+		lua_pushinteger(L, made);
+		lua_rawset(L, -4);
+		lua_pushinteger(L, made);
+		lua_pushcclosure(L, on_make, 2);
+		lua_setfield(L, library, mw_made_name((enum mw_made)made));
+	}
+	lua_pop(L, 1);
+	lua_pushlightuserdata(L, &mw_lua_made_key);
+	lua_setfield(L, library, "undef");
+}
+
 static void push_library(lua_State *L)
 {
 	luaL_requiref(L, "string", luaopen_string, 0);
@@ -125,6 +188,7 @@ static void push_library(lua_State *L)
 		lua_pushinteger(L, i);
 		lua_setfield(L, 2, mw_destiny_name(i));
 	}
+	add_makers(L, 2);
 	/* ("x"):rep(n) reaches the library through the metatable of strings. */
 	lua_pushliteral(L, "");
 	lua_getmetatable(L, -1);
@@ -137,14 +201,11 @@ static void push_library(lua_State *L)
 
 /* ------------------------------------------------------------------ assignments */
 
-static unsigned current_line(lua_State *L)
+/* Functions run when the settings are in use already. */
+static void must_load(lua_State *L)
 {
-	lua_Debug ar;
-
-	for (int level = 0; lua_getstack(L, level, &ar); level++)
-		if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0)
-			return (unsigned)ar.currentline;
-	return 0;
+	if (reader_of(L)->raw == NULL)
+		luaL_error(L, "a function cannot change settings");
 }
 
 /* "pipeline.run_dir" as the scanner of lines writes it. */
@@ -282,11 +343,10 @@ static void push_setting(lua_State *L, int i, const char *name)
 		return;
 	}
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &store_key);
-	lua_getfield(L, -1, name);
-	if (r->raw[i].set)
+	if (lua_getfield(L, -1, name) != LUA_TNIL || (r->raw != NULL && r->raw[i].set))
 		return;
 	push_default(L, &mw_settings[i]);
-	if (!lua_istable(L, -1))
+	if (!lua_istable(L, -1) || r->raw == NULL)
 		return;
 	/* The program may go on to change it in place (table.insert): then this is its value. */
 	assign(L, name, lua_gettop(L), current_line(L));
@@ -313,6 +373,8 @@ static int on_read(lua_State *L)
 		push_proxy(L, name);
 		return 1;
 	}
+	if (reader_of(L)->raw == NULL)
+		return luaL_error(L, "%s: unknown name", name);
 	mw_conf_error(reader_of(L)->errors, current_line(L), "%.100s: unknown name%s", name,
 		mw_setting_hint(name, hint, sizeof(hint)));
 	lua_pushnil(L);
@@ -325,6 +387,7 @@ static int on_write(lua_State *L)
 	unsigned line = current_line(L);
 	char name[200];
 
+	must_load(L);
 	full_name(L, 2, name, sizeof(name));
 	path_set_name(r, name);
 	assign(L, name, 3, mw_conf_lines_statement(r->lines, r->path, line));
@@ -348,6 +411,7 @@ static int on_table_write(lua_State *L)
 	char key[100];
 	size_t had;
 
+	must_load(L);
 	path_set_name(r, name);
 	had = mw_lua_path_push(r, mw_lua_key_text(L, 2, key, sizeof(key)));
 	line = mw_conf_lines_statement(r->lines, r->path, line);
@@ -380,6 +444,7 @@ static int on_dkim_key(lua_State *L)
 	const char *name = lua_tostring(L, lua_upvalueindex(1));
 	unsigned line = current_line(L);
 
+	must_load(L);
 	lua_settop(L, 5); /* the proxy, three texts, options */
 	for (int i = 0; i < 3; i++)
 		if (lua_type(L, 2 + i) != LUA_TSTRING) {
@@ -463,11 +528,6 @@ static int convert_all(lua_State *L)
 	return 0;
 }
 
-struct source {
-	const char *p;
-	size_t n;
-};
-
 static int prepare(lua_State *L)
 {
 	push_library(L);
@@ -482,10 +542,12 @@ static int prepare(lua_State *L)
 
 static int run_file(lua_State *L)
 {
-	const struct source *src = lua_touserdata(L, 1);
+	const struct mw_conf_source *src = lua_touserdata(L, 1);
+	char chunk[32];
 
-	lua_sethook(L, budget, LUA_MASKCOUNT, HOOK_STEPS);
-	if (luaL_loadbufferx(L, src->p, src->n, "=conf", "t") != LUA_OK)
+	snprintf(chunk, sizeof(chunk), "=conf%zu", reader_of(L)->file);
+	lua_sethook(L, budget, LUA_MASKCOUNT | LUA_MASKLINE, HOOK_STEPS);
+	if (luaL_loadbufferx(L, src->text, src->n, chunk, "t") != LUA_OK)
 		return lua_error(L);
 	push_proxy(L, "");
 	lua_setupvalue(L, -2, 1);
@@ -511,7 +573,7 @@ static bool protected_call(struct mw_lua_reader *r, lua_CFunction f, void *arg)
 {
 	lua_State *L = r->L;
 	const char *text;
-	unsigned line = 0;
+	unsigned file = (unsigned)r->file, line = 0;
 	int skip = 0;
 
 	lua_settop(L, 0);
@@ -521,15 +583,17 @@ static bool protected_call(struct mw_lua_reader *r, lua_CFunction f, void *arg)
 		return true;
 	lua_sethook(L, NULL, 0, 0);
 	text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error that is no text";
-	if (sscanf(text, "conf:%u: %n", &line, &skip) == 1 && skip > 0)
+	if (sscanf(text, "conf%u:%u: %n", &file, &line, &skip) == 2 && skip > 0)
 		text += skip;
-	mw_conf_error(r->errors, line > 0 ? line : 1, "%s", text);
+	mw_conf_error(r->errors, mw_conf_at(file, line > 0 ? line : 1), "%s", text);
 	return false;
 }
 
 static bool reader_open(struct mw_lua_reader *r)
 {
 	r->memory_max = MW_CONF_MEMORY_MAX;
+	r->steps_max = MW_CONF_STEPS_MAX;
+	r->cpu_max_us = MW_CONF_CPU_US_MAX;
 	r->L = lua_newstate(bounded_alloc, r);
 	if (r->L == NULL) {
 		mw_conf_error(r->errors, 1, "out of memory");
@@ -540,28 +604,70 @@ static bool reader_open(struct mw_lua_reader *r)
 	return protected_call(r, prepare, NULL);
 }
 
-void mw_conf_lua_read(const char *src, size_t n, struct mw_conf_raw *raw, struct mw_conf_errors *e)
+/* True when no file that comes after could run either. */
+static bool is_spent(const struct mw_lua_reader *r)
 {
-	struct mw_lua_reader r = { .raw = raw, .errors = e, .lines = mw_conf_lines_scan(src, n) };
-	struct source source = { src, n };
+	return r->steps > r->steps_max || mw_cpu_us() - r->cpu_began_us > r->cpu_max_us;
+}
 
-	if (reader_open(&r)) {
+void mw_conf_lua_read(const struct mw_conf_source *files, size_t count, struct mw_conf_raw *raw,
+	struct mw_conf_errors *e)
+{
+	struct mw_lua_reader *r = calloc(1, sizeof(*r));
+
+	if (r == NULL) {
+		mw_conf_error(e, 1, "out of memory");
+		return;
+	}
+	r->refs = 1;
+	r->raw = raw;
+	r->errors = e;
+	r->lines = mw_conf_lines_scan(files, count);
+	if (reader_open(r)) {
 		/* Also after a failure: what was set before it is checked, so that all errors are
 		 * told at once. */
-		protected_call(&r, run_file, &source);
-		r.memory_max += MW_CONF_MEMORY_MAX; /* reading what it left behind must not fail for
-						       its greed */
-		protected_call(&r, convert_all, NULL);
+		for (r->file = 0; r->file < count && !is_spent(r); r->file++)
+			if (files[r->file].text != NULL)
+				protected_call(r, run_file, (void *)(uintptr_t)&files[r->file]);
+		r->file = 0;
+		r->memory_max += MW_CONF_MEMORY_MAX; /* reading what it left behind must not fail
+							for its greed */
+		protected_call(r, convert_all, NULL);
 	}
-	if (r.L != NULL)
-		lua_close(r.L);
-	mw_conf_lines_destroy(&r.lines);
+	if (r->refs > 1) { /* functions stay: this is what their calls start from */
+		lua_sethook(r->L, budget, LUA_MASKCOUNT, HOOK_STEPS);
+		lua_gc(r->L, LUA_GCCOLLECT);
+	}
+	r->memory_base = r->memory;
+	mw_conf_lines_destroy(&r->lines);
+	r->raw = NULL;
+	r->errors = NULL;
+	mw_conf_program_unref(&r);
+}
+
+struct mw_lua_reader *mw_conf_program_ref(struct mw_lua_reader *r)
+{
+	r->refs++;
+	return r;
+}
+
+void mw_conf_program_unref(struct mw_lua_reader **r_p)
+{
+	struct mw_lua_reader *r = *r_p;
+
+	*r_p = NULL;
+	if (r == NULL || --r->refs > 0)
+		return;
+	if (r->L != NULL)
+		lua_close(r->L);
+	free(r);
 }
 
 bool mw_conf_lua_defaults(struct mw_val *vals)
 {
 	struct mw_conf_raw *raw = calloc(mw_settings_count + 1, sizeof(*raw));
-	struct mw_conf_errors errors = { .file = "built-in defaults" };
+	char *const files[] = { (char *)"built-in defaults" };
+	struct mw_conf_errors errors = { .files = files };
 	struct mw_lua_reader r = { .raw = raw, .errors = &errors };
 	char *text;
 

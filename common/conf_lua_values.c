@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "conf_lua.h"
 
-char mw_lua_lines_key;
+char mw_lua_lines_key, mw_lua_made_key;
 
 size_t mw_lua_path_push(struct mw_lua_reader *r, const char *key)
 {
@@ -23,9 +23,32 @@ void mw_lua_path_pop(struct mw_lua_reader *r, size_t had)
 		r->path[had] = '\0';
 }
 
+enum mw_made mw_lua_made(lua_State *L, int value)
+{
+	int top = lua_gettop(L), made = MW_MADE_NOT;
+
+	if (lua_istable(L, value) && lua_getmetatable(L, value)) {
+		lua_rawgetp(L, LUA_REGISTRYINDEX, &mw_lua_made_key);
+		lua_insert(L, -2);
+		lua_rawget(L, -2);
+		made = (int)lua_tointeger(L, -1);
+	}
+	lua_settop(L, top);
+	return (enum mw_made)made;
+}
+
+unsigned mw_lua_at(const char *chunk, int line)
+{
+	unsigned file = 0;
+
+	sscanf(chunk, "=conf%u", &file);
+	return line > 0 ? mw_conf_at(file, (unsigned)line) : 0;
+}
+
 bool mw_lua_is_proxy(lua_State *L, int value)
 {
-	return lua_istable(L, value) && lua_getmetatable(L, value) && (lua_pop(L, 1), true);
+	return lua_istable(L, value) && lua_getmetatable(L, value) &&
+	       (lua_pop(L, 1), mw_lua_made(L, value) == MW_MADE_NOT);
 }
 
 const char *mw_lua_key_text(lua_State *L, int at, char *buf, size_t size)
@@ -176,6 +199,57 @@ static void convert_table(
 	free(order);
 }
 
+/* What a function made holds its argument as [1] and the line of the call as [2]. */
+static void convert_made(
+	struct mw_lua_reader *r, const char *name, struct mw_val *v, unsigned depth)
+{
+	lua_State *L = r->L;
+	int table = lua_gettop(L);
+
+	unsigned line = v->line;
+
+	if (depth > MW_CONF_DEPTH_MAX || !lua_checkstack(L, 10) || !mw_val_set_table(v, 1) ||
+		(v->keys[0] = strdup("1")) == NULL) {
+		mw_conf_error(
+			r->errors, line, "%s: out of memory, or too many tables in tables", name);
+		mw_val_fini(v);
+		v->line = line;
+		return;
+	}
+	v->made = mw_lua_made(L, table);
+	v->is_array = true;
+	if (lua_rawgeti(L, table, 2) == LUA_TNUMBER && lua_tointeger(L, -1) > 0)
+		v->line = (unsigned)lua_tointeger(L, -1);
+	v->vals[0].line = v->line;
+	lua_rawgeti(L, table, 1);
+	if (lua_istable(L, -1) && mw_lua_made(L, -1) != MW_MADE_NOT)
+		mw_conf_error(r->errors, v->line, "%s: %s(%s(...)): expected a plain table", name,
+			mw_made_name(v->made), mw_made_name(mw_lua_made(L, -1)));
+	else
+		mw_lua_convert(r, name, &v->vals[0], depth + 1);
+	lua_settop(L, table);
+}
+
+static void convert_function(struct mw_lua_reader *r, const char *name, struct mw_val *v)
+{
+	lua_State *L = r->L;
+	lua_Debug ar;
+
+	if (lua_iscfunction(L, -1)) {
+		mw_conf_error(r->errors, v->line,
+			"%s: expected a value or a function of yours, not one of the library",
+			name);
+		return;
+	}
+	lua_pushvalue(L, -1);
+	if (lua_getinfo(L, ">S", &ar) && ar.linedefined > 0)
+		v->line = mw_lua_at(ar.source, ar.linedefined);
+	lua_pushvalue(L, -1);
+	v->func = luaL_ref(L, LUA_REGISTRYINDEX);
+	v->program = mw_conf_program_ref(r);
+	v->tag = MW_V_FUNC;
+}
+
 void mw_lua_convert(struct mw_lua_reader *r, const char *name, struct mw_val *v, unsigned depth)
 {
 	lua_State *L = r->L;
@@ -202,7 +276,16 @@ void mw_lua_convert(struct mw_lua_reader *r, const char *name, struct mw_val *v,
 		else if (!mw_val_set_text(v, s, n))
 			mw_conf_error(r->errors, line, "%s: out of memory", name);
 		break;
+	case LUA_TFUNCTION:
+		convert_function(r, name, v);
+		break;
+	case LUA_TLIGHTUSERDATA: /* undef: the only one there is */
+		break;
 	case LUA_TTABLE:
+		if (mw_lua_made(L, lua_gettop(L)) != MW_MADE_NOT) {
+			convert_made(r, name, v, depth);
+			break;
+		}
 		convert_table(r, name, v, depth);
 		v->line = line;
 		break;

@@ -6,6 +6,14 @@
 #include "conf_priv.h"
 #include "text.h"
 
+const char *mw_made_name(enum mw_made made)
+{
+	static const char *const names[MW_MADE_COUNT] = { NULL, "new_RE", "read_hash", "read_array",
+		"read_cidr", "opaque", "dnsl", "label" };
+
+	return names[made];
+}
+
 const struct mw_val *mw_val_field(const struct mw_val *table, const char *key)
 {
 	if (table == NULL || table->tag != MW_V_TABLE)
@@ -44,7 +52,19 @@ void mw_val_fini(struct mw_val *v)
 	free(v->keys);
 	free(v->vals);
 	free(v->str);
+	if (v->tag == MW_V_FUNC)
+		mw_conf_program_unref(&v->program);
 	*v = (struct mw_val){ .tag = MW_V_NIL };
+}
+
+bool mw_val_has_code(const struct mw_val *v)
+{
+	if (v->tag == MW_V_FUNC || v->made != MW_MADE_NOT)
+		return true;
+	for (size_t i = 0; i < v->count; i++)
+		if (mw_val_has_code(&v->vals[i]))
+			return true;
+	return false;
 }
 
 bool mw_val_set_text(struct mw_val *v, const char *s, size_t n)
@@ -73,7 +93,14 @@ bool mw_val_copy(struct mw_val *dst, const struct mw_val *src)
 {
 	bool ok = true;
 
-	*dst = (struct mw_val){ .tag = src->tag, .b = src->b, .num = src->num, .line = src->line };
+	*dst = (struct mw_val){ .tag = src->tag,
+		.b = src->b,
+		.num = src->num,
+		.line = src->line,
+		.made = src->made,
+		.func = src->func };
+	if (src->tag == MW_V_FUNC)
+		dst->program = mw_conf_program_ref(src->program);
 	if (src->tag == MW_V_STR)
 		ok = mw_val_set_text(dst, src->str, strlen(src->str));
 	if (src->tag == MW_V_TABLE)
@@ -157,6 +184,12 @@ static bool is_name(const char *key)
 
 static void print_table(struct mw_text *out, const struct mw_val *v, size_t most)
 {
+	if (v->made != MW_MADE_NOT) {
+		mw_text_addf(out, "%s(", mw_made_name(v->made));
+		mw_val_print(out, &v->vals[0], most);
+		mw_text_add(out, ")");
+		return;
+	}
 	mw_text_add(out, v->count > 0 ? "{ " : "{}");
 	for (size_t i = 0; i < v->count; i++) {
 		if (i > 0)
@@ -183,6 +216,9 @@ void mw_val_print(struct mw_text *out, const struct mw_val *v, size_t most)
 	switch (v->tag) {
 	case MW_V_NIL:
 		mw_text_add(out, "nil");
+		break;
+	case MW_V_FUNC:
+		mw_text_addf(out, "function --[[ line %u ]]", v->line);
 		break;
 	case MW_V_BOOL:
 		mw_text_add(out, v->b ? "true" : "false");
@@ -211,8 +247,9 @@ void mw_conf_error(struct mw_conf_errors *e, unsigned line, const char *fmt, ...
 		e->more++;
 		return;
 	}
-	if (e->file != NULL && line > 0)
-		n = snprintf(text, sizeof(text), "%.500s:%u: ", e->file, line);
+	if (e->files != NULL && MW_CONF_LINE(line) > 0)
+		n = snprintf(text, sizeof(text), "%.500s:%u: ", e->files[MW_CONF_FILE(line)],
+			MW_CONF_LINE(line));
 	va_start(args, fmt);
 	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, args);
 	va_end(args);

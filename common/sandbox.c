@@ -99,6 +99,8 @@ static bool ruleset_add(int rules, const struct mw_sandbox_folder *f, int abi)
 		.allowed_access = (f->writable ? WRITE_RIGHTS : READ_RIGHTS) & rights_of_abi(abi),
 	};
 
+	if (f->runnable)
+		rule.allowed_access |= LANDLOCK_ACCESS_FS_EXECUTE;
 	return syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
 

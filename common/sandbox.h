@@ -22,12 +22,14 @@ int mw_landlock_abi(void);
 struct mw_sandbox_folder {
 	int fd;	       /* opened with O_PATH */
 	bool writable; /* make, write, remove files and folders; else read */
+	bool runnable; /* programs there may be executed, too */
 };
 
 /*
- * From here on nothing but these folders can be opened, made or executed by name; descriptors that
- * are open stay so. Other paths get EACCES. Rights are cut to what the kernel's Landlock knows; tcp
- * is closed where it can (ABI 4). No new privileges (PR_SET_NO_NEW_PRIVS) comes with it.
+ * From here on nothing but these folders can be opened or made by name, nor executed unless it says
+ * so; descriptors that are open stay so. Other paths get EACCES. Rights are cut to what the
+ * kernel's Landlock knows; tcp is closed where it can (ABI 4). No new privileges
+ * (PR_SET_NO_NEW_PRIVS) comes with it.
  */
 enum mw_rc mw_sandbox_files(enum mw_sandbox_mode mode, const struct mw_sandbox_folder *folders,
 	size_t count, struct mw_err *err_r);

@@ -26,6 +26,7 @@ struct run {
 	struct mw_conf *retired; /* the settings before the last reload: borrowed texts of theirs
 				    may still be in use */
 	struct mw_health *health;
+	struct mw_control *control;
 	struct mw_signal *signals[3];
 	struct mw_timer *anchor; /* a loop that waits for nothing but signals would end by itself */
 	bool ready;
@@ -167,31 +168,60 @@ static void log_errors(const char *event, char *errors)
 		mw_log(MW_ERROR, event, "error=%s", mw_quote(line));
 }
 
-static void reload(struct run *r)
+/* Read settings that could be taken. False: *errors_r is why not, a line each, to be freed. */
+static bool read_settings(struct run *r, struct mw_conf **fresh_r, char **errors_r)
+{
+	struct mw_text complaints = { 0 };
+	struct mw_err err = { "" };
+
+	if (mw_conf_load_given(&r->args.config, fresh_r, errors_r) != MW_OK)
+		return false;
+	if (mw_service_guard(*fresh_r, &complaints, &err) == MW_OK)
+		return true;
+	mw_text_addf(&complaints, "%s\n", err.text);
+	*errors_r = complaints.p;
+	mw_conf_destroy(fresh_r);
+	return false;
+}
+
+/* The whole set, or the old one is kept. *errors_r: NULL, or why, a line each, to be freed. */
+static void reload(struct run *r, char **errors_r)
 {
 	struct mw_conf *old = r->s.conf, *fresh = NULL;
 	struct mw_err err = { "" };
-	char *errors = NULL;
 
-	if (mw_conf_load(r->args.config, &fresh, &errors) != MW_OK) {
-		log_errors("reload_refused", errors);
-		mw_log(MW_WARN, "settings_kept",
-			"hint=\"correct the errors, then send HUP again\"");
-		free(errors);
+	*errors_r = NULL;
+	if (!read_settings(r, &fresh, errors_r))
 		return;
-	}
 	r->s.conf = fresh;
 	if (r->ops->reload != NULL && r->ops->reload(r->arg, &r->s, &err) != MW_OK) {
 		r->s.conf = old;
-		mw_log(MW_ERROR, "reload_refused", "error=%s", mw_quote(err.text));
+		*errors_r = strdup(err.text[0] != '\0' ? err.text : "refused");
 		mw_conf_destroy(&fresh);
 		return;
 	}
 	mw_conf_destroy(&r->retired);
 	r->retired = old;
 	mw_service_log_level(&r->args, fresh);
-	mw_log(MW_INFO, "settings_reloaded", "path=%s",
-		r->args.config != NULL ? r->args.config : "(defaults)");
+	mw_log(MW_INFO, "settings_reloaded", "path=%s files=%zu",
+		mw_conf_path(fresh) != NULL ? mw_conf_path(fresh) : "(defaults)",
+		mw_conf_files(fresh, &(const char *const *){ NULL }));
+}
+
+/* Returns NULL, or why the old settings are kept, a line each, to be freed. */
+static char *reload_logged(struct run *r)
+{
+	char *errors, *copy;
+
+	reload(r, &errors);
+	if (errors == NULL)
+		return NULL;
+	copy = strdup(errors);
+	if (copy != NULL)
+		log_errors("reload_refused", copy);
+	mw_log(MW_WARN, "settings_kept", "hint=\"correct the errors, then reload again\"");
+	free(copy);
+	return errors;
 }
 
 static void on_hup(void *arg, int signum)
@@ -200,7 +230,21 @@ static void on_hup(void *arg, int signum)
 
 	(void)signum;
 	if (!r->s.stopping)
-		reload(r);
+		free(reload_logged(r));
+}
+
+/* The same when `mailweir reload` asks. */
+static char *on_order(void *arg, struct mw_text *said)
+{
+	struct run *r = arg;
+	char *errors;
+
+	if (r->s.stopping || !r->ready)
+		return strdup(r->s.stopping ? "it is stopping\n" : "it is still starting\n");
+	errors = reload_logged(r);
+	if (errors == NULL)
+		mw_conf_print_files(said, r->s.conf);
+	return errors;
 }
 
 static void on_term(void *arg, int signum)
@@ -245,6 +289,10 @@ static enum mw_rc open_doors(struct run *r, struct mw_err *err)
 
 	if (rc != MW_OK)
 		return mw_fail(err, rc, "http.listen: %.480s", why.text);
+	rc = mw_control_open(
+		&r->control, r->s.loop, r->s.conf, r->s.name, r->s.instance, on_order, r, err);
+	if (rc != MW_OK)
+		return rc;
 	if (http && strcmp(strrchr(listen_on, ':'), ":0") != 0)
 		return MW_OK;
 	return mw_health_open(
@@ -254,9 +302,13 @@ static enum mw_rc open_doors(struct run *r, struct mw_err *err)
 static int live(struct run *r)
 {
 	struct mw_err err = { "" };
+	struct mw_text complaints = { 0 };
 	bool opened = false;
-	enum mw_rc rc = mw_service_settle(r->s.name, r->s.conf, &err);
+	enum mw_rc rc = mw_service_settle(r->s.name, r->s.conf, &complaints, &err);
 
+	if (complaints.p != NULL)
+		log_errors("settings_unsafe", complaints.p);
+	mw_text_fini(&complaints);
 	if (rc == MW_OK) {
 		r->s.loop = mw_loop_new();
 		if (r->s.loop == NULL || !open_signals(r))
@@ -277,6 +329,7 @@ static int live(struct run *r)
 	r->s.stopping = true;
 	if (opened && r->ops->close != NULL)
 		r->ops->close(r->arg, &r->s);
+	mw_control_close(&r->control);
 	mw_health_close(&r->health);
 	mw_http_close(&r->s.http);
 	for (size_t i = 0; i < MW_COUNT(r->signals); i++)
@@ -287,6 +340,24 @@ static int live(struct run *r)
 		mw_log(MW_INFO, "stopped", "uptime_ms=%llu",
 			(unsigned long long)(mw_mono_ms() - r->began_ms));
 	return rc == MW_OK ? 0 : rc == MW_ERR_CONF ? MW_EX_CONFIG : 1;
+}
+
+/* --check, of settings that were read without an error. */
+static int check(const struct run *r)
+{
+	struct mw_text text = { 0 };
+	struct mw_err err = { "" };
+
+	/* Who is not root may not be who runs the service. */
+	if (geteuid() == 0 && mw_service_guard(r->s.conf, &text, &err) != MW_OK) {
+		fprintf(stderr, "%s%s\n", text.p != NULL ? text.p : "", err.text);
+		mw_text_fini(&text);
+		return MW_EX_CONFIG;
+	}
+	mw_conf_print_files(&text, r->s.conf);
+	printf("settings ok: %s\n", text.p != NULL ? text.p : "");
+	mw_text_fini(&text);
+	return 0;
 }
 
 int mw_service_main(
@@ -302,7 +373,7 @@ int mw_service_main(
 		return r.args.mode == MW_SAID ? 0 : 64; /* EX_USAGE */
 	r.s.name = name;
 	r.s.instance = r.args.instance;
-	if (mw_conf_load(r.args.config, &r.s.conf, &errors) != MW_OK) {
+	if (mw_conf_load_given(&r.args.config, &r.s.conf, &errors) != MW_OK) {
 		if (r.args.mode == MW_RUN)
 			log_errors("settings_wrong", errors);
 		else
@@ -313,9 +384,7 @@ int mw_service_main(
 	mw_service_log_level(&r.args, r.s.conf);
 	signal(SIGPIPE, SIG_IGN);
 	if (r.args.mode == MW_CHECK) {
-		printf("settings ok: %s\n",
-			r.args.config != NULL ? r.args.config : "built-in defaults");
-		code = 0;
+		code = check(&r);
 	} else if (r.args.mode == MW_HEALTH) {
 		code = mw_health_ask(r.s.conf, name, r.args.instance);
 	} else {

@@ -4,7 +4,7 @@
  * settings (all wrong ones at once), engine, sockets, then one line `ready ...`; stopping runs the
  * same list backwards.
  *
- *   mailweir-NAME [-c FILE] [-i INSTANCE] [-d LEVEL] [--check] [--health] [--version] [--help]
+ *   mailweir-NAME [-c FILE]... [-i INSTANCE] [-d LEVEL] [--check] [--health] [--version] [--help]
  */
 #ifndef MW_SERVICE_H
 #define MW_SERVICE_H

@@ -3,22 +3,22 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "log.h"
 #include "service_priv.h"
 #include "wire.h"
 
-#define DEFAULT_CONFIG "/etc/mailweir/mailweir.lua"
-
 static void usage(FILE *out, const char *name)
 {
 	fprintf(out,
-		"mailweir-%s [-c FILE] [-i INSTANCE] [-d LEVEL] [--check] [--health] [--version] "
+		"mailweir-%s [-c FILE]... [-i INSTANCE] [-d LEVEL] [--check] [--health] "
+		"[--version] "
 		"[--help]\n"
-		"  -c, --config FILE      settings; else $MAILWEIR_CONFIG, else " DEFAULT_CONFIG
-		" if it is there,\n"
-		"                         else the built-in defaults; MAILWEIR_* variables "
-		"override single settings\n"
+		"  -c, --config FILE      settings, with those of conf.d/*.lua beside it; given "
+		"again: more of them, later\n"
+		"                         ones override; else $MAILWEIR_CONFIG (FILE[:FILE...]), "
+		"else " MW_CONF_DEFAULT "\n"
+		"                         if it is there, else the built-in defaults; MAILWEIR_* "
+		"variables override settings\n"
 		"  -i, --instance NAME    tells processes of one service on one host apart: "
 		"[a-z0-9_.-]; default 1\n"
 		"  -d, --debug LEVEL      log_level for this run: 0 events, 3 and more debugging\n"
@@ -73,8 +73,11 @@ static bool parse_options(int argc, char **argv, const char *name, struct mw_ser
 	for (int c; (c = getopt_long(argc, argv, "c:i:d:h", options, NULL)) != -1;)
 		switch (c) {
 		case 'c':
-			a->config = optarg;
-			break;
+			if (mw_conf_given_add(&a->config, optarg))
+				break;
+			fprintf(stderr, "mailweir-%s: -c: more than %d files\n", name,
+				MW_CONF_GIVEN_MAX);
+			return false;
 		case 'i':
 			a->instance = optarg;
 			break;
@@ -111,24 +114,25 @@ static bool parse_options(int argc, char **argv, const char *name, struct mw_ser
 
 void mw_service_args(int argc, char **argv, const char *name, struct mw_service_args *args_r)
 {
-	struct mw_service_args a = { .mode = MW_RUN, .level = INT_MIN };
+	struct mw_service_args *a = args_r;
 
-	a.config = env("MAILWEIR_CONFIG");
-	a.instance = env("MAILWEIR_INSTANCE");
-	if (!parse_options(argc, argv, name, &a)) {
-		a.mode = MW_USAGE;
-	} else if (a.instance != NULL && !is_instance(a.instance)) {
+	*a = (struct mw_service_args){ .mode = MW_RUN, .level = INT_MIN };
+	a->instance = env("MAILWEIR_INSTANCE");
+	if (!parse_options(argc, argv, name, a)) {
+		a->mode = MW_USAGE;
+	} else if (!mw_conf_given_default(&a->config)) {
+		fprintf(stderr, "mailweir-%s: MAILWEIR_CONFIG: more than %d files, or %zu octets\n",
+			name, MW_CONF_GIVEN_MAX, sizeof(a->config.text) - 1);
+		a->mode = MW_USAGE;
+	} else if (a->instance != NULL && !is_instance(a->instance)) {
 		fprintf(stderr,
 			"mailweir-%s: instance \"%s\": expected 1 to %d of [a-z0-9_.-], no dot "
 			"first\n",
-			name, a.instance, MW_NAME_MAX - 1);
-		a.mode = MW_USAGE;
+			name, a->instance, MW_NAME_MAX - 1);
+		a->mode = MW_USAGE;
 	}
-	if (a.instance == NULL)
-		a.instance = "1";
-	if (a.config == NULL && access(DEFAULT_CONFIG, F_OK) == 0)
-		a.config = DEFAULT_CONFIG;
-	*args_r = a;
+	if (a->instance == NULL)
+		a->instance = "1";
 }
 
 void mw_service_log_level(const struct mw_service_args *args, const struct mw_conf *conf)

@@ -11,7 +11,7 @@
 #include "log.h"
 #include "service_priv.h"
 
-#define HEALTH_BACKLOG 16
+#define BACKLOG 16
 
 struct mw_health {
 	int fd;
@@ -21,20 +21,27 @@ struct mw_health {
 	void *arg;
 };
 
-static enum mw_rc health_address(const struct mw_conf *conf, const char *name, const char *instance,
-	struct sockaddr_un *a, struct mw_err *err_r)
+static enum mw_rc run_address(
+	struct sockaddr_un *a, const char *file, const struct mw_conf *conf, struct mw_err *err_r)
 {
 	int n;
 
 	memset(a, 0, sizeof(*a));
 	a->sun_family = AF_UNIX;
-	n = snprintf(a->sun_path, sizeof(a->sun_path), "%s/%s-%s.health",
-		mw_conf_text(conf, "pipeline.run_dir"), name, instance);
+	n = snprintf(a->sun_path, sizeof(a->sun_path), "%s/%s",
+		mw_conf_text(conf, "pipeline.run_dir"), file);
 	if (n < 0 || (size_t)n >= sizeof(a->sun_path))
 		return mw_fail(err_r, MW_ERR_CONF,
-			"pipeline.run_dir and instance: health socket path of more than %zu octets",
-			sizeof(a->sun_path) - 1);
+			"pipeline.run_dir and instance: path of the socket %s of more than %zu "
+			"octets",
+			file, sizeof(a->sun_path) - 1);
 	return MW_OK;
+}
+
+static const char *health_file(char buf[MW_RUN_FILE_MAX], const char *name, const char *instance)
+{
+	snprintf(buf, MW_RUN_FILE_MAX, "%s-%s.health", name, instance);
+	return buf;
 }
 
 /* One line and good-bye: it fits any socket buffer, so nobody is waited for. */
@@ -70,44 +77,56 @@ static bool is_alive(const struct sockaddr_un *a)
 	return alive;
 }
 
+enum mw_rc mw_run_socket_open(int *fd_r, struct sockaddr_un *a, const char *file,
+	const struct mw_conf *conf, struct mw_err *err_r)
+{
+	enum mw_rc rc = run_address(a, file, conf, err_r);
+	int fd;
+
+	*fd_r = -1;
+	if (rc != MW_OK)
+		return rc;
+	if (is_alive(a))
+		return MW_OK;
+	unlink(a->sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)a, sizeof(*a)) < 0 || listen(fd, BACKLOG) < 0) {
+		rc = mw_fail(err_r, MW_ERR_IO, "socket %s: %s", a->sun_path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	*fd_r = fd;
+	return MW_OK;
+}
+
 enum mw_rc mw_health_open(struct mw_health **h_r, struct mw_loop *loop, const struct mw_conf *conf,
 	const char *name, const char *instance, bool (*say)(void *arg, struct mw_err *why),
 	void *arg, struct mw_err *err_r)
 {
 	struct mw_health *h = calloc(1, sizeof(*h));
+	char file[MW_RUN_FILE_MAX];
 	enum mw_rc rc;
 
 	*h_r = NULL;
 	if (h == NULL)
 		return mw_fail(err_r, MW_ERR_NOMEM, "health socket: out of memory");
-	h->fd = -1;
 	h->say = say;
 	h->arg = arg;
-	rc = health_address(conf, name, instance, &h->address, err_r);
-	if (rc != MW_OK)
-		goto out;
-	if (is_alive(&h->address)) {
-		mw_log(MW_INFO, "health_socket_taken",
-			"path=%s hint=\"give each process its own -i\"", h->address.sun_path);
-		goto out;
-	}
-	unlink(h->address.sun_path);
-	h->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (h->fd < 0 || bind(h->fd, (struct sockaddr *)&h->address, sizeof(h->address)) < 0 ||
-		listen(h->fd, HEALTH_BACKLOG) < 0) {
-		rc = mw_fail(err_r, MW_ERR_IO, "health socket %s: %s", h->address.sun_path,
-			strerror(errno));
-		goto out;
+	rc = mw_run_socket_open(
+		&h->fd, &h->address, health_file(file, name, instance), conf, err_r);
+	if (rc != MW_OK || h->fd < 0) {
+		if (rc == MW_OK)
+			mw_log(MW_INFO, "health_socket_taken",
+				"path=%s hint=\"give each process its own -i\"",
+				h->address.sun_path);
+		free(h);
+		return rc;
 	}
 	h->watch = mw_fd_new(loop, h->fd, on_connect, h);
 	mw_fd_watch(h->watch, MW_READABLE);
 	*h_r = h;
 	return MW_OK;
-out:
-	if (h->fd >= 0)
-		close(h->fd);
-	free(h);
-	return rc;
 }
 
 void mw_health_close(struct mw_health **h_p)
@@ -159,11 +178,12 @@ static int connect_http(const char *listen_on)
 
 static int connect_unix(const struct mw_conf *conf, const char *name, const char *instance)
 {
+	char file[MW_RUN_FILE_MAX];
 	struct sockaddr_un a;
 	struct mw_err err;
 	int fd;
 
-	if (health_address(conf, name, instance, &a, &err) != MW_OK) {
+	if (run_address(&a, health_file(file, name, instance), conf, &err) != MW_OK) {
 		fprintf(stderr, "%s\n", err.text);
 		return -1;
 	}

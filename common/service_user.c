@@ -8,12 +8,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "guard.h"
 #include "log.h"
 #include "service_priv.h"
 
-#define DEFAULT_USER "mailweir"
 #define FILES_MAX 1048576 /* descriptors; some containers have a hard limit of a milliard */
-#define GROUPS_MAX 64
 
 /* Folders that must be there before work begins, made when they are not. service NULL: for all. */
 static const struct {
@@ -33,49 +32,55 @@ static enum mw_rc find_user(
 	*user_r = NULL;
 	if (geteuid() != 0)
 		return MW_OK;
-	*user_r = getpwnam(name != NULL ? name : DEFAULT_USER);
+	*user_r = getpwnam(name != NULL ? name : MW_DEFAULT_USER);
 	if (*user_r == NULL && name != NULL)
 		return mw_fail(
 			err_r, MW_ERR_CONF, "daemon_user = \"%s\": there is no such user", name);
 	if (*user_r == NULL)
 		mw_log(MW_WARN, "running_as_root", "hint=\"create the user %s or set daemon_user\"",
-			DEFAULT_USER);
+			MW_DEFAULT_USER);
 	return MW_OK;
 }
 
-static bool in_group(const struct passwd *user, gid_t gid)
+/* For who runs services as the owner of their settings, as in a checkout of his own. Not a setting:
+ * those who could write the settings would write that, too. */
+static bool is_allowed(void)
 {
-	gid_t groups[GROUPS_MAX];
-	int n = GROUPS_MAX;
+	const char *text = getenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS");
 
-	if (getgrouplist(user->pw_name, user->pw_gid, groups, &n) < 0)
-		n = GROUPS_MAX;
-	for (int i = 0; i < n; i++)
-		if (groups[i] == gid)
-			return true;
-	return false;
+	return text != NULL && (mw_ieq(text, "1") || mw_ieq(text, "yes") || mw_ieq(text, "true") ||
+				       mw_ieq(text, "on"));
 }
 
-/* Settings are programs: whoever may write them is as strong as who starts us. */
-static enum mw_rc check_config(
-	const struct mw_conf *conf, const struct passwd *user, struct mw_err *err_r)
+static enum mw_rc guard(const struct mw_conf *conf, const struct passwd *user,
+	struct mw_text *complaints, struct mw_err *err_r)
 {
-	const char *path = mw_conf_path(conf);
-	struct stat st;
+	struct mw_guard_user who;
+	enum mw_rc rc;
 
-	if (path == NULL)
+	if (mw_conf_path(conf) == NULL)
 		return MW_OK;
-	if (stat(path, &st) < 0)
-		return mw_fail(err_r, MW_ERR_CONF, "%s: %s", path, strerror(errno));
-	if ((st.st_mode & S_IWOTH) != 0)
-		return mw_fail(err_r, MW_ERR_CONF, "%s: writable by everybody; chmod o-w it", path);
-	if (user != NULL && user->pw_uid != 0 &&
-		(st.st_uid == user->pw_uid ||
-			((st.st_mode & S_IWGRP) != 0 && in_group(user, st.st_gid))))
+	rc = user != NULL ? mw_guard_user_named(&who, user->pw_name, err_r)
+			  : mw_guard_user_self(&who, err_r);
+	if (rc != MW_OK || mw_guard_conf(conf, &who, complaints) == MW_OK)
+		return rc;
+	if (!is_allowed())
 		return mw_fail(err_r, MW_ERR_CONF,
-			"%s: writable by the user %s that the service runs as; chown it to root",
-			path, user->pw_name);
+			"settings that the service could change are refused, see "
+			"docs/operations.md");
+	mw_log(MW_WARN, "settings_writable", "error=%s",
+		mw_quote(complaints->p != NULL ? complaints->p : "out of memory"));
+	mw_text_clear(complaints);
 	return MW_OK;
+}
+
+enum mw_rc mw_service_guard(
+	const struct mw_conf *conf, struct mw_text *complaints, struct mw_err *err_r)
+{
+	struct passwd *user;
+	enum mw_rc rc = find_user(conf, &user, err_r);
+
+	return rc == MW_OK ? guard(conf, user, complaints, err_r) : rc;
 }
 
 /* Make one folder, for the user that we become. True: go on to the next part of the path. */
@@ -159,14 +164,15 @@ static void raise_files(void)
 		mw_log(MW_WARN, "file_limit_kept", "reason=\"%s\"", strerror(errno));
 }
 
-enum mw_rc mw_service_settle(const char *name, const struct mw_conf *conf, struct mw_err *err_r)
+enum mw_rc mw_service_settle(const char *name, const struct mw_conf *conf,
+	struct mw_text *complaints, struct mw_err *err_r)
 {
 	struct passwd *user;
 	enum mw_rc rc = find_user(conf, &user, err_r);
 
 	umask(S_IWGRP | S_IRWXO);
 	if (rc == MW_OK)
-		rc = check_config(conf, user, err_r);
+		rc = guard(conf, user, complaints, err_r);
 	if (rc == MW_OK && user != NULL)
 		rc = make_folders(name, conf, user, err_r);
 	if (rc != MW_OK)
@@ -174,6 +180,9 @@ enum mw_rc mw_service_settle(const char *name, const struct mw_conf *conf, struc
 	raise_files();
 	if (user != NULL)
 		rc = become(user, err_r);
+	/* Once more as him: now rights that are in no mode, as ACLs, are seen, too. */
+	if (rc == MW_OK && user != NULL)
+		rc = guard(conf, NULL, complaints, err_r);
 	if (rc == MW_OK)
 		rc = make_folders(name, conf, NULL, err_r);
 	if (rc == MW_OK && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -3,24 +3,11 @@
 #include "log.h"
 #include "tools.h"
 
-static const struct tool {
-	const char *name, *arguments, *meaning;
-	int (*run)(int argc, char **argv);
-} tools[] = {
-	{ "status", "[--once] [--json] ...", "mails in flight and workers, live", mw_tool_status },
-	{ "check-config", "[FILE]", "read a settings file, tell all that is wrong with it",
-		mw_tool_check_config },
-	{ "config", "get NAME | dump | doc", "values of settings, and who set them",
-		mw_tool_config },
-	{ "keys", "DIR", "make the CURVE keys of all services", mw_tool_keys },
-};
-
 static void help(FILE *out)
 {
 	fprintf(out, "usage: mailweir COMMAND [ARGUMENTS]\n\n");
-	for (size_t i = 0; i < MW_COUNT(tools); i++)
-		fprintf(out, "  %-12s %-24s %s\n", tools[i].name, tools[i].arguments,
-			tools[i].meaning);
+	for (const struct mw_tool *t = mw_tools; t->name != NULL; t++)
+		fprintf(out, "  %-14s %-30s %s\n", t->name, t->arguments, t->meaning);
 	fprintf(out, "\n  mailweir COMMAND --help tells more; mailweir --version\n");
 }
 
@@ -40,9 +27,9 @@ int main(int argc, char **argv)
 		help(stdout);
 		return MW_TOOL_OK;
 	}
-	for (size_t i = 0; i < MW_COUNT(tools); i++)
-		if (strcmp(argv[1], tools[i].name) == 0)
-			return tools[i].run(argc - 1, argv + 1);
+	for (const struct mw_tool *t = mw_tools; t->name != NULL; t++)
+		if (strcmp(argv[1], t->name) == 0)
+			return t->run(argc - 1, argv + 1);
 	fprintf(stderr, "mailweir: there is no command \"%s\"\n", argv[1]);
 	help(stderr);
 	return MW_TOOL_USAGE;

@@ -16,7 +16,8 @@
 #define WIDTH_WITHOUT_TERMINAL 120
 
 struct options {
-	const char *config, *url;
+	struct mw_conf_given config;
+	const char *url;
 	char url_buf[256];
 	int interval_ms;
 	bool once, json;
@@ -40,7 +41,7 @@ static int usage(FILE *to)
 		    "  --url, -u       where mailweir-status answers; else $MAILWEIR_STATUS_URL, "
 		    "else the setting\n"
 		    "                  status.listen\n"
-		    "  --config, -c    settings file for that; else $MAILWEIR_CONFIG, "
+		    "  --config, -c    settings files for that; else $MAILWEIR_CONFIG, "
 		    "else the one of the services\n"
 		    "keys: q ends, any other looks again\n"
 		    "states: m MAIL, d receiving, = checks begin, G mail_id, D decoding, V virus, "
@@ -94,8 +95,9 @@ static int parse(int argc, char **argv, struct options *o)
 			o->url = optarg;
 			break;
 		case 'c':
-			o->config = optarg;
-			break;
+			if (mw_tool_give(&o->config, optarg))
+				break;
+			return MW_TOOL_USAGE + 1;
 		case 'h':
 			return usage(stdout) + 1;
 		default:
@@ -131,7 +133,7 @@ static bool find_url(struct options *o)
 		o->url = env("MAILWEIR_STATUS_URL");
 	if (o->url != NULL)
 		return true;
-	conf = mw_tool_conf(o->config != NULL ? o->config : mw_tool_config_path());
+	conf = mw_tool_conf(&o->config);
 	if (conf == NULL)
 		return false;
 	url_of_listen(o->url_buf, sizeof(o->url_buf), mw_conf_text(conf, "status.listen"));

@@ -3,29 +3,29 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 void mw_tool_usage(const char *line)
 {
 	fprintf(stderr, "usage: mailweir %s\n", line);
 }
 
-const char *mw_tool_config_path(void)
+bool mw_tool_give(struct mw_conf_given *given, const char *name)
 {
-	static const char path[] = "/etc/mailweir/mailweir.lua";
-	const char *env = getenv("MAILWEIR_CONFIG");
-
-	if (env != NULL && *env != '\0')
-		return env;
-	return access(path, F_OK) == 0 ? path : NULL;
+	if (mw_conf_given_add(given, name))
+		return true;
+	fprintf(stderr, "mailweir: more than %d settings files\n", MW_CONF_GIVEN_MAX);
+	return false;
 }
 
-struct mw_conf *mw_tool_conf(const char *path)
+struct mw_conf *mw_tool_conf(struct mw_conf_given *given)
 {
 	struct mw_conf *conf = NULL;
 	char *errors = NULL;
 
-	if (mw_conf_load(path, &conf, &errors) != MW_OK)
+	if (!mw_conf_given_default(given))
+		fprintf(stderr, "mailweir: MAILWEIR_CONFIG: more than %d files, or %zu octets\n",
+			MW_CONF_GIVEN_MAX, sizeof(given->text) - 1);
+	else if (mw_conf_load_given(given, &conf, &errors) != MW_OK)
 		fputs(errors, stderr);
 	free(errors);
 	return conf;

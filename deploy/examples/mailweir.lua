@@ -1,7 +1,7 @@
 -- Settings of a usual site: Mailweir beside Postfix on one host (deploy/postfix/), or from deploy/compose.yml.
 --
 -- Names are amavisd's where amavisd has the setting. What is commented out shows the default. Check a change with
--- `mailweir check-config` (or any service with --check), then send SIGHUP: the file is read whole and taken whole, or
+-- `mailweir check-config` (or any service with --check), then `mailweir reload` or SIGHUP: all is read and taken whole, or
 -- not at all. MAILWEIR_* variables override single settings, for containers.
 
 -- ---------------------------------------------------------------- who we are

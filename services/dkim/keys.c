@@ -35,12 +35,13 @@ struct dkimsvc_key_ring {
 struct complaints {
 	struct mw_err *err;
 	size_t count;
+	const struct mw_conf *conf; /* for the names of files; may be NULL */
 };
 
 static void complain(struct complaints *c, unsigned line, const char *fmt, ...) MW_PRINTF(3, 4);
 static void complain(struct complaints *c, unsigned line, const char *fmt, ...)
 {
-	char text[384], *end;
+	char text[384], where[300], *end;
 	size_t used = c->err != NULL && c->count > 0 ? strlen(c->err->text) : 0;
 	va_list ap;
 
@@ -51,8 +52,12 @@ static void complain(struct complaints *c, unsigned line, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	end = c->err->text + used;
-	snprintf(end, sizeof(c->err->text) - used, "%sdkim_key in line %u: %s",
-		used > 0 ? "; " : "", line, text);
+	if (c->conf != NULL)
+		mw_conf_where(c->conf, line, where, sizeof(where));
+	else
+		snprintf(where, sizeof(where), "line %u", line);
+	snprintf(end, sizeof(c->err->text) - used, "%sdkim_key at %s: %s", used > 0 ? "; " : "",
+		where, text);
 }
 
 /* ------------------------------------------------------------------ key files */
@@ -369,12 +374,13 @@ static void load_entry(
 	ring->keys[ring->count++] = key;
 }
 
-enum mw_rc dkimsvc_keys_load_val(
-	struct dkimsvc_key_ring **ring_r, const struct mw_val *list, struct mw_err *err_r)
+/* conf: where list comes from; NULL: from no file. */
+static enum mw_rc load_ring(struct dkimsvc_key_ring **ring_r, const struct mw_conf *conf,
+	const struct mw_val *list, struct mw_err *err_r)
 {
 	size_t count = list->tag == MW_V_TABLE ? list->count : 0;
 	struct dkimsvc_key_ring *ring = calloc(1, sizeof(*ring));
-	struct complaints c = { .err = err_r };
+	struct complaints c = { .err = err_r, .conf = conf };
 
 	*ring_r = NULL;
 	if (ring == NULL)
@@ -398,10 +404,16 @@ enum mw_rc dkimsvc_keys_load_val(
 	return MW_OK;
 }
 
+enum mw_rc dkimsvc_keys_load_val(
+	struct dkimsvc_key_ring **ring_r, const struct mw_val *list, struct mw_err *err_r)
+{
+	return load_ring(ring_r, NULL, list, err_r);
+}
+
 enum mw_rc dkimsvc_keys_load(
 	struct dkimsvc_key_ring **ring_r, const struct mw_conf *conf, struct mw_err *err_r)
 {
-	return dkimsvc_keys_load_val(ring_r, mw_conf_val(conf, "dkim_key"), err_r);
+	return load_ring(ring_r, conf, mw_conf_val(conf, "dkim_key"), err_r);
 }
 
 struct dkimsvc_key_ring *dkimsvc_keys_ref(struct dkimsvc_key_ring *ring)

@@ -8,6 +8,7 @@
 #include "front.h"
 #include "intake/intake.h"
 #include "log.h"
+#include "policy/policy_watch.h"
 #include "transaction.h"
 
 #define DRAIN_DATA_MS                                                                              \
@@ -29,6 +30,11 @@ static void limits_from(struct front *f, const struct mw_conf *conf)
 		mw_conf_text(conf, "front.spool_dir"));
 }
 
+static uint64_t file_interval_ms(const struct mw_conf *conf)
+{
+	return (uint64_t)mw_conf_int(conf, "lookup.file_interval") * 1000;
+}
+
 static void state_tick(void *arg)
 {
 	struct front *f = arg;
@@ -44,9 +50,7 @@ static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *
 	const char *dir = set->quarantine_dir;
 	char poison[300];
 
-	for (size_t i = 0; i < set->count; i++) {
-		const struct policy *p = &set->policies[i];
-
+	for (const struct policy *p = set->base; p != NULL; p = p->next) {
 		if (*p->virus_quarantine == '\0' && *p->spam_quarantine == '\0' &&
 			*p->unchecked_quarantine == '\0')
 			continue;
@@ -91,6 +95,9 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 		(rc = delivery_open(&f->delivery, s->loop, s->conf, err_r)) != MW_OK ||
 		(rc = intake_open(f, s->conf, err_r)) != MW_OK)
 		return rc;
+	f->watch = policy_watch_new(s->loop, &f->policies, file_interval_ms(s->conf));
+	if (f->watch == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "no memory");
 	f->state_timer = mw_timer_new(s->loop, state_tick, f);
 	mw_timer_start(f->state_timer, STATE_MS, STATE_MS);
 	intake_describe(f, &where);
@@ -115,6 +122,7 @@ static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *e
 	policy_set_unref(&f->policies);
 	f->policies = set;
 	limits_from(f, s->conf);
+	policy_watch_every(f->watch, file_interval_ms(s->conf));
 	dispatch_configure(f->dispatch, s->conf);
 	delivery_configure(f->delivery, s->conf);
 	return MW_OK;
@@ -145,6 +153,7 @@ static void front_close(void *arg, struct mw_service *s)
 	(void)s;
 	f->draining = false;
 	mw_timer_destroy(&f->state_timer);
+	policy_watch_destroy(&f->watch);
 	intake_close(f);
 	if (f->dispatch != NULL && f->delivery != NULL)
 		txn_destroy_all(f);

@@ -184,14 +184,14 @@ static void fill_deliveries(const struct txn *t, struct mw_record *r)
 
 void report_mail(struct txn *t, bool aborted)
 {
-	struct mw_octets bank = text(t->policy->bank),
-			 file = text(t->quarantined ? t->quarantine_file : NULL);
+	struct mw_octets banks[POLICY_BANKS_MAX],
+		file = text(t->quarantined ? t->quarantine_file : NULL);
 	struct mw_record r = {
 		.host = text(t->set->myhostname),
 		.log_id = text(t->log_id),
 		.mail_id = text(t->mail_id),
 		.time_ms = t->time_ms,
-		.policy_banks = { bank.n > 0, &bank },
+		.policy_banks = { t->policy->bank_count, banks },
 		.originating = t->originating,
 		.src_ip = text(t->peer_ip),
 		.dst_ip = text(t->local_ip),
@@ -228,6 +228,8 @@ void report_mail(struct txn *t, bool aborted)
 		.aborted = aborted,
 	};
 
+	for (size_t i = 0; i < t->policy->bank_count; i++)
+		banks[i] = text(t->policy->banks[i]);
 	fill_rcpts(t, &r, aborted);
 	fill_checks(t, &r);
 	fill_found(t, &r);
@@ -310,6 +312,8 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	counter(out, "sessions_refused_total", f->stats.refused);
 	counter(out, "sessions_tls_total", f->stats.tls_in);
 	counter(out, "sessions_tls_failed_total", f->stats.tls_in_failed);
+	counter(out, "lookup_files", mw_lookup_files_count(f->policies->files));
+	counter(out, "lookup_files_bad", mw_lookup_files_bad(f->policies->files));
 	counter(out, "workers", d.workers);
 	counter(out, "jobs_redispatched_total", d.redispatched);
 	counter(out, "verdicts_late_total", d.late);

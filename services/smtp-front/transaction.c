@@ -1,4 +1,5 @@
-/* The path of one mail: trace, policy, checks, decide, keep, edit, sign, deliver, reply, record. */
+/* The path of one mail: trace, policy, checks, decide, keep, edit, sign, deliver (in
+ * transaction_delivery.c), reply, record. */
 #include "transaction.h"
 
 #include <stdio.h>
@@ -6,12 +7,14 @@
 
 #include "checks/findings.h"
 #include "checks/plan.h"
+#include "checks/poison.h"
 #include "log.h"
 #include "outcome/decide.h"
 #include "outcome/edit.h"
 #include "outcome/quarantine.h"
 #include "outcome/reply.h"
 #include "report.h"
+#include "transaction_priv.h"
 
 #define LEARN_MS                                                                                   \
 	10000 /* a lesson that finds no worker for so long is dropped: nobody waits for it */
@@ -23,8 +26,6 @@ static void checks_over(struct txn *t);
 static void step_keep(struct txn *t);
 static void step_edit(struct txn *t);
 static void step_sign(struct txn *t);
-static void step_deliver(struct txn *t);
-static void step_reply(struct txn *t);
 
 /* ------------------------------------------------------------------ ids */
 
@@ -46,34 +47,6 @@ static void make_mail_id(char id[MW_NAME_MAX])
 		used += 12;
 	} while (strchr("-_", id[0]) != NULL || strchr("-_", id[11]) != NULL);
 	id[12] = '\0';
-}
-
-static uint64_t digest_on(uint64_t h, const unsigned char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * 1099511628211u;
-	return h;
-}
-
-/*
- * FNV-1a: recognises a mail that came before, nothing that must resist an enemy. Without its
- * Received fields, of which every retry brings new ones.
- */
-static uint64_t digest_of(const struct txn *t)
-{
-	struct mw_octets o = smtp_body_octets(t->body);
-	uint64_t h = 1469598103934665603u;
-	size_t at = 0;
-
-	for (size_t i = 0; i < t->header.count; i++) {
-		const struct mw_field *f = &t->header.fields[i];
-
-		if (f->id != MW_H_RECEIVED)
-			continue;
-		h = digest_on(h, o.p + at, f->at - at);
-		at = f->end;
-	}
-	return digest_on(h, o.p + at, o.n - at);
 }
 
 void txn_state(struct txn *t, char letter)
@@ -256,8 +229,7 @@ void txn_abandon(struct txn **t_p)
 
 /* ------------------------------------------------------------------ an end without a decision */
 
-/* Everything that goes wrong on our side: 451, the client keeps the mail (decision.md 17). */
-static void defer(struct txn *t, const char *why)
+void txn_defer(struct txn *t, const char *why)
 {
 	mw_log(MW_WARN, "deferred", "log_id=%s mail_id=%s why=%s", t->log_id, t->mail_id,
 		mw_quote(why));
@@ -272,7 +244,7 @@ static void defer(struct txn *t, const char *why)
 		r->reply = smtp_arena_printf(
 			&t->arena, "451 4.5.0 Error in processing, id=%s, %s", t->log_id, why);
 	}
-	step_reply(t);
+	txn_reply(t);
 }
 
 void txn_tick(struct front *f)
@@ -287,7 +259,7 @@ void txn_tick(struct front *f)
 			now > t->deadline_ms + OVERDUE_MS) {
 			quarantine_forget(&t->keeping);
 			delivery_cancel(&t->run);
-			defer(t, "deadline exceeded");
+			txn_defer(t, "deadline exceeded");
 			next = f->txns; /* one end may be others' */
 		}
 		t = next;
@@ -308,7 +280,8 @@ static bool step_trace(struct txn *t)
 	if (rc == MW_OK && hop != NULL)
 		rc = facts_collect(&t->facts, &t->arena, &t->header, hop, t->sender);
 	if (rc != MW_OK || hop == NULL) {
-		defer(t, rc == MW_ERR_LIMIT ? "header section over its limits" : "out of memory");
+		txn_defer(
+			t, rc == MW_ERR_LIMIT ? "header section over its limits" : "out of memory");
 		return false;
 	}
 	t->client_ip = t->has_xforward ? t->xforward.addr : t->facts.first_ip;
@@ -321,7 +294,7 @@ static bool step_trace(struct txn *t)
 			t->rcpts[i].reply =
 				"554 5.4.6 too many hops: more than 100 Received fields";
 		}
-		step_reply(t);
+		txn_reply(t);
 		return false;
 	}
 	return true;
@@ -334,10 +307,10 @@ static void step_policy(struct txn *t)
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		struct txn_rcpt *r = &t->rcpts[i];
 
-		r->is_local = lookup_maps_bool(p->local_domains, r->addr, false);
-		r->bypass_virus = lookup_maps_bool(p->bypass_virus, r->addr, false);
-		r->bypass_spam = lookup_maps_bool(p->bypass_spam, r->addr, false);
-		r->bypass_banned = lookup_maps_bool(p->bypass_banned, r->addr, false);
+		r->is_local = mw_lookup_bool(p->local_domains, r->addr, false);
+		r->bypass_virus = mw_lookup_bool(p->bypass_virus, r->addr, false);
+		r->bypass_spam = mw_lookup_bool(p->bypass_spam, r->addr, false);
+		r->bypass_banned = mw_lookup_bool(p->bypass_banned, r->addr, false);
 	}
 }
 
@@ -357,35 +330,6 @@ void txn_run(struct txn *t)
 }
 
 /* ------------------------------------------------------------------ 3 checks */
-
-/* A mail that killed two cages before is not offered to a third (DESIGN: poison). */
-static bool known_poison(struct txn *t)
-{
-	struct front *f = t->front;
-	uint64_t now = mw_mono_ms(), digest;
-
-	if (f->poison_count == 0)
-		return false;
-	digest = digest_of(t);
-	for (size_t i = 0; i < f->poison_count; i++)
-		if (f->poison[i].digest == digest && now - f->poison[i].at_ms < FRONT_POISON_MS)
-			return true;
-	return false;
-}
-
-static void remember_poison(struct txn *t)
-{
-	struct front *f = t->front;
-
-	f->poison[f->poison_next] = (struct front_poison){ digest_of(t), mw_mono_ms() };
-	f->poison_next = (f->poison_next + 1) % FRONT_POISON_MAX;
-	if (f->poison_count < FRONT_POISON_MAX)
-		f->poison_count++;
-	mw_log(MW_WARN, "poison", "log_id=%s mail_id=%s octets=%zu", t->log_id, t->mail_id,
-		smtp_body_size(t->body));
-	mw_publish_alert(f->pub, "poison", "log_id=%s mail_id=%s: two cages died on it", t->log_id,
-		t->mail_id);
-}
 
 static void check_failed(struct txn_check *c, const char *reason)
 {
@@ -429,7 +373,7 @@ static void check_done(void *arg, const struct dispatch_result *r)
 	}
 	if (c->poison && c->kind == JOB_SCAN) {
 		t->poison = true;
-		remember_poison(t);
+		poison_remember(t);
 	}
 	t->cpu_checks_us += mw_mono_us() - cpu;
 	t->checks_waiting--;
@@ -455,7 +399,7 @@ static void submit(
 /* A scan that may not be tried again fails here; step_keep makes no second copy of it. */
 static bool poison_before(struct txn *t)
 {
-	if (!known_poison(t))
+	if (!poison_is_known(t))
 		return false;
 	t->poison_known = true;
 	check_failed(&t->checks[JOB_SCAN], "two cages died on this mail before");
@@ -518,8 +462,8 @@ static void kept(void *arg, enum mw_rc rc, const char *error)
 	if (rc != MW_OK) {
 		mw_log(MW_ERROR, "quarantine_failed", "log_id=%s mail_id=%s %s", t->log_id,
 			t->mail_id, error);
-		defer(t, "quarantine FAILED"); /* 2xx for discarded mail only behind a copy that is
-						  on disk */
+		txn_defer(t, "quarantine FAILED"); /* 2xx for discarded mail only behind a copy that
+						  is on disk */
 		return;
 	}
 	t->quarantined = true;
@@ -543,7 +487,7 @@ static void step_keep(struct txn *t)
 	t->quarantine_octets = smtp_body_size(t->body);
 	t->keeping = quarantine_keep(t, t->quarantine_file, kept, t);
 	if (t->keeping == NULL)
-		defer(t, "quarantine FAILED: out of memory");
+		txn_defer(t, "quarantine FAILED: out of memory");
 }
 
 /* ------------------------------------------------------------------ 6 edit, 7 sign */
@@ -554,13 +498,13 @@ static void step_edit(struct txn *t)
 	enum mw_rc rc;
 
 	if (t->check_failure != NULL) {
-		defer(t, t->check_failure);
+		txn_defer(t, t->check_failure);
 		return;
 	}
 	rc = edit_clusters(t);
 	t->cpu_sending_us += mw_mono_us() - cpu;
 	if (rc != MW_OK) {
-		defer(t, "out of memory");
+		txn_defer(t, "out of memory");
 		return;
 	}
 	t->phase = TXN_SIGN;
@@ -596,178 +540,17 @@ static void step_sign(struct txn *t)
 		c->pieces[0] = t->found.sign_fields;
 	}
 	if (t->checks[JOB_SIGN].state == CHECK_OVER && t->checks[JOB_SIGN].status != MW_DONE) {
-		defer(t, "DKIM signing FAILED");
+		txn_defer(t, "DKIM signing FAILED");
 		return;
 	}
 	if (t->cluster_at < t->cluster_count && plan_sign(t, &signer)) {
 		sign_cluster(t, &t->clusters[t->cluster_at], signer);
 		if (t->checks[JOB_SIGN].state == CHECK_OVER && t->checks_waiting == 0)
-			defer(t, "DKIM signing FAILED");
+			txn_defer(t, "DKIM signing FAILED");
 		return;
 	}
 	t->cluster_at = 0;
-	step_deliver(t);
-}
-
-/* ------------------------------------------------------------------ 8 deliver */
-
-static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery_rcpt *d)
-{
-	r->code = d->code;
-	r->from_next_hop = d->own_words;
-	r->delivered = d->code / 100 == 2;
-	r->reply = d->text != NULL ? smtp_arena_copy(&t->arena, d->text, strlen(d->text)) : NULL;
-	if (r->reply == NULL)
-		r->reply = r->delivered ? "250 2.6.0 delivered" : "451 4.3.0 out of memory";
-	r->action = r->delivered	 ? MW_ACT_PASS
-		    : d->code / 100 == 5 ? MW_ACT_REJECT
-					 : MW_ACT_TEMPFAIL;
-	if (!r->delivered && d->code / 100 != 5)
-		r->code = d->code / 100 == 4 ? d->code : 451;
-	if (!r->delivered && r->ccats[0] < MW_CCAT(MW_CC_MTA, 0))
-		r->ccats[0] = MW_CCAT(MW_CC_MTA, d->code / 100 == 5 ? 2 : 1);
-}
-
-static void delivered(void *arg, bool new_connection)
-{
-	struct txn *t = arg;
-	struct txn_cluster *c = &t->clusters[t->cluster_at++];
-
-	t->run = NULL;
-	t->conn_new += new_connection;
-	for (size_t i = 0; i < c->rcpt_count; i++)
-		take_result(t, &t->rcpts[c->rcpt_index[i]], &c->rcpts[i]);
-	step_deliver(t);
-}
-
-/* SMTP has one reply: a 4xx for one recipient makes the client send to all again, so nobody may get
- * it before. */
-static bool must_not_go_on(const struct txn *t)
-{
-	if (t->per_rcpt)
-		return false;
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].code / 100 == 4)
-			return true;
-	return false;
-}
-
-static void skip_rest(struct txn *t)
-{
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].code == 0) {
-			t->rcpts[i].code = 450;
-			t->rcpts[i].action = MW_ACT_TEMPFAIL;
-			t->rcpts[i].reply =
-				"450 4.5.0 not sent: another recipient was refused for now";
-		}
-}
-
-/* Where to, with * filled in for this mail. False: it was deferred. */
-static bool find_hops(struct txn *t)
-{
-	const struct next_hops *route = t->route;
-	struct next_hop *own = NULL;
-
-	t->hops = route->hop;
-	for (size_t i = 0; i < route->count; i++) {
-		if (!route->hop[i].any_host && !route->hop[i].any_port)
-			continue;
-		if (own == NULL) {
-			own = smtp_arena_array(&t->arena, route->count, sizeof(*own));
-			if (own == NULL) {
-				defer(t, "out of memory");
-				return false;
-			}
-			memcpy(own, route->hop, route->count * sizeof(*own));
-			t->hops = own;
-		}
-		if (!next_hop_fill(&own[i], t->peer_ip, t->local_port)) {
-			defer(t, "the next hop's method has *, and the mail came by a Unix socket");
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Whoever passes is the client's to deliver to. */
-static void hand_back(struct txn *t)
-{
-	for (size_t i = 0; i < t->rcpt_count; i++) {
-		struct txn_rcpt *r = &t->rcpts[i];
-
-		if (r->code != 0)
-			continue;
-		r->code = 250;
-		r->action = MW_ACT_PASS;
-		r->delivered = true;
-		r->reply = smtp_arena_printf(
-			&t->arena, "250 2.5.0 Ok, id=%s, continue delivery", t->log_id);
-	}
-	step_reply(t);
-}
-
-static void step_deliver(struct txn *t)
-{
-	struct txn_cluster *c;
-
-	t->phase = TXN_DELIVER;
-	if (t->client_delivers) {
-		hand_back(t);
-		return;
-	}
-	if (must_not_go_on(t))
-		skip_rest(t);
-	if (t->cluster_at == t->cluster_count || must_not_go_on(t)) {
-		step_reply(t);
-		return;
-	}
-	if (t->cluster_at == 0) {
-		txn_state(t, 'F');
-		if (!find_hops(t))
-			return;
-	}
-	c = &t->clusters[t->cluster_at];
-	c->mail = (struct delivery_mail){
-		.hops = t->hops,
-		.hop_count = t->route->count,
-		.tls = t->set->tls_out,
-		.log_id = t->log_id,
-		.mail_id = t->mail_id,
-		.message_id = smtp_arena_printf(&t->arena, "%.*s", (int)t->facts.message_id.n,
-			t->facts.message_id.n > 0 ? (const char *)t->facts.message_id.p : ""),
-		.helo_name = t->policy->localhost_name,
-		.sender = t->sender,
-		.params = &t->params,
-		.xforward = t->has_xforward ? &t->xforward : NULL,
-		.rcpts = c->rcpts,
-		.rcpt_count = c->rcpt_count,
-		.pieces = c->pieces,
-		.piece_count = c->piece_count,
-		.dots = t->dots,
-		.all_or_nothing = !t->per_rcpt,
-		.deadline_ms = t->deadline_ms,
-	};
-	t->run = c->mail.message_id != NULL
-			 ? delivery_send(t->front->delivery, &c->mail, delivered, t)
-			 : NULL;
-	if (t->run == NULL)
-		defer(t, "out of memory");
-}
-
-void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from)
-{
-	t->released = true;
-	t->route = route;
-	t->dots = true;
-	t->dot_us = t->checks_us = t->sending_us = mw_mono_us();
-	t->deadline_ms = mw_mono_ms() + t->policy->child_timeout_ms;
-	t->phase = TXN_DELIVER;
-	if (edit_nothing(t, fields, from) != MW_OK) {
-		defer(t, "out of memory");
-		return;
-	}
-	step_deliver(t);
+	txn_deliver(t);
 }
 
 /* ------------------------------------------------------------------ 9 reply, 10 record */
@@ -816,7 +599,7 @@ static void count(struct txn *t)
 	t->front->stats.discarded += class == 2;
 }
 
-static void step_reply(struct txn *t)
+void txn_reply(struct txn *t)
 {
 	struct txn_client *client = t->client;
 

@@ -35,7 +35,7 @@ struct txn_origin {
 	unsigned peer_port, local_port;
 	const struct smtp_xforward *xforward; /* NULL: none was said for this mail */
 	struct policy_set *set;
-	const struct policy *policy;
+	const struct policy *policy; /* the socket's; mail_policy_begin adds the mail's own */
 };
 
 /* Why a check did not run; NULL: it ran, or will. */

@@ -1,277 +1,264 @@
 /*
- * Asks databases as the policy room of smtp-front does: its own files db_*.c in a program of their
- * own, driven by lines on stdin.
+ * mwlookup: what one question to a lookup table costs.
  *
- *	mwlookup SETTINGS
+ *   mwlookup [--entries N] [--networks N] [--questions N]
  *
- * Lines, fields separated by tabs:
- *	ask ID WAIT_MS FLAGS QUERY ...	FLAGS: l local, c case-sensitive, d delimiter "+", - none;
- *		QUERY: policy|ADDRESS or wblist|ADDRESS|ARGUMENT
- *	cancel ID
- *	reload SETTINGS
- *	stats
- * The end of stdin ends it. Answers are a line of JSON each; octets of values are \u00XX.
+ * A hash of N addresses (from a file, as a site would have it) is asked for addresses that are
+ * there, that are not, and that only their domain answers; a list of N networks for addresses
+ * within and outside; a list of a thousand domains; a hundred patterns. Keys come in random order,
+ * so that caches see what mail shows them.
  */
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "bench.h"
+
 #include <unistd.h>
 
-#include "log.h"
-#include "policy/db.h"
+#include "lookup.h"
 
-#define LINE_MAX_OCTETS (4 * 1024 * 1024)
-#define ASKED_MAX 100000
+#define ROUNDS 3
 
-struct asked {
-	char id[32];
-	size_t count;
-	uint64_t began_us;
-	struct db_request *request; /* NULL: over */
+struct run {
+	size_t entries, networks, questions;
+	uint64_t seed;
 };
 
-struct driver {
-	struct mw_loop *loop;
-	struct db *db;
-	struct mw_fd *watch;
-	struct mw_text input;
-	struct asked *asked[ASKED_MAX];
-	size_t asked_count;
-};
-
-static struct driver d;
-
-/* ------------------------------------------------------------------ answers */
-
-static void add_octets(struct mw_text *out, const char *p, size_t n)
+static uint64_t next_random(struct run *r)
 {
-	mw_text_add(out, "\"");
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)p[i];
+	r->seed ^= r->seed << 13;
+	r->seed ^= r->seed >> 7;
+	r->seed ^= r->seed << 17;
+	return r->seed >> 8;
+}
 
-		if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
-			mw_text_addf(out, "\\u%04x", c);
+static struct mw_val value_of(enum mw_made made, size_t count)
+{
+	struct mw_val v = { .tag = MW_V_TABLE, .made = made, .is_array = true, .count = count };
+
+	v.keys = calloc(count + 1, sizeof(*v.keys));
+	v.vals = calloc(count + 1, sizeof(*v.vals));
+	if (v.keys == NULL || v.vals == NULL)
+		die("no memory");
+	return v;
+}
+
+static void set_text(struct mw_val *list, size_t i, const char *text)
+{
+	list->keys[i] = strdup("");
+	list->vals[i] = (struct mw_val){ .tag = MW_V_STR, .str = strdup(text) };
+}
+
+static struct mw_lookup *compiled(struct mw_val table, enum mw_lookup_key key,
+	struct mw_lookup_files *files, const char *what)
+{
+	struct mw_val maps = value_of(MW_MADE_NOT, 1);
+	struct mw_lookup_options o = {
+		.name = what, .key = key, .want = MW_WANT_BOOL, .delimiters = "+", .files = files
+	};
+	uint64_t began = now_us();
+	struct mw_lookup *l;
+	struct mw_err err;
+
+	maps.keys[0] = strdup("1");
+	maps.vals[0] = table;
+	if (mw_lookup_new(&maps, &o, &l, &err) != MW_OK)
+		die("%s", err.text);
+	printf("%-44s %10.1f ms to build\n", what, (double)(now_us() - began) / 1000);
+	mw_val_fini(&maps);
+	return l;
+}
+
+/* Ask all of the keys once; every one of them must answer as expected. */
+static void ask(struct run *run, const struct mw_lookup *l, const char *what, bool there,
+	void (*key)(struct run *run, char *buf, size_t size))
+{
+	enum { KEY = 64 };
+	char *keys = malloc(run->questions * KEY);
+	struct mw_lookup_result r;
+	size_t found = 0;
+	uint64_t took = UINT64_MAX;
+
+	if (keys == NULL)
+		die("no memory");
+	for (size_t i = 0; i < run->questions; i++)
+		key(run, keys + i * KEY, KEY);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t began = cpu_us();
+
+		found = 0;
+		for (size_t i = 0; i < run->questions; i++)
+			found += mw_lookup(l, keys + i * KEY, &r);
+		took = cpu_us() - began < took ? cpu_us() - began : took;
+	}
+	if (found != (there ? run->questions : 0))
+		die("%s: %zu of %zu answered", what, found, run->questions);
+	printf("  %-42s %10.0f ns\n", what, (double)took * 1000 / (double)run->questions);
+	free(keys);
+}
+
+static void ask_ips(struct run *run, const struct mw_lookup *l, const char *what, bool v6)
+{
+	struct mw_ip *ips = calloc(run->questions, sizeof(*ips));
+	struct mw_lookup_result r;
+	size_t found = 0;
+	uint64_t took = UINT64_MAX;
+
+	if (ips == NULL)
+		die("no memory");
+	for (size_t i = 0; i < run->questions; i++) {
+		uint64_t x = next_random(run), y = next_random(run);
+
+		if (v6)
+			memcpy(ips[i].a, "\x20\x01\x0d\xb8", 4);
 		else
-			mw_text_add_octets(out, p + i, 1);
+			memset(ips[i].a + 10, 0xff, 2);
+		memcpy(ips[i].a + (v6 ? 4 : 12), &x, 4);
+		if (v6)
+			memcpy(ips[i].a + 8, &y, 7);
 	}
-	mw_text_add(out, "\"");
-}
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t began = cpu_us();
 
-static void add_records(struct mw_text *out, const struct db_records *r)
-{
-	mw_text_add(out, "[");
-	for (size_t i = 0; i < r->count; i++) {
-		const struct db_record *record = &r->records[i];
-
-		mw_text_addf(out, "%s{\"source\":\"%s\",\"cells\":[", i > 0 ? "," : "",
-			record->source == DB_SQL ? "sql" : "ldap");
-		for (size_t c = 0; c < record->count; c++) {
-			mw_text_add(out, c > 0 ? ",[" : "[");
-			add_octets(out, record->cells[c].name, strlen(record->cells[c].name));
-			mw_text_add(out, ",");
-			if (record->cells[c].value != NULL)
-				add_octets(out, record->cells[c].value, record->cells[c].n);
-			else
-				mw_text_add(out, "null");
-			mw_text_add(out, "]");
-		}
-		mw_text_add(out, "]}");
+		found = 0;
+		for (size_t i = 0; i < run->questions; i++)
+			found += mw_lookup_ip(l, &ips[i], &r);
+		took = cpu_us() - began < took ? cpu_us() - began : took;
 	}
-	mw_text_add(out, "]");
+	printf("  %-42s %10.0f ns (%.1f %% listed)\n", what,
+		(double)took * 1000 / (double)run->questions,
+		(double)found * 100 / (double)run->questions);
+	free(ips);
 }
 
-static void print_answer(const struct asked *a, const char *how, enum mw_rc rc,
-	struct db_records *const *answers, const char *error)
-{
-	struct mw_text out = { 0 };
+/* ------------------------------------------------------------------ keys */
 
-	mw_text_addf(&out,
-		"{\"id\":\"%s\",\"how\":\"%s\",\"rc\":\"%s\",\"us\":%llu,\"error\":", a->id, how,
-		mw_rc_name(rc), (unsigned long long)(mw_mono_us() - a->began_us));
-	add_octets(&out, error, strlen(error));
-	mw_text_add(&out, ",\"answers\":[");
-	for (size_t i = 0; answers != NULL && i < a->count; i++) {
-		if (i > 0)
-			mw_text_add(&out, ",");
-		add_records(&out, answers[i]);
+static void key_there(struct run *run, char *buf, size_t size)
+{
+	uint64_t n = next_random(run) % run->entries;
+
+	snprintf(buf, size, "User%llu@dept%llu.example.org", (unsigned long long)n,
+		(unsigned long long)n % 1000);
+}
+
+static void key_extended(struct run *run, char *buf, size_t size)
+{
+	uint64_t n = next_random(run) % run->entries;
+
+	snprintf(buf, size, "user%llu+lists@dept%llu.example.org", (unsigned long long)n,
+		(unsigned long long)n % 1000);
+}
+
+static void key_not_there(struct run *run, char *buf, size_t size)
+{
+	snprintf(buf, size, "nobody%llu@some.where.example.net",
+		(unsigned long long)(next_random(run) % 1000000));
+}
+
+static void key_domain(struct run *run, char *buf, size_t size)
+{
+	snprintf(buf, size, "user%llu@mx.d%llu.example.com",
+		(unsigned long long)(next_random(run) % 1000000),
+		(unsigned long long)(next_random(run) % 1000));
+}
+
+/* ------------------------------------------------------------------ parts */
+
+static void hash_part(struct run *run)
+{
+	char path[] = "/tmp/mwlookup-XXXXXX", name[100];
+	struct mw_lookup_limits limits = { .file_octets = 1u << 30 };
+	struct mw_lookup_files *files = mw_lookup_files_new(&limits);
+	struct mw_val table = value_of(MW_MADE_READ_HASH, 1);
+	int fd = mkstemp(path);
+	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	struct mw_lookup *l;
+
+	if (f == NULL || files == NULL)
+		die("%s: cannot be written", path);
+	for (size_t i = 0; i < run->entries; i++)
+		fprintf(f, "user%zu@dept%zu.example.org %zu\n", i, i % 1000, i % 2);
+	fclose(f);
+	set_text(&table, 0, path);
+	snprintf(name, sizeof(name), "hash of %zu addresses from a file", run->entries);
+	l = compiled(table, MW_KEY_ADDRESS, files, name);
+	unlink(path);
+	ask(run, l, "address there", true, key_there);
+	ask(run, l, "address with an extension, user there", true, key_extended);
+	ask(run, l, "nothing of it there", false, key_not_there);
+	mw_lookup_unref(&l);
+	mw_lookup_files_destroy(&files);
+}
+
+static void net_part(struct run *run)
+{
+	struct mw_val table = value_of(MW_MADE_NOT, run->networks);
+	struct mw_lookup *l;
+	char text[100];
+
+	for (size_t i = 0; i < run->networks; i++) {
+		unsigned x = (unsigned)next_random(run);
+
+		if (i % 2 == 0)
+			snprintf(text, sizeof(text), "%s%u.%u.%u.0/%u", i % 10 == 0 ? "!" : "",
+				x & 255, x >> 8 & 255, x >> 16 & 255, 12 + x % 13);
+		else
+			snprintf(text, sizeof(text), "2001:db8:%x:%x::/%u", x & 0xffff,
+				x >> 16 & 0xffff, 40 + x % 25);
+		set_text(&table, i, text);
 	}
-	mw_text_add(&out, "]}\n");
-	fputs(out.p, stdout);
-	fflush(stdout);
-	mw_text_fini(&out);
+	snprintf(text, sizeof(text), "list of %zu networks", run->networks);
+	l = compiled(table, MW_KEY_IP, NULL, text);
+	ask_ips(run, l, "IPv4 address", false);
+	ask_ips(run, l, "IPv6 address", true);
+	mw_lookup_unref(&l);
 }
 
-static void on_done(void *arg, enum mw_rc rc, struct db_records *const *answers, const char *error)
+static void small_parts(struct run *run)
 {
-	struct asked *a = arg;
+	struct mw_val list = value_of(MW_MADE_NOT, 1000), regexps = value_of(MW_MADE_RE, 1);
+	struct mw_lookup *l;
+	char text[100];
 
-	a->request = NULL;
-	print_answer(a, "thread", rc, answers, error);
-}
-
-/* ------------------------------------------------------------------ commands */
-
-static bool parse_query(char *text, bool local, struct db_query *q)
-{
-	char *address = strchr(text, '|'), *arg;
-
-	if (address == NULL)
-		return false;
-	*address++ = '\0';
-	*q = (struct db_query){ .address = address, .local = local };
-	q->clause = strcmp(text, "wblist") == 0 ? DB_SEL_WBLIST : DB_SEL_POLICY;
-	arg = q->clause == DB_SEL_WBLIST ? strchr(address, '|') : NULL;
-	if (arg != NULL) {
-		*arg++ = '\0';
-		q->args[q->arg_count++] = arg;
+	for (size_t i = 0; i < 1000; i++) {
+		snprintf(text, sizeof(text), ".d%zu.example.com", i);
+		set_text(&list, i, text);
 	}
-	return true;
-}
-
-static void ask(char *fields)
-{
-	struct db_query *queries = calloc(DB_QUERIES_MAX + 1, sizeof(*queries));
-	struct asked *a = calloc(1, sizeof(*a));
-	char *id = strsep(&fields, "\t"), *wait = strsep(&fields, "\t");
-	char *flags = strsep(&fields, "\t");
-	struct db_records **answers;
-	struct db_ask what = { .queries = queries, .done = on_done, .arg = a };
-	enum mw_rc rc;
-
-	if (flags == NULL || d.asked_count == ASKED_MAX)
-		exit(2);
-	d.asked[d.asked_count++] = a;
-	mw_strlcpy(a->id, id, sizeof(a->id));
-	what.wait_ms = strtoull(wait, NULL, 10);
-	what.case_sensitive = strchr(flags, 'c') != NULL;
-	what.delimiter = strchr(flags, 'd') != NULL ? "+" : NULL;
-	while (fields != NULL && what.count <= DB_QUERIES_MAX &&
-		parse_query(
-			strsep(&fields, "\t"), strchr(flags, 'l') != NULL, &queries[what.count]))
-		what.count++;
-	a->count = what.count;
-	a->began_us = mw_mono_us();
-	answers = calloc(what.count + 1, sizeof(struct db_records *));
-	rc = db_ask(d.db, &what, answers, &a->request);
-	if (rc != MW_AGAIN)
-		print_answer(a, "at_once", rc, rc == MW_OK ? answers : NULL, mw_rc_name(rc));
-	for (size_t i = 0; i < what.count; i++)
-		db_records_unref(&answers[i]);
-	free(answers);
-	free(queries);
-}
-
-static void cancel(const char *id)
-{
-	for (size_t i = 0; i < d.asked_count; i++)
-		if (strcmp(d.asked[i]->id, id) == 0 && d.asked[i]->request != NULL) {
-			db_cancel(&d.asked[i]->request);
-			printf("{\"cancelled\":\"%s\"}\n", id);
-			fflush(stdout);
-		}
-}
-
-static struct mw_conf *settings(const char *path)
-{
-	struct mw_conf *conf = NULL;
-	char *errors = NULL;
-
-	if (mw_conf_load(path, &conf, &errors) != MW_OK)
-		fprintf(stderr, "%s\n", errors != NULL ? errors : "no settings");
-	free(errors);
-	return conf;
-}
-
-static void reload(const char *path)
-{
-	struct mw_conf *conf = settings(path);
-	struct mw_err err = { "" };
-	struct mw_text out = { 0 };
-	enum mw_rc rc = conf != NULL ? db_reload(d.db, conf, &err) : MW_ERR_CONF;
-
-	mw_conf_destroy(&conf);
-	add_octets(&out, err.text, strlen(err.text));
-	printf("{\"reload\":\"%s\",\"error\":%s}\n", mw_rc_name(rc), out.p);
-	fflush(stdout);
-	mw_text_fini(&out);
-}
-
-static void stats(void)
-{
-	struct mw_text text = { 0 }, out = { 0 };
-
-	db_metrics(d.db, &text);
-	add_octets(&out, text.p, text.n);
-	printf("{\"stats\":%s}\n", out.p);
-	fflush(stdout);
-	mw_text_fini(&text);
-	mw_text_fini(&out);
-}
-
-static void command(char *line)
-{
-	char *verb = strsep(&line, "\t");
-
-	if (strcmp(verb, "ask") == 0 && line != NULL)
-		ask(line);
-	else if (strcmp(verb, "cancel") == 0 && line != NULL)
-		cancel(line);
-	else if (strcmp(verb, "reload") == 0 && line != NULL)
-		reload(line);
-	else if (strcmp(verb, "stats") == 0)
-		stats();
-	else
-		exit(2);
-}
-
-static void on_input(void *arg, int events)
-{
-	char octets[65536];
-	ssize_t n = read(STDIN_FILENO, octets, sizeof(octets));
-	char *end, *at;
-
-	(void)arg;
-	(void)events;
-	if (n <= 0 || d.input.n > LINE_MAX_OCTETS) {
-		mw_loop_stop(d.loop);
-		return;
+	l = compiled(list, MW_KEY_ADDRESS, NULL, "list of 1000 domains");
+	ask(run, l, "sub-domain of one", true, key_domain);
+	ask(run, l, "none", false, key_not_there);
+	mw_lookup_unref(&l);
+	regexps.keys[0] = strdup("1");
+	regexps.vals[0] = value_of(MW_MADE_NOT, 100);
+	for (size_t i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "^(bulk|offers)%zu[^@]*@", i);
+		set_text(&regexps.vals[0], i, text);
 	}
-	mw_text_add_octets(&d.input, octets, (size_t)n);
-	at = d.input.p;
-	for (; (end = strchr(at, '\n')) != NULL; at = end + 1) {
-		*end = '\0';
-		command(at);
-	}
-	n = (ssize_t)strlen(at);
-	memmove(d.input.p, at, (size_t)n + 1);
-	d.input.n = (size_t)n;
+	l = compiled(regexps, MW_KEY_ADDRESS, NULL, "100 patterns");
+	ask(run, l, "none of them", false, key_not_there);
+	mw_lookup_unref(&l);
 }
 
 int main(int argc, char **argv)
 {
-	struct mw_conf *conf = argc == 2 ? settings(argv[1]) : NULL;
-	struct mw_err err = { "" };
-	enum mw_rc rc;
+	struct run run = { .entries = 1000000,
+		.networks = 100000,
+		.questions = 1000000,
+		.seed = 0x9e3779b97f4a7c15u };
 
-	if (conf == NULL)
-		return 2;
-	mw_log_open("mwlookup", MW_DEBUG);
-	d.loop = mw_loop_new();
-	rc = db_new(d.loop, conf, &d.db, &err);
-	mw_conf_destroy(&conf);
-	if (rc != MW_OK) {
-		fprintf(stderr, "mwlookup: %s: %s\n", mw_rc_name(rc), err.text);
-		mw_loop_destroy(&d.loop);
-		return 1;
+	for (int i = 1; i + 1 < argc; i += 2) {
+		size_t n = strtoul(argv[i + 1], NULL, 10);
+
+		if (n == 0)
+			die("%s: expected a number", argv[i + 1]);
+		if (strcmp(argv[i], "--entries") == 0)
+			run.entries = n;
+		else if (strcmp(argv[i], "--networks") == 0)
+			run.networks = n;
+		else if (strcmp(argv[i], "--questions") == 0)
+			run.questions = n;
+		else
+			die("usage: mwlookup [--entries N] [--networks N] [--questions N]");
 	}
-	d.watch = mw_fd_new(d.loop, STDIN_FILENO, on_input, NULL);
-	mw_fd_watch(d.watch, MW_READABLE);
-	mw_loop_run(d.loop);
-	db_destroy(&d.db);
-	mw_fd_destroy(&d.watch);
-	mw_loop_destroy(&d.loop);
-	for (size_t i = 0; i < d.asked_count; i++)
-		free(d.asked[i]);
-	mw_text_fini(&d.input);
+	hash_part(&run);
+	net_part(&run);
+	small_parts(&run);
 	return 0;
 }

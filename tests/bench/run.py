@@ -9,6 +9,7 @@
   (e) memory of 1,000 idle connections
   (f) as (b), with TLS in, out, and both (tls_parts.py)
   (g) the front with LMTP, in company, with large mails: see front_parts.py
+  (h) one question to a lookup table: see mwlookup.c
 
 (a) to (d) each at 1, 10 and 100 connections, as fast as it goes, and at a steady pace. CPU time is read from
 /proc/PID/task/*/schedstat and /proc/PID/stat before and after, cages and other children included.
@@ -54,7 +55,7 @@ def arguments():
     p.add_argument("--bin", default=str(mw.ROOT / "build/bin"), help="folder of the services")
     p.add_argument("--bench", default=str(mw.ROOT / "build/bench"), help="folder of mwload, mwsink, clambare; result.json goes there")
     p.add_argument("--seconds", type=float, default=CELL_S, help="length of one measurement")
-    p.add_argument("--only", default="abcdefg", help="which parts: letters of abcdefg")
+    p.add_argument("--only", default="abcdefgh", help="which parts: letters of abcdefgh")
     return p.parse_args()
 
 
@@ -332,6 +333,10 @@ def main():
         if "g" in args.only:
             part_g(b, BYPASS, address_of_front, stop_services)
             stop_services(suite)
+        if "h" in args.only:
+            print("\n(h) lookup tables")
+            sys.stdout.flush()
+            subprocess.run([str(mw.BENCH / "mwlookup")], check=True)
         if "c" in args.only:
             bare = bare_clamav(b)
         summary(b, memory, idle, bare)

@@ -313,6 +313,8 @@ class Suite:
         os.chmod(self.folder, 0o755)
         self.id = uuid.uuid4().hex
         self.env = {MARK: self.id}
+        if os.geteuid() != 0:  # the settings are then our own, and so the services'
+            self.env["MAILWEIR_ALLOW_WRITABLE_SETTINGS"] = "yes"
         self.logs = self.folder / "logs"
         self.sessions, self.processes, self.sinks = set(), [], []
         self.services = {}  # (service, instance) -> Process, the latest

@@ -1,4 +1,4 @@
-"""Real databases for the tests of lookups, in private folders, on loopback; and mwlookup, which asks them."""
+"""Real databases for the tests of lookups, in private folders, on loopback; and mwdb, which asks them."""
 import json
 import os
 import pwd
@@ -319,16 +319,16 @@ class Record:
 
 
 class Lookup:
-    """mwlookup with these settings: `with Lookup(lookup_sql_dsn=[...], timeout=2) as l: l.get("a@b")`."""
+    """mwdb with these settings: `with Lookup(lookup_sql_dsn=[...], timeout=2) as l: l.get("a@b")`."""
     OWN = ("threads", "queue_limit", "timeout", "connect_timeout", "failback_time", "cache_time", "cache_entries", "cache_octets", "failure")
 
     def __init__(self, **settings):
-        self.folder = Path(tempfile.mkdtemp(prefix="mwlookup-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="mwdb-"))
         self.counter = 0
         self.answers, self.others = {}, queue.Queue()
         self.came = threading.Condition()
         self.log = open(self.folder / "log", "wb")  # pylint: disable=consider-using-with
-        self.process = subprocess.Popen([str(mw.BENCH / "mwlookup"), str(self.write(settings))], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([str(mw.BENCH / "mwdb"), str(self.write(settings))], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self.log)
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()

@@ -235,6 +235,12 @@ def test_the_next_hops_refusal_is_the_answer(suite, refusal, value, exit_code):
     assert (a.value, a.code, a.exit_code) == (value, int(refusal[:3]), exit_code)
 
 
+def test_whoever_delivers_by_itself_needs_no_next_hop(asked):
+    asked.start(services=(), settings={"forward_method": f"smtp:[127.0.0.1]:{mw.free_port()}"})
+    assert asked.ask().value == "continue"
+    assert asked.ask(delivery_care_of="server").value == "tempfail", "nobody is there"
+
+
 # ------------------------------------------------------------------ the original client
 
 def test_the_record_knows_the_original_client(asked):

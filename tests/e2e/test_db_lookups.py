@@ -1,6 +1,6 @@
 """Lookups in real databases: what is found, and what happens when a database is slow, dead or lying.
 
-mwlookup is the policy room's own code with lines on stdin in front of it; PostgreSQL, MariaDB, SQLite and slapd are the
+mwdb is the policy room's own code with lines on stdin in front of it; PostgreSQL, MariaDB, SQLite and slapd are the
 real ones, each started once. Those that a test kills are started again by the next that wants them.
 """
 import signal

@@ -69,12 +69,20 @@ def test_systemd_takes_the_units(tmp_path):
             shutil.copytree(path, tmp_path / path.name)
         else:
             # The programs are not installed here.
-            (tmp_path / path.name).write_text(re.sub(r"/usr/bin/mailweir-\S+", "/bin/true", path.read_text()))
+            (tmp_path / path.name).write_text(re.sub(r"/usr/bin/mailweir\S*", "/bin/true", path.read_text()))
     units = [p.name.replace("@.", "@1.") for p in sorted(tmp_path.iterdir()) if p.suffix in (".service", ".target")]
     assert len(units) == 8
     done = run(analyze, "verify", "--man=no", *units, env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"}, cwd=tmp_path)
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "mailweir" in line]
     assert ours == []
+
+
+def test_systemctl_reload_hears_whether_the_settings_were_taken():
+    for path in (DEPLOY / "systemd").glob("*.service"):
+        name = re.match(r"mailweir-(.*?)@?\.service", path.name).group(1)
+        text = path.read_text()
+        config, instance = re.search(r"^ExecStart=/usr/bin/mailweir-\S+ -c (\S+)(?: -i (\S+))?$", text, re.M).groups()
+        assert f"\nExecReload=/usr/bin/mailweir reload -c {config} {name}@{instance or 1}\n" in text
 
 
 def test_every_service_has_a_unit_and_a_place_in_the_compose_file():

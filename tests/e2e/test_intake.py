@@ -246,6 +246,19 @@ def test_chunks_above_the_limit_are_read_and_refused(behind, suite):
     assert len(hop.mails) == 1
 
 
+def test_lmtp_refuses_a_chunk_before_the_last_with_one_answer(behind, suite):
+    """More of them would be taken for the answers to what was pipelined behind it."""
+    behind(settings={"smtpd_message_size_limit": 4096})
+    with lhlo(suite) as c:
+        assert c.envelope("x@example.com", [A, B]) is None
+        c.write(bdat(b"x" * 5000, b"y") + b"RSET\r\n")
+        assert [c.reply().code for _ in range(3)] == [552, 503, 250]
+        assert c.envelope("x@example.com", [A, B]) is None
+        c.write(bdat(b"x" * 4000, b"y" * 4000))
+        assert [c.reply().code for _ in range(3)] == [250, 552, 552]
+        assert c.cmd("NOOP").code == 250
+
+
 def test_a_client_that_goes_in_a_chunk_has_sent_no_mail(behind, suite):
     hop = behind()
     with suite.smtp() as c:

@@ -117,13 +117,18 @@ def test_inet_acl_is_asked_for_the_client_not_for_the_proxy(believing, suite):
         assert c.greeting.code == 554 and "inet_acl" in c.greeting.text
 
 
-@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", SIGNATURE + b"\x20\x00\x00\x00", SIGNATURE + b"\x21\x00\x00\x00"],
-                         ids=["unknown", "local", "unspec"])
-def test_a_proxy_that_speaks_for_itself_is_the_client(believing, suite, header):
-    hop = believing(settings={"inet_acl": [CLIENT]})
+@pytest.mark.parametrize("header, own", [(b"PROXY UNKNOWN\r\n", False), (SIGNATURE + b"\x20\x00\x00\x00", True),
+                                         (SIGNATURE + b"\x21\x00\x00\x00", False)], ids=["unknown", "local", "unspec"])
+@pytest.mark.parametrize("acl", [["127.0.0.1"], [CLIENT]], ids=["proxy in acl", "proxy not in acl"])
+def test_a_proxy_that_names_nobody_is_the_client(believing, suite, header, own, acl):
+    """Its own connections come in; those of whoever it cannot name have to pass inet_acl."""
+    hop = believing(settings={"inet_acl": acl})
     with proxied(suite, header) as c:
-        assert hello_and_send(c).code == 250
-    assert b"([127.0.0.1])" in hop.mails[0].octets
+        if own or acl == ["127.0.0.1"]:
+            assert hello_and_send(c).code == 250
+            assert b"([127.0.0.1])" in hop.mails[0].octets
+        else:
+            assert c.greeting.code == 554 and "inet_acl" in c.greeting.text
 
 
 def test_silence_instead_of_a_header_is_421(believing, suite):
@@ -197,8 +202,8 @@ backend front
 @pytest.mark.parametrize("how", ["send-proxy", "send-proxy-v2",
                                  "send-proxy-v2 proxy-v2-options unique-id,crc32c"])
 def test_haproxy_itself(believing, suite, how):
-    """With its health check, which is a connection of the proxy's own (LOCAL, or UNKNOWN)."""
-    hop = believing(settings={"inet_acl": ["127.0.0.2"]})
+    """With its health check, which is a connection of the proxy's own (LOCAL; version 1 has addresses for it)."""
+    hop = believing(settings={"inet_acl": ["127.0.0.1", "127.0.0.2"]})
     port = mw.free_port()
     host, front = suite.smtp_address()
     conf = suite.folder / "haproxy.cfg"

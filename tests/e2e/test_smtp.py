@@ -334,6 +334,15 @@ def test_odd_commands_are_answered_and_the_session_goes_on(behind, suite, line, 
     assert len(hop.mails) == 1
 
 
+@pytest.mark.parametrize("line,code", [("NOOP", 250), ("RSET", 250), ("HELP", 214), ("VRFY x", 252), ("EXPN x", 502), ("MAIL FROM:<>", 503)])
+def test_what_may_be_said_before_ehlo(behind, suite, line, code):
+    """RFC 5321 section 4.1.4: all but mail transactions."""
+    behind()
+    with suite.smtp() as c:
+        assert c.reply().code == 220
+        assert c.cmd(line).code == code
+
+
 # ------------------------------------------------------------------ limits: the limit, and one more
 
 def test_a_command_line_has_2048_octets_at_most(behind, suite):

@@ -450,10 +450,12 @@ def test_a_new_certificate_at_sighup(suite, ca, good):
     (dict(tls_security_level_out="maybe"), "expected none, may, encrypt or verify"),
     (dict(tls_security_level_out="verify", smtp_tls_CAfile="/nowhere.pem"), 'smtp_tls_CAfile = "/nowhere.pem": No such file'),
     (dict(tls_security_level_out="may", tls_min_version="TLSv1"), "expected TLSv1.2 or TLSv1.3"),
+    (dict(tls_security_level_out="verify", forward_method="lmtp:/run/lmtp"), "lmtp:/run/lmtp has no name that a certificate could have"),
+    (dict(policy_bank={"SAFE": {"tls_security_level_out": "verify", "release_method": "smtp:/run/smtp"}}), "SAFE: tls_security_level_out"),
 ])
 def test_settings_that_cannot_be_are_named_at_start(suite, ca, good, settings, words):
     other = ca.cert("other")
-    settings = {k: v.format(good=good, other=other) if v[0] == "{" else v for k, v in settings.items()}
+    settings = {k: v.format(good=good, other=other) if v in ("{good}", "{other}") else v for k, v in settings.items()}
     suite.set(**settings)
     p = suite.start("smtp-front", wait=False)
     assert p.popen.wait(20 * mw.SLOW) != 0
@@ -585,7 +587,7 @@ def test_a_handshake_that_never_ends_has_its_time(out, suite, level, shake):
     if level == "may":
         assert r.code == 250 and [c.dots for c in hop.connections] == [0, 1]
     else:
-        assert class_of(r) == 4 and "its TLS handshake timed out" in r.text and hop.dots == 0
+        assert class_of(r) == 4 and r.enhanced == BAD and "its TLS handshake timed out" in r.text and hop.dots == 0
 
 
 def test_a_name_is_verified_as_it_is_configured(out, suite):

@@ -7,7 +7,7 @@ library only.
         assert hop.mails == []
 
 With tls, an ssl.SSLContext, it offers STARTTLS until that is done; starttls is the stage of its reply, and shake says what
-comes in the place of a handshake (octets, SILENT, DROP).
+comes in the place of a handshake (octets, SILENT, DROP, or a function of (connection, "") that says something).
 
 What it says at a stage (banner, ehlo, helo, starttls, xforward, mail, rcpt, data, dot, rset, noop, quit, other) is octets, SILENT, DROP, or a
 function of (connection, line) that returns one of these. It takes octets of a mail only after it has said 354 to DATA.
@@ -25,6 +25,26 @@ OFFERED = ("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES")
 class Mail:
     def __init__(self, sender, rcpts, octets):
         self.sender, self.rcpts, self.octets = sender, rcpts, octets
+
+
+def octet_by_octet(sock):
+    """A socket whose octets go out over sock one at a time, so that TLS's records are cut, too."""
+    ours, inner = socket.socketpair()
+
+    def copy(source, sink, step):
+        try:
+            while octets := source.recv(65536):
+                for i in range(0, len(octets), step):
+                    sink.sendall(octets[i:i + step])
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # one of them has gone: so will the other
+        if sink is sock:
+            sock.close()
+            inner.close()
+    for args in ((inner, sock, 1), (sock, inner, 65536)):
+        threading.Thread(target=copy, args=args, daemon=True).start()
+    return ours
 
 
 class Connection:
@@ -104,13 +124,16 @@ class Connection:
     def handshake(self):
         """False: there is nothing more to be said."""
         self.rest = b""
-        if self.hop.shake is SILENT:
-            self.wait_gone()
-        if self.hop.shake is not None:
-            if isinstance(self.hop.shake, bytes) and self.sock.recv(65536):  # an answer to its hello, not to STARTTLS
-                self.say(self.hop.shake)
+        if (shake := self.hop.shake) is not None:
+            if shake is not DROP and self.sock.recv(65536):  # an answer to its hello, not to STARTTLS
+                if callable(shake):
+                    shake(self, "")
+                elif shake is not SILENT:
+                    self.say(shake)
                 self.wait_gone()
             return False
+        if self.hop.cut:
+            self.sock = octet_by_octet(self.sock)
         try:
             self.sock = self.hop.tls.wrap_socket(self.sock, server_side=True, suppress_ragged_eofs=True)
         except OSError as e:  # ssl.SSLError is one

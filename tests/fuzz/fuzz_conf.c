@@ -1,5 +1,5 @@
 /* fuzz: common */
-/* Settings: any file is either taken whole or refused with a text, within its bounds. */
+/* Settings: any files are either taken whole or refused with a text, within its bounds. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -28,16 +28,50 @@ static void look_at(const struct mw_conf *conf)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+#define FILES_MAX 4
+#define NEXT_FILE 0x1e /* ends a file of the input, as ASCII's record separator */
+
+struct files {
+	struct mw_conf_given given;
+	int fds[FILES_MAX];
+	char paths[FILES_MAX][64];
+};
+
+static void put_file(struct files *f, const uint8_t *data, size_t size)
 {
+	size_t i = f->given.count;
 	int fd = memfd_create("conf", MFD_CLOEXEC);
-	struct mw_conf *conf = NULL;
-	char *errors = NULL, path[64];
 
 	require(fd >= 0 && write(fd, data, size) == (ssize_t)size);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	mw_conf_load(path, &conf, &errors);
-	close(fd);
+	snprintf(f->paths[i], sizeof(f->paths[i]), "/proc/self/fd/%d", fd);
+	f->fds[i] = fd;
+	require(mw_conf_given_add(&f->given, f->paths[i]));
+}
+
+static void put_files(struct files *f, const uint8_t *data, size_t size)
+{
+	while (f->given.count < FILES_MAX - 1) {
+		const uint8_t *end = memchr(data, NEXT_FILE, size);
+
+		if (end == NULL)
+			break;
+		put_file(f, data, (size_t)(end - data));
+		size -= (size_t)(end - data) + 1;
+		data = end + 1;
+	}
+	put_file(f, data, size);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct files files = { .given = { 0 } };
+	struct mw_conf *conf = NULL;
+	char *errors = NULL;
+
+	put_files(&files, data, size);
+	mw_conf_load_given(&files.given, &conf, &errors);
+	for (size_t i = 0; i < files.given.count; i++)
+		close(files.fds[i]);
 	require((conf == NULL) == (errors != NULL));
 	if (conf != NULL) {
 		const struct mw_val *banks = mw_conf_val(conf, "policy_bank");

@@ -1,4 +1,4 @@
-/* Addresses for next hops that do not take UTF-8. The only file that knows libidn2. */
+/* Addresses for next hops that do not take UTF-8. */
 #ifndef SMTP_IDN_H
 #define SMTP_IDN_H
 

@@ -20,6 +20,7 @@ struct name {
 	char host[256];
 	uv_getaddrinfo_t req;
 	bool busy, known;
+	bool news; /* not told yet: it serves who waits for it, however short an answer is kept */
 	int status;
 	uint64_t at_ms;
 	struct names_addresses found;
@@ -139,7 +140,7 @@ static void looked_up(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
 		return;
 	}
 	n->busy--;
-	m->known = true;
+	m->known = m->news = true;
 	m->at_ms = mw_loop_now_ms(n->loop);
 	take(m, status == 0 ? list : NULL);
 	m->status = status == 0 && m->found.count == 0 ? UV_EAI_NODATA : status;
@@ -153,9 +154,14 @@ static void look(struct names *n)
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
 
 	for (struct name *m = n->first; m != NULL; m = m->next) {
-		if (m->questions == NULL || m->busy)
+		bool serves = m->news || is_fresh(n, m);
+
+		if (m->busy)
 			continue;
-		if (is_fresh(n, m)) {
+		m->news = false;
+		if (m->questions == NULL)
+			continue;
+		if (serves) {
 			tell(m);
 			continue;
 		}

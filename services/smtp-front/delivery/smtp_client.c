@@ -1,3 +1,4 @@
+#include "client_results.h"
 #include "client_tls.h"
 
 #include <stdio.h>
@@ -6,8 +7,7 @@
 
 #include "log.h"
 
-#define BUFS_MAX 64  /* pieces handed to the kernel in one write */
-#define RCPT_LATER 1 /* a recipient's code while it waits for another transaction of this mail */
+#define BUFS_MAX 64 /* pieces handed to the kernel in one write */
 
 static void client_write_commands(struct client *c);
 static void client_write_body(struct client *c);
@@ -21,54 +21,6 @@ static void wait_for(struct client *c, enum client_state state, uint64_t ms)
 	c->until_ms = now + ms;
 	if (c->run != NULL && c->run->mail->deadline_ms < c->until_ms)
 		c->until_ms = c->run->mail->deadline_ms;
-}
-
-/* ------------------------------------------------------------------ results */
-
-static void tell(struct delivery_rcpt *r, unsigned code, const char *text)
-{
-	struct mw_text t = { 0 };
-
-	free(r->text);
-	r->code = code;
-	mw_text_add(&t, text);
-	r->text = t.p; /* NULL without memory: the caller has words of its own then */
-}
-
-/* The next hop's words, with where they came from in front: "CODE ENH from MTA(hop): REPLY". */
-static void tell_reply(struct client *c, struct delivery_rcpt *r, const char *dflt)
-{
-	/* A 3xx where none belongs says neither yes nor no, a 2xx before the final dot promises
-	 * nothing: later. */
-	unsigned class = c->reply.code / 100;
-	unsigned code = class == 3 || (class == 2 && c->state != CLIENT_DOT) ? 451 : c->reply.code;
-	char enhanced[16];
-	struct mw_text t = { 0 };
-
-	mw_text_addf(&t, "%u %s from MTA(%s): %u %s", code,
-		code == c->reply.code ? smtp_reply_enhanced(&c->reply, dflt, enhanced) : "4.5.0",
-		c->hop.text, c->reply.code, c->reply.text);
-	tell(r, code, t.p != NULL ? t.p : "");
-	r->own_words = true;
-	mw_text_fini(&t);
-}
-
-void client_tell_all(
-	struct delivery_run *run, unsigned code, const char *enhanced, const char *text)
-{
-	struct mw_text t = { 0 };
-
-	mw_text_addf(&t, "%u %s %s", code, enhanced, text);
-	for (size_t i = 0; i < run->mail->rcpt_count; i++)
-		if (run->mail->rcpts[i].code == 0 || run->mail->rcpts[i].code == RCPT_LATER)
-			tell(&run->mail->rcpts[i], code, t.p != NULL ? t.p : "");
-	mw_text_fini(&t);
-}
-
-/* The i-th recipient of the transaction under way. */
-static struct delivery_rcpt *active(const struct client *c, size_t i)
-{
-	return &c->run->mail->rcpts[c->active[i]];
 }
 
 /* ------------------------------------------------------------------ closing */
@@ -171,7 +123,7 @@ static bool is_last_reply(const struct client *c)
 	size_t left = 0;
 
 	for (size_t i = c->dot_rcpt; c->lmtp && c->state == CLIENT_DOT && i < c->active_count; i++)
-		left += active(c, i)->code == 0;
+		left += client_active(c, i)->code == 0;
 	return c->state == CLIENT_RSET || (c->state == CLIENT_DOT && left <= 1);
 }
 
@@ -293,7 +245,7 @@ static void add_command(struct client *c, size_t step)
 	if (step + 1 == c->steps) {
 		mw_text_add(&c->out, "DATA\r\n");
 	} else if (step >= rcpt0) {
-		const struct delivery_rcpt *r = active(c, step - rcpt0);
+		const struct delivery_rcpt *r = client_active(c, step - rcpt0);
 
 		client_add_rcpt(&c->out, r->addr, &r->params, &c->offers);
 	} else if (step + 1 == rcpt0) {
@@ -339,7 +291,8 @@ static void refuse_what_cannot_go(struct client *c)
 		client_tell_all(c->run, 550, "5.6.7", "the next hop does not offer SMTPUTF8");
 	for (size_t i = 0; i < m->rcpt_count; i++)
 		if (m->rcpts[i].code == 0 && !client_can_say(m->rcpts[i].addr, &c->offers))
-			tell(&m->rcpts[i], 553, "553 5.6.7 the next hop does not offer SMTPUTF8");
+			client_tell(&m->rcpts[i], 553,
+				"553 5.6.7 the next hop does not offer SMTPUTF8");
 	if (c->offers.size_limit != 0 && octets_of(m) > c->offers.size_limit)
 		client_tell_all(c->run, 552, "5.3.4",
 			"message size exceeds the next hop's limit (its SIZE)");
@@ -437,83 +390,12 @@ void client_take(struct client *c, struct delivery_run *run)
 
 /* ------------------------------------------------------------------ the octets */
 
-/* The next run of octets up to a line that begins with a dot. All pieces begin at the start of a
- * line. */
-static size_t run_to_dot(const unsigned char *p, size_t n, bool at_start)
-{
-	size_t at = 0;
-
-	if (at_start && n > 0 && p[0] == '.')
-		return 0;
-	while (at < n) {
-		const unsigned char *lf = memchr(p + at, '\n', n - at);
-
-		if (lf == NULL)
-			return n;
-		at = (size_t)(lf - p) + 1;
-		if (at < n && p[at] == '.')
-			return at;
-	}
-	return n;
-}
-
-static uv_buf_t buf_of(const void *p, size_t n)
-{
-	return uv_buf_init((char *)(uintptr_t)p, (unsigned)n);
-}
-
-/*
- * Octets handed over at a time. delivery.data_timeout is for each of these, so a slow hop needs no
- * more of it for a larger mail; and the final dot is not in anybody's hands before the last.
- */
-#define BODY_WINDOW (1u << 20)
-
-/* As many buffers of the mail as fit; the last of all is the final dot. */
-static unsigned fill_bufs(struct client *c, uv_buf_t *bufs)
-{
-	const struct delivery_mail *m = c->run->mail;
-	size_t window = BODY_WINDOW;
-	unsigned n = 0;
-
-	while (n + 2 < BUFS_MAX && window > 0 && c->piece < m->piece_count) {
-		struct mw_octets o = m->pieces[c->piece];
-		const unsigned char *p = o.p + c->piece_at;
-		size_t left = o.n - c->piece_at, take = left;
-
-		if (m->dots && left > 0) {
-			bool start = c->piece_at == 0 || p[-1] == '\n';
-
-			if (start && p[0] == '.') {
-				bufs[n++] = buf_of(".", 1); /* RFC 5321 section 4.5.2 */
-				take = 1 + run_to_dot(p + 1, left - 1, false);
-			} else {
-				take = run_to_dot(p, left, false);
-			}
-		}
-		if (take > window)
-			take = window;
-		window -= take;
-		if (take > 0)
-			bufs[n++] = buf_of(p, take);
-		c->piece_at += take;
-		if (c->piece_at == o.n) {
-			c->piece++;
-			c->piece_at = 0;
-		}
-	}
-	if (c->piece == m->piece_count) {
-		bufs[n++] = buf_of(".\r\n", 3);
-		c->dot_written = true;
-	}
-	return n;
-}
-
 static void client_write_body(struct client *c)
 {
 	/* libuv copies the array, not the octets; pieces outlive the run. */
 	while (!stream_is_writing(c->stream) && !c->dot_written && c->until_ms != 0) {
 		uv_buf_t bufs[BUFS_MAX];
-		unsigned n = fill_bufs(c, bufs);
+		unsigned n = client_octets(c, bufs, BUFS_MAX);
 
 		wait_for(c, CLIENT_BODY, delivery_limits(c->d)->data_ms);
 		if (c->dot_written) {
@@ -610,27 +492,6 @@ static bool must_stop(const struct client *c)
 	       (c->tempfailed > 0 || (c->refused > 0 && !c->run->committed));
 }
 
-/* The same words for every recipient of this transaction that has no answer. */
-static void tell_rest(struct client *c, const char *dflt)
-{
-	for (size_t i = 0; i < c->active_count; i++)
-		if (active(c, i)->code == 0)
-			tell_reply(c, active(c, i), dflt);
-}
-
-/* Those that another transaction is for wait no longer: true when there are any. */
-static bool wake_later(struct client *c)
-{
-	const struct delivery_mail *m = c->run->mail;
-	bool any = c->later > 0;
-
-	for (size_t i = 0; any && i < m->rcpt_count; i++)
-		if (m->rcpts[i].code == RCPT_LATER)
-			m->rcpts[i].code = 0;
-	c->later = 0;
-	return any;
-}
-
 /* A dot would deliver. Dropping the connection is the only way back. */
 static void drop(struct client *c)
 {
@@ -653,8 +514,9 @@ static void after_commands(struct client *c, bool data_accepted)
 		client_write_body(c);
 		return;
 	}
-	if (wake_later(c) && c->accepted == 0) /* DATA was refused: its words are theirs too */
-		tell_rest(c, ".5.0");
+	if (client_wake_later(c) &&
+		c->accepted == 0) /* DATA was refused: its words are theirs too */
+		client_tell_rest(c, ".5.0");
 	if (stop && c->accepted > 0 && c->tempfailed > 0)
 		client_tell_all(
 			c->run, 450, "4.5.0", "not sent: another recipient was refused for now");
@@ -666,20 +528,6 @@ static void after_commands(struct client *c, bool data_accepted)
 	}
 	wait_for(c, CLIENT_RSET, delivery_limits(c->d)->command_ms);
 	client_line(c, "RSET");
-}
-
-/*
- * RFC 5321 section 4.5.3.1.10: 452, and 552 from servers that follow RFC 821's error; RFC 3463:
- * x.5.3. 452 is said of full mailboxes and disks too (4.2.2, 4.3.1): these are refused for now.
- */
-static bool is_too_many(const struct smtp_reply *r)
-{
-	char buf[16];
-	const char *enhanced = smtp_reply_enhanced(r, "", buf);
-
-	if (r->code == 452)
-		return enhanced[1] == '\0' || strcmp(enhanced, "4.5.3") == 0;
-	return r->code == 552 && strcmp(enhanced, "5.5.3") == 0;
 }
 
 static void reply_rcpt(struct client *c, struct delivery_rcpt *r)
@@ -695,12 +543,12 @@ static void reply_rcpt(struct client *c, struct delivery_rcpt *r)
 	 * it and what follows in another. Should that one fail for now after this one was taken, an
 	 * SMTP client sends to all again, as it does for any mixture.
 	 */
-	if (is_too_many(&c->reply) && c->accepted > 0) {
+	if (client_too_many(&c->reply) && c->accepted > 0) {
 		r->code = RCPT_LATER;
 		c->later++;
 		return;
 	}
-	tell_reply(c, r, ".5.0");
+	client_tell_reply(c, r, ".5.0");
 	c->tempfailed += r->code / 100 == 4;
 	c->refused += r->code / 100 == 5;
 }
@@ -710,7 +558,7 @@ static void reply_data(struct client *c)
 	bool go_on = c->reply.code == 354;
 
 	if (!go_on && c->accepted > 0)
-		tell_rest(c, ".5.0");
+		client_tell_rest(c, ".5.0");
 	if (!go_on)
 		c->accepted = 0;
 	after_commands(c, go_on);
@@ -726,10 +574,10 @@ static void reply_command(struct client *c)
 		return;
 	}
 	if (step >= rcpt0) {
-		reply_rcpt(c, active(c, step - rcpt0));
+		reply_rcpt(c, client_active(c, step - rcpt0));
 	} else if (step + 1 == rcpt0 && class != 2) { /* MAIL */
 		c->mail_refused = true;
-		tell_rest(c, ".1.0");
+		client_tell_rest(c, ".1.0");
 	} /* an XFORWARD that is refused costs the next hop knowledge, nobody a mail */
 	wait_for(c, CLIENT_COMMANDS, delivery_limits(c->d)->command_ms);
 	if (c->offers.pipelining)
@@ -745,7 +593,7 @@ static void after_dot(struct client *c)
 {
 	bool keep = c->reply.code != 421 && !c->surplus;
 
-	if (!wake_later(c) || !keep) {
+	if (!client_wake_later(c) || !keep) {
 		if (!keep)
 			client_tell_all(c->run, 450, "4.4.2", "next hop closes the session");
 		finish(c, keep);
@@ -762,15 +610,15 @@ static void after_dot(struct client *c)
 static void reply_dot(struct client *c)
 {
 	if (!c->lmtp) {
-		tell_rest(c, ".6.0");
+		client_tell_rest(c, ".6.0");
 		after_dot(c);
 		return;
 	}
-	while (c->dot_rcpt < c->active_count && active(c, c->dot_rcpt)->code != 0)
+	while (c->dot_rcpt < c->active_count && client_active(c, c->dot_rcpt)->code != 0)
 		c->dot_rcpt++;
 	if (c->dot_rcpt < c->active_count)
-		tell_reply(c, active(c, c->dot_rcpt++), ".6.0");
-	while (c->dot_rcpt < c->active_count && active(c, c->dot_rcpt)->code != 0)
+		client_tell_reply(c, client_active(c, c->dot_rcpt++), ".6.0");
+	while (c->dot_rcpt < c->active_count && client_active(c, c->dot_rcpt)->code != 0)
 		c->dot_rcpt++;
 	if (c->dot_rcpt == c->active_count || c->reply.code == 421)
 		after_dot(c);
@@ -782,8 +630,8 @@ static void reply_dot(struct client *c)
  */
 static void refused_early(struct client *c)
 {
-	wake_later(c);
-	tell_rest(c, ".6.0");
+	client_wake_later(c);
+	client_tell_rest(c, ".6.0");
 	client_tell_all(c->run, 450, "4.4.2", "next hop refused the mail while it was sent");
 	drop(c);
 }
@@ -842,9 +690,11 @@ void client_timeout(struct client *c)
 		[CLIENT_IDLE] = "",
 		[CLIENT_CLOSED] = "",
 	};
+	const char *enhanced = c->state == CLIENT_CONNECT ? "4.4.1"
+			       : c->state == CLIENT_TLS	  ? "4.7.5"
+							  : "4.4.2";
 
-	client_fail(c, 450, c->state == CLIENT_CONNECT ? "4.4.1" : "4.4.2",
-		c->until_ms == 0 ? "write failed" : where[c->state]);
+	client_fail(c, 450, enhanced, c->until_ms == 0 ? "write failed" : where[c->state]);
 }
 
 /* ------------------------------------------------------------------ connecting */

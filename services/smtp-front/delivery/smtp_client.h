@@ -114,7 +114,10 @@ void client_say(struct client *c, const char *line, enum client_state state);
 void client_wait(struct client *c, enum client_state state);
 void client_greet(struct client *c);
 void client_go_on(struct client *c);
-/* Fill every recipient that has no result yet. */
+/* Of the mail's octets as many as fit, at most max buffers; the last of all is the final dot, and
+ * then c->dot_written is set (client_octets.c). */
+unsigned client_octets(struct client *c, uv_buf_t *bufs, unsigned max);
+/* Fill every recipient that has no result yet (client_results.c). */
 void client_tell_all(
 	struct delivery_run *run, unsigned code, const char *enhanced, const char *text);
 

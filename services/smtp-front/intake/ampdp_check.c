@@ -5,30 +5,9 @@
 #include "ampdp_answer.h"
 #include "ampdp_session_priv.h"
 #include "log.h"
+#include "policy/mail_policy.h"
 
 #define MAIL_NAME "email.txt" /* of the mail in a client's folder */
-
-/* The first of the banks that is there; amavisd would lay them one on the other. */
-static const struct policy *policy_of(const struct ampdp_session *s)
-{
-	const char *p = s->request.policy_bank;
-
-	while (p != NULL && *p != '\0') {
-		size_t n;
-		const struct policy *policy;
-
-		p += strspn(p, ", ");
-		n = strcspn(p, ", ");
-		policy = policy_named(s->in.set, p, n);
-		if (policy != NULL)
-			return policy;
-		if (n > 0 && mw_log_wants(MW_DEBUG))
-			mw_log(MW_DEBUG, "ampdp_unknown_bank", "bank=%s",
-				mw_quote_octets((char[64]){ 0 }, 64, p, n));
-		p += n;
-	}
-	return s->in.policy;
-}
 
 static bool is_server(const char *value)
 {
@@ -47,7 +26,7 @@ static struct txn *begin(struct ampdp_session *s, struct smtp_xforward *x)
 		.local_port = s->in.local_port,
 		.xforward = x,
 		.set = s->in.set,
-		.policy = policy_of(s),
+		.policy = s->in.policy,
 	};
 	const char *sender;
 	bool utf8 = false;
@@ -71,6 +50,12 @@ static struct txn *begin(struct ampdp_session *s, struct smtp_xforward *x)
 		return NULL;
 	}
 	t->params.smtputf8 = utf8;
+	if (!mail_policy_begin(t, q->policy_bank)) {
+		s->txn = t; /* for the refusal's log_id; it ends with the request */
+		ampdp_session_refuse(
+			s, 451, "4.3.5", "the policy banks of this mail cannot be loaded");
+		return NULL;
+	}
 	return t;
 }
 

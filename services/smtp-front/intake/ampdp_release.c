@@ -79,10 +79,10 @@ static bool find_names(struct ampdp_session *s, struct names *n)
 		n->items[n->count++] = q->mail_file;
 	if (q->mail_id == NULL || (q->mail_file != NULL && strchr(q->mail_file, '/') != NULL))
 		return true;
-	for (size_t i = 0; i < set->count; i++) {
-		add_name(s, n, set->policies[i].virus_quarantine);
-		add_name(s, n, set->policies[i].spam_quarantine);
-		add_name(s, n, set->policies[i].unchecked_quarantine);
+	for (const struct policy *p = set->base; p != NULL; p = p->next) {
+		add_name(s, n, p->virus_quarantine);
+		add_name(s, n, p->spam_quarantine);
+		add_name(s, n, p->unchecked_quarantine);
 	}
 	return !n->failed;
 }

@@ -85,12 +85,14 @@ bool intake_is_full(const struct front *f)
 	return f->intake->session_count > f->limits.sessions;
 }
 
-/* A Unix socket's door is its mode and its folder's; a trusted proxy that speaks for itself could
- * have named any client. */
+/* A Unix socket's door is its mode and its folder's; a trusted proxy's own connection, as
+ * its health checks, comes from one who could have named any client. */
 static bool in_acl(const struct intake_session *s, const struct mw_ip *ip)
 {
+	struct mw_lookup_result r;
+
 	return s->by_proxy || (ip == NULL && s->listener->unix_socket) ||
-	       (ip != NULL && mw_nets_find(s->policy->acl, s->policy->acl_count, ip) == 1);
+	       (ip != NULL && mw_lookup_ip(s->policy->acl, ip, &r) && r.value.b);
 }
 
 enum smtp_reply_id intake_refuses(struct intake_session *s)

@@ -68,6 +68,15 @@ static bool word_is(struct mw_octets word, const char *s)
 	return word.n == strlen(s) && memcmp(word.p, s, word.n) == 0;
 }
 
+/* Whatever else stands there is to be passed over (section 2.1). */
+static bool is_unknown(struct mw_octets line)
+{
+	static const char word[] = "UNKNOWN";
+	const size_t n = sizeof(word) - 1;
+
+	return line.n >= n && memcmp(line.p, word, n) == 0 && (line.n == n || line.p[n] == ' ');
+}
+
 /* The line behind "PROXY ", without its CRLF. */
 static int read_line(struct mw_octets line, struct proxy_header *h, const char **why_r)
 {
@@ -77,8 +86,6 @@ static int read_line(struct mw_octets line, struct proxy_header *h, const char *
 	*why_r = "a PROXY line is TCP4, TCP6 or UNKNOWN";
 	if (!next_word(&line, &family))
 		return -1;
-	if (word_is(family, "UNKNOWN"))
-		return 1; /* whatever else stands there (section 2.1) */
 	v6 = word_is(family, "TCP6");
 	if (!v6 && !word_is(family, "TCP4"))
 		return -1;
@@ -111,10 +118,12 @@ static int read_v1(const unsigned char *p, size_t n, struct proxy_header *h, siz
 	*why_r = "a PROXY line ends with CRLF and has no other control characters";
 	if (lf == p || lf[-1] != '\r' || (size_t)(lf - p) < skip + 1)
 		return -1;
+	*used_r = (size_t)(lf + 1 - p);
+	if (is_unknown(mw_octets_of(p + skip, (size_t)(lf - 1 - p) - skip)))
+		return 1;
 	for (const unsigned char *c = p; c < lf - 1; c++)
 		if (*c < ' ' || *c > '~')
 			return -1;
-	*used_r = (size_t)(lf + 1 - p);
 	return read_line(mw_octets_of(p + skip, (size_t)(lf - 1 - p) - skip), h, why_r);
 }
 
@@ -237,8 +246,9 @@ static int read_v2(const unsigned char *p, size_t n, struct proxy_header *h, siz
 	if (n < whole)
 		return 0;
 	*used_r = whole;
-	if (p[12] == 0x20)
-		return 1; /* LOCAL: addresses and fields are to be skipped */
+	h->own = p[12] == 0x20;
+	if (h->own)
+		return 1; /* addresses and fields are to be skipped */
 	return read_addresses(p, whole, h, why_r);
 }
 

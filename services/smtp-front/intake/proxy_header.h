@@ -14,9 +14,10 @@
 #define PROXY_HEADER_MAX 4096
 
 struct proxy_header {
-	/* False: the proxy speaks for itself (LOCAL), or cannot say for whom (UNKNOWN, UNSPEC, a
-	 * Unix socket): the connection's own addresses are as good as it gets. */
+	/* False: the proxy speaks for itself, or cannot say for whom (UNKNOWN, UNSPEC, a Unix
+	 * socket): the connection's own addresses are as good as it gets. */
 	bool has_client;
+	bool own; /* LOCAL: a connection of the proxy's own, as its health checks */
 	unsigned version;
 	struct mw_ip client, local; /* where the client connected from, and to */
 	uint16_t client_port, local_port;

@@ -6,12 +6,12 @@
 /* Whoever may write to a Unix socket is trusted by its mode. */
 static bool is_trusted(const struct smtp_session *s)
 {
-	const struct policy *p = s->in.policy;
+	struct mw_lookup_result r;
 	struct mw_ip ip;
 
 	return s->in.listener->unix_socket ||
-	       (mw_ip_parse(s->in.peer_ip, &ip) &&
-		       mw_nets_find(p->proxies, p->proxy_count, &ip) == 1);
+	       (mw_ip_parse(s->in.peer_ip, &ip) && mw_lookup_ip(s->in.policy->proxies, &ip, &r) &&
+		       r.value.b);
 }
 
 static void refuse(struct smtp_session *s, enum smtp_reply_id id, const char *why)
@@ -21,6 +21,7 @@ static void refuse(struct smtp_session *s, enum smtp_reply_id id, const char *wh
 	s->in.front->stats.refused++;
 	smtp_session_say(s, id, why);
 	s->closing = true;
+	s->until_ms = mw_loop_now_ms(s->in.front->loop) + SMTP_LAST_WORDS_MS;
 }
 
 void smtp_proxy_begin(struct smtp_session *s)
@@ -32,14 +33,15 @@ void smtp_proxy_begin(struct smtp_session *s)
 		refuse(s, REPLY_TOO_MANY_SESSIONS, "smtpd_session_limit");
 }
 
-/* From here on the connection's ends are those that the proxy saw: policy, limits, log and trace
- * speak of the client. */
+/* From here on the connection's ends are those that the proxy saw: inet_acl, limits, log and trace
+ * speak of them. It is still the connection: whose mail it is (the original client of policy banks)
+ * only XFORWARD says. */
 static void believe(struct smtp_session *s, const struct proxy_header *h)
 {
 	if (mw_log_wants(MW_DEBUG))
 		mw_log(MW_DEBUG, "proxy_header", "proxy=%s port=%u version=%u client=%d",
 			s->in.peer_ip, s->in.peer_port, h->version, h->has_client);
-	s->in.by_proxy = !h->has_client;
+	s->in.by_proxy = h->own;
 	if (!h->has_client)
 		return;
 	mw_ip_format(&h->client, s->in.peer_ip);

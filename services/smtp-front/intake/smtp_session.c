@@ -9,7 +9,6 @@
 #include "smtp_tls.h"
 
 #define HANG_UP_MS 2000	       /* a client has so long to close after our last words */
-#define LAST_WORDS_MS 10000    /* and so long to read them */
 #define BARE_LF_ALERT_MS 60000 /* between two alerts of mail with bare LFs */
 #define OUT_OCTETS_MAX 65536   /* replies a client has not read; more and we stop reading from it */
 
@@ -188,8 +187,8 @@ static void session_dismiss(struct intake_session *in)
 {
 	struct smtp_session *s = (struct smtp_session *)in;
 
-	if ((MW_BIT(s->state) & (SMTP_COMMAND_STATES | MW_BIT(SMTP_PROXY))) == 0)
-		return;
+	if (s->closing || (MW_BIT(s->state) & (SMTP_COMMAND_STATES | MW_BIT(SMTP_PROXY))) == 0)
+		return; /* behind our last words there are no more */
 	smtp_session_drop_mail(s);
 	smtp_session_close_with(s, REPLY_SHUTDOWN);
 	flush(s);
@@ -215,7 +214,7 @@ static void session_tick(struct intake_session *in, uint64_t now_ms)
 		return;
 	}
 	smtp_session_close_with(s, REPLY_TIMEOUT);
-	s->until_ms = now_ms + LAST_WORDS_MS;
+	s->until_ms = now_ms + SMTP_LAST_WORDS_MS;
 	flush(s);
 }
 
@@ -240,7 +239,7 @@ static void begin_octets(struct smtp_session *s, bool chunks)
 {
 	smtp_data_init(&s->data);
 	s->data.chunks = chunks;
-	s->data.normalise = s->in.policy->bare_newline == NEWLINE_NORMALISE;
+	s->data.normalise = s->txn->policy->bare_newline == NEWLINE_NORMALISE;
 	s->data_rc = MW_OK;
 	s->too_large = false;
 	s->txn->phase = TXN_DATA;
@@ -260,17 +259,21 @@ static enum mw_rc keep_octets(void *arg, const unsigned char *p, size_t n)
 
 	if (s->too_large || s->data_rc != MW_OK)
 		return MW_OK; /* read on to the true end, keep nothing */
-	if (smtp_body_size(s->txn->body) + n > s->in.policy->message_size_limit)
+	if (smtp_body_size(s->txn->body) + n > s->txn->policy->message_size_limit)
 		s->too_large = true;
 	else
 		s->data_rc = smtp_body_append(s->txn->body, p, n, &s->data_err);
 	return MW_OK;
 }
 
-/* LMTP answers for each recipient, whatever became of the mail (RFC 2033 section 4.2). */
+/*
+ * LMTP answers for each recipient, whatever became of the mail (RFC 2033 section 4.2), but only at
+ * its end: a chunk that is not the last has one answer, also when that is a refusal.
+ */
 static void refuse_data(struct smtp_session *s, enum smtp_reply_id id, const char *fill)
 {
-	size_t answers = s->lmtp ? s->txn->rcpt_count : 1;
+	bool early = s->state == SMTP_CHUNK && !s->chunk_last;
+	size_t answers = s->lmtp && !early ? s->txn->rcpt_count : 1;
 	unsigned errors = s->errors + 1;
 
 	mw_log(MW_INFO, "data_refused", "log_id=%s peer=%s code=%u why=%s", s->txn->log_id,
@@ -301,7 +304,7 @@ static void tell_of_bare_lf(struct smtp_session *s)
 /* Lines that we and the next hop could see the end of in different places; true: refused. */
 static bool refuse_odd_lines(struct smtp_session *s)
 {
-	enum policy_newline policy = s->in.policy->bare_newline;
+	enum policy_newline policy = s->txn->policy->bare_newline;
 
 	if (s->data.bare_lf)
 		tell_of_bare_lf(s);
@@ -322,7 +325,7 @@ static bool refuse_unkept(struct smtp_session *s)
 
 	if (s->too_large) {
 		snprintf(text, sizeof(text), "%llu",
-			(unsigned long long)s->in.policy->message_size_limit);
+			(unsigned long long)s->txn->policy->message_size_limit);
 		refuse_data(s, REPLY_TOO_LARGE, text);
 		return true;
 	}
@@ -602,7 +605,7 @@ void smtp_session_greet(struct smtp_session *s)
 	if (no != REPLY_COUNT) {
 		smtp_session_close_with(s, no);
 		s->in.front->stats.refused++;
-		s->until_ms = mw_loop_now_ms(s->in.front->loop) + LAST_WORDS_MS;
+		s->until_ms = mw_loop_now_ms(s->in.front->loop) + SMTP_LAST_WORDS_MS;
 		return;
 	}
 	mw_text_addf(&s->out, "220 %s %s Mailweir service ready\r\n", s->in.policy->localhost_name,

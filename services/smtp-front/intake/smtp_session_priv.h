@@ -22,11 +22,11 @@ enum smtp_state {
 	SMTP_BUSY,   /* the transaction runs; what comes meanwhile waits */
 	SMTP_GONE
 };
+#define SMTP_LAST_WORDS_MS 10000 /* a client has so long to read our last words */
+
 #define SMTP_COMMAND_STATES                                                                        \
 	(MW_BIT(SMTP_START) | MW_BIT(SMTP_READY) | MW_BIT(SMTP_MAIL) | MW_BIT(SMTP_RCPT))
 #define SMTP_ANY_COMMAND (SMTP_COMMAND_STATES | MW_BIT(SMTP_CHUNKS))
-#define SMTP_GREETED                                                                               \
-	(MW_BIT(SMTP_READY) | MW_BIT(SMTP_MAIL) | MW_BIT(SMTP_RCPT) | MW_BIT(SMTP_CHUNKS))
 
 struct smtp_session {
 	struct intake_session in; /* first: the listener's side knows only this */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "policy/mail_policy.h"
 #include "smtp_tls.h"
 
 #define XFORWARDS_MAX 16 /* commands for one mail; seven attributes fit one or two */
@@ -103,6 +104,11 @@ static void verb_xforward(struct smtp_session *s, const char *args)
 {
 	struct smtp_refusal why;
 
+	/* Whoever may say it chooses its banks: where it is not offered it is not taken. */
+	if ((s->in.policy->offers & MW_BIT(SMTP_OFFERS_XFORWARD)) == 0) {
+		smtp_session_say(s, REPLY_XFORWARD_NONE, NULL);
+		return;
+	}
 	if (++s->xforwards > XFORWARDS_MAX) {
 		smtp_session_say(s, REPLY_XFORWARD_MANY, NULL);
 		return;
@@ -169,16 +175,14 @@ static void verb_mail(struct smtp_session *s, const char *args)
 	if (too_busy(s))
 		return;
 	intake_session_refresh(&s->in);
+	if (smtp_tls_is_missing(s, "MAIL")) { /* since the settings of now */
+		smtp_session_say(s, REPLY_TLS_REQUIRED, NULL);
+		return;
+	}
 	utf8 = (offers(s) & MW_BIT(SMTP_OFFERS_SMTPUTF8)) != 0 && smtp_command_says_utf8(args);
 	if (!smtp_command_path(&s->words, args, "FROM:", true, utf8, &addr, &rest, &why) ||
 		!smtp_command_mail_params(&s->words, rest, offers(s), &params, &why)) {
 		smtp_session_refuse(s, &why);
-		return;
-	}
-	if (params.size > s->in.policy->message_size_limit) {
-		snprintf(text, sizeof(text), "%llu",
-			(unsigned long long)s->in.policy->message_size_limit);
-		smtp_session_say(s, REPLY_TOO_LARGE, text);
 		return;
 	}
 	said_envid = params.envid != NULL;
@@ -190,6 +194,18 @@ static void verb_mail(struct smtp_session *s, const char *args)
 	if (s->txn == NULL || s->txn->body == NULL || (said_envid && params.envid == NULL)) {
 		smtp_session_drop_mail(s);
 		smtp_session_say(s, REPLY_NO_MEMORY, NULL);
+		return;
+	}
+	if (!mail_policy_begin(s->txn, NULL)) {
+		smtp_session_drop_mail(s);
+		smtp_session_say(s, REPLY_POLICY, NULL);
+		return;
+	}
+	if (params.size > s->txn->policy->message_size_limit) {
+		snprintf(text, sizeof(text), "%llu",
+			(unsigned long long)s->txn->policy->message_size_limit);
+		smtp_session_drop_mail(s);
+		smtp_session_say(s, REPLY_TOO_LARGE, text);
 		return;
 	}
 	s->txn->params = params;
@@ -314,7 +330,7 @@ static const struct smtp_verb {
 	{ "BDAT", SMTP_ANY_COMMAND, verb_bdat, REPLY_COUNT },
 	{ "RSET", SMTP_ANY_COMMAND, verb_rset, REPLY_COUNT },
 	{ "NOOP", SMTP_ANY_COMMAND, verb_noop, REPLY_COUNT },
-	{ "VRFY", SMTP_GREETED, verb_vrfy, REPLY_VRFY_STATE },
+	{ "VRFY", SMTP_ANY_COMMAND, verb_vrfy, REPLY_COUNT },
 	{ "HELP", SMTP_ANY_COMMAND, verb_help, REPLY_COUNT },
 	{ "QUIT", SMTP_ANY_COMMAND, verb_quit, REPLY_COUNT },
 	{ "EXPN", SMTP_ANY_COMMAND, verb_refused, REPLY_COUNT },

@@ -1,4 +1,4 @@
-#include "policy_tls.h"
+#include "policy_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,53 +30,54 @@ static enum mw_rc compile_destiny(const struct mw_conf *conf, const char *bank, 
 	return MW_OK;
 }
 
-static enum mw_rc compile_maps(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
-{
-	const struct {
-		const char *name;
-		struct lookup_maps **maps;
-	} all[] = {
-		{ "local_domains_maps", &p->local_domains },
-		{ "bypass_virus_checks_maps", &p->bypass_virus },
-		{ "bypass_spam_checks_maps", &p->bypass_spam },
-		{ "bypass_banned_checks_maps", &p->bypass_banned },
-		{ "bypass_header_checks_maps", &p->bypass_header },
-	};
+/* Tables of lookups, each in its field. */
+static const struct {
+	const char *name;
+	size_t field;
+} policy_maps[] = {
+	{ "local_domains_maps", offsetof(struct policy, local_domains) },
+	{ "bypass_virus_checks_maps", offsetof(struct policy, bypass_virus) },
+	{ "bypass_spam_checks_maps", offsetof(struct policy, bypass_spam) },
+	{ "bypass_banned_checks_maps", offsetof(struct policy, bypass_banned) },
+	{ "bypass_header_checks_maps", offsetof(struct policy, bypass_header) },
+	{ "inet_acl", offsetof(struct policy, acl) },
+	{ "haproxy_trusted_networks", offsetof(struct policy, proxies) },
+	{ "mynetworks", offsetof(struct policy, mynetworks) },
+};
 
-	for (size_t i = 0; i < MW_COUNT(all); i++) {
-		*all[i].maps = lookup_maps_new(mw_conf_val(conf, all[i].name));
-		if (*all[i].maps == NULL)
-			return mw_fail(err_r, MW_ERR_NOMEM, "%s: no memory", all[i].name);
+static struct mw_lookup **maps_field(const struct policy *p, size_t i)
+{
+	return (struct mw_lookup **)(void *)((char *)(uintptr_t)p + policy_maps[i].field);
+}
+
+/* What a bank does not set it has from what it lies on: the same tables (they may have a million
+ * entries), unless it reads addresses otherwise. */
+static bool shares_tables(const struct policy *p, const struct mw_lookup_options *o)
+{
+	const struct policy *below = p->below;
+	struct mw_lookup_options below_o;
+
+	if (below == NULL || mw_conf_val(p->conf, o->name) != mw_conf_val(below->conf, o->name))
+		return false;
+	below_o = mw_lookup_options_of(below->conf, o->name, o->files);
+	return o->case_sensitive == below_o.case_sensitive &&
+	       strcmp(o->delimiters != NULL ? o->delimiters : "",
+		       below_o.delimiters != NULL ? below_o.delimiters : "") == 0;
+}
+
+static enum mw_rc compile_maps(const struct policy_set *set, struct policy *p, struct mw_err *err_r)
+{
+	enum mw_rc rc = MW_OK;
+
+	for (size_t i = 0; i < MW_COUNT(policy_maps) && rc == MW_OK; i++) {
+		const char *name = policy_maps[i].name;
+		struct mw_lookup_options o = mw_lookup_options_of(p->conf, name, set->files);
+
+		if (shares_tables(p, &o))
+			*maps_field(p, i) = mw_lookup_ref(*maps_field(p->below, i));
+		else
+			rc = mw_lookup_new(mw_conf_val(p->conf, name), &o, maps_field(p, i), err_r);
 	}
-	return MW_OK;
-}
-
-static enum mw_rc compile_nets(const struct mw_conf *conf, const char *name, struct mw_net **nets_r,
-	size_t *count_r, struct mw_err *err_r)
-{
-	const char *const *items;
-	size_t count = mw_conf_list(conf, name, &items);
-
-	*nets_r = calloc(count + 1, sizeof(**nets_r));
-	if (*nets_r == NULL)
-		return mw_fail(err_r, MW_ERR_NOMEM, "%s: no memory", name);
-	for (size_t i = 0; i < count; i++)
-		if (!mw_net_parse(items[i], &(*nets_r)[(*count_r)++]))
-			return mw_fail(err_r, MW_ERR_CONF, "%s: \"%s\" is no address or network",
-				name, items[i]);
-	return MW_OK;
-}
-
-/* Who may connect, and on whose word. */
-static enum mw_rc compile_acl(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
-{
-	enum mw_rc rc = compile_nets(conf, "inet_acl", &p->acl, &p->acl_count, err_r);
-
-	if (rc == MW_OK)
-		rc = compile_nets(
-			conf, "haproxy_trusted_networks", &p->proxies, &p->proxy_count, err_r);
-	p->haproxy = mw_conf_bool(conf, "haproxy_target_enabled");
-	p->haproxy_timeout_ms = (uint64_t)mw_conf_int(conf, "haproxy_timeout") * 1000;
 	return rc;
 }
 
@@ -210,13 +211,15 @@ static void compile_texts(
 	copy_text(p->level_char, sizeof(p->level_char), conf, "sa_spam_level_char", "");
 }
 
-static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy_set *set,
-	const char *bank, struct policy *p, struct mw_err *err_r)
+enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct mw_err *err_r)
 {
+	const struct mw_conf *conf = p->conf;
+	const char *bank = p->bank;
 	enum mw_rc rc;
 
-	mw_strlcpy(p->bank, bank, sizeof(p->bank));
 	p->originating = mw_conf_bool(conf, "originating");
+	p->haproxy = mw_conf_bool(conf, "haproxy_target_enabled");
+	p->haproxy_timeout_ms = (uint64_t)mw_conf_int(conf, "haproxy_timeout") * 1000;
 	p->bypass_decode_parts = mw_conf_bool(conf, "bypass_decode_parts");
 	p->virus_failure_fatal = mw_conf_bool(conf, "virus_scanners_failure_is_fatal");
 	p->auth_required_release = mw_conf_bool(conf, "auth_required_release");
@@ -235,8 +238,8 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 			MW_OK ||
 		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny,
 			 err_r)) != MW_OK ||
-		(rc = compile_maps(conf, p, err_r)) != MW_OK ||
-		(rc = compile_acl(conf, p, err_r)) != MW_OK ||
+		(rc = compile_maps(set, p, err_r)) != MW_OK ||
+		(rc = policy_clients_compile(set, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK ||
@@ -249,199 +252,12 @@ static enum mw_rc compile_policy(const struct mw_conf *conf, const struct policy
 		sizeof(p->unchecked_quarantine), err_r);
 }
 
-static enum mw_rc compile_ports(
-	const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
+void policy_fini(struct policy *p)
 {
-	const struct mw_val *table = mw_conf_val(conf, "interface_policy");
-
-	if (table->tag != MW_V_TABLE)
-		return MW_OK;
-	set->ports = calloc(table->count + 1, sizeof(*set->ports));
-	if (set->ports == NULL)
-		return mw_fail(err_r, MW_ERR_NOMEM, "interface_policy: no memory");
-	for (size_t i = 0; i < table->count; i++) {
-		const char *bank = mw_val_text(&table->vals[i], "");
-		struct policy_port *port = &set->ports[set->port_count];
-
-		for (size_t p = 0; p < set->count; p++)
-			if (strcmp(set->policies[p].bank, bank) == 0)
-				port->policy = &set->policies[p];
-		if (port->policy == NULL)
-			return mw_fail(err_r, MW_ERR_CONF,
-				"interface_policy[\"%s\"] names no known bank: \"%s\"",
-				table->keys[i], bank);
-		mw_strlcpy(port->key, table->keys[i], sizeof(port->key));
-		set->port_count++;
-	}
-	return MW_OK;
-}
-
-static enum mw_rc compile_signers(
-	const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
-{
-	const struct mw_val *keys = mw_conf_val(conf, "dkim_key");
-
-	if (keys->tag != MW_V_TABLE)
-		return MW_OK;
-	set->signers = calloc(keys->count + 1, sizeof(*set->signers));
-	if (set->signers == NULL)
-		return mw_fail(err_r, MW_ERR_NOMEM, "dkim_key: no memory");
-	for (size_t i = 0; i < keys->count; i++) {
-		struct policy_signer *s = &set->signers[set->signer_count++];
-
-		mw_strlcpy(s->domain, mw_val_text(mw_val_field(&keys->vals[i], "domain"), ""),
-			sizeof(s->domain));
-		mw_strlcpy(s->selector, mw_val_text(mw_val_field(&keys->vals[i], "selector"), ""),
-			sizeof(s->selector));
-	}
-	return MW_OK;
-}
-
-static enum mw_rc compile_mail_dirs(
-	const struct mw_conf *conf, struct policy_set *set, struct mw_err *err_r)
-{
-	const char *const *dirs;
-	size_t count = mw_conf_list(conf, "ampdp.mail_dirs", &dirs);
-
-	set->mail_dirs = calloc(count + 1, sizeof(*set->mail_dirs));
-	for (size_t i = 0; i < count && set->mail_dirs != NULL; i++) {
-		if (dirs[i][0] != '/')
-			return mw_fail(err_r, MW_ERR_CONF,
-				"ampdp.mail_dirs: \"%s\" is no absolute path", dirs[i]);
-		set->mail_dirs[i] = strdup(dirs[i]);
-		if (set->mail_dirs[i] == NULL)
-			break;
-		set->mail_dir_count++;
-	}
-	return set->mail_dir_count == count
-		       ? MW_OK
-		       : mw_fail(err_r, MW_ERR_NOMEM, "ampdp.mail_dirs: no memory");
-}
-
-static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
-{
-	char host[256] = "localhost";
-	const char *spamd = mw_conf_text(conf, "scanner.spamd");
-	const struct mw_val *redis = mw_conf_val(conf, "storage_redis_dsn");
-	const char *server = mw_conf_text(conf, "redis.server");
-
-	gethostname(host, sizeof(host) - 1);
-	copy_text(set->myhostname, sizeof(set->myhostname), conf, "myhostname", host);
-	copy_text(set->quarantine_dir, sizeof(set->quarantine_dir), conf, "QUARANTINEDIR", "");
-	set->check_spam = mw_conf_is_set(conf, "checks.spam") ? mw_conf_bool(conf, "checks.spam")
-							      : spamd != NULL && *spamd != '\0';
-	set->check_reputation = mw_conf_is_set(conf, "checks.reputation")
-					? mw_conf_bool(conf, "checks.reputation")
-					: (redis->tag == MW_V_TABLE && redis->count > 0) ||
-						  (server != NULL && *server != '\0');
-	set->delivery_reserve_percent = (unsigned)mw_conf_int(conf, "checks.delivery_reserve");
-}
-
-enum mw_rc policy_set_new(
-	const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r)
-{
-	const struct mw_val *banks = mw_conf_val(conf, "policy_bank");
-	size_t bank_count = banks->tag == MW_V_TABLE ? banks->count : 0;
-	struct policy_set *set = calloc(1, sizeof(*set));
-	enum mw_rc rc;
-
-	if (set == NULL)
-		return mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
-	set->refs = 1;
-	compile_globals(conf, set);
-	set->policies = calloc(bank_count + 1, sizeof(*set->policies));
-	rc = set->policies != NULL
-		     ? compile_policy(conf, set, "", &set->policies[set->count++], err_r)
-		     : mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
-	for (size_t i = 0; i < bank_count && rc == MW_OK; i++)
-		rc = compile_policy(mw_conf_bank(conf, banks->keys[i]), set, banks->keys[i],
-			&set->policies[set->count++], err_r);
-	if (rc == MW_OK)
-		rc = compile_ports(conf, set, err_r);
-	if (rc == MW_OK)
-		rc = compile_signers(conf, set, err_r);
-	if (rc == MW_OK)
-		rc = compile_mail_dirs(conf, set, err_r);
-	if (rc == MW_OK)
-		rc = policy_tls_open(conf, set, err_r);
-	if (rc != MW_OK)
-		policy_set_unref(&set);
-	*set_r = set;
-	return rc;
-}
-
-struct policy_set *policy_set_ref(struct policy_set *set)
-{
-	set->refs++;
-	return set;
-}
-
-void policy_set_unref(struct policy_set **set_p)
-{
-	struct policy_set *set = *set_p;
-
-	*set_p = NULL;
-	if (set == NULL || --set->refs > 0)
-		return;
-	for (size_t i = 0; i < set->count; i++) {
-		struct policy *p = &set->policies[i];
-
-		lookup_maps_destroy(&p->local_domains);
-		lookup_maps_destroy(&p->bypass_virus);
-		lookup_maps_destroy(&p->bypass_spam);
-		lookup_maps_destroy(&p->bypass_banned);
-		lookup_maps_destroy(&p->bypass_header);
-		free(p->acl);
-		free(p->proxies);
-		free(p->forward.hop);
-		free(p->release.hop);
-		free(p->requeue.hop);
-	}
-	for (size_t i = 0; i < set->mail_dir_count; i++)
-		free(set->mail_dirs[i]);
-	free(set->mail_dirs);
-	free(set->policies);
-	free(set->ports);
-	free(set->signers);
-	mw_tls_ctx_unref(&set->tls_in);
-	mw_tls_ctx_unref(&set->tls_out);
-	free(set);
-}
-
-const struct policy *policy_for_socket(
-	const struct policy_set *set, const char *address, unsigned port)
-{
-	char whole[128], number[8] = "SOCK";
-	const char *keys[2] = { whole, number };
-
-	if (address[0] == '/') {
-		mw_strlcpy(whole, address, sizeof(whole));
-	} else {
-		snprintf(whole, sizeof(whole), "[%s]:%u", address, port);
-		snprintf(number, sizeof(number), "%u", port);
-	}
-	for (size_t k = 0; k < MW_COUNT(keys); k++)
-		for (size_t i = 0; i < set->port_count; i++)
-			if (strcmp(set->ports[i].key, keys[k]) == 0)
-				return set->ports[i].policy;
-	return &set->policies[0];
-}
-
-const struct policy *policy_named(const struct policy_set *set, const char *bank, size_t n)
-{
-	for (size_t i = 1; i < set->count; i++) /* [0] is the base, which has no name */
-		if (strlen(set->policies[i].bank) == n &&
-			memcmp(set->policies[i].bank, bank, n) == 0)
-			return &set->policies[i];
-	return NULL;
-}
-
-const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address)
-{
-	const char *at = strrchr(address, '@');
-
-	for (size_t i = 0; at != NULL && i < set->signer_count; i++)
-		if (strcasecmp(set->signers[i].domain, at + 1) == 0)
-			return &set->signers[i];
-	return NULL;
+	for (size_t i = 0; i < MW_COUNT(policy_maps); i++)
+		mw_lookup_unref(maps_field(p, i));
+	policy_clients_fini(p);
+	free(p->forward.hop);
+	free(p->release.hop);
+	free(p->requeue.hop);
 }

@@ -1,14 +1,16 @@
 /*
- * Who gets which treatment. A policy is what one bank (or the base) says, compiled from the
- * settings at load into plain fields; nothing is looked up by name while mail runs. A set holds
- * them all and lives until the last mail that began with it is over.
+ * Who gets which treatment. A policy is what the base and the banks loaded on top of it say,
+ * compiled from the settings into plain fields; nothing is looked up by name while mail runs. Every
+ * bank is compiled at load, on the base and where a socket, a client's address and MYUSERS load it,
+ * so that what is wrong with one, or with two together, is told then; a sequence of banks that only
+ * AM.PDP's clients bring is compiled when it comes first. A set holds them all and lives until the
+ * last mail that began with it is over.
  */
 #ifndef SMTP_POLICY_H
 #define SMTP_POLICY_H
 
 #include "conf.h"
 #include "delivery/delivery.h"
-#include "ip.h"
 #include "lookup.h"
 #include "tls.h"
 
@@ -18,13 +20,32 @@ enum policy_protocol { PROTOCOL_AUTO, PROTOCOL_SMTP, PROTOCOL_LMTP, PROTOCOL_AMP
 /* What becomes of mail with an LF that no CR stands before. */
 enum policy_newline { NEWLINE_REJECT, NEWLINE_NORMALISE, NEWLINE_PASS };
 
+/* Banks on top of one another for one mail, and sequences of them in one set. */
+#define POLICY_BANKS_MAX 12
+#define POLICIES_MAX 1000
+#define POLICIES_ASKED_MAX 500 /* of them, so many that AM.PDP's clients may bring */
+
+/* A pair of client_ipaddr_policy. */
+struct policy_client {
+	struct mw_lookup *nets;
+	char *banks; /* "A, B" */
+};
+
 struct policy {
-	char bank[64]; /* "" is the base */
+	char bank[64]; /* the last that was loaded; "" is the base */
+	const struct policy *below;
+	const char *banks[POLICY_BANKS_MAX]; /* all that were, in their order */
+	size_t bank_count;
+	struct mw_conf *conf;		      /* what it was compiled from */
+	struct policy *next, *above, *beside; /* all of the set; what was loaded on this one */
+	struct mw_lookup *mynetworks;
+	struct policy_client *clients; /* none: mynetworks load MYNETS */
+	size_t client_count;
 	enum policy_protocol protocol;
 	enum policy_newline bare_newline;
 	unsigned offers; /* bits of enum smtp_offer */
 	bool originating;
-	struct lookup_maps *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
+	struct mw_lookup *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;
 	bool bypass_decode_parts;
 	int32_t tag_milli, tag2_milli, kill_milli;
@@ -45,9 +66,8 @@ struct policy {
 	int32_t penpals_bonus_milli; /* 0: off */
 	uint64_t penpals_halflife_s;
 	int32_t penpals_threshold_low_milli;
-	struct mw_net *acl, *proxies;
-	size_t acl_count, proxy_count;
-	bool haproxy; /* connections begin with a PROXY header */
+	struct mw_lookup *acl, *proxies; /* by address: of the client; of proxies that name it */
+	bool haproxy;			 /* connections begin with a PROXY header */
 	uint64_t haproxy_timeout_ms;
 };
 
@@ -62,12 +82,14 @@ struct policy_port {
 
 struct policy_set {
 	unsigned refs;
-	struct policy *policies; /* [0] is the base */
+	struct mw_conf *conf;
+	struct policy *base, **last_p; /* all, by next, the base first */
 	size_t count;
 	struct policy_port *ports;
 	size_t port_count;
 	struct policy_signer *signers; /* domains that the dkim workers have a key for */
 	size_t signer_count;
+	struct mw_lookup_files *files; /* behind the tables of all policies */
 	/* global */
 	struct mw_tls_ctx *tls_in, *tls_out; /* NULL: no policy of the set wants it */
 	char myhostname[256], quarantine_dir[256];
@@ -82,12 +104,27 @@ enum mw_rc policy_set_new(
 	const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r);
 struct policy_set *policy_set_ref(struct policy_set *set);
 void policy_set_unref(struct policy_set **set_p);
-/* The bank of a listening socket: [address]:port goes before port, a Unix socket's path before
- * SOCK; the base when none is named. */
+/* The banks of a listening socket: those of its port, then those of its [address]:port on top;
+ * those of SOCK, then those of a Unix socket's path; the base when none are named. */
 const struct policy *policy_for_socket(
 	const struct policy_set *set, const char *address, unsigned port);
-/* The bank of that name, NULL: there is none. */
-const struct policy *policy_named(const struct policy_set *set, const char *bank, size_t n);
+/*
+ * The policy with that bank on top of p; p itself when it is on top already. NULL, and *err_r says
+ * why: there is no such bank, more than POLICY_BANKS_MAX, it would be one more sequence than most,
+ * or it cannot be compiled (memory, settings that do not go together).
+ */
+const struct policy *policy_load(struct policy_set *set, const struct policy *p, const char *bank,
+	size_t n, size_t most, struct mw_err *err_r);
+/* The same with all banks of a list, comma- or blank-separated, in its order; most is POLICIES_MAX.
+ */
+const struct policy *policy_load_all(
+	struct policy_set *set, const struct policy *p, const char *banks, struct mw_err *err_r);
+/* There is a bank of that name. */
+bool policy_has_bank(const struct policy_set *set, const char *bank, size_t n);
+/* The banks that the original client's address loads (policy-and-lookups 2, step 3); ip NULL: it is
+ * not known. NULL: none. */
+const char *policy_banks_of_client(
+	const struct policy_set *set, const struct policy *p, const char *ip);
 /* The key to sign with for that address's domain; NULL: none. */
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address);
 

@@ -30,8 +30,19 @@ enum mw_rc policy_tls_levels(
 	if (rc == MW_OK)
 		rc = level_of(conf, bank, "tls_security_level_out", TLS_VERIFY, &out, err_r);
 	for (size_t r = 0; r < MW_COUNT(routes); r++)
-		for (size_t i = 0; i < routes[r]->count; i++)
-			routes[r]->hop[i].tls = out;
+		for (size_t i = 0; i < routes[r]->count; i++) {
+			struct next_hop *h = &routes[r]->hop[i];
+
+			/* No certificate is for a path: every mail would be deferred until it
+			 * bounces. */
+			if (rc == MW_OK && out == TLS_VERIFY && next_hop_is_unix(h))
+				rc = mw_fail(err_r, MW_ERR_CONF,
+					"%s%stls_security_level_out = \"verify\": %s has no name "
+					"that a certificate could have; expected encrypt or less "
+					"for a Unix socket",
+					bank, *bank != '\0' ? ": " : "", h->text);
+			h->tls = out;
+		}
 	return rc;
 }
 
@@ -63,9 +74,7 @@ enum mw_rc policy_tls_open(const struct mw_conf *conf, struct policy_set *set, s
 			"tls_min_version = \"%s\": expected TLSv1.2 or TLSv1.3 (RFC 8996 forbids "
 			"what is older)",
 			text);
-	for (size_t i = 0; i < set->count; i++) {
-		const struct policy *p = &set->policies[i];
-
+	for (const struct policy *p = set->base; p != NULL; p = p->next) {
 		in = p->tls_in > in ? p->tls_in : in;
 		out = p->forward.hop[0].tls > out ? p->forward.hop[0].tls : out;
 	}

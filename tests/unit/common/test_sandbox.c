@@ -109,6 +109,30 @@ static int own_folder_read_only(void)
 											      : 0;
 }
 
+/* Exit code of /bin/true with the whole tree readable, and runnable or not; 7: refused. */
+static int runs(bool runnable)
+{
+	struct mw_sandbox_folder root = { .fd = open("/", O_PATH | O_CLOEXEC),
+		.runnable = runnable };
+
+	if (mw_sandbox_files(MW_SANDBOX_STRICT, &root, 1, NULL) != MW_OK)
+		return 1;
+	if (!refused("/tmp/mw-sandbox-new", O_WRONLY | O_CREAT))
+		return 2;
+	execl("/bin/true", "true", (char *)NULL);
+	return errno == EACCES ? 7 : 3;
+}
+
+static int runs_what_is_runnable(void)
+{
+	return runs(true);
+}
+
+static int runs_nothing_else(void)
+{
+	return runs(false);
+}
+
 static int as_nobody(void)
 {
 	return geteuid() == 0 && setuid(65534) != 0 ? 9 : own_folder_only();
@@ -128,6 +152,13 @@ static void only_the_own_folder_can_be_opened(void **state)
 	(void)state;
 	assert_int_equal(child(own_folder_only), 0);
 	assert_int_equal(child(own_folder_read_only), 0);
+}
+
+static void programs_run_only_where_they_may(void **state)
+{
+	(void)state;
+	assert_int_equal(child(runs_what_is_runnable), 0);
+	assert_int_equal(child(runs_nothing_else), 7);
 }
 
 static void it_works_as_an_unprivileged_user(void **state)
@@ -266,6 +297,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_the_own_folder_can_be_opened),
+		cmocka_unit_test(programs_run_only_where_they_may),
 		cmocka_unit_test(it_works_as_an_unprivileged_user),
 		cmocka_unit_test(tcp_is_closed_where_the_kernel_can),
 		cmocka_unit_test(what_is_on_the_list_works),

@@ -407,9 +407,12 @@ static void settings_that_everybody_may_write_are_refused(void **state)
 	(void)state;
 	write_config("");
 	chmod(config, 0666);
+	unsetenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS");
 	c = start(with_config(""));
 	expect(c.err, "writable by everybody");
 	assert_int_equal(end_of(&c), 78);
+	if (geteuid() != 0)
+		setenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS", "yes", 1);
 	chmod(config, 0644);
 }
 
@@ -440,8 +443,9 @@ static void root_becomes_daemon_user_with_a_folder_of_its_own(void **state)
 	assert_int_equal(end_of(&c), 0);
 	assert_int_equal(chown(config, nobody->pw_uid, 0), 0);
 	c = start(with_config(""));
-	expect(c.err, "writable by the user nobody");
+	expect(c.err, "belongs to the user nobody");
 	assert_int_equal(end_of(&c), 78);
+	assert_int_equal(run(with_config("--check")), 78);
 	assert_int_equal(chown(config, 0, nobody->pw_gid), 0);
 	chmod(config, 0664);
 	assert_int_equal(run(with_config("")), 78);
@@ -451,6 +455,167 @@ static void root_becomes_daemon_user_with_a_folder_of_its_own(void **state)
 	assert_int_equal(run(with_config("")), 78);
 	rmdir(run_dir);
 	run_dir[strlen(run_dir) - strlen("-nobody")] = '\0';
+}
+
+static void a_reload_refuses_settings_that_the_service_could_write(void **state)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	char folder[120];
+	struct child c;
+
+	(void)state;
+	if (geteuid() != 0 || nobody == NULL) {
+		print_message("needs root and a user nobody\n");
+		skip();
+	}
+	chmod(dir, 0755);
+	strcat(run_dir, "-nobody");
+	snprintf(folder, sizeof(folder), "%s/conf.d", dir);
+	write_config("daemon_user = 'nobody' log_level = 1");
+	c = start(with_config(""));
+	expect(c.out, "level=1");
+	assert_int_equal(chown(config, nobody->pw_uid, 0), 0);
+	write_config("daemon_user = 'nobody' log_level = 2");
+	kill(c.pid, SIGHUP);
+	expect(c.err, "reload_refused");
+	expect(c.err, "belongs to the user nobody");
+	expect(c.err, "settings_kept");
+	assert_int_equal(chown(config, 0, 0), 0);
+	assert_int_equal(mkdir(folder, 0777), 0);
+	assert_int_equal(chmod(folder, 0777), 0);
+	kill(c.pid, SIGHUP);
+	expect(c.err, "conf.d is writable by everybody: it could add settings");
+	expect(c.err, "settings_kept");
+	assert_int_equal(chmod(folder, 0700), 0); /* unreadable is an error, not "no conf.d" */
+	kill(c.pid, SIGHUP);
+	expect(c.err, "conf.d: cannot be read: Permission denied");
+	expect(c.err, "settings_kept");
+	assert_int_equal(rmdir(folder), 0);
+	kill(c.pid, SIGHUP);
+	expect(c.out, "reloaded level=2");
+	kill(c.pid, SIGTERM);
+	assert_int_equal(end_of(&c), 0);
+	rmdir(run_dir);
+	run_dir[strlen(run_dir) - strlen("-nobody")] = '\0';
+}
+
+static void an_owner_of_his_settings_may_be_allowed(void **state)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	struct child c;
+
+	(void)state;
+	if (geteuid() != 0 || nobody == NULL) {
+		print_message("needs root and a user nobody\n");
+		skip();
+	}
+	chmod(dir, 0755);
+	strcat(run_dir, "-nobody");
+	write_config("daemon_user = 'nobody'");
+	assert_int_equal(chown(config, nobody->pw_uid, 0), 0);
+	setenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS", "no", 1);
+	assert_int_equal(run(with_config("")), 78);
+	setenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS", "yes", 1);
+	c = start(with_config(""));
+	expect(c.err, "settings_writable");
+	expect(c.out, "ready");
+	kill(c.pid, SIGTERM);
+	assert_int_equal(end_of(&c), 0);
+	unsetenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS");
+	assert_int_equal(chown(config, 0, 0), 0);
+	rmdir(run_dir);
+	run_dir[strlen(run_dir) - strlen("-nobody")] = '\0';
+}
+
+/* A connection to the control socket of the service that runs. */
+static int control(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(snprintf(a.sun_path, sizeof(a.sun_path), "%s/demo@1.control", run_dir) <
+		    (int)sizeof(a.sun_path));
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+/* What it answers before it closes. */
+static const char *answer_of(int fd)
+{
+	static char buf[4096];
+	size_t n = 0;
+
+	for (ssize_t got = 1; got > 0; n += (size_t)(got > 0 ? got : 0)) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+		got = read(fd, buf + n, sizeof(buf) - 1 - n);
+	}
+	buf[n] = '\0';
+	close(fd);
+	return buf;
+}
+
+static void an_order_to_reload_is_answered(void **state)
+{
+	char expected[400];
+	struct child c;
+	int fd;
+
+	(void)state;
+	write_config("log_level = 1");
+	c = start(with_config(""));
+	expect(c.out, "level=1");
+	write_config("log_level = 2");
+	fd = control();
+	for (const char *p = "reload\n"; *p != '\0'; p++)
+		assert_int_equal(send(fd, p, 1, MSG_NOSIGNAL), 1);
+	snprintf(expected, sizeof(expected), "ok %s\n", config);
+	assert_string_equal(answer_of(fd), expected);
+	expect(c.out, "reloaded level=2");
+	write_config("log_level = 9\nnix = 1");
+	fd = control();
+	assert_int_equal(send(fd, "reload\n", 7, MSG_NOSIGNAL), 7);
+	snprintf(expected, sizeof(expected),
+		"refused\n%s:2: log_level = 9: expected a whole number from -3 to 5\n"
+		"%s:3: nix: unknown setting\n",
+		config, config);
+	assert_string_equal(answer_of(fd), expected);
+	kill(c.pid, SIGTERM);
+	assert_int_equal(end_of(&c), 0);
+}
+
+static void what_is_no_order_is_refused_and_does_no_harm(void **state)
+{
+	static const char *const wrong[] = { "\n", "reloa\n", "reload \n", "RELOAD\n",
+		"reload0123456789012345678901234" };
+	int many[9];
+	struct child c;
+	int fd;
+
+	(void)state;
+	write_config("");
+	c = start(with_config(""));
+	expect(c.out, "ready");
+	for (size_t i = 0; i < MW_COUNT(wrong); i++) {
+		fd = control();
+		assert_int_equal(send(fd, wrong[i], strlen(wrong[i]), MSG_NOSIGNAL),
+			(ssize_t)strlen(wrong[i]));
+		assert_string_equal(answer_of(fd), "refused\nunknown order\n");
+	}
+	fd = control();
+	shutdown(fd, SHUT_WR); /* none at all */
+	assert_string_equal(answer_of(fd), "");
+	for (size_t i = 0; i < MW_COUNT(many); i++)
+		many[i] = control();
+	expect(c.err, "control_refused reason=\"too many at once\"");
+	assert_string_equal(answer_of(many[8]), "");
+	for (size_t i = 0; i < 8; i++) {
+		assert_int_equal(send(many[i], "reload\n", 7, MSG_NOSIGNAL), 7);
+		assert_int_equal(strncmp(answer_of(many[i]), "ok ", 3), 0);
+	}
+	kill(c.pid, SIGTERM);
+	assert_int_equal(end_of(&c), 0);
 }
 
 static void folders_are_made_with_their_parents_or_it_is_said_why_not(void **state)
@@ -484,6 +649,9 @@ static int make_dir(void **state)
 	(void)state;
 	if (mkdtemp(dir) == NULL)
 		return -1;
+	/* Our own user is that of the services then. */
+	if (geteuid() != 0)
+		setenv("MAILWEIR_ALLOW_WRITABLE_SETTINGS", "yes", 1);
 	snprintf(config, sizeof(config), "%s/mailweir.lua", dir);
 	snprintf(run_dir, sizeof(run_dir), "%s/run", dir);
 	return 0;
@@ -519,6 +687,10 @@ int main(void)
 		cmocka_unit_test(folders_are_made_with_their_parents_or_it_is_said_why_not),
 		cmocka_unit_test(settings_that_everybody_may_write_are_refused),
 		cmocka_unit_test(root_becomes_daemon_user_with_a_folder_of_its_own),
+		cmocka_unit_test(a_reload_refuses_settings_that_the_service_could_write),
+		cmocka_unit_test(an_owner_of_his_settings_may_be_allowed),
+		cmocka_unit_test(an_order_to_reload_is_answered),
+		cmocka_unit_test(what_is_no_order_is_refused_and_does_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -64,7 +64,7 @@ static inline struct made *make_txn(const char *lua)
 		.memory_octets = 131072, .held_limit = 1u << 30, .spool_dir = "/tmp"
 	};
 	t->front = &m->front;
-	t->policy = &t->set->policies[0];
+	t->policy = t->set->base;
 	t->time_ms = 1700000000000;
 	t->helo = "client.example.com";
 	t->peer_ip = "192.0.2.1";
@@ -81,7 +81,7 @@ static inline struct txn_rcpt *make_rcpt(struct made *m, const char *addr)
 {
 	assert_int_equal(txn_add_rcpt(&m->txn, addr, &(struct smtp_rcpt_params){ 0 }), MW_OK);
 	m->txn.rcpts[m->txn.rcpt_count - 1].is_local =
-		lookup_maps_bool(m->txn.policy->local_domains, addr, false);
+		mw_lookup_bool(m->txn.policy->local_domains, addr, false);
 	return &m->txn.rcpts[m->txn.rcpt_count - 1];
 }
 

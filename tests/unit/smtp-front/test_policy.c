@@ -29,6 +29,17 @@ static struct policy_set *loaded(const char *lua)
 	return set;
 }
 
+static const struct policy *bank_of(struct policy_set *set, const char *bank)
+{
+	struct mw_err err = { "" };
+	const struct policy *p =
+		policy_load(set, set->base, bank, strlen(bank), POLICIES_MAX, &err);
+
+	if (p == NULL)
+		fail_msg("%s", err.text);
+	return p;
+}
+
 static void a_socket_gets_the_bank_of_its_address_before_that_of_its_port(void **state)
 {
 	struct policy_set *set =
@@ -56,7 +67,7 @@ static void a_socket_gets_the_bank_of_its_address_before_that_of_its_port(void *
 	for (size_t i = 0; i < MW_COUNT(rows); i++)
 		assert_string_equal(
 			policy_for_socket(set, rows[i].address, rows[i].port)->bank, rows[i].bank);
-	assert_false(set->policies[0].originating);
+	assert_false(set->base->originating);
 	assert_true(policy_for_socket(set, "127.0.0.1", 10026)->originating);
 	assert_int_equal(policy_for_socket(set, "127.0.0.1", 10026)->virus_destiny, MW_D_DISCARD);
 	assert_int_equal(policy_for_socket(set, "::1", 10026)->virus_destiny, MW_D_REJECT);
@@ -68,7 +79,7 @@ static void a_socket_gets_the_bank_of_its_address_before_that_of_its_port(void *
 static void the_defaults_defer_what_was_not_checked_and_pass_no_virus(void **state)
 {
 	struct policy_set *set = loaded("myhostname = \"mx.example.org\"\n");
-	const struct policy *p = &set->policies[0];
+	const struct policy *p = set->base;
 
 	(void)state;
 	assert_true(p->virus_failure_fatal);
@@ -79,7 +90,9 @@ static void the_defaults_defer_what_was_not_checked_and_pass_no_virus(void **sta
 	assert_string_equal(p->authserv_id, "mx.example.org");
 	assert_string_equal(p->localhost_name, "mx.example.org");
 	assert_string_equal(p->forward.hop[0].text, "smtp:[127.0.0.1]:10025");
-	assert_int_equal(p->acl_count, 2);
+	assert_true(mw_lookup_bool(p->acl, "127.0.0.1", false));
+	assert_true(mw_lookup_bool(p->acl, "::1", false));
+	assert_false(mw_lookup_bool(p->acl, "192.0.2.1", false));
 	assert_false(set->check_spam);
 	assert_false(set->check_reputation);
 	policy_set_unref(&set);
@@ -92,16 +105,16 @@ static void a_bank_overlays_the_base_with_what_it_names(void **state)
 		"local_domains_maps = { \".base\" }\nforward_method = \"smtp:[::1]:26\"\n"
 		"policy_bank.B = { sa_kill_level_deflt = 4.5, local_domains_maps = { \".bank\" }, "
 		"virus_quarantine_method = \"\", sa_spam_level_char = \"+\" }\n");
-	const struct policy *base = &set->policies[0], *b = &set->policies[1];
+	const struct policy *base = set->base, *b = bank_of(set, "B");
 
 	(void)state;
 	assert_int_equal(set->count, 2);
 	assert_int_equal(base->kill_milli, 10000);
 	assert_int_equal(b->kill_milli, 4500);
 	assert_string_equal(b->authserv_id, "id");
-	assert_true(lookup_maps_bool(base->local_domains, "a@base", false));
-	assert_false(lookup_maps_bool(b->local_domains, "a@base", false));
-	assert_true(lookup_maps_bool(b->local_domains, "a@bank", false));
+	assert_true(mw_lookup_bool(base->local_domains, "a@base", false));
+	assert_false(mw_lookup_bool(b->local_domains, "a@base", false));
+	assert_true(mw_lookup_bool(b->local_domains, "a@bank", false));
 	assert_string_equal(b->virus_quarantine, "");
 	assert_string_equal(b->level_char, "+");
 	assert_string_equal(b->forward.hop[0].host, "::1");
@@ -143,6 +156,27 @@ static void what_cannot_be_done_is_refused_by_its_setting_s_name(void **state)
 		{ "virus_quarantine_method = \"local:../%m.gz\"\n", "virus_quarantine_method" },
 		{ "policy_bank.B = { spam_quarantine_method = \"sql:\" }\n",
 			"spam_quarantine_method" },
+		{ "policy_bank[\"A B\"] = {}\n", "A B" },
+		{ "policy_bank.MYNETS = {}\nmynetworks = { \"localhost\" }\n", "mynetworks" },
+		{ "client_ipaddr_policy = { { { \"10/8\" }, \"NONE\" } }\n", "NONE" },
+		{ "client_ipaddr_policy = { { { \"x\" }, \"\" } }\n", "\"x\"" },
+		{ "client_ipaddr_policy = { { \"10/8\" } }\n", "client_ipaddr_policy" },
+		{ "client_ipaddr_policy = { { { \"10/8\" } } }\n", "client_ipaddr_policy" },
+		{ "client_ipaddr_policy = { { { 10 }, \"\" } }\n", "client_ipaddr_policy" },
+		{ "policy_bank.A = {}\ninterface_policy = { [\"25\"] = \"A, X\" }\n", "X" },
+		/* right alone, wrong together */
+		{ "policy_bank.A = { tls_security_level_out = \"verify\" }\n"
+		  "interface_policy = { [\"25\"] = \"A\" }\n"
+		  "policy_bank.MYNETS = { forward_method = \"smtp:/run/x.sock\" }\n",
+			"/run/x.sock" },
+		{ "policy_bank.MYUSERS = { tls_security_level_out = \"verify\" }\n"
+		  "policy_bank.A = { forward_method = \"smtp:/run/x.sock\" }\n"
+		  "client_ipaddr_policy = { { { \"10/8\" }, \"A\" } }\n",
+			"/run/x.sock" },
+		{ "policy_bank.A = {}\npolicy_bank.B = {}\nclient_ipaddr_policy = { { { \"10/8\" "
+		  "}, "
+		  "\"A,B,A,B,A,B,A,B,A,B,A,B,A\" } }\n",
+			"more than 12 banks" },
 	};
 
 	(void)state;
@@ -217,7 +251,7 @@ static void a_set_lives_until_the_last_mail_lets_go(void **state)
 	(void)state;
 	policy_set_unref(&set);
 	assert_null(set);
-	assert_string_equal(mail->policies[0].bank, "");
+	assert_string_equal(mail->base->bank, "");
 	policy_set_unref(&mail);
 	policy_set_unref(&mail); /* of none: nothing */
 }
@@ -230,16 +264,170 @@ static void a_bank_is_found_by_its_whole_name(void **state)
 		       "\"smtp:[::1]:26\" }\n");
 
 	(void)state;
-	assert_true(policy_named(set, "AUTH,X", 4)->originating);
-	assert_null(policy_named(set, "AUTH", 3));
-	assert_null(policy_named(set, "AUTHX", 5));
-	assert_null(policy_named(set, "", 0)); /* the base is nobody's to ask for */
-	assert_int_equal(policy_named(set, "PDP", 3)->protocol, PROTOCOL_AMPDP);
-	assert_int_equal(policy_named(set, "AUTH", 4)->protocol, PROTOCOL_AUTO);
-	assert_string_equal(policy_named(set, "PDP", 3)->release.hop[0].text, "smtp:[::1]:26");
-	assert_string_equal(policy_named(set, "PDP", 3)->requeue.hop[0].text,
-		policy_named(set, "PDP", 3)->forward.hop[0].text);
-	assert_true(set->policies[0].auth_required_release);
+	assert_true(policy_load(set, set->base, "AUTH,X", 4, POLICIES_MAX, NULL)->originating);
+	assert_null(policy_load(set, set->base, "AUTH", 3, POLICIES_MAX, NULL));
+	assert_null(policy_load(set, set->base, "AUTHX", 5, POLICIES_MAX, NULL));
+	assert_null(policy_load(set, set->base, "", 0, POLICIES_MAX, NULL));
+	assert_int_equal(bank_of(set, "PDP")->protocol, PROTOCOL_AMPDP);
+	assert_int_equal(bank_of(set, "AUTH")->protocol, PROTOCOL_AUTO);
+	assert_string_equal(bank_of(set, "PDP")->release.hop[0].text, "smtp:[::1]:26");
+	assert_string_equal(
+		bank_of(set, "PDP")->requeue.hop[0].text, bank_of(set, "PDP")->forward.hop[0].text);
+	assert_true(set->base->auth_required_release);
+	policy_set_unref(&set);
+}
+
+static const struct policy *load_all(struct policy_set *set, const char *banks)
+{
+	struct mw_err err = { "" };
+	const struct policy *p = policy_load_all(set, set->base, banks, &err);
+
+	if (p == NULL)
+		fail_msg("%s: %s", banks, err.text);
+	return p;
+}
+
+static void banks_lie_on_top_of_one_another_in_their_order(void **state)
+{
+	struct policy_set *set = loaded(
+		"local_domains_maps = { \".base\" }\nsa_kill_level_deflt = 10\n"
+		"policy_bank.A = { sa_kill_level_deflt = 1, sa_tag2_level_deflt = 1 }\n"
+		"policy_bank.B = { sa_kill_level_deflt = 2, local_domains_maps = { \".b\" } }\n"
+		"policy_bank.MYNETS = { final_spam_destiny = D_REJECT }\n"
+		"policy_bank.OUT = { originating = false }\n");
+	const struct policy *ab = load_all(set, "A, B"), *ba = load_all(set, "B A");
+
+	(void)state;
+	assert_int_equal(ab->kill_milli, 2000);
+	assert_int_equal(ab->tag2_milli, 1000);
+	assert_int_equal(ba->kill_milli, 1000);
+	assert_string_equal(ab->bank, "B");
+	assert_int_equal(ab->bank_count, 2);
+	assert_string_equal(ab->banks[0], "A");
+	assert_string_equal(ab->banks[1], "B");
+	/* The same again is the same, twice in a row is once, nothing is the base. */
+	assert_ptr_equal(load_all(set, "A,B"), ab);
+	assert_ptr_equal(load_all(set, ",A,,A, B B ,"), ab);
+	assert_ptr_equal(load_all(set, ""), set->base);
+	assert_int_equal(load_all(set, "A B A")->bank_count, 3);
+	/* A table that no bank touches is one for all. */
+	assert_ptr_equal(load_all(set, "A")->local_domains, set->base->local_domains);
+	assert_ptr_equal(ba->local_domains, load_all(set, "B")->local_domains);
+	assert_ptr_not_equal(ab->local_domains, set->base->local_domains);
+	assert_true(mw_lookup_bool(ab->local_domains, "x@b", false));
+	/* MYNETS makes a mail originating, and a later bank may say otherwise. */
+	assert_true(load_all(set, "MYNETS")->originating);
+	assert_true(load_all(set, "MYNETS A")->originating);
+	assert_false(load_all(set, "MYNETS OUT")->originating);
+	assert_true(load_all(set, "OUT MYNETS")->originating);
+	policy_set_unref(&set);
+}
+
+static void banks_upon_banks_have_a_limit(void **state)
+{
+	struct policy_set *set = loaded("policy_bank.A = {}\npolicy_bank.B = {}\n");
+	const struct policy *p = set->base;
+	struct mw_err err = { "" };
+
+	(void)state;
+	for (unsigned i = 0; i < POLICY_BANKS_MAX; i++)
+		p = policy_load(set, p, i % 2 == 0 ? "A" : "B", 1, POLICIES_MAX, &err);
+	assert_non_null(p);
+	assert_int_equal(p->bank_count, POLICY_BANKS_MAX);
+	assert_null(policy_load(set, p, "A", 1, POLICIES_MAX, &err));
+	assert_non_null(strstr(err.text, "more than 12 banks"));
+	assert_ptr_equal(policy_load(set, p, "B", 1, POLICIES_MAX, &err), p);
+	policy_set_unref(&set);
+}
+
+static void a_set_has_a_limit_of_sequences(void **state)
+{
+	struct mw_text lua = { 0 };
+	struct policy_set *set;
+	struct mw_err err = { "" };
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++)
+		mw_text_addf(&lua, "policy_bank.B%u = {}\n", i);
+	set = loaded(lua.p);
+	for (unsigned i = 0; i < 40; i++)
+		for (unsigned k = 0; k < 40; k++) {
+			char two[16];
+
+			snprintf(two, sizeof(two), "B%u B%u", i, k);
+			policy_load_all(set, set->base, two, NULL);
+		}
+	assert_null(policy_load_all(set, set->base, "B39 B38", &err));
+	assert_int_equal(set->count, POLICIES_MAX);
+	assert_non_null(strstr(err.text, "1000 sequences"));
+	assert_non_null(load_all(set, "B0 B1")); /* what is there still serves */
+	policy_set_unref(&set);
+	mw_text_fini(&lua);
+}
+
+static void a_client_s_address_loads_the_banks_of_the_first_pair_that_matches(void **state)
+{
+	static const struct {
+		const char *lua, *ip, *banks;
+	} rows[] = {
+		{ "policy_bank.MYNETS = {}\n", "10.1.2.3", "MYNETS" },
+		{ "policy_bank.MYNETS = {}\n", "127.0.0.1", "MYNETS" },
+		{ "policy_bank.MYNETS = {}\n", "::1", "MYNETS" },
+		{ "policy_bank.MYNETS = {}\n", "fe80::1", "MYNETS" },
+		{ "policy_bank.MYNETS = {}\n", "fd00::1", "MYNETS" },
+		{ "policy_bank.MYNETS = {}\n", "172.32.0.1", NULL },
+		{ "policy_bank.MYNETS = {}\n", "2001:db8::1", NULL },
+		{ "policy_bank.MYNETS = {}\n", NULL, NULL },
+		{ "policy_bank.MYNETS = {}\nmynetworks = { \"0.0.0.0\" }\n", NULL, "MYNETS" },
+		{ "policy_bank.MYNETS = {}\n", "mx.example.org", NULL },
+		{ "policy_bank.MYNETS = {}\n", "", NULL },
+		{ "", "10.1.2.3", NULL }, /* no such bank: nothing to load */
+		{ "policy_bank.MYNETS = {}\nmynetworks = { \"!10.1.0.0/16\", \"10/8\" }\n",
+			"10.1.2.3", NULL },
+		{ "policy_bank.MYNETS = {}\nmynetworks = { \"!10.1.0.0/16\", \"10/8\" }\n",
+			"10.2.2.3", "MYNETS" },
+		{ "policy_bank.A = {}\npolicy_bank.B = {}\nclient_ipaddr_policy = { { { "
+		  "\"192.0.2.1\" }, \"A\" }, { { \"192.0.2.0/24\", \"[2001:db8::]/32\" }, \"B, "
+		  "A\" } }\n",
+			"192.0.2.1", "A" },
+		{ "policy_bank.A = {}\npolicy_bank.B = {}\nclient_ipaddr_policy = { { { "
+		  "\"192.0.2.1\" }, \"A\" }, { { \"192.0.2.0/24\", \"[2001:db8::]/32\" }, \"B, "
+		  "A\" } }\n",
+			"2001:db8::5", "B, A" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		struct policy_set *set = loaded(rows[i].lua);
+		const char *banks = policy_banks_of_client(set, set->base, rows[i].ip);
+
+		if ((banks == NULL) != (rows[i].banks == NULL))
+			fail_msg("row %zu: %s", i, banks != NULL ? banks : "none");
+		if (banks != NULL)
+			assert_string_equal(banks, rows[i].banks);
+		policy_set_unref(&set);
+	}
+}
+
+static void a_port_s_address_has_the_port_s_banks_below_its_own(void **state)
+{
+	struct policy_set *set =
+		loaded("policy_bank.A = { sa_kill_level_deflt = 1 }\n"
+		       "policy_bank.B = { sa_tag2_level_deflt = 1 }\n"
+		       "policy_bank.C = { originating = true }\n"
+		       "interface_policy = { [\"10024\"] = \"A\", [\"[::1]:10024\"] = \"B, C\", "
+		       "SOCK = \"C\", [\"/run/x.sock\"] = \"A\" }\n");
+	const struct policy *p = policy_for_socket(set, "::1", 10024);
+
+	(void)state;
+	assert_ptr_equal(p, load_all(set, "A B C"));
+	assert_int_equal(p->kill_milli, 1000);
+	assert_int_equal(p->tag2_milli, 1000);
+	assert_true(p->originating);
+	assert_ptr_equal(policy_for_socket(set, "127.0.0.1", 10024), load_all(set, "A"));
+	assert_ptr_equal(policy_for_socket(set, "/run/x.sock", 0), load_all(set, "C A"));
+	assert_ptr_equal(policy_for_socket(set, "/run/y.sock", 0), load_all(set, "C"));
+	assert_ptr_equal(policy_for_socket(set, "::1", 10025), set->base);
 	policy_set_unref(&set);
 }
 
@@ -254,6 +442,11 @@ int main(void)
 		cmocka_unit_test(spam_and_reputation_are_asked_when_an_engine_is_set),
 		cmocka_unit_test(a_set_lives_until_the_last_mail_lets_go),
 		cmocka_unit_test(a_bank_is_found_by_its_whole_name),
+		cmocka_unit_test(banks_lie_on_top_of_one_another_in_their_order),
+		cmocka_unit_test(banks_upon_banks_have_a_limit),
+		cmocka_unit_test(a_set_has_a_limit_of_sequences),
+		cmocka_unit_test(a_client_s_address_loads_the_banks_of_the_first_pair_that_matches),
+		cmocka_unit_test(a_port_s_address_has_the_port_s_banks_below_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,8 @@ static const struct good goods[] = {
 		1, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535,
 		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535 },
 	{ OCTETS("PROXY UNKNOWN\r\n"), 1, NULL, 0, NULL, 0 },
+	{ OCTETS("PROXY UNKNOWN \r\n"), 1, NULL, 0, NULL, 0 },
+	{ OCTETS("PROXY UNKNOWN \xc3\xa9\r\n"), 1, NULL, 0, NULL, 0 },
 	/* the longest line there is: 107 octets */
 	{ OCTETS("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
 		 "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"),
@@ -103,7 +105,8 @@ static const struct bad bads[] = {
 	{ OCTETS("PROXY TCP4 192.0.2.1 203.0.113.7\t1 2\r\n"), "control characters" },
 	{ OCTETS("PROXY TCP4 192.0.2.1\0 203.0.113.7 1 2\r\n"), "control characters" },
 	{ OCTETS("PROXY TCP4 192.0.2.1 203.0.113.7\r1 2\r\n"), "control characters" },
-	{ OCTETS("PROXY UNKNOWN \x80\r\n"), "control characters" },
+	{ OCTETS("PROXY UNKNOWNX\r\n"), "TCP4, TCP6 or UNKNOWN" },
+	{ OCTETS("PROXY TCP4 \x80\r\n"), "control characters" },
 	/* 108 octets */
 	{ OCTETS("PROXY UNKNOWN fffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
 		 "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"),

@@ -1,0 +1,338 @@
+/* Asking tables. */
+#include "lookup.h"
+
+#include <stdio.h>
+
+#include "conf_func.h"
+#include "log.h"
+#include "lookup_priv.h"
+
+#define SUBJECTS_MAX 64 /* keys that one question may have */
+#define TOLD_MS 1000	/* of tables that could not answer, one in that time is told */
+
+/* What is asked. Keys are made when the first table wants them: constants do not. */
+struct question {
+	const struct mw_lookup *l;
+	const char *key;	 /* NULL: ip, not printed yet */
+	const char *const *more; /* keys behind it */
+	size_t more_count;
+	const struct mw_ip *ip;
+	struct mw_ip own_ip;
+	bool ready;
+	struct mw_keys keys;
+};
+
+const char *mw_lookup_kind_name(enum mw_lookup_kind kind)
+{
+	static const char *const names[MW_LOOKUP_KIND_COUNT] = { "constant", "list", "hash",
+		"regexps", "networks", "opaque", "function", "label" };
+
+	return names[kind];
+}
+
+static void make_keys(struct question *q)
+{
+	const struct mw_lookup_options *o = &q->l->options;
+
+	if (q->ready)
+		return;
+	q->ready = true;
+	if (o->key == MW_KEY_ADDRESS)
+		mw_keys_of_address(&q->keys, q->key, o->delimiters, o->case_sensitive);
+	else if (o->key == MW_KEY_IP)
+		mw_keys_of_ip(&q->keys, q->ip);
+	else
+		mw_keys_of_text(&q->keys, q->key);
+	if (q->key == NULL)
+		q->key = q->keys.given;
+}
+
+/* ------------------------------------------------------------------ one table */
+
+static bool ask_constant(const struct mw_table *t, size_t *at, struct mw_lookup_result *r)
+{
+	if ((*at)++ > 0)
+		return false;
+	mw_cell_read(&t->constant.cell, &t->constant.pool, NULL, NULL, r);
+	return r->value.type != MW_VALUE_UNDEF;
+}
+
+static bool ask_list(
+	const struct mw_table *t, struct question *q, size_t *at, struct mw_lookup_result *r)
+{
+	return (*at)++ == 0 && mw_hash_first(t->hash, &q->keys, q->l->options.key, r);
+}
+
+static bool ask_nets(
+	const struct mw_table *t, const struct question *q, size_t *at, struct mw_lookup_result *r)
+{
+	return (*at)++ == 0 && mw_nets_lookup(t->nets, q->ip, r);
+}
+
+static bool ask_regexps(
+	const struct mw_table *t, const struct question *q, size_t *at, struct mw_lookup_result *r)
+{
+	struct mw_octets subjects[SUBJECTS_MAX];
+	size_t n = 0;
+
+	if (!q->keys.too_long)
+		subjects[n++] = q->keys.raw;
+	for (size_t i = 0; i < q->more_count && n < SUBJECTS_MAX; i++)
+		if (strnlen(q->more[i], MW_LOOKUP_KEY_MAX + 1) <= MW_LOOKUP_KEY_MAX)
+			subjects[n++] = mw_octets_of_text(q->more[i]);
+	return n > 0 && mw_regexps_find(t->regexps, subjects, n, at, r);
+}
+
+/* What a function said, as the setting wants it. */
+static void take_answer(
+	const struct mw_func_answer *a, enum mw_lookup_want want, struct mw_lookup_result *r)
+{
+	struct mw_val v = { .tag = MW_V_NIL, .b = a->b, .num = a->num };
+	struct mw_pool pool = { 0 };
+	struct mw_cell cell;
+	struct mw_err err;
+	enum mw_rc rc;
+
+	v.tag = a->type == MW_FUNC_BOOL ? MW_V_BOOL : a->type == MW_FUNC_NUM ? MW_V_NUM : MW_V_STR;
+	v.str = (char *)(uintptr_t)a->text; /* read, not changed */
+	rc = mw_cell_of_val(&cell, &v, want, &pool, &err);
+	if (rc != MW_OK) {
+		snprintf(r->error_text, sizeof(r->error_text), "it returned a wrong value: %.150s",
+			err.text);
+		r->error = r->error_text;
+	} else {
+		mw_cell_read(&cell, &pool, NULL, NULL, r);
+		if (cell.type == MW_VALUE_TEXT) {
+			mw_strlcpy(r->text, r->value.text, sizeof(r->text));
+			r->value.text = r->text;
+		}
+	}
+	mw_pool_fini(&pool);
+}
+
+static bool ask_function(
+	const struct mw_table *t, const struct question *q, size_t *at, struct mw_lookup_result *r)
+{
+	const struct mw_lookup_limits *limits = &q->l->options.limits;
+	struct mw_func_limits own = { limits->function_steps, limits->function_time_ms,
+		limits->function_octets };
+	struct mw_func_answer answer = { .type = MW_FUNC_NIL };
+	struct mw_err err;
+
+	if ((*at)++ > 0 || q->keys.too_long)
+		return false;
+	if (mw_func_call(&t->function, q->keys.given, &own, &answer, &err) != MW_OK) {
+		mw_strlcpy(r->error_text, err.text, sizeof(r->error_text));
+		r->error = r->error_text;
+		return false;
+	}
+	if (answer.type == MW_FUNC_NIL)
+		return false;
+	take_answer(&answer, q->l->options.want, r);
+	return r->error == NULL;
+}
+
+/* The next answer of the table from *at on, 0 at first. False: there is none, or r->error is set.
+ */
+static bool ask(
+	const struct mw_table *t, struct question *q, size_t *at, struct mw_lookup_result *r)
+{
+	switch (t->kind) {
+	case MW_LOOKUP_CONSTANT:
+	case MW_LOOKUP_OPAQUE:
+		return ask_constant(t, at, r);
+	case MW_LOOKUP_LIST:
+		return ask_list(t, q, at, r);
+	case MW_LOOKUP_HASH:
+		return mw_hash_find(t->hash, &q->keys, at, r);
+	case MW_LOOKUP_REGEXPS:
+		return ask_regexps(t, q, at, r);
+	case MW_LOOKUP_NETWORKS:
+		return ask_nets(t, q, at, r);
+	case MW_LOOKUP_FUNCTION:
+		return ask_function(t, q, at, r);
+	default:
+		return false;
+	}
+}
+
+static void tell_error(const struct question *q, const struct mw_lookup_result *r)
+{
+	static uint64_t told_ms, untold;
+	uint64_t now = mw_mono_ms();
+
+	if (told_ms != 0 && now - told_ms < TOLD_MS) {
+		untold++;
+		return;
+	}
+	mw_log(MW_WARN, "lookup_failed", "map=%s file=%u line=%u key=%s error=%s untold=%llu",
+		q->l->options.name, MW_CONF_FILE(r->line), MW_CONF_LINE(r->line), mw_quote(q->key),
+		mw_quote(r->error), (unsigned long long)untold);
+	told_ms = now;
+	untold = 0;
+}
+
+/* The same, with all of r said. */
+static bool ask_table(struct question *q, size_t i, size_t *at, struct mw_lookup_result *r)
+{
+	const struct mw_table *t = &q->l->tables[i];
+	bool found;
+
+	r->value.type = MW_VALUE_UNDEF;
+	r->kind = t->kind;
+	r->table = (unsigned)i;
+	r->line = t->line;
+	r->source = t->source;
+	r->key = r->error = NULL;
+	if (t->kind != MW_LOOKUP_CONSTANT && t->kind != MW_LOOKUP_OPAQUE &&
+		t->kind != MW_LOOKUP_NETWORKS)
+		make_keys(q);
+	found = ask(t->file != NULL ? mw_lookup_file_table(t->file) : t, q, at, r);
+	if (r->error != NULL) {
+		r->value.type = MW_VALUE_UNDEF;
+		tell_error(q, r);
+	}
+	return found;
+}
+
+/* ------------------------------------------------------------------ all tables */
+
+static void question_of(struct question *q, const struct mw_lookup *l, const char *key)
+{
+	q->l = l;
+	q->key = key;
+	q->more_count = 0;
+	q->ready = false;
+	q->ip = NULL;
+	if (l->options.key == MW_KEY_IP && mw_ip_parse(key, &q->own_ip)) /* not of NULL */
+		q->ip = &q->own_ip;
+}
+
+static bool first_defined(struct question *q, struct mw_lookup_result *r)
+{
+	for (size_t i = 0; i < q->l->count; i++) {
+		size_t at = 0;
+
+		/* A key that is there with an undefined value ends its table, not the search. */
+		if (ask_table(q, i, &at, r) && r->value.type != MW_VALUE_UNDEF)
+			return true;
+	}
+	r->value.type = MW_VALUE_UNDEF;
+	r->key = NULL;
+	return false;
+}
+
+bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r)
+{
+	struct question q;
+
+	if (l->count == 0) {
+		r->value.type = MW_VALUE_UNDEF;
+		return false;
+	}
+	question_of(&q, l, key);
+	return first_defined(&q, r);
+}
+
+/* Exact tables are asked for each key in turn, patterns for all at once. */
+bool mw_lookup_any(const struct mw_lookup *l, const char *const *keys, size_t count,
+	struct mw_lookup_result *r)
+{
+	struct question q;
+
+	r->value.type = MW_VALUE_UNDEF;
+	for (size_t i = 0; i < l->count && count > 0; i++) {
+		bool at_once = l->tables[i].kind == MW_LOOKUP_REGEXPS;
+
+		for (size_t k = 0; k < (at_once ? 1 : count); k++) {
+			size_t at = 0;
+
+			question_of(&q, l, keys[k]);
+			q.more = keys + 1;
+			q.more_count = at_once ? count - 1 : 0;
+			if (ask_table(&q, i, &at, r) && r->value.type != MW_VALUE_UNDEF)
+				return true;
+		}
+	}
+	r->value.type = MW_VALUE_UNDEF;
+	return false;
+}
+
+bool mw_lookup_ip(const struct mw_lookup *l, const struct mw_ip *ip, struct mw_lookup_result *r)
+{
+	struct question q;
+
+	question_of(&q, l, NULL);
+	q.ip = ip;
+	return first_defined(&q, r);
+}
+
+void mw_lookup_all(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r,
+	bool (*each)(void *arg, const struct mw_lookup_result *r), void *arg)
+{
+	struct question q;
+
+	question_of(&q, l, key);
+	for (size_t i = 0; i < l->count; i++)
+		for (size_t at = 0; ask_table(&q, i, &at, r);)
+			if (r->value.type != MW_VALUE_UNDEF && !each(arg, r))
+				return;
+}
+
+void mw_lookup_trace(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r,
+	void (*each)(void *arg, const struct mw_lookup_result *r), void *arg)
+{
+	struct question q;
+
+	question_of(&q, l, key);
+	for (size_t i = 0; i < l->count; i++) {
+		size_t at = 0;
+
+		ask_table(&q, i, &at, r);
+		each(arg, r);
+		if (r->value.type != MW_VALUE_UNDEF)
+			return;
+	}
+	r->value.type = MW_VALUE_UNDEF;
+}
+
+/* ------------------------------------------------------------------ by type */
+
+bool mw_lookup_bool(const struct mw_lookup *l, const char *key, bool dflt)
+{
+	struct mw_lookup_result r;
+
+	return mw_lookup(l, key, &r) && r.value.type == MW_VALUE_BOOL ? r.value.b : dflt;
+}
+
+int64_t mw_lookup_milli(const struct mw_lookup *l, const char *key, int64_t dflt)
+{
+	struct mw_lookup_result r;
+
+	return mw_lookup(l, key, &r) && r.value.type == MW_VALUE_MILLI ? r.value.milli : dflt;
+}
+
+const char *mw_lookup_text(
+	const struct mw_lookup *l, const char *key, struct mw_lookup_result *r, const char *dflt)
+{
+	return mw_lookup(l, key, r) && r->value.type == MW_VALUE_TEXT ? r->value.text : dflt;
+}
+
+void mw_lookup_merge(struct mw_lookup_merge *m, const struct mw_value *v)
+{
+	int64_t number = v->type == MW_VALUE_MILLI ? v->milli : v->b;
+
+	m->asked++;
+	if (v->type == MW_VALUE_UNDEF)
+		return;
+	m->yes += v->type == MW_VALUE_BOOL   ? v->b
+		  : v->type == MW_VALUE_TEXT ? *v->text != '\0'
+					     : number != 0;
+	if (v->type != MW_VALUE_BOOL && v->type != MW_VALUE_MILLI)
+		number = 0;
+	if (m->defined == 0 || number < m->least)
+		m->least = number;
+	if (m->defined == 0 || number > m->most)
+		m->most = number;
+	m->defined++;
+}

@@ -1,0 +1,102 @@
+/* Lists of regular expressions, tried in their order. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lookup_priv.h"
+
+struct regexp {
+	struct mw_pattern *pattern;
+	struct mw_cell cell;
+};
+
+struct mw_regexps {
+	size_t count;
+	struct mw_pool pool;
+	struct regexp entry[];
+};
+
+struct mw_regexps *mw_regexps_new(size_t count)
+{
+	return calloc(1, sizeof(struct mw_regexps) + count * sizeof(struct regexp));
+}
+
+void mw_regexps_destroy(struct mw_regexps **x_p)
+{
+	struct mw_regexps *x = *x_p;
+
+	*x_p = NULL;
+	if (x == NULL)
+		return;
+	for (size_t i = 0; i < x->count; i++)
+		mw_pattern_destroy(&x->entry[i].pattern);
+	mw_pool_fini(&x->pool);
+	free(x);
+}
+
+struct mw_pool *mw_regexps_pool(struct mw_regexps *x)
+{
+	return &x->pool;
+}
+
+enum mw_rc mw_regexps_add(
+	struct mw_regexps *x, const char *pattern, const struct mw_cell *c, struct mw_err *err_r)
+{
+	enum mw_rc rc = mw_pattern_new(pattern, &x->entry[x->count].pattern, err_r);
+
+	if (rc == MW_OK)
+		x->entry[x->count++].cell = *c;
+	return rc;
+}
+
+struct caught {
+	const struct mw_pattern *pattern;
+	struct mw_octets subject;
+};
+
+static struct mw_octets capture(const void *from, unsigned n)
+{
+	const struct caught *c = from;
+
+	return mw_pattern_capture(c->pattern, c->subject, n);
+}
+
+/* Which of the subjects it matches; count: none. */
+static size_t match_any(const struct regexp *x, const struct mw_octets *subjects, size_t count,
+	struct mw_lookup_result *r)
+{
+	for (size_t i = 0; i < count; i++) {
+		enum mw_rc rc = mw_pattern_match(x->pattern, subjects[i]);
+
+		if (rc == MW_OK)
+			return i;
+		if (rc == MW_ERR_LIMIT) {
+			snprintf(r->error_text, sizeof(r->error_text),
+				"pattern \"%.100s\" met its limit of work",
+				mw_pattern_text(x->pattern));
+			r->error = r->error_text;
+			break;
+		}
+	}
+	return count;
+}
+
+bool mw_regexps_find(const struct mw_regexps *x, const struct mw_octets *subjects, size_t count,
+	size_t *at, struct mw_lookup_result *r)
+{
+	while (*at < x->count) {
+		const struct regexp *e = &x->entry[(*at)++];
+		size_t which = match_any(e, subjects, count, r);
+		struct caught c = { .pattern = e->pattern };
+
+		/* Whether this entry or a later one decides nobody knows: not to be guessed. */
+		if (r->error != NULL)
+			return false;
+		if (which == count)
+			continue;
+		c.subject = subjects[which];
+		r->key = mw_pattern_text(e->pattern);
+		mw_cell_read(&e->cell, &x->pool, capture, &c, r);
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,14 @@
+/* Which banks a mail loads on top of its socket's, and when (policy-and-lookups 2). */
+#ifndef SMTP_MAIL_POLICY_H
+#define SMTP_MAIL_POLICY_H
+
+#include "transaction.h"
+
+/*
+ * At MAIL: banks by the original client's address, those that the client asks for (AM.PDP; NULL:
+ * none; ones that are not there are told in the log and passed over), MYUSERS for our users' mail.
+ * False: a bank cannot be loaded; it was told, and the mail must not go on without it.
+ */
+bool mail_policy_begin(struct txn *t, const char *asked);
+
+#endif

@@ -1,0 +1,19 @@
+/* What the files of the policies share: policy.c (one policy from its settings), policy_clients.c
+ * (its networks), policy_tls.c, policy_set.c (all of them). Nobody else includes this. */
+#ifndef SMTP_POLICY_PRIV_H
+#define SMTP_POLICY_PRIV_H
+
+#include "policy.h"
+#include "policy_tls.h"
+
+/* p->conf, bank and below are set; everything else is made from them. err_r names the setting that
+ * cannot be; policy_fini is due all the same. */
+enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct mw_err *err_r);
+void policy_fini(struct policy *p);
+
+/* client_ipaddr_policy. */
+enum mw_rc policy_clients_compile(
+	const struct policy_set *set, struct policy *p, struct mw_err *err_r);
+void policy_clients_fini(struct policy *p);
+
+#endif

@@ -1,0 +1,165 @@
+/* The path's eighth step: each cluster of a mail goes to the next hop, one after the other. */
+#include <stdlib.h>
+
+#include "outcome/edit.h"
+#include "transaction_priv.h"
+
+static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery_rcpt *d)
+{
+	r->code = d->code;
+	r->from_next_hop = d->own_words;
+	r->delivered = d->code / 100 == 2;
+	r->reply = d->text != NULL ? smtp_arena_copy(&t->arena, d->text, strlen(d->text)) : NULL;
+	if (r->reply == NULL)
+		r->reply = r->delivered ? "250 2.6.0 delivered" : "451 4.3.0 out of memory";
+	r->action = r->delivered	 ? MW_ACT_PASS
+		    : d->code / 100 == 5 ? MW_ACT_REJECT
+					 : MW_ACT_TEMPFAIL;
+	if (!r->delivered && d->code / 100 != 5)
+		r->code = d->code / 100 == 4 ? d->code : 451;
+	if (!r->delivered && r->ccats[0] < MW_CCAT(MW_CC_MTA, 0))
+		r->ccats[0] = MW_CCAT(MW_CC_MTA, d->code / 100 == 5 ? 2 : 1);
+}
+
+static void delivered(void *arg, bool new_connection)
+{
+	struct txn *t = arg;
+	struct txn_cluster *c = &t->clusters[t->cluster_at++];
+
+	t->run = NULL;
+	t->conn_new += new_connection;
+	for (size_t i = 0; i < c->rcpt_count; i++)
+		take_result(t, &t->rcpts[c->rcpt_index[i]], &c->rcpts[i]);
+	txn_deliver(t);
+}
+
+/* SMTP has one reply: a 4xx for one recipient makes the client send to all again, so nobody may get
+ * it before. */
+static bool must_not_go_on(const struct txn *t)
+{
+	if (t->per_rcpt)
+		return false;
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].code / 100 == 4)
+			return true;
+	return false;
+}
+
+static void skip_rest(struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].code == 0) {
+			t->rcpts[i].code = 450;
+			t->rcpts[i].action = MW_ACT_TEMPFAIL;
+			t->rcpts[i].reply =
+				"450 4.5.0 not sent: another recipient was refused for now";
+		}
+}
+
+/* Where to, with * filled in for this mail. False: it was deferred. */
+static bool find_hops(struct txn *t)
+{
+	const struct next_hops *route = t->route;
+	struct next_hop *own = NULL;
+
+	t->hops = route->hop;
+	for (size_t i = 0; i < route->count; i++) {
+		if (!route->hop[i].any_host && !route->hop[i].any_port)
+			continue;
+		if (own == NULL) {
+			own = smtp_arena_array(&t->arena, route->count, sizeof(*own));
+			if (own == NULL) {
+				txn_defer(t, "out of memory");
+				return false;
+			}
+			memcpy(own, route->hop, route->count * sizeof(*own));
+			t->hops = own;
+		}
+		if (!next_hop_fill(&own[i], t->peer_ip, t->local_port)) {
+			txn_defer(t,
+				"the next hop's method has *, and the mail came by a Unix socket");
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Whoever passes is the client's to deliver to. */
+static void hand_back(struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		struct txn_rcpt *r = &t->rcpts[i];
+
+		if (r->code != 0)
+			continue;
+		r->code = 250;
+		r->action = MW_ACT_PASS;
+		r->delivered = true;
+		r->reply = smtp_arena_printf(
+			&t->arena, "250 2.5.0 Ok, id=%s, continue delivery", t->log_id);
+	}
+	txn_reply(t);
+}
+
+void txn_deliver(struct txn *t)
+{
+	struct txn_cluster *c;
+
+	t->phase = TXN_DELIVER;
+	if (t->client_delivers) {
+		hand_back(t);
+		return;
+	}
+	if (must_not_go_on(t))
+		skip_rest(t);
+	if (t->cluster_at == t->cluster_count || must_not_go_on(t)) {
+		txn_reply(t);
+		return;
+	}
+	if (t->cluster_at == 0) {
+		txn_state(t, 'F');
+		if (!find_hops(t))
+			return;
+	}
+	c = &t->clusters[t->cluster_at];
+	c->mail = (struct delivery_mail){
+		.hops = t->hops,
+		.hop_count = t->route->count,
+		.tls = t->set->tls_out,
+		.log_id = t->log_id,
+		.mail_id = t->mail_id,
+		.message_id = smtp_arena_printf(&t->arena, "%.*s", (int)t->facts.message_id.n,
+			t->facts.message_id.n > 0 ? (const char *)t->facts.message_id.p : ""),
+		.helo_name = t->policy->localhost_name,
+		.sender = t->sender,
+		.params = &t->params,
+		.xforward = t->has_xforward ? &t->xforward : NULL,
+		.rcpts = c->rcpts,
+		.rcpt_count = c->rcpt_count,
+		.pieces = c->pieces,
+		.piece_count = c->piece_count,
+		.dots = t->dots,
+		.all_or_nothing = !t->per_rcpt,
+		.deadline_ms = t->deadline_ms,
+	};
+	t->run = c->mail.message_id != NULL
+			 ? delivery_send(t->front->delivery, &c->mail, delivered, t)
+			 : NULL;
+	if (t->run == NULL)
+		txn_defer(t, "out of memory");
+}
+
+void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from)
+{
+	t->released = true;
+	t->route = route;
+	t->dots = true;
+	t->dot_us = t->checks_us = t->sending_us = mw_mono_us();
+	t->deadline_ms = mw_mono_ms() + t->policy->child_timeout_ms;
+	t->phase = TXN_DELIVER;
+	if (edit_nothing(t, fields, from) != MW_OK) {
+		txn_defer(t, "out of memory");
+		return;
+	}
+	txn_deliver(t);
+}

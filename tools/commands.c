@@ -1,0 +1,24 @@
+/* The sub-commands of mailweir. */
+#include "tools.h"
+
+const struct mw_tool mw_tools[] = {
+	{ "status", "[--once] [--json] ...", "mails in flight and workers, live", mw_tool_status,
+		"--once --json --interval=VALUE --url=VALUE --config=FILE -c=FILE --help" },
+	{ "check-config", "[--user NAME] [FILE...]",
+		"read the settings, tell all that is wrong with them", mw_tool_check_config,
+		"--user=USER FILE" },
+	{ "config", "get NAME | dump | doc | table", "values of settings, and who set them",
+		mw_tool_config,
+		"get dump doc table -c=FILE|get SETTING --origin --bank=BANK -c=FILE"
+		"|dump --all --bank=BANK -c=FILE" },
+	{ "reload", "[SERVICE[@INSTANCE]...]", "running services read their settings again",
+		mw_tool_reload, "-c=FILE SERVICE" },
+	{ "lookup", "MAP KEY [--bank BANK]", "what a *_maps setting says for an address, and why",
+		mw_tool_lookup, "SETTING --bank=BANK --all -c=FILE" },
+	{ "import-amavisd", "FILE|FOLDER ...", "make mailweir.lua of an amavisd.conf",
+		mw_tool_import_amavisd, "-o=FILE --time-limit=VALUE --run-commands FILE" },
+	{ "keys", "DIR", "make the CURVE keys of all services", mw_tool_keys, "DIR" },
+	{ "completion", "bash | zsh", "what a shell needs to complete all this", mw_tool_completion,
+		"bash zsh" },
+	{ NULL },
+};
