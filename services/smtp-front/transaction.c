@@ -13,6 +13,7 @@
 #include "outcome/edit.h"
 #include "outcome/quarantine.h"
 #include "outcome/reply.h"
+#include "policy/mail_policy.h"
 #include "report.h"
 #include "transaction_priv.h"
 
@@ -300,20 +301,6 @@ static bool step_trace(struct txn *t)
 	return true;
 }
 
-static void step_policy(struct txn *t)
-{
-	const struct policy *p = t->policy;
-
-	for (size_t i = 0; i < t->rcpt_count; i++) {
-		struct txn_rcpt *r = &t->rcpts[i];
-
-		r->is_local = mw_lookup_bool(p->local_domains, r->addr, false);
-		r->bypass_virus = mw_lookup_bool(p->bypass_virus, r->addr, false);
-		r->bypass_spam = mw_lookup_bool(p->bypass_spam, r->addr, false);
-		r->bypass_banned = mw_lookup_bool(p->bypass_banned, r->addr, false);
-	}
-}
-
 void txn_run(struct txn *t)
 {
 	t->phase = TXN_CHECKS;
@@ -325,7 +312,8 @@ void txn_run(struct txn *t)
 	txn_state(t, '=');
 	if (!step_trace(t))
 		return;
-	step_policy(t);
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		mail_policy_recipient(t->policy, &t->rcpts[i]);
 	checks_first(t);
 }
 

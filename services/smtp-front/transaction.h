@@ -94,7 +94,10 @@ struct findings {
 struct txn_rcpt {
 	const char *addr;
 	struct smtp_rcpt_params params;
+	/* policy */
 	bool is_local, bypass_virus, bypass_spam, bypass_banned;
+	bool virus_lover, spam_lover, unchecked_lover;
+	int32_t tag_milli, tag2_milli, kill_milli;
 	/* decision */
 	unsigned ccats[TXN_CCATS_MAX]; /* MW_CCAT(), most important first */
 	size_t ccat_count;

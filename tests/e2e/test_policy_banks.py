@@ -167,3 +167,11 @@ def test_bare_newline_is_the_mail_s_own_bank_s(behind, suite):
             assert c.cmd("DATA").code == 354
             c.write(b"Subject: x\r\n\r\na\nb\r\n.\r\n")
             assert c.reply().code == code
+
+
+def test_a_bank_for_a_socket_that_nobody_listens_at_is_a_warning(behind, suite):
+    port = mw.free_port()
+    behind({"inet_socket_port": [0, port], "policy_bank": {"A": {}},
+            "interface_policy": {str(port): "A", f"[127.0.0.1]:{port}": "A", f"[192.0.2.7]:{port}": "A", "SOCK": "A"}})
+    told = suite.front.log_lines("interface_policy_unused")
+    assert len(told) == 2 and any("192.0.2.7" in x for x in told) and any("SOCK" in x for x in told), told

@@ -8,6 +8,8 @@
 #include "front.h"
 #include "intake/proxy_header.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 /* main.c's, which is not linked here. */
 void front_txn_over(struct front *f)
 {

@@ -13,9 +13,26 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* inet_acl that lets all in. */
+static struct mw_lookup *everybody(void)
+{
+	static struct mw_lookup *l;
+	char *keys[] = { (char *)"1" };
+	struct mw_val yes = { .tag = MW_V_BOOL, .b = true };
+	struct mw_val maps = {
+		.tag = MW_V_TABLE, .count = 1, .is_array = true, .keys = keys, .vals = &yes
+	};
+	const struct mw_lookup_options o = {
+		.name = "inet_acl", .key = MW_KEY_IP, .want = MW_WANT_BOOL
+	};
+
+	if (l == NULL)
+		require(mw_lookup_new(&maps, &o, &l, NULL) == MW_OK);
+	return l;
+}
+
 static void set_up(unsigned a, unsigned b)
 {
-	static struct mw_net everybody;
 	struct policy *p = &world.policy;
 
 	*p = (struct policy){ .protocol = a % 3,
@@ -25,8 +42,7 @@ static void set_up(unsigned a, unsigned b)
 		.message_size_limit = b & 1 ? 1000000 : 200,
 		.recipient_limit = b & 2 ? RCPTS_MOST : 2,
 		.smtpd_timeout_ms = 60000,
-		.acl = &everybody,
-		.acl_count = 1 };
+		.acl = everybody() };
 	if (a / 27 % 4 == 3)
 		p->offers &= ~(MW_BIT(SMTP_OFFERS_CHUNKING) | MW_BIT(SMTP_OFFERS_SMTPUTF8) |
 			       MW_BIT(SMTP_OFFERS_XFORWARD));
@@ -38,7 +54,6 @@ static void set_up(unsigned a, unsigned b)
 	front.bodies = (struct smtp_body_pool){ .memory_octets = (b & 0xe0) == 0xc0 ? 64 : 131072,
 		.held_limit = (b & 0xe0) == 0xa0 ? 100 : 1u << 30,
 		.spool_dir = "/tmp" };
-	mw_net_parse("0/0", &everybody);
 }
 
 /* ------------------------------------------------------------------ what can happen */

@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "intake/clients.h"
 #include "intake/smtp_session_priv.h"
 #include "log.h"
+#include "policy/mail_policy.h"
 
 #define FATES 16	 /* octets of input that say what happens next, round and round */
 #define RCPTS_MOST 8	 /* the larger smtpd_recipient_limit */
@@ -208,6 +210,13 @@ void stream_close(struct stream **st_p)
 
 /* ------------------------------------------------------------------ mails */
 
+/* The mail keeps its socket's policy. */
+bool mail_policy_begin(struct txn *t, const char *asked)
+{
+	require(t->policy == &world.policy && asked == NULL);
+	return true;
+}
+
 struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn_origin *origin,
 	const char *sender)
 {
@@ -343,11 +352,10 @@ static void world_begin(const uint8_t fates[FATES])
 	world.listener.refs = 1;
 	world.listener.port = 10024;
 	mw_strlcpy(world.listener.address, "192.0.2.2", sizeof(world.listener.address));
-	world.set = (struct policy_set){ .refs = 1,
-		.policies = &world.policy,
-		.count = 1,
-		.tls_in = (struct mw_tls_ctx *)&world };
-	world.intake = (struct intake){ .closing = false };
+	world.set = (struct policy_set){
+		.refs = 1, .base = &world.policy, .count = 1, .tls_in = (struct mw_tls_ctx *)&world
+	};
+	world.intake = (struct intake){ .clients = clients_new() };
 	front.policies = &world.set;
 	front.intake = &world.intake;
 	front.bare_lf_told_ms = front.drain_until_ms = 0;
@@ -370,6 +378,7 @@ static void world_end(void)
 	require(world.intake.sessions == NULL && world.intake.session_count == 0);
 	require(world.listener.refs == 1 && world.set.refs == 1);
 	require(smtp_body_held(&front.bodies) == 0);
+	clients_destroy(&world.intake.clients);
 	for (size_t i = 0; i < world.mail_count; i++)
 		free(world.mails[i].octets);
 	free(world.mails);

@@ -246,6 +246,35 @@ static enum mw_rc open_unix_all(struct front *f, const struct mw_conf *conf, str
 	return rc;
 }
 
+static bool names(const struct listener *l, const char *key)
+{
+	char whole[128], number[8];
+
+	if (l->unix_socket)
+		return strcmp(key, "SOCK") == 0 || strcmp(key, l->address) == 0;
+	snprintf(whole, sizeof(whole), "[%s]:%u", l->address, l->port);
+	snprintf(number, sizeof(number), "%u", l->port);
+	return strcmp(key, number) == 0 || strcmp(key, whole) == 0;
+}
+
+/* A classic mistake: mail that was to have a bank's treatment comes in without it. */
+static void tell_unused_banks(const struct front *f)
+{
+	const struct policy_set *set = f->policies;
+
+	for (size_t i = 0; i < set->port_count; i++) {
+		const struct listener *l = f->intake->first;
+
+		while (l != NULL && !names(l, set->ports[i].key))
+			l = l->next;
+		if (l == NULL)
+			mw_log(MW_WARN, "interface_policy_unused",
+				"key=%s hint=\"nobody listens there: see inet_socket_port, "
+				"inet_socket_bind and unix_socketname\"",
+				mw_quote(set->ports[i].key));
+	}
+}
+
 static void tick(void *arg)
 {
 	struct front *f = arg;
@@ -276,6 +305,7 @@ enum mw_rc intake_open(struct front *f, const struct mw_conf *conf, struct mw_er
 		rc = open_unix_all(f, conf, err_r);
 	if (rc != MW_OK)
 		return rc;
+	tell_unused_banks(f);
 	f->intake->tick = mw_timer_new(f->loop, tick, f);
 	mw_timer_start(f->intake->tick, TICK_MS, TICK_MS);
 	return MW_OK;

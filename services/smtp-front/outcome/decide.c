@@ -80,13 +80,13 @@ static void score(const struct txn *t, struct txn_rcpt *r)
 	r->score_milli += r->penpals_milli;
 }
 
-static void levels(const struct txn *t, struct txn_rcpt *r)
+static void levels(struct txn_rcpt *r)
 {
 	if (r->bypass_spam || !r->has_score)
 		return;
-	r->tag = r->score_milli >= t->policy->tag_milli;
-	r->tag2 = r->score_milli >= t->policy->tag2_milli;
-	r->kill = r->score_milli >= t->policy->kill_milli;
+	r->tag = r->score_milli >= r->tag_milli;
+	r->tag2 = r->score_milli >= r->tag2_milli;
+	r->kill = r->score_milli >= r->kill_milli;
 }
 
 /* Most important first (decision.md 2). */
@@ -125,6 +125,21 @@ static enum mw_destiny destiny_of(const struct policy *p, unsigned ccat)
 		return p->spam_destiny;
 	default:
 		return MW_D_PASS;
+	}
+}
+
+/* decision.md 6: what would block a mail does not for those who want it all the same. */
+static bool loves(const struct txn_rcpt *r, unsigned ccat)
+{
+	switch (ccat / 10) {
+	case MW_CC_VIRUS:
+		return r->virus_lover;
+	case MW_CC_UNCHECKED:
+		return r->unchecked_lover;
+	case MW_CC_SPAM:
+		return r->spam_lover;
+	default:
+		return false;
 	}
 }
 
@@ -178,13 +193,13 @@ static void block(struct txn *t, struct txn_rcpt *r, unsigned ccat, enum mw_dest
 static void decide_rcpt(struct txn *t, struct txn_rcpt *r)
 {
 	score(t, r);
-	levels(t, r);
+	levels(r);
 	categorise(t, r);
 	r->destiny = MW_D_PASS;
 	for (size_t i = 0; i < r->ccat_count; i++) {
 		enum mw_destiny d = destiny_of(t->policy, r->ccats[i]);
 
-		if (d != MW_D_PASS) {
+		if (d != MW_D_PASS && !loves(r, r->ccats[i])) {
 			block(t, r, r->ccats[i], d);
 			return;
 		}

@@ -97,9 +97,9 @@ static void add_spam_status(struct txn *t, const struct txn_rcpt *r, struct mw_t
 	mw_text_addf(out, "X-Spam-Status: %s, score=", r->tag2 ? "Yes" : "No");
 	add_score(out, r->score_milli);
 	mw_text_add(out, " tagged_above=");
-	add_score(out, t->policy->tag_milli);
+	add_score(out, r->tag_milli);
 	mw_text_add(out, " required=");
-	add_score(out, t->policy->tag2_milli);
+	add_score(out, r->tag2_milli);
 	mw_text_add(out, "\r\n\ttests=[");
 	line = out->n - 8;
 	for (size_t i = 0; i < t->found.test_count; i++) {
@@ -401,6 +401,7 @@ static bool same_edits(const struct txn_rcpt *a, const struct txn_rcpt *b)
 {
 	return a->is_local == b->is_local && a->bypass_virus == b->bypass_virus &&
 	       a->bypass_spam == b->bypass_spam && a->tag == b->tag && a->tag2 == b->tag2 &&
+	       a->tag_milli == b->tag_milli && a->tag2_milli == b->tag2_milli &&
 	       a->score_milli == b->score_milli && a->penpals_age_s == b->penpals_age_s &&
 	       a->ccat_count == b->ccat_count &&
 	       memcmp(a->ccats, b->ccats, a->ccat_count * sizeof(a->ccats[0])) == 0;

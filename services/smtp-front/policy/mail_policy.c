@@ -63,3 +63,26 @@ bool mail_policy_begin(struct txn *t, const char *asked)
 	return load(t, policy_banks_of_client(t->set, t->policy, client)) && load_asked(t, asked) &&
 	       load(t, is_ours(t) ? OUR_USERS : NULL);
 }
+
+/* A score that a table gives is as large as it likes; ours have bounds (MW_T_MILLI of the
+ * settings). */
+static int32_t level_of(const struct mw_lookup *l, const char *addr, int32_t dflt)
+{
+	int64_t milli = mw_lookup_milli(l, addr, dflt);
+
+	return milli > INT32_MAX ? INT32_MAX : milli < INT32_MIN ? INT32_MIN : (int32_t)milli;
+}
+
+void mail_policy_recipient(const struct policy *p, struct txn_rcpt *r)
+{
+	r->is_local = mw_lookup_bool(p->local_domains, r->addr, false);
+	r->bypass_virus = mw_lookup_bool(p->bypass_virus, r->addr, false);
+	r->bypass_spam = mw_lookup_bool(p->bypass_spam, r->addr, false);
+	r->bypass_banned = mw_lookup_bool(p->bypass_banned, r->addr, false);
+	r->virus_lover = mw_lookup_bool(p->virus_lovers, r->addr, false);
+	r->spam_lover = mw_lookup_bool(p->spam_lovers, r->addr, false);
+	r->unchecked_lover = mw_lookup_bool(p->unchecked_lovers, r->addr, false);
+	r->tag_milli = level_of(p->tag_levels, r->addr, p->tag_milli);
+	r->tag2_milli = level_of(p->tag2_levels, r->addr, p->tag2_milli);
+	r->kill_milli = level_of(p->kill_levels, r->addr, p->kill_milli);
+}

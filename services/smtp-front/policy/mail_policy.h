@@ -1,4 +1,5 @@
-/* Which banks a mail loads on top of its socket's, and when (policy-and-lookups 2). */
+/* Which banks a mail loads on top of its socket's, and when (policy-and-lookups 2); what is said
+ * about its recipients. */
 #ifndef SMTP_MAIL_POLICY_H
 #define SMTP_MAIL_POLICY_H
 
@@ -10,5 +11,8 @@
  * False: a bank cannot be loaded; it was told, and the mail must not go on without it.
  */
 bool mail_policy_begin(struct txn *t, const char *asked);
+
+/* What the tables say about a recipient, into its fields. */
+void mail_policy_recipient(const struct policy *p, struct txn_rcpt *r);
 
 #endif

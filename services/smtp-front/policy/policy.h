@@ -45,10 +45,13 @@ struct policy {
 	enum policy_newline bare_newline;
 	unsigned offers; /* bits of enum smtp_offer */
 	bool originating;
+	/* By recipient. */
 	struct mw_lookup *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;
+	struct mw_lookup *tag_levels, *tag2_levels, *kill_levels;
+	struct mw_lookup *virus_lovers, *spam_lovers, *unchecked_lovers;
 	bool bypass_decode_parts;
-	int32_t tag_milli, tag2_milli, kill_milli;
+	int32_t tag_milli, tag2_milli, kill_milli; /* where those say nothing */
 	enum mw_destiny virus_destiny, spam_destiny, unchecked_destiny;
 	bool virus_failure_fatal, spam_failure_fatal;
 	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256],

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "policy/mail_policy.h"
 #include "transaction.h"
 
 #define MADE_NAMES "myhostname = \"mx.example.org\"\nlocal_domains_maps = { \".example.org\" }\n"
@@ -80,8 +81,7 @@ static inline struct made *make_txn(const char *lua)
 static inline struct txn_rcpt *make_rcpt(struct made *m, const char *addr)
 {
 	assert_int_equal(txn_add_rcpt(&m->txn, addr, &(struct smtp_rcpt_params){ 0 }), MW_OK);
-	m->txn.rcpts[m->txn.rcpt_count - 1].is_local =
-		mw_lookup_bool(m->txn.policy->local_domains, addr, false);
+	mail_policy_recipient(m->txn.policy, &m->txn.rcpts[m->txn.rcpt_count - 1]);
 	return &m->txn.rcpts[m->txn.rcpt_count - 1];
 }
 

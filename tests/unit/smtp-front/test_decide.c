@@ -212,6 +212,73 @@ static void who_bypasses_a_check_is_not_judged_by_it(void **state)
 	end_txn(m);
 }
 
+static void each_recipient_has_levels_of_its_own(void **state)
+{
+	struct made *m = make_txn(
+		"sa_tag_level_deflt = 1\nsa_tag2_level_deflt = 5\nsa_kill_level_deflt = 8\n"
+		"final_spam_destiny = D_REJECT\n"
+		"spam_tag_level_maps = { { [\"c@example.org\"] = 1000 } }\n"
+		"spam_tag2_level_maps = { { [\"b@example.org\"] = 3, [\".example.org\"] = 1e6 } "
+		"}\n"
+		"spam_kill_level_maps = { { [\"b@example.org\"] = 4, [\"c@example.org\"] = 20 } "
+		"}\n");
+	const struct txn_rcpt *r;
+
+	(void)state;
+	make_rcpt(m, "a@example.org");
+	make_rcpt(m, "b@example.org");
+	make_rcpt(m, "c@example.org");
+	make_rcpt(m, "d@example.com");
+	r = m->txn.rcpts;
+	assert_int_equal(r[0].tag2_milli, 1000000000);
+	assert_int_equal(r[3].tag2_milli, 5000);
+	spam_of(m, 6000);
+	decide(&m->txn);
+	assert_true(r[0].tag && !r[0].tag2 && !r[0].kill);
+	assert_true(r[1].tag && r[1].tag2 && r[1].kill);
+	assert_true(!r[2].tag && !r[2].tag2 && !r[2].kill);
+	assert_true(r[3].tag && r[3].tag2 && !r[3].kill);
+	assert_int_equal(r[1].ccat_blocking, SPAM);
+	assert_int_equal(r[0].ccat_blocking | r[2].ccat_blocking | r[3].ccat_blocking, 0);
+	end_txn(m);
+}
+
+static void lovers_get_marked_what_others_do_not_get(void **state)
+{
+	static const struct {
+		const char *lovers;
+		unsigned blocking; /* what blocks it all the same */
+	} rows[] = {
+		{ "virus_lovers_maps = { \"a@example.org\" }\n", UNCHECKED(3) },
+		{ "virus_lovers_maps = { true }\nunchecked_lovers_maps = { \".org\" }\n", SPAM },
+		{ "spam_lovers_maps = { true }\n", VIRUS },
+		{ "virus_lovers_maps = { true }\nunchecked_lovers_maps = { true }\n"
+		  "spam_lovers_maps = { { [\"a@example.org\"] = 1 } }\n",
+			0 },
+		{ "virus_lovers_maps = { \"!a@example.org\", true }\n", VIRUS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		char lua[600];
+		struct made *m;
+		const struct txn_rcpt *r;
+
+		snprintf(lua, sizeof(lua),
+			"final_virus_destiny = D_REJECT\nfinal_unchecked_destiny = D_REJECT\n"
+			"final_spam_destiny = D_REJECT\n%s",
+			rows[i].lovers);
+		m = make_txn(lua);
+		r = make_rcpt(m, "a@example.org");
+		find(m, ALL_OF_THEM, MW_LIMIT);
+		spam_of(m, 9000);
+		decide(&m->txn);
+		assert_int_equal(r->ccat_blocking, rows[i].blocking);
+		assert_int_equal(r->ccats[0], VIRUS); /* it is what it is, whoever wants it */
+		end_txn(m);
+	}
+}
+
 static void the_score_is_all_its_parts(void **state)
 {
 	struct made *m = make_txn("penpals_threshold_low = 1\n");
@@ -392,6 +459,8 @@ int main(void)
 		cmocka_unit_test(a_failed_check_defers_where_the_settings_say_so),
 		cmocka_unit_test(a_limit_that_was_met_counts_whatever_the_status_says),
 		cmocka_unit_test(who_bypasses_a_check_is_not_judged_by_it),
+		cmocka_unit_test(each_recipient_has_levels_of_its_own),
+		cmocka_unit_test(lovers_get_marked_what_others_do_not_get),
 		cmocka_unit_test(the_score_is_all_its_parts),
 		cmocka_unit_test(virus_names_are_told_once_and_at_most_five),
 		cmocka_unit_test(no_combination_says_2xx_without_delivery_or_discard),
