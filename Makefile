@@ -25,7 +25,7 @@ pkg_libs   = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
 
 SERVICES := smtp-front scanner dkim reputation logger snmp-agent status
 PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp openssl libpcre2-8 libidn2
-PKGS_smtp-front := zlib
+PKGS_smtp-front := zlib libpq libmariadb sqlite3 ldap
 PKGS_scanner    :=
 # libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
 PKGS_dkim       := opendkim openssl
@@ -120,6 +120,13 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libmailweir.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	$(Q)$(CC) $(MW_CFLAGS) $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LINK_common) $(call pkg_libs,libclamav libcrypto)
+# The policy room's lookups in databases without a front around them: what tests of real databases drive.
+LOOKUP_OBJ := $(filter $(BUILD)/services/smtp-front/policy/db%,$(OBJ_smtp-front)) $(BUILD)/services/smtp-front/arena.o
+$(BUILD)/bench/mwdb: tests/bench/mwdb.c $(LOOKUP_OBJ) $(BUILD)/libmailweir.a
+	@mkdir -p $(@D)
+	@echo '  LD $@'
+	$(Q)$(CC) $(MW_CFLAGS) -Iservices/smtp-front $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LOOKUP_OBJ) \
+		$(LINK_common) $(call pkg_libs,$(PKGS_smtp-front))
 
 all: $(BINARIES) $(BENCH_BIN) $(IMPORT_OUT)
 

@@ -11,7 +11,9 @@
 /* Passwords are for the services alone. */
 static bool is_secret(const struct mw_setting *s, const struct mw_val *v)
 {
-	return v->tag != MW_V_NIL && mw_setting_is_secret(s->name, v);
+	bool empty = v->tag == MW_V_NIL || (v->tag == MW_V_TABLE && v->count == 0);
+
+	return !empty && mw_setting_is_secret(s->name, v);
 }
 
 /* As Lua source. */

@@ -12,6 +12,7 @@
 struct txn;
 struct intake;
 struct policy_watch;
+struct db;
 
 #define FRONT_POISON_MAX 1024		   /* mails remembered that killed two cages */
 #define FRONT_POISON_MS (4u * 3600 * 1000) /* and for how long */
@@ -36,6 +37,7 @@ struct front {
 	struct smtp_body_pool bodies;
 	struct policy_set *policies; /* of new mail; mails in flight keep theirs */
 	struct policy_watch *watch;  /* files behind their tables */
+	struct db *db;		     /* what databases say about recipients */
 	struct intake *intake;
 	struct front_limits limits;
 	struct txn *txns;     /* in flight, newest first */

@@ -8,6 +8,7 @@
 #include "front.h"
 #include "intake/intake.h"
 #include "log.h"
+#include "policy/db.h"
 #include "policy/policy_watch.h"
 #include "transaction.h"
 
@@ -93,6 +94,7 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 		(rc = dispatch_open(&f->dispatch, &f->z, s->loop, s->conf,
 			 doors.door[MW_DOOR_VERDICTS], f->incarnation, f->pub, err_r)) != MW_OK ||
 		(rc = delivery_open(&f->delivery, s->loop, s->conf, err_r)) != MW_OK ||
+		(rc = db_new(s->loop, s->conf, &f->db, err_r)) != MW_OK ||
 		(rc = intake_open(f, s->conf, err_r)) != MW_OK)
 		return rc;
 	f->watch = policy_watch_new(s->loop, &f->policies, file_interval_ms(s->conf));
@@ -115,7 +117,8 @@ static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *e
 	struct policy_set *set;
 	enum mw_rc rc = policy_set_new(s->conf, &set, err_r);
 
-	if (rc == MW_OK && (rc = check_quarantine(set, err_r)) != MW_OK)
+	if (rc == MW_OK && ((rc = check_quarantine(set, err_r)) != MW_OK ||
+				   (rc = db_reload(f->db, s->conf, err_r)) != MW_OK))
 		policy_set_unref(&set);
 	if (rc != MW_OK)
 		return rc;
@@ -157,6 +160,7 @@ static void front_close(void *arg, struct mw_service *s)
 	intake_close(f);
 	if (f->dispatch != NULL && f->delivery != NULL)
 		txn_destroy_all(f);
+	db_destroy(&f->db);
 	delivery_close(&f->delivery);
 	dispatch_close(&f->dispatch);
 	mw_publisher_close(&f->pub);

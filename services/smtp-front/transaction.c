@@ -13,6 +13,7 @@
 #include "outcome/edit.h"
 #include "outcome/quarantine.h"
 #include "outcome/reply.h"
+#include "policy/db.h"
 #include "policy/mail_policy.h"
 #include "report.h"
 #include "transaction_priv.h"
@@ -180,6 +181,7 @@ void txn_destroy(struct txn **t_p)
 		return;
 	f = t->front;
 	cancel_checks(t);
+	db_cancel(&t->asking);
 	delivery_cancel(&t->run);
 	quarantine_forget(&t->keeping);
 	for (int kind = 0; kind < JOB_KINDS; kind++)
@@ -235,6 +237,7 @@ void txn_defer(struct txn *t, const char *why)
 	mw_log(MW_WARN, "deferred", "log_id=%s mail_id=%s why=%s", t->log_id, t->mail_id,
 		mw_quote(why));
 	cancel_checks(t);
+	db_cancel(&t->asking);
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		struct txn_rcpt *r = &t->rcpts[i];
 
@@ -301,6 +304,14 @@ static bool step_trace(struct txn *t)
 	return true;
 }
 
+static void recipients_known(struct txn *t, const char *failed)
+{
+	if (failed != NULL)
+		txn_defer(t, failed);
+	else
+		checks_first(t);
+}
+
 void txn_run(struct txn *t)
 {
 	t->phase = TXN_CHECKS;
@@ -312,9 +323,7 @@ void txn_run(struct txn *t)
 	txn_state(t, '=');
 	if (!step_trace(t))
 		return;
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		mail_policy_recipient(t->policy, &t->rcpts[i]);
-	checks_first(t);
+	mail_policy_recipients(t, recipients_known);
 }
 
 /* ------------------------------------------------------------------ 3 checks */

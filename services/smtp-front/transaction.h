@@ -11,6 +11,7 @@
 #include "intake/smtp_command.h"
 
 struct txn;
+struct db_request;
 
 /* Who waits for the end of a mail: a session of SMTP or LMTP, a request of AM.PDP. */
 struct txn_client {
@@ -171,6 +172,8 @@ struct txn {
 	/* checks */
 	struct txn_check checks[JOB_KINDS];
 	unsigned checks_waiting;
+	struct db_request *asking;			  /* databases, about the recipients */
+	void (*known)(struct txn *t, const char *failed); /* who goes on when they have answered */
 	struct findings found;
 	bool poison, poison_known;
 	/* outcome */

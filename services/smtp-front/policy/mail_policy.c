@@ -1,5 +1,6 @@
 #include "mail_policy.h"
 
+#include "db.h"
 #include "log.h"
 
 #define OUR_USERS "MYUSERS"
@@ -64,25 +65,153 @@ bool mail_policy_begin(struct txn *t, const char *asked)
 	       load(t, is_ours(t) ? OUR_USERS : NULL);
 }
 
-/* A score that a table gives is as large as it likes; ours have bounds (MW_T_MILLI of the
- * settings). */
-static int32_t level_of(const struct mw_lookup *l, const char *addr, int32_t dflt)
-{
-	int64_t milli = mw_lookup_milli(l, addr, dflt);
+/* ------------------------------------------------------------------ recipients */
 
+#define AT(field) offsetof(struct policy, field), offsetof(struct txn_rcpt, field)
+
+/* What is asked for each recipient: a table of the policy, a field of the recipient. */
+static const struct rcpt_flag {
+	const char *name;
+	size_t map, field;
+} flags[] = {
+	{ "local_domains_maps", offsetof(struct policy, local_domains),
+		offsetof(struct txn_rcpt, is_local) },
+	{ "bypass_virus_checks_maps", AT(bypass_virus) },
+	{ "bypass_spam_checks_maps", AT(bypass_spam) },
+	{ "bypass_banned_checks_maps", AT(bypass_banned) },
+	{ "virus_lovers_maps", offsetof(struct policy, virus_lovers),
+		offsetof(struct txn_rcpt, virus_lover) },
+	{ "spam_lovers_maps", offsetof(struct policy, spam_lovers),
+		offsetof(struct txn_rcpt, spam_lover) },
+	{ "unchecked_lovers_maps", offsetof(struct policy, unchecked_lovers),
+		offsetof(struct txn_rcpt, unchecked_lover) },
+};
+
+static const struct rcpt_level {
+	const char *name;
+	size_t map, dflt, field;
+} levels[] = {
+	{ "spam_tag_level_maps", offsetof(struct policy, tag_levels), AT(tag_milli) },
+	{ "spam_tag2_level_maps", offsetof(struct policy, tag2_levels), AT(tag2_milli) },
+	{ "spam_kill_level_maps", offsetof(struct policy, kill_levels), AT(kill_milli) },
+};
+
+static const struct mw_lookup *map_at(const struct policy *p, size_t at)
+{
+	return *(struct mw_lookup *const *)(const void *)((const char *)p + at);
+}
+
+/* Databases go before tables (lookup_maps_imply_sql_and_ldap). */
+static bool flag_of(const struct rcpt_flag *f, const struct policy *p, const char *addr,
+	const struct db_records *records)
+{
+	bool yes;
+
+	if (records != NULL && db_field_bool(records, db_field_find(f->name), &yes))
+		return yes;
+	return mw_lookup_bool(map_at(p, f->map), addr, false);
+}
+
+/* A score that a table gives is as large as it likes. */
+static int32_t level_of(const struct rcpt_level *l, const struct policy *p, const char *addr,
+	const struct db_records *records)
+{
+	int32_t dflt = *(const int32_t *)(const void *)((const char *)p + l->dflt);
+	int64_t milli;
+
+	if (records == NULL || !db_field_milli(records, db_field_find(l->name), &milli))
+		milli = mw_lookup_milli(map_at(p, l->map), addr, dflt);
 	return milli > INT32_MAX ? INT32_MAX : milli < INT32_MIN ? INT32_MIN : (int32_t)milli;
 }
 
-void mail_policy_recipient(const struct policy *p, struct txn_rcpt *r)
+void mail_policy_recipient(
+	const struct policy *p, struct txn_rcpt *r, const struct db_records *records)
 {
-	r->is_local = mw_lookup_bool(p->local_domains, r->addr, false);
-	r->bypass_virus = mw_lookup_bool(p->bypass_virus, r->addr, false);
-	r->bypass_spam = mw_lookup_bool(p->bypass_spam, r->addr, false);
-	r->bypass_banned = mw_lookup_bool(p->bypass_banned, r->addr, false);
-	r->virus_lover = mw_lookup_bool(p->virus_lovers, r->addr, false);
-	r->spam_lover = mw_lookup_bool(p->spam_lovers, r->addr, false);
-	r->unchecked_lover = mw_lookup_bool(p->unchecked_lovers, r->addr, false);
-	r->tag_milli = level_of(p->tag_levels, r->addr, p->tag_milli);
-	r->tag2_milli = level_of(p->tag2_levels, r->addr, p->tag2_milli);
-	r->kill_milli = level_of(p->kill_levels, r->addr, p->kill_milli);
+	if (records != NULL && records->count == 0)
+		records = NULL;
+	for (size_t i = 0; i < MW_COUNT(flags); i++)
+		*(bool *)((char *)r + flags[i].field) = flag_of(&flags[i], p, r->addr, records);
+	for (size_t i = 0; i < MW_COUNT(levels); i++)
+		*(int32_t *)(void *)((char *)r + levels[i].field) =
+			level_of(&levels[i], p, r->addr, records);
+}
+
+/* answers NULL: the databases say nothing. */
+static void take(struct txn *t, struct db_records *const *answers)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		mail_policy_recipient(t->policy, &t->rcpts[i], answers != NULL ? answers[i] : NULL);
+}
+
+/* A database that failed has not said that there is nothing: the mail waits for a better day,
+ * unless the admin said otherwise. */
+static void failed(struct txn *t, const char *why)
+{
+	bool defers = db_failure_defers(t->front->db);
+
+	mw_log(MW_WARN, "lookup_failed", "log_id=%s deferred=%d why=%s", t->log_id, defers,
+		mw_quote(why));
+	if (!defers)
+		take(t, NULL);
+	t->known(t, defers ? "lookup in the database FAILED" : NULL);
+}
+
+static void answered(void *arg, enum mw_rc rc, struct db_records *const *answers, const char *error)
+{
+	struct txn *t = arg;
+
+	t->asking = NULL;
+	if (rc != MW_OK) {
+		failed(t, error);
+		return;
+	}
+	take(t, answers);
+	t->known(t, NULL);
+}
+
+static struct db_query *queries_of(struct txn *t)
+{
+	struct db_query *q = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*q));
+
+	for (size_t i = 0; q != NULL && i < t->rcpt_count; i++)
+		q[i] = (struct db_query){ .address = t->rcpts[i].addr,
+			.local = mw_lookup_bool(t->policy->local_domains, t->rcpts[i].addr, false),
+			.clause = DB_SEL_POLICY };
+	return q;
+}
+
+void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const char *failed))
+{
+	uint64_t now = mw_mono_ms();
+	struct db_ask ask = { .count = t->rcpt_count,
+		.delimiter = t->policy->delimiters,
+		.case_sensitive = t->policy->case_sensitive,
+		.wait_ms = t->checks_deadline_ms > now ? t->checks_deadline_ms - now : 1,
+		.done = answered,
+		.arg = t };
+	struct db_records **answers;
+	enum mw_rc rc;
+
+	t->known = known;
+	if (!db_enabled(t->front->db)) {
+		take(t, NULL);
+		known(t, NULL);
+		return;
+	}
+	ask.queries = queries_of(t);
+	answers = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*answers));
+	rc = ask.queries != NULL && answers != NULL
+		     ? db_ask(t->front->db, &ask, answers, &t->asking)
+		     : MW_ERR_NOMEM;
+	if (rc == MW_AGAIN)
+		return;
+	if (rc != MW_OK) {
+		failed(t, rc == MW_ERR_LIMIT ? "lookup.queue_limit mails wait for the databases"
+					     : "out of memory");
+		return;
+	}
+	take(t, answers);
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		db_records_unref(&answers[i]);
+	known(t, NULL);
 }

@@ -3,6 +3,7 @@
 #ifndef SMTP_MAIL_POLICY_H
 #define SMTP_MAIL_POLICY_H
 
+#include "db_records.h"
 #include "transaction.h"
 
 /*
@@ -12,7 +13,13 @@
  */
 bool mail_policy_begin(struct txn *t, const char *asked);
 
-/* What the tables say about a recipient, into its fields. */
-void mail_policy_recipient(const struct policy *p, struct txn_rcpt *r);
+/* What a database (NULL: none), else the tables, say about a recipient, into its fields. */
+void mail_policy_recipient(
+	const struct policy *p, struct txn_rcpt *r, const struct db_records *records);
+/*
+ * The same for all of t's, databases asked once for the mail. known: at once or later, never after
+ * the mail's end; failed: why it cannot be known, and must not go on; NULL.
+ */
+void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const char *failed));
 
 #endif

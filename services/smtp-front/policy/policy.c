@@ -224,6 +224,8 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 	enum mw_rc rc;
 
 	p->originating = mw_conf_bool(conf, "originating");
+	p->delimiters = mw_conf_text(conf, "recipient_delimiter");
+	p->case_sensitive = mw_conf_bool(conf, "localpart_is_case_sensitive");
 	p->haproxy = mw_conf_bool(conf, "haproxy_target_enabled");
 	p->haproxy_timeout_ms = (uint64_t)mw_conf_int(conf, "haproxy_timeout") * 1000;
 	p->bypass_decode_parts = mw_conf_bool(conf, "bypass_decode_parts");

@@ -48,6 +48,8 @@ struct policy {
 	/* By recipient. */
 	struct mw_lookup *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;
+	const char *delimiters; /* recipient_delimiter, or NULL; the settings' */
+	bool case_sensitive;	/* localpart_is_case_sensitive */
 	struct mw_lookup *tag_levels, *tag2_levels, *kill_levels;
 	struct mw_lookup *virus_lovers, *spam_lovers, *unchecked_lovers;
 	bool bypass_decode_parts;

@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "db.h"
 #include "policy_priv.h"
 
 static void copy_text(
@@ -287,6 +288,8 @@ enum mw_rc policy_set_new(
 				: mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
 	if (rc == MW_OK)
 		rc = compile_banks(set, err_r);
+	if (rc == MW_OK)
+		rc = db_settings_check(conf, err_r);
 	if (rc == MW_OK)
 		rc = compile_ports(set, err_r);
 	if (rc == MW_OK)
