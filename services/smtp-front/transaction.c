@@ -22,6 +22,7 @@
 	10000 /* a lesson that finds no worker for so long is dropped: nobody waits for it */
 #define OVERDUE_MS 10000 /* behind the deadline that every step keeps by itself */
 
+static void recipients_known(struct txn *t, const char *failed);
 static void checks_first(struct txn *t);
 static void checks_spam(struct txn *t);
 static void checks_over(struct txn *t);
@@ -304,6 +305,12 @@ static bool step_trace(struct txn *t)
 	return true;
 }
 
+/* Banks that depend on the message come before its recipients are asked about. */
+static void step_policy(struct txn *t)
+{
+	mail_policy_recipients(t, recipients_known);
+}
+
 static void recipients_known(struct txn *t, const char *failed)
 {
 	if (failed != NULL)
@@ -321,9 +328,8 @@ void txn_run(struct txn *t)
 							 t->set->delivery_reserve_percent / 100;
 	t->front->stats.mails++;
 	txn_state(t, '=');
-	if (!step_trace(t))
-		return;
-	mail_policy_recipients(t, recipients_known);
+	if (step_trace(t))
+		step_policy(t);
 }
 
 /* ------------------------------------------------------------------ 3 checks */

@@ -18,7 +18,7 @@ static bool loaded(struct txn *t, const struct policy *p, const struct mw_err *w
 	return true;
 }
 
-static bool load(struct txn *t, const char *banks)
+bool mail_policy_load(struct txn *t, const char *banks)
 {
 	struct mw_err why = { "" };
 
@@ -61,8 +61,8 @@ bool mail_policy_begin(struct txn *t, const char *asked)
 {
 	const char *client = t->has_xforward ? t->xforward.addr : NULL;
 
-	return load(t, policy_banks_of_client(t->set, t->policy, client)) && load_asked(t, asked) &&
-	       load(t, is_ours(t) ? OUR_USERS : NULL);
+	return mail_policy_load(t, policy_banks_of_client(t->set, t->policy, client)) &&
+	       load_asked(t, asked) && mail_policy_load(t, is_ours(t) ? OUR_USERS : NULL);
 }
 
 /* ------------------------------------------------------------------ recipients */

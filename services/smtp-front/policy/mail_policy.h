@@ -12,6 +12,11 @@
  * False: a bank cannot be loaded; it was told, and the mail must not go on without it.
  */
 bool mail_policy_begin(struct txn *t, const char *asked);
+/*
+ * Load these banks, comma-separated, on top of the mail's; NULL: none. False as above. What was
+ * asked about recipients before stays as it was: call it first, or ask again.
+ */
+bool mail_policy_load(struct txn *t, const char *banks);
 
 /* What a database (NULL: none), else the tables, say about a recipient, into its fields. */
 void mail_policy_recipient(
