@@ -82,7 +82,9 @@ def signed(behind, suite, keys):
 
     def start(services=("dkim", "logger"), **more):
         start.hop = behind(settings_of(keys, **more), services=services)
-        suite.front.wait_log(" worker_came ", count=len({"dkim", "scanner"} & set(services)))
+        workers = {"dkim", "scanner"} & set(services)
+        if workers:
+            suite.front.wait_log(" worker_came ", count=len(workers))
 
         def banks_of(octets, code=250):
             nonlocal count
@@ -196,6 +198,21 @@ def test_each_mail_of_a_session_begins_without(signed, suite, keys):
         for octets in (m, from_("a@uni.example"), m):
             assert c.mail("x@example.com", [A], octets).code == 250
     assert record_of(suite, 3) and [r["policy_banks"] for r in suite.records()] == [["WHITELIST"], [], ["WHITELIST"]]
+
+
+def test_only_mail_that_a_signature_could_change_waits_for_it(signed, suite, keys):
+    signed(services=("dkim", "scanner", "logger"))
+    dkim = suite.service("dkim")
+    for author, scans in (("a@uni.example", 0), ("a@evil.example", 2)):
+        before = jobs(suite, "auth")
+        dkim.signal(signal.SIGSTOP)
+        with suite.smtp() as c:
+            begin(c, keys[author[2:]].sign(from_(author)))
+            mw.until("the signature to be at its worker", lambda: jobs(suite, "auth") == before + 1)
+            mw.until(f"{scans} scans", lambda: jobs(suite, "scan") == scans)
+            dkim.signal(signal.SIGCONT)
+            assert c.reply().code == 250
+    assert record_of(suite, 2) and [r["policy_banks"] for r in suite.records()] == [["WHITELIST"], []]
 
 
 # ------------------------------------------------------------------ when nobody can tell
