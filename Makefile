@@ -127,6 +127,13 @@ $(BUILD)/bench/mwdb: tests/bench/mwdb.c $(LOOKUP_OBJ) $(BUILD)/libmailweir.a
 	@echo '  LD $@'
 	$(Q)$(CC) $(MW_CFLAGS) -Iservices/smtp-front $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LOOKUP_OBJ) \
 		$(LINK_common) $(call pkg_libs,$(PKGS_smtp-front))
+# The same with all of its policy.
+FRONT_OBJ := $(filter-out %/main.o,$(OBJ_smtp-front))
+$(BUILD)/bench/mwpolicy: tests/bench/mwpolicy.c $(FRONT_OBJ) $(BUILD)/libmailweir.a
+	@mkdir -p $(@D)
+	@echo '  LD $@'
+	$(Q)$(CC) $(MW_CFLAGS) -Iservices/smtp-front $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(FRONT_OBJ) \
+		$(LINK_common) $(call pkg_libs,$(PKGS_smtp-front))
 
 all: $(BINARIES) $(BENCH_BIN) $(IMPORT_OUT)
 
