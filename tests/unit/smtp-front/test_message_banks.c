@@ -5,7 +5,8 @@
 #include "policy/message_banks.h"
 
 #define BANKS                                                                                      \
-	"policy_bank = { WHITELIST = {}, SPECIAL = {}, MILD_WHITELIST = {}, AUTHOR_APPROVED = {}, " \
+	"policy_bank = { WHITELIST = {}, SPECIAL = {}, MILD_WHITELIST = {}, AUTHOR_APPROVED = "    \
+	"{}, "                                                                                     \
 	"VIRUS = {}, A = {}, B = {}, C = {} }\n"
 #define MAP BANKS "enable_dkim_verification = true\nauthor_to_policy_bank_maps = "
 
@@ -16,8 +17,8 @@ static struct made *mail_of(const char *lua, const char *header)
 	int n = snprintf(octets, sizeof(octets), "%s\r\nbody\r\n", header);
 
 	make_body(m, octets, (size_t)n);
-	assert_int_equal(facts_collect(&m->txn.facts, &m->txn.arena, &m->txn.header, "x",
-				 m->txn.sender),
+	assert_int_equal(
+		facts_collect(&m->txn.facts, &m->txn.arena, &m->txn.header, "x", m->txn.sender),
 		MW_OK);
 	return m;
 }
@@ -37,8 +38,7 @@ static void found_signature(struct made *m, const char *text)
 	s[f->signature_count++] = (struct finding_signature){
 		.d = mw_octets_of_text(smtp_arena_copy(&m->txn.arena, d, strlen(d))),
 		.a = mw_octets_of_text(smtp_arena_copy(&m->txn.arena, a, strlen(a))),
-		.result = mw_octets_of_text(
-			smtp_arena_copy(&m->txn.arena, result, strlen(result))),
+		.result = mw_octets_of_text(smtp_arena_copy(&m->txn.arena, result, strlen(result))),
 		.bits = bits,
 		.expired = strcmp(flags, "expired") == 0,
 		.testing = strcmp(flags, "testing") == 0,
@@ -153,8 +153,8 @@ static void a_valid_signature_brings_the_banks_of_its_author(void **state)
 		{ EXAMPLE, "\"a@uni.example\"@evil.example", { "evil.example pass" }, "" },
 		{ EXAMPLE, "\"a@uni.example\" <b@evil.example>", { "evil.example pass" }, "" },
 		{ EXAMPLE, "a@uni.example@evil.example", { "evil.example pass" }, "" },
-		{ "{ { ['a@uni.example/@lists.example'] = 'A' } }",
-			"a@uni.example/@evil.example", { "evil.example pass" }, "" },
+		{ "{ { ['a@uni.example/@lists.example'] = 'A' } }", "a@uni.example/@evil.example",
+			{ "evil.example pass" }, "" },
 		{ EXAMPLE, "a", { "uni.example pass" }, "" },
 		{ EXAMPLE, "", { "uni.example pass" }, "" },
 	};
@@ -191,11 +191,13 @@ static void signatures_are_waited_for_only_where_they_could_bring_a_bank(void **
 			"a@uni.example\r\n",
 			true },
 		{ EXAMPLE, "DKIM-Signature:d=uni.example\r\nFrom: a@uni.example\r\n", true },
-		{ EXAMPLE, "DKIM-Signature: v=1; d=evil.example\r\nFrom: a@uni.example\r\n", false },
+		{ EXAMPLE, "DKIM-Signature: v=1; d=evil.example\r\nFrom: a@uni.example\r\n",
+			false },
 		{ EXAMPLE, "DKIM-Signature: v=1; s=d=uni.example\r\nFrom: a@uni.example\r\n",
 			false },
 		{ EXAMPLE, "DKIM-Signature: v=1; D=uni.example\r\nFrom: a@uni.example\r\n", false },
-		{ EXAMPLE, "DKIM-Signature: v=1; bd=uni.example\r\nFrom: a@uni.example\r\n", false },
+		{ EXAMPLE, "DKIM-Signature: v=1; bd=uni.example\r\nFrom: a@uni.example\r\n",
+			false },
 		{ EXAMPLE, "DKIM-Signature: \r\nFrom: a@uni.example\r\n", false },
 		{ EXAMPLE, "DKIM-Signature: d=;d\r\nFrom: a@uni.example\r\n", false },
 		{ EXAMPLE, "From: a@uni.example\r\n", false },
@@ -293,8 +295,7 @@ static void octets_of_a_signature_cut_anywhere_are_read_within_bounds(void **sta
 
 static void a_second_from_takes_the_word_from_the_signature(void **state)
 {
-	struct made *m = mail_of(
-		MAP EXAMPLE, "From: a@evil.example\r\nFrom: a@uni.example\r\n");
+	struct made *m = mail_of(MAP EXAMPLE, "From: a@evil.example\r\nFrom: a@uni.example\r\n");
 	char got[256];
 
 	(void)state;
@@ -382,9 +383,10 @@ static void true_needs_no_bank_of_that_name(void **state)
 
 static void what_a_message_may_load_is_made_at_load(void **state)
 {
-	struct made *m = make_txn(BANKS "author_to_policy_bank_maps = { { a = 'A', b = 'B, C', c = 1 } }\n"
-					"virus_name_to_policy_bank_maps = { { x = 'C' } }\n"
-					"enable_dkim_verification = true\n");
+	struct made *m =
+		make_txn(BANKS "author_to_policy_bank_maps = { { a = 'A', b = 'B, C', c = 1 } }\n"
+			       "virus_name_to_policy_bank_maps = { { x = 'C' } }\n"
+			       "enable_dkim_verification = true\n");
 	size_t count = m->txn.set->count;
 	char got[256];
 
@@ -437,8 +439,9 @@ static void a_table_of_many_values_leaves_room(void **state)
 	(void)state;
 	mw_text_add(&lua, "client_ipaddr_policy = {}\n");
 	for (int i = 0; i < 30; i++)
-		mw_text_addf(&lua, "policy_bank.b%d = {}\nclient_ipaddr_policy[%d] = { { "
-				   "'192.0.2.%d' }, 'b%d' }\n",
+		mw_text_addf(&lua,
+			"policy_bank.b%d = {}\nclient_ipaddr_policy[%d] = { { "
+			"'192.0.2.%d' }, 'b%d' }\n",
 			i, i + 1, i, i);
 	mw_text_add(&lua, "author_to_policy_bank_maps = { {");
 	for (int i = 0; i < 200; i++)
@@ -451,6 +454,35 @@ static void a_table_of_many_values_leaves_room(void **state)
 	policy_set_unref(&set);
 	mw_conf_destroy(&conf);
 	mw_text_fini(&lua);
+}
+
+/* Printed, not asserted: machines differ. */
+static void asking_whether_to_wait_costs_little(void **state)
+{
+	char path[] = "/tmp/mailweir-test-banks-XXXXXX", lua[400];
+	const unsigned rounds = 100000;
+	struct made *m;
+	FILE *f = fdopen(mkstemp(path), "w");
+	uint64_t from_us;
+	unsigned waits = 0;
+
+	(void)state;
+	assert_non_null(f);
+	for (int i = 0; i < 100000; i++)
+		fprintf(f, "%sd%d.example WHITELIST\n", i % 2 ? "." : "", i);
+	fclose(f);
+	snprintf(lua, sizeof(lua), MAP "{ read_hash('%s') }\n", path);
+	m = mail_of(lua,
+		"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=mail.other.example; "
+		"s=x;\r\n\th=From:To:Date; bh=x;\r\n\tb=y\r\nFrom: a@mail.other.example\r\n");
+	from_us = mw_mono_us();
+	for (unsigned i = 0; i < rounds; i++)
+		waits += message_banks_wait_for_auth(&m->txn);
+	print_message("        %.0f ns for a mail with one signature, tables of 100,000 domains\n",
+		(double)(mw_mono_us() - from_us) * 1000 / rounds);
+	assert_int_equal(waits, 0);
+	end_txn(m);
+	unlink(path);
 }
 
 int main(void)
@@ -468,6 +500,7 @@ int main(void)
 		cmocka_unit_test(what_a_message_may_load_is_made_at_load),
 		cmocka_unit_test(banks_that_do_not_go_together_are_told_at_load),
 		cmocka_unit_test(a_table_of_many_values_leaves_room),
+		cmocka_unit_test(asking_whether_to_wait_costs_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
