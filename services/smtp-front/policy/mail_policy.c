@@ -5,24 +5,27 @@
 
 #define OUR_USERS "MYUSERS"
 
-static bool loaded(struct txn *t, const struct policy *p, const struct mw_err *why)
+static bool loaded(struct txn *t, enum mail_bank_rule rule, const struct policy *p,
+	const struct mw_err *why)
 {
 	if (p == NULL) {
 		mw_log(MW_ERROR, "policy_bank_failed", "log_id=%s why=%s", t->log_id,
 			mw_quote(why->text));
 		return false;
 	}
+	for (size_t i = t->policy->bank_count; i < p->bank_count; i++)
+		t->bank_rules[i] = (unsigned char)rule;
 	t->policy = p;
 	t->originating = p->originating;
 	t->route = &p->forward;
 	return true;
 }
 
-bool mail_policy_load(struct txn *t, const char *banks)
+bool mail_policy_load(struct txn *t, enum mail_bank_rule rule, const char *banks)
 {
 	struct mw_err why = { "" };
 
-	return loaded(t,
+	return loaded(t, rule,
 		banks != NULL ? policy_load_all(t->set, t->policy, banks, &why) : t->policy, &why);
 }
 
@@ -42,7 +45,7 @@ static bool load_asked(struct txn *t, const char *banks)
 			mw_log(MW_WARN, "unknown_bank", "log_id=%s peer=%s bank=%s", t->log_id,
 				t->peer_ip, mw_quote_octets(name, sizeof(name), banks, n));
 		else if (n > 0 &&
-			 !loaded(t,
+			 !loaded(t, MAIL_BANK_ASKED,
 				 policy_load(t->set, t->policy, banks, n, POLICIES_ASKED_MAX, &why),
 				 &why))
 			return false;
@@ -60,9 +63,12 @@ static bool is_ours(const struct txn *t)
 bool mail_policy_begin(struct txn *t, const char *asked)
 {
 	const char *client = t->has_xforward ? t->xforward.addr : NULL;
+	struct mw_lookup_result r;
 
-	return mail_policy_load(t, policy_banks_of_client(t->set, t->policy, client)) &&
-	       load_asked(t, asked) && mail_policy_load(t, is_ours(t) ? OUR_USERS : NULL);
+	return mail_policy_load(t, MAIL_BANK_OF_CLIENT,
+		       policy_banks_of_client(t->set, t->policy, client, &r)) &&
+	       load_asked(t, asked) &&
+	       mail_policy_load(t, MAIL_BANK_OF_USER, is_ours(t) ? OUR_USERS : NULL);
 }
 
 /* ------------------------------------------------------------------ recipients */
@@ -139,8 +145,13 @@ void mail_policy_recipient(
 /* answers NULL: the databases say nothing. */
 static void take(struct txn *t, struct db_records *const *answers)
 {
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		mail_policy_recipient(t->policy, &t->rcpts[i], answers != NULL ? answers[i] : NULL);
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct db_records *records = answers != NULL ? answers[i] : NULL;
+
+		mail_policy_recipient(t->policy, &t->rcpts[i], records);
+		if (t->hears != NULL)
+			t->hears(t, i, records);
+	}
 }
 
 /* A database that failed has not said that there is nothing: the mail waits for a better day,

@@ -127,9 +127,10 @@ const struct policy *policy_load_all(
 /* There is a bank of that name. */
 bool policy_has_bank(const struct policy_set *set, const char *bank, size_t n);
 /* The banks that the original client's address loads (policy-and-lookups 2, step 3); ip NULL: it is
- * not known. NULL: none. */
-const char *policy_banks_of_client(
-	const struct policy_set *set, const struct policy *p, const char *ip);
+ * not known. NULL: none. r: the entry that matched, of client_ipaddr_policy, or of mynetworks where
+ * p has no such pairs. */
+const char *policy_banks_of_client(const struct policy_set *set, const struct policy *p,
+	const char *ip, struct mw_lookup_result *r);
 /* The key to sign with for that address's domain; NULL: none. */
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address);
 
