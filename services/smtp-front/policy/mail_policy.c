@@ -94,12 +94,15 @@ static const struct rcpt_flag {
 };
 
 static const struct rcpt_level {
-	const char *name;
+	const char *name, *otherwise;
 	size_t map, dflt, field;
 } levels[] = {
-	{ "spam_tag_level_maps", offsetof(struct policy, tag_levels), AT(tag_milli) },
-	{ "spam_tag2_level_maps", offsetof(struct policy, tag2_levels), AT(tag2_milli) },
-	{ "spam_kill_level_maps", offsetof(struct policy, kill_levels), AT(kill_milli) },
+	{ "spam_tag_level_maps", "sa_tag_level_deflt", offsetof(struct policy, tag_levels),
+		AT(tag_milli) },
+	{ "spam_tag2_level_maps", "sa_tag2_level_deflt", offsetof(struct policy, tag2_levels),
+		AT(tag2_milli) },
+	{ "spam_kill_level_maps", "sa_kill_level_deflt", offsetof(struct policy, kill_levels),
+		AT(kill_milli) },
 };
 
 static const struct mw_lookup *map_at(const struct policy *p, size_t at)
@@ -140,6 +143,36 @@ void mail_policy_recipient(
 	for (size_t i = 0; i < MW_COUNT(levels); i++)
 		*(int32_t *)(void *)((char *)r + levels[i].field) =
 			level_of(&levels[i], p, r->addr, records);
+}
+
+bool mail_policy_say(const struct policy *p, const struct txn_rcpt *r,
+	const struct db_records *records, size_t i, struct mail_policy_said *said_r)
+{
+	const struct rcpt_flag *flag = i < MW_COUNT(flags) ? &flags[i] : NULL;
+	const struct rcpt_level *level;
+	size_t map = flag != NULL ? flag->map : 0;
+
+	if (i >= MW_COUNT(flags) + MW_COUNT(levels))
+		return false;
+	level = &levels[flag == NULL ? i - MW_COUNT(flags) : 0];
+	said_r->setting = flag != NULL ? flag->name : level->name;
+	said_r->dflt = flag != NULL ? NULL : level->otherwise;
+	said_r->type = flag != NULL ? MW_VALUE_BOOL : MW_VALUE_MILLI;
+	if (flag != NULL) {
+		said_r->yes = *(const bool *)((const char *)r + flag->field);
+	} else {
+		said_r->milli = *(const int32_t *)(const void *)((const char *)r + level->field);
+		map = level->map;
+	}
+	said_r->field = db_field_find(said_r->setting);
+	said_r->record = records != NULL && records->count > 0
+				 ? db_field_record(records, said_r->field)
+				 : NULL;
+	said_r->by = said_r->record != NULL ? MAIL_SAID_BY_DATABASE
+		     : mw_lookup(map_at(p, map), r->addr, &said_r->table)
+			     ? MAIL_SAID_BY_TABLE
+			     : MAIL_SAID_BY_NOBODY;
+	return true;
 }
 
 /* answers NULL: the databases say nothing. */
