@@ -16,4 +16,7 @@ enum mw_rc policy_clients_compile(
 	const struct policy_set *set, struct policy *p, struct mw_err *err_r);
 void policy_clients_fini(struct policy *p);
 
+/* policy_sockets.c: set->sockets. */
+enum mw_rc policy_sockets_compile(struct policy_set *set, struct mw_err *err_r);
+
 #endif

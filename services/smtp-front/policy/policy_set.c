@@ -291,6 +291,8 @@ enum mw_rc policy_set_new(
 	if (rc == MW_OK)
 		rc = db_settings_check(conf, err_r);
 	if (rc == MW_OK)
+		rc = policy_sockets_compile(set, err_r);
+	if (rc == MW_OK)
 		rc = compile_ports(set, err_r);
 	if (rc == MW_OK)
 		rc = compile_mails(set, err_r);
@@ -343,6 +345,7 @@ void policy_set_unref(struct policy_set **set_p)
 		free(set->mail_dirs[i]);
 	free(set->mail_dirs);
 	free(set->ports);
+	free(set->sockets);
 	free(set->signers);
 	mw_tls_ctx_unref(&set->tls_in);
 	mw_tls_ctx_unref(&set->tls_out);
