@@ -6,6 +6,7 @@
 
 #include "endpoint.h"
 #include "front.h"
+#include "explain/explain.h"
 #include "intake/intake.h"
 #include "log.h"
 #include "policy/db.h"
@@ -218,7 +219,11 @@ int main(int argc, char **argv)
 	if (f == NULL)
 		return 1;
 	smtp_body_pool_init(&f->bodies);
-	code = mw_service_main(argc, argv, "smtp-front", &ops, f);
+	/* For `mailweir explain`, which asks whoever knows. */
+	if (argc > 1 && strcmp(argv[1], "--explain") == 0)
+		code = explain_main(f, argc - 1, argv + 1);
+	else
+		code = mw_service_main(argc, argv, "smtp-front", &ops, f);
 	smtp_body_pool_fini(&f->bodies);
 	free(f->intake);
 	free(f);

@@ -220,6 +220,9 @@ void txn_forward(struct txn *t, const struct next_hops *route, const char *field
 void txn_abandon(struct txn **t_p);
 /* End of everything: also from txn_run's end. */
 void txn_destroy(struct txn **t_p);
+/* What the whole body's header section says: t->header, facts, client_ip. MW_OK, MW_ERR_LIMIT or
+ * MW_ERR_NOMEM. */
+enum mw_rc txn_read(struct txn *t);
 /* t->hops: where it goes, with * filled in for this mail. False: why it cannot go there. */
 bool txn_find_hops(struct txn *t, const char **why_r);
 /* Enter a state of the status display. */
