@@ -159,7 +159,7 @@ static void compare_levels(struct look *l, const char *const lower[2], const cha
 
 		if (low.points > up.points && (sets_level(p, &low) || sets_level(p, &up)))
 			say(l, sets_level(p, &up) && up.line != 0 ? up.line : low.line,
-				"%s is %g and %s %g%s: %s", up.name, up.points, low.name,
+				"%s is %g, below %s %g%s: %s", up.name, up.points, low.name,
 				low.points, OF_BANK(p), so_that);
 	}
 }
