@@ -18,7 +18,8 @@ static void usage(FILE *out)
 	fprintf(out,
 		"usage: mailweir explain --from A --to B [--to C]... [--client IP] "
 		"[--port N | --socket PATH]\n"
-		"         [--score N] [--size OCTETS] [--asked BANK[,BANK]] [--header NAME] [--json] "
+		"         [--score N] [--size OCTETS] [--asked BANK[,BANK]] [--header NAME] "
+		"[--json] "
 		"[FILE...]\n"
 		"  --from A         the envelope's sender and the author; <> is the null address\n"
 		"  --to B           a recipient; up to %d\n"
@@ -99,8 +100,13 @@ static bool header(struct explain_ask *a, const char *s)
 
 static bool option(struct explain_ask *a, int c)
 {
-	const char **texts[] = { ['f'] = &a->from, ['C'] = &a->client, ['S'] = &a->socket,
-		['A'] = &a->address, ['P'] = &a->peer, ['H'] = &a->helo, ['B'] = &a->asked };
+	const char **texts[] = { ['f'] = &a->from,
+		['C'] = &a->client,
+		['S'] = &a->socket,
+		['A'] = &a->address,
+		['P'] = &a->peer,
+		['H'] = &a->helo,
+		['B'] = &a->asked };
 	uint64_t n;
 
 	switch (c) {
@@ -238,7 +244,7 @@ static int answer(struct explain *x)
 	struct mw_text out = { 0 };
 	bool ok = explain_mail(x);
 
-	if (ok && !(x->ask->json ? explain_json(x, &out) : explain_print(x, &out)) ) {
+	if (ok && !(x->ask->json ? explain_json(x, &out) : explain_print(x, &out))) {
 		fprintf(stderr, "mailweir: out of memory\n");
 		ok = false;
 	}

@@ -1,8 +1,9 @@
 /*
- * mailweir explain: what would become of a mail, and which line of the settings says so. No mail, no
- * socket: a transaction is made of the question and goes through the functions of the mail's path
- * itself (policy, plan of checks, decision, edits), so that the answer is what mail gets. Checks are
- * taken to end well and to find nothing; a score that was not given is tried at all values.
+ * mailweir explain: what would become of a mail, and which line of the settings says so. No mail,
+ * no socket: a transaction is made of the question and goes through the functions of the mail's
+ * path itself (policy, plan of checks, decision, edits), so that the answer is what mail gets.
+ * Checks are taken to end well and to find nothing; a score that was not given is tried at all
+ * values.
  */
 #ifndef SMTP_EXPLAIN_H
 #define SMTP_EXPLAIN_H

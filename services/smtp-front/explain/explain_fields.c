@@ -49,8 +49,7 @@ static bool is_signed(struct probe *p)
 	const struct policy_signer *signer;
 	bool yes = plan_sign(p->x->txn, &signer);
 
-	p->why = yes ? explain_text(p->x, "d=%s, s=%s (dkim_key)", signer->domain,
-			       signer->selector)
+	p->why = yes ? explain_text(p->x, "d=%s, s=%s (dkim_key)", signer->domain, signer->selector)
 		     : p->x->txn->checks[JOB_SIGN].skipped;
 	return yes;
 }
@@ -115,8 +114,8 @@ static void explain_rcpt(struct explain *x, size_t rcpt)
 		f->when = when(&p, is_added, &f->at_milli, &f->why);
 	}
 	r->fields[EDIT_FIELDS].name = "DKIM-Signature";
-	r->fields[EDIT_FIELDS].when = when(&p, is_signed, &r->fields[EDIT_FIELDS].at_milli,
-		&r->fields[EDIT_FIELDS].why);
+	r->fields[EDIT_FIELDS].when =
+		when(&p, is_signed, &r->fields[EDIT_FIELDS].at_milli, &r->fields[EDIT_FIELDS].why);
 	r->blocked = when(&p, is_blocked, &r->blocked_milli, &why);
 	if (r->blocked != EXPLAIN_NEVER)
 		r->reply = explain_text(x, "%s", x->txn->rcpts[rcpt].reply);

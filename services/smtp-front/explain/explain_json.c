@@ -83,8 +83,8 @@ static void add_rcpt(struct mw_text *out, const struct explain *x, const struct 
 	add_pair(out, "{", "address", r->address);
 	mw_text_add(out, ",\"settings\":{");
 	for (size_t i = 0; i < r->said_count; i++)
-		mw_text_addf(out, "%s\"%s\":%s", i > 0 ? "," : "", r->said[i].name,
-			r->said[i].value);
+		mw_text_addf(
+			out, "%s\"%s\":%s", i > 0 ? "," : "", r->said[i].name, r->said[i].value);
 	mw_text_add(out, "},\"from\":{");
 	for (size_t i = 0; i < r->said_count; i++)
 		add_pair(out, i > 0 ? "," : "", r->said[i].name, r->said[i].from);

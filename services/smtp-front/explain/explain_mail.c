@@ -38,8 +38,7 @@ static bool find_socket(struct explain *x)
 		x->socket = x->set->sockets[i];
 		if (a->port != 0)
 			x->socket.port = a->port; /* the kernel may pick it */
-		x->socket_policy =
-			policy_for_socket(x->set, x->socket.address, x->socket.port);
+		x->socket_policy = policy_for_socket(x->set, x->socket.address, x->socket.port);
 		return true;
 	}
 	for (i = 0; i < x->set->socket_count; i++) {
@@ -104,8 +103,8 @@ static bool begin(struct explain *x)
 	client.delivers = origin.policy->protocol == PROTOCOL_AMPDP;
 	client.per_rcpt = origin.policy->protocol >= PROTOCOL_LMTP;
 	if (a->client != NULL) {
-		if (!smtp_command_xforward(&x->arena, explain_text(x, "ADDR=%s", a->client),
-			    &forwarded, &why))
+		if (!smtp_command_xforward(
+			    &x->arena, explain_text(x, "ADDR=%s", a->client), &forwarded, &why))
 			return complain(a->client, why.text);
 		origin.xforward = &forwarded;
 	}
@@ -130,8 +129,8 @@ static bool recipients(struct explain *x)
 		if (addr == NULL)
 			return false;
 		if (txn_is_full(t) && x->refused == NULL)
-			x->refused = explain_text(
-				x, "452 4.5.3 more than smtpd_recipient_limit = %u recipients",
+			x->refused = explain_text(x,
+				"452 4.5.3 more than smtpd_recipient_limit = %u recipients",
 				t->policy->recipient_limit);
 		if (txn_add_rcpt(t, addr, &(struct smtp_rcpt_params){ 0 }) != MW_OK)
 			return complain("out of memory", "");

@@ -97,8 +97,8 @@ static void why_user(struct explain *x, struct explain_bank *b)
 
 	if (!mw_lookup(x->txn->policy->local_domains, x->txn->sender, &r))
 		return;
-	b->why = explain_text(x, "originating, and the sender is in local_domains_maps: %s",
-		entry(x, &r));
+	b->why = explain_text(
+		x, "originating, and the sender is in local_domains_maps: %s", entry(x, &r));
 	b->origin = place(x, r.line);
 }
 
@@ -129,8 +129,8 @@ bool explain_banks(struct explain *x)
 
 /* ------------------------------------------------------------------ settings */
 
-static const char *printed(struct explain *x, const struct mw_conf *conf,
-	const struct mw_setting *s)
+static const char *printed(
+	struct explain *x, const struct mw_conf *conf, const struct mw_setting *s)
 {
 	struct mw_text text = { 0 };
 	const char *copy;
@@ -235,8 +235,8 @@ static void add_common(struct explain *x, struct explain_rcpt *r)
 			quoted(x, mw_destiny_name(destinies[i].destiny)));
 	r->said[r->said_count++] = common(x, "message_size_limit", "smtpd_message_size_limit",
 		explain_text(x, "%llu", (unsigned long long)p->message_size_limit));
-	r->said[r->said_count++] = common(
-		x, "forward_method", "forward_method", quoted(x, p->forward.hop[0].text));
+	r->said[r->said_count++] =
+		common(x, "forward_method", "forward_method", quoted(x, p->forward.hop[0].text));
 }
 
 bool explain_said(struct explain *x, size_t rcpt, const struct db_records *records)

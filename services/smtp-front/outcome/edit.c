@@ -8,8 +8,8 @@
 
 #include "decide.h"
 
-#define LEVEL_BAR_MAX 64   /* characters of X-Spam-Level */
-#define FOLD_AT 76	   /* columns */
+#define LEVEL_BAR_MAX 64 /* characters of X-Spam-Level */
+#define FOLD_AT 76	 /* columns */
 #define NOT_LOCAL "the recipient is not local (local_domains_maps)"
 #define FOR_OCTETS_MAX 900 /* an address that fits a line of 998 (RFC 5322 section 2.1.1) */
 
@@ -150,8 +150,7 @@ static void add_spam_level(struct txn *t, const struct txn_rcpt *r, struct mw_te
 
 /* decision.md 10.1, RFC 8601. Nothing without signatures; a check that did not run is temperror,
  * never silence. */
-static void add_authentication_results(
-	struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+static void add_authentication_results(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
 {
 	const struct txn_check *auth = &t->checks[JOB_AUTH];
 

@@ -5,8 +5,8 @@
 
 #define OUR_USERS "MYUSERS"
 
-static bool loaded(struct txn *t, enum mail_bank_rule rule, const struct policy *p,
-	const struct mw_err *why)
+static bool loaded(
+	struct txn *t, enum mail_bank_rule rule, const struct policy *p, const struct mw_err *why)
 {
 	if (p == NULL) {
 		mw_log(MW_ERROR, "policy_bank_failed", "log_id=%s why=%s", t->log_id,
@@ -168,10 +168,9 @@ bool mail_policy_say(const struct policy *p, const struct txn_rcpt *r,
 	said_r->record = records != NULL && records->count > 0
 				 ? db_field_record(records, said_r->field)
 				 : NULL;
-	said_r->by = said_r->record != NULL ? MAIL_SAID_BY_DATABASE
-		     : mw_lookup(map_at(p, map), r->addr, &said_r->table)
-			     ? MAIL_SAID_BY_TABLE
-			     : MAIL_SAID_BY_NOBODY;
+	said_r->by = said_r->record != NULL				  ? MAIL_SAID_BY_DATABASE
+		     : mw_lookup(map_at(p, map), r->addr, &said_r->table) ? MAIL_SAID_BY_TABLE
+									  : MAIL_SAID_BY_NOBODY;
 	return true;
 }
 

@@ -49,8 +49,8 @@ bool mail_policy_say(const struct policy *p, const struct txn_rcpt *r,
 	const struct db_records *records, size_t i, struct mail_policy_said *said_r);
 
 /*
- * Settles all of t's recipients, databases asked once for the mail. known: at once or later, never after
- * the mail's end; failed: why it cannot be known, and must not go on; NULL.
+ * Settles all of t's recipients, databases asked once for the mail. known: at once or later, never
+ * after the mail's end; failed: why it cannot be known, and must not go on; NULL.
  */
 void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const char *failed));
 

@@ -52,8 +52,7 @@ void policy_clients_fini(struct policy *p)
 	free(p->clients);
 }
 
-static bool is_in(
-	const struct mw_lookup *nets, const struct mw_ip *ip, struct mw_lookup_result *r)
+static bool is_in(const struct mw_lookup *nets, const struct mw_ip *ip, struct mw_lookup_result *r)
 {
 	return mw_lookup_ip(nets, ip, r) && r->value.b;
 }

@@ -1,4 +1,5 @@
-/* Which sockets the settings want to listen at: inet_socket_port, inet_socket_bind, unix_socketname.
+/* Which sockets the settings want to listen at: inet_socket_port, inet_socket_bind,
+ * unix_socketname.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,7 @@
 static enum mw_rc add_socket(
 	struct policy_set *set, const struct policy_socket *s, struct mw_err *err_r)
 {
-	struct policy_socket *more =
-		realloc(set->sockets, (set->socket_count + 1) * sizeof(*more));
+	struct policy_socket *more = realloc(set->sockets, (set->socket_count + 1) * sizeof(*more));
 
 	if (more == NULL)
 		return mw_fail(err_r, MW_ERR_NOMEM, PORTS ": no memory");
@@ -32,8 +32,9 @@ static enum mw_rc add_inet(struct policy_set *set, struct policy_socket s, const
 	if (!mw_strncpy(s.address, sizeof(s.address), address, n) ||
 		(uv_ip4_addr(s.address, (int)s.port, &in) != 0 &&
 			uv_ip6_addr(s.address, (int)s.port, &in6) != 0))
-		return mw_fail(err_r, MW_ERR_CONF, "inet_socket_bind, " PORTS ": \"%.*s\" is no "
-						   "address",
+		return mw_fail(err_r, MW_ERR_CONF,
+			"inet_socket_bind, " PORTS ": \"%.*s\" is no "
+			"address",
 			(int)(n < 100 ? n : 100), address);
 	return add_socket(set, &s, err_r);
 }
@@ -69,8 +70,8 @@ static enum mw_rc add_port(struct policy_set *set, const struct mw_conf *conf,
 }
 
 /* "address:port", "[v6]:port" */
-static enum mw_rc add_text(struct policy_set *set, const char *text, struct policy_socket s,
-	struct mw_err *err_r)
+static enum mw_rc add_text(
+	struct policy_set *set, const char *text, struct policy_socket s, struct mw_err *err_r)
 {
 	const char *colon = strrchr(text, ':');
 	char *end = NULL;
@@ -82,7 +83,8 @@ static enum mw_rc add_text(struct policy_set *set, const char *text, struct poli
 		return mw_fail(err_r, MW_ERR_CONF,
 			PORTS ": \"%.100s\" is neither a port nor address:port", text);
 	s.port = (unsigned)port;
-	return add_inet(set, s, text + bracket, (size_t)(colon - text) - 2 * (size_t)bracket, err_r);
+	return add_inet(
+		set, s, text + bracket, (size_t)(colon - text) - 2 * (size_t)bracket, err_r);
 }
 
 static enum mw_rc add_value(struct policy_set *set, const struct mw_conf *conf,

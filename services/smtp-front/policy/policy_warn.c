@@ -110,8 +110,9 @@ static void look_bypass(struct look *l)
 		const struct mw_val *v = constant_of(l->set->base, checks[i].maps);
 
 		if (v != NULL && mw_val_bool(v, false) && (i == 0 || l->set->check_spam))
-			say(l, v->line, "%s begins with a constant that is true: no mail at all is "
-					"checked for %s, as some distributions ship it",
+			say(l, v->line,
+				"%s begins with a constant that is true: no mail at all is "
+				"checked for %s, as some distributions ship it",
 				checks[i].maps, checks[i].what);
 	}
 }
@@ -150,8 +151,8 @@ static bool sets_level(const struct policy *p, const struct level *level)
 }
 
 /* lower must not lie above upper; the warning is about the one that the policy set. */
-static void compare_levels(struct look *l, const char *const lower[2], const char *const upper[2],
-	const char *so_that)
+static void compare_levels(
+	struct look *l, const char *const lower[2], const char *const upper[2], const char *so_that)
 {
 	for (const struct policy *p = l->set->base; p != NULL; p = p->next) {
 		struct level low = level_of(p, lower[0], lower[1]);
@@ -176,8 +177,8 @@ static void look_kill(struct look *l)
 
 static void look_tag(struct look *l)
 {
-	compare_levels(l, tag_level, tag2_level,
-		"mail is spam and has no X-Spam fields that say so");
+	compare_levels(
+		l, tag_level, tag2_level, "mail is spam and has no X-Spam fields that say so");
 }
 
 /* ------------------------------------------------------------------ quarantine, signatures */
@@ -198,9 +199,9 @@ static void look_quarantine(struct look *l)
 		return;
 	say(l, value(l->set->base, "QUARANTINEDIR")->line,
 		"QUARANTINEDIR = \"%s\" %s, and %s keeps mail there", dir,
-		!there			 ? "is not there"
-		: !S_ISDIR(st.st_mode)	 ? "is no folder"
-					 : "cannot be written by the user who asks this",
+		!there		       ? "is not there"
+		: !S_ISDIR(st.st_mode) ? "is no folder"
+				       : "cannot be written by the user who asks this",
 		used);
 }
 
@@ -210,7 +211,8 @@ static void look_sign(struct look *l)
 		p = p->next)
 		if (p->dkim_sign && is_own(p, "enable_dkim_signing"))
 			say(l, value(p, "enable_dkim_signing")->line,
-				"enable_dkim_signing is true%s and there is no dkim_key: nothing is "
+				"enable_dkim_signing is true%s and there is no dkim_key: nothing "
+				"is "
 				"signed",
 				OF_BANK(p));
 }
@@ -335,7 +337,8 @@ static void look_shadowed(struct look *l)
 				k++;
 			if (k < i)
 				say(l, pairs->vals[i].line,
-					"client_ipaddr_policy: \"%s\"%s is never loaded, all of its "
+					"client_ipaddr_policy: \"%s\"%s is never loaded, all of "
+					"its "
 					"networks lie in those of \"%s\" before it",
 					p->clients[i].banks, OF_BANK(p), p->clients[k].banks);
 		}
@@ -500,8 +503,8 @@ static void print_one(void *arg, const struct policy_warning *w)
 	struct printer *p = arg;
 	char where[400];
 
-	mw_text_addf(p->out, "%s: %s (%s)\n",
-		mw_conf_where(p->conf, w->line, where, sizeof(where)), w->text, w->hint);
+	mw_text_addf(p->out, "%s: %s (%s)\n", mw_conf_where(p->conf, w->line, where, sizeof(where)),
+		w->text, w->hint);
 }
 
 void policy_warn_print(const struct policy_set *set, struct mw_text *out)

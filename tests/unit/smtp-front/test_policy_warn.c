@@ -103,7 +103,8 @@ static void each_mistake_is_told_with_its_line(void **state)
 		{ WELL "interface_policy[\"10024\"] = \"A\"\n"
 		       "policy_bank.A = { sa_tag2_level_deflt = 9 }\n",
 			"kill_below_tag2", 4, "bank A" },
-		{ WELL "sa_tag_level_deflt = 7\n", "tag_above_tag2", 3, "below sa_tag_level_deflt 7" },
+		{ WELL "sa_tag_level_deflt = 7\n", "tag_above_tag2", 3,
+			"below sa_tag_level_deflt 7" },
 		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"/nonexistent/q\"\n",
 			"quarantine_missing", 2, "\"/nonexistent/q\" is not there" },
 		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"/etc/passwd\"\n",
@@ -155,8 +156,9 @@ static void what_is_nearly_a_mistake_is_none(void **state)
 		WELL "inet_socket_port = { 0 }\ninterface_policy[\"10026\"] = \"A\"\n"
 		     "policy_bank.A = {}\n",
 		/* Clients of AM.PDP ask for banks. */
-		WELL "interface_policy[\"10024\"] = \"P\"\npolicy_bank.P = { protocol = \"AM.PDP\" }\n"
-		     "policy_bank.A = {}\n",
+		WELL
+		"interface_policy[\"10024\"] = \"P\"\npolicy_bank.P = { protocol = \"AM.PDP\" }\n"
+		"policy_bank.A = {}\n",
 	};
 
 	(void)state;
