@@ -151,6 +151,16 @@ def test_the_shape_of_the_json(tmp_path):
     assert all(set(w) == {"name", "origin", "text", "hint"} for w in answer["warnings"])
 
 
+def test_octets_that_are_no_text_do_not_spoil_the_json(tmp_path):
+    path = written(tmp_path, r"""X_HEADER_LINE = "\xff\xc3\xa9 \"a\\ \xed\xa0\x80\xe2\x82"
+policy_bank.MYNETS = {}
+""")
+    said = {s["name"]: s["value"] for s in explain(path)["settings"]}
+    assert said["X_HEADER_LINE"] == '"\ufffd\u00e9 \\"a\\\\ \ufffd\ufffd\ufffd\ufffd\ufffd"'
+    answer = explain(path, to=("<j\u00f6rg@example.org>",))
+    assert answer["recipients"][0]["address"] == "j\u00f6rg@example.org"
+
+
 def test_why_a_field_is_added_or_not(tmp_path):
     path = written(tmp_path, "local_domains_maps = { \".example.org\" }\nchecks = { spam = true }\n"
                    "dkim_key(\"example.org\", \"s1\", \"/key\")\nenable_dkim_signing = true\n"

@@ -3,6 +3,35 @@
 
 #include "explain.h"
 
+/* Octets of the UTF-8 sequence (RFC 3629) that begins there; 0: none does. */
+static size_t utf8_length(const unsigned char *p)
+{
+	size_t n = *p >= 0xc2 && *p <= 0xdf   ? 2
+		   : *p >= 0xe0 && *p <= 0xef ? 3
+		   : *p >= 0xf0 && *p <= 0xf4 ? 4
+					      : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+		(*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+/* Keys of tables may be any octets; JSON may not. */
+static size_t add_character(struct mw_text *out, const unsigned char *p)
+{
+	size_t n = utf8_length(p);
+
+	if (n > 0)
+		mw_text_add_octets(out, p, n);
+	else
+		mw_text_add(out, "\\ufffd");
+	return n > 0 ? n : 1;
+}
+
 static void add_text(struct mw_text *out, const char *s)
 {
 	if (s == NULL) {
@@ -10,15 +39,20 @@ static void add_text(struct mw_text *out, const char *s)
 		return;
 	}
 	mw_text_add(out, "\"");
-	for (; *s != '\0'; s++) {
+	while (*s != '\0') {
 		unsigned char c = (unsigned char)*s;
 
+		if (c >= 0x80) {
+			s += add_character(out, (const unsigned char *)s);
+			continue;
+		}
 		if (c == '"' || c == '\\')
 			mw_text_addf(out, "\\%c", c);
 		else if (c < 0x20 || c == 0x7f)
 			mw_text_addf(out, "\\u%04x", c);
 		else
 			mw_text_add_octets(out, s, 1);
+		s++;
 	}
 	mw_text_add(out, "\"");
 }

@@ -108,6 +108,12 @@ static void why_asked(struct explain *x, struct explain_bank *b)
 	b->origin = place(x, bank_line(x, b->name));
 }
 
+static void why_message(struct explain *x, struct explain_bank *b)
+{
+	b->why = "what the message is";
+	b->origin = place(x, bank_line(x, b->name));
+}
+
 bool explain_banks(struct explain *x)
 {
 	static void (*const whys[])(struct explain *, struct explain_bank *) = {
@@ -115,6 +121,7 @@ bool explain_banks(struct explain *x)
 		[MAIL_BANK_OF_CLIENT] = why_client,
 		[MAIL_BANK_ASKED] = why_asked,
 		[MAIL_BANK_OF_USER] = why_user,
+		[MAIL_BANK_OF_MESSAGE] = why_message,
 	};
 	const struct txn *t = x->txn;
 

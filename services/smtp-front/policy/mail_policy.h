@@ -8,10 +8,11 @@
 
 /* What loads banks, in the order of the mail's path. */
 enum mail_bank_rule {
-	MAIL_BANK_OF_SOCKET, /* interface_policy */
-	MAIL_BANK_OF_CLIENT, /* client_ipaddr_policy, or mynetworks and MYNETS */
-	MAIL_BANK_ASKED,     /* by AM.PDP's client */
-	MAIL_BANK_OF_USER,   /* originating, and a local sender: MYUSERS */
+	MAIL_BANK_OF_SOCKET,  /* interface_policy */
+	MAIL_BANK_OF_CLIENT,  /* client_ipaddr_policy, or mynetworks and MYNETS */
+	MAIL_BANK_ASKED,      /* by AM.PDP's client */
+	MAIL_BANK_OF_USER,    /* originating, and a local sender: MYUSERS */
+	MAIL_BANK_OF_MESSAGE, /* what it brings: its octets, its signatures */
 };
 
 /*
@@ -24,7 +25,9 @@ bool mail_policy_begin(struct txn *t, const char *asked);
  * Load these banks, comma-separated, on top of the mail's; NULL: none. False as above. What was
  * asked about recipients before stays as it was: call it first, or ask again.
  */
-bool mail_policy_load(struct txn *t, enum mail_bank_rule rule, const char *banks);
+bool mail_policy_load(struct txn *t, const char *banks);
+/* The same, and this rule is why. */
+bool mail_policy_load_by(struct txn *t, enum mail_bank_rule rule, const char *banks);
 
 /* What a database (NULL: none), else the tables, say about a recipient, into its fields. */
 void mail_policy_recipient(
