@@ -250,8 +250,8 @@ static void brought(struct explain *x)
 
 bool explain_mail(struct explain *x)
 {
-	if (!find_socket(x) || !begin(x) || !explain_banks(x) || !explain_settings(x) ||
-		!recipients(x) || !message(x) || !ask_recipients(x))
+	if (!find_socket(x) || !begin(x) || !recipients(x) || !message(x) || !explain_banks(x) ||
+		!explain_settings(x) || !ask_recipients(x))
 		return false;
 	if (x->refused == NULL) {
 		checks(x);

@@ -93,9 +93,13 @@ static void why_client(struct explain *x, struct explain_bank *b)
 
 static void why_user(struct explain *x, struct explain_bank *b)
 {
+	const struct policy *p = x->txn->policy;
 	struct mw_lookup_result r;
 
-	if (!mw_lookup(x->txn->policy->local_domains, x->txn->sender, &r))
+	while (p->below != NULL && strcmp(p->bank, b->name) != 0)
+		p = p->below;
+	/* As it was asked before the bank lay on it. */
+	if (p->below == NULL || !mw_lookup(p->below->local_domains, x->txn->sender, &r))
 		return;
 	b->why = explain_text(
 		x, "originating, and the sender is in local_domains_maps: %s", entry(x, &r));
