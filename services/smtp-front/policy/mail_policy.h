@@ -54,7 +54,11 @@ bool mail_policy_say(const struct policy *p, const struct txn_rcpt *r,
 /*
  * Settles all of t's recipients, databases asked once for the mail. known: at once or later, never
  * after the mail's end; failed: why it cannot be known, and must not go on; NULL.
+ * Asked again, under another policy, databases are not, unless that reads addresses otherwise.
  */
 void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const char *failed));
+
+/* Let go of what was kept to ask again; at the mail's end. */
+void mail_policy_forget(struct txn *t);
 
 #endif
