@@ -187,6 +187,33 @@ def test_why_a_field_is_added_or_not(tmp_path):
         [("never", None, "no key for the author's domain")]
 
 
+def test_banks_by_signatures(tmp_path):
+    path = written(tmp_path, """enable_dkim_verification = true
+local_domains_maps = { ".example.org" }
+author_to_policy_bank_maps = { { ["uni.example"] = "WHITELIST",
+  ["daily@stars.example"] = "MILD" } }
+virus_name_to_policy_bank_maps = { { ["Eicar"] = "BAD" } }
+policy_bank.WHITELIST = { bypass_spam_checks_maps = { true } }
+policy_bank.MILD = { sa_kill_level_deflt = 20 }
+policy_bank.BAD = {}
+policy_bank.LOST = {}
+""")
+    answer = explain(path, "--dkim", "uni.example", sender="u@uni.example")
+    assert [(b["name"], b["why"], b["origin"]) for b in answer["banks"]] == [
+        ("WHITELIST", "author_to_policy_bank_maps: u@uni.example, signed by uni.example: table 1 (hash), \"uni.example\"",
+         f"{path}:3")]
+    assert answer["recipients"][0]["settings"]["bypass_spam_checks"] is True
+    assert "Authentication-Results" in fields(answer) and answer["checks"][0]["runs"]
+    assert names(explain(path, sender="u@uni.example")) == []
+    assert names(explain(path, "--dkim", "other.example", sender="u@uni.example")) == []
+    assert names(explain(path, "--dkim", "stars.example", "--author", "daily@stars.example", sender="bounce@x.example")) == ["MILD"]
+    assert [w["text"] for w in answer["warnings"] if w["name"] == "bank_unused"] == ["policy_bank.LOST: nothing loads it"]
+    path.write_text(path.read_text().replace("enable_dkim_verification = true", ""))
+    answer = explain(path, "--dkim", "uni.example", sender="u@uni.example")
+    assert names(answer) == []
+    assert [w["origin"] for w in answer["warnings"] if w["name"] == "author_banks_unused"] == [f"{path}:3"]
+
+
 def test_the_examples_of_the_guide(tmp_path):
     path = written(tmp_path, """
 inet_socket_port = { 10024, 10026, 10010 }
@@ -250,7 +277,7 @@ lookup_sql_dsn = {{ {{ "DBI:SQLite:dbname={base}", "user", "s3cret" }} }}
     (["--port", "99"], "nobody listens there"), (["--port", "0"], "a whole number from 1 to 65535"),
     (["--socket", "/nix"], "nobody listens there"), (["--port", "10024", "--socket", "/nix"], "either --port or --socket"),
     (["--client", "nonsense"], "nonsense"), (["--to", "no one@"], "no one@"), (["--score", "x"], "--score"),
-    (["--size", "-1"], "--size"), (["--header", "a b"], "--header"), (["--nix"], "usage"),
+    (["--size", "-1"], "--size"), (["--dkim", "a b"], "--dkim"), (["--author", "x y"], "x y"), (["--header", "a b"], "--header"), (["--nix"], "usage"),
     ([x for i in range(20) for x in ("--to", f"r{i}@example.org")], "more than 20 recipients"),
 ])
 def test_a_wrong_question_is_told(tmp_path, args, told):

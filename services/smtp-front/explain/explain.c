@@ -28,6 +28,8 @@ static void usage(FILE *out)
 		"  --address IP     and the address of that socket, where there are several\n"
 		"  --socket PATH    or the Unix socket\n"
 		"  --peer IP        who connects to us; else 127.0.0.1\n"
+		"  --author A       of the From field; else the sender\n"
+		"  --dkim DOMAIN    as if a valid signature of that domain were there; up to %d\n"
 		"  --helo NAME      what the client calls itself\n"
 		"  --asked BANKS    banks that a client of AM.PDP asks for\n"
 		"  --score N        the spam score; else what is so at which score is told\n"
@@ -35,7 +37,7 @@ static void usage(FILE *out)
 		"  --header NAME    this header field alone\n"
 		"  --json           for programs\n"
 		"  -c, --config FILE, FILE  settings, as the services read them\n",
-		EXPLAIN_RCPTS_MAX);
+		EXPLAIN_RCPTS_MAX, EXPLAIN_SIGNERS_MAX);
 }
 
 /* ------------------------------------------------------------------ arguments */
@@ -80,6 +82,23 @@ static bool recipient(struct explain_ask *a, const char *s)
 	return true;
 }
 
+/* A domain as d= has it (RFC 6376 section 3.5). */
+static bool signer(struct explain_ask *a, const char *s)
+{
+	size_t n = strlen(s);
+
+	if (a->signer_count == EXPLAIN_SIGNERS_MAX) {
+		fprintf(stderr, "mailweir explain: more than %d signatures\n", EXPLAIN_SIGNERS_MAX);
+		return false;
+	}
+	if (n == 0 || n > 253 ||
+		n != strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			       "0123456789.-_"))
+		return wrong("--dkim", s, "a domain");
+	a->signer[a->signer_count++] = s;
+	return true;
+}
+
 static bool file(struct explain_ask *a, const char *s)
 {
 	if (mw_conf_given_add(&a->config, s))
@@ -106,12 +125,15 @@ static bool option(struct explain_ask *a, int c)
 		['A'] = &a->address,
 		['P'] = &a->peer,
 		['H'] = &a->helo,
-		['B'] = &a->asked };
+		['B'] = &a->asked,
+		['a'] = &a->author };
 	uint64_t n;
 
 	switch (c) {
 	case 't':
 		return recipient(a, optarg);
+	case 'd':
+		return signer(a, optarg);
 	case 'p':
 		if (!number("--port", optarg, 1, 65535, &n))
 			return false;
@@ -150,6 +172,8 @@ static bool parse(struct explain_ask *a, int argc, char **argv)
 		{ "address", required_argument, NULL, 'A' },
 		{ "socket", required_argument, NULL, 'S' },
 		{ "peer", required_argument, NULL, 'P' },
+		{ "author", required_argument, NULL, 'a' },
+		{ "dkim", required_argument, NULL, 'd' },
 		{ "helo", required_argument, NULL, 'H' },
 		{ "asked", required_argument, NULL, 'B' },
 		{ "score", required_argument, NULL, 'n' },

@@ -14,6 +14,7 @@
 #include "transaction.h"
 
 #define EXPLAIN_RCPTS_MAX 20
+#define EXPLAIN_SIGNERS_MAX 10
 #define EXPLAIN_VALUE_MAX 300 /* octets of a setting's value; more is cut */
 
 /* The command line. */
@@ -22,6 +23,9 @@ struct explain_ask {
 	const char *from, *client, *peer, *helo, *socket, *address, *asked, *header;
 	const char *to[EXPLAIN_RCPTS_MAX];
 	size_t to_count;
+	const char *author; /* NULL: from */
+	const char *signer[EXPLAIN_SIGNERS_MAX];
+	size_t signer_count;
 	unsigned port; /* 0: the first one */
 	uint64_t size; /* 0: not given */
 	bool has_score, json, warnings;

@@ -112,6 +112,35 @@ static void why_asked(struct explain *x, struct explain_bank *b)
 	b->origin = place(x, bank_line(x, b->name));
 }
 
+/* Of all signatures the one that names the bank. */
+static void why_author(struct explain *x, struct explain_bank *b)
+{
+	const struct txn *t = x->txn;
+	const struct policy *p = t->policy;
+	struct mw_lookup_result r;
+
+	b->why = "author_to_policy_bank_maps";
+	while (p->below != NULL && t->bank_rules[p->bank_count - 1] == MAIL_BANK_OF_AUTHOR)
+		p = p->below;
+	for (size_t i = 0; i < t->facts.author.count; i++)
+		for (size_t k = 0; k < x->ask->signer_count; k++) {
+			const char *author =
+				explain_text(x, "%.*s", (int)t->facts.author.items[i].n,
+					(const char *)t->facts.author.items[i].p);
+			const char *banks;
+
+			if (!mw_lookup_signed(p->author_banks, author, x->ask->signer[k], &r) ||
+				(banks = policy_banks_meant(
+					 x->set, r.value.text, BANK_OF_AUTHORS)) == NULL ||
+				!names_bank(banks, b->name))
+				continue;
+			b->why = explain_text(x, "author_to_policy_bank_maps: %s, signed by %s: %s",
+				author, x->ask->signer[k], entry(x, &r));
+			b->origin = place(x, r.line);
+			return;
+		}
+}
+
 static void why_message(struct explain *x, struct explain_bank *b)
 {
 	b->why = "what the message is";
@@ -125,6 +154,8 @@ bool explain_banks(struct explain *x)
 		[MAIL_BANK_OF_CLIENT] = why_client,
 		[MAIL_BANK_ASKED] = why_asked,
 		[MAIL_BANK_OF_USER] = why_user,
+		[MAIL_BANK_OF_AUTHOR] = why_author,
+		[MAIL_BANK_OF_VIRUS] = why_message,
 		[MAIL_BANK_OF_MESSAGE] = why_message,
 	};
 	const struct txn *t = x->txn;

@@ -12,7 +12,9 @@ enum mail_bank_rule {
 	MAIL_BANK_OF_CLIENT,  /* client_ipaddr_policy, or mynetworks and MYNETS */
 	MAIL_BANK_ASKED,      /* by AM.PDP's client */
 	MAIL_BANK_OF_USER,    /* originating, and a local sender: MYUSERS */
-	MAIL_BANK_OF_MESSAGE, /* what it brings: its octets, its signatures */
+	MAIL_BANK_OF_AUTHOR,  /* author_to_policy_bank_maps: signatures */
+	MAIL_BANK_OF_VIRUS,   /* virus_name_to_policy_bank_maps */
+	MAIL_BANK_OF_MESSAGE, /* anything else that it is */
 };
 
 /*

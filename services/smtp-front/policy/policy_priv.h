@@ -22,7 +22,5 @@ enum mw_rc policy_sockets_compile(struct policy_set *set, struct mw_err *err_r);
 /* What a message may load on a mail's policy, each by itself, while there is room in the set. */
 enum mw_rc policy_banks_compile(
 	struct policy_set *set, const struct policy *p, struct mw_err *err_r);
-/* Tables that never say anything are told in the log. */
-void policy_banks_warn(const struct policy_set *set);
 
 #endif

@@ -307,9 +307,7 @@ enum mw_rc policy_set_new(
 		rc = compile_mail_dirs(conf, set, err_r);
 	if (rc == MW_OK)
 		rc = policy_tls_open(conf, set, err_r);
-	if (rc == MW_OK)
-		policy_banks_warn(set);
-	else
+	if (rc != MW_OK)
 		policy_set_unref(&set);
 	*set_r = set;
 	return rc;

@@ -403,6 +403,52 @@ static bool names_bank(const char *banks, const char *bank)
 	return false;
 }
 
+struct banks_of_tables {
+	const struct policy_set *set;
+	const char *approved, *bank; /* what "1" means; which is looked for */
+	bool found;
+};
+
+static bool look_entry(void *arg, const struct mw_lookup_entry *entry)
+{
+	struct banks_of_tables *b = arg;
+	const char *banks = policy_banks_meant(b->set, entry->text, b->approved);
+
+	b->found = banks != NULL && names_bank(banks, b->bank);
+	return !b->found;
+}
+
+/* Functions, and texts that patterns make, may name any. */
+static bool has_code(const struct mw_val *v)
+{
+	bool code = v->tag == MW_V_FUNC || v->made == MW_MADE_RE;
+
+	for (size_t i = 0; v->tag == MW_V_TABLE && i < v->count && !code; i++)
+		code = has_code(&v->vals[i]);
+	return code;
+}
+
+static bool tables_load(const struct policy *p, const struct mw_lookup *l, const char *setting,
+	struct banks_of_tables *b)
+{
+	if (is_own(p, setting) && !b->found)
+		mw_lookup_entries(l, look_entry, b);
+	return b->found || has_code(value(p, setting));
+}
+
+/* By what the message is. */
+static bool messages_load(const struct policy_set *set, const char *bank)
+{
+	struct banks_of_tables authors = { set, BANK_OF_AUTHORS, bank, false },
+			       viruses = { set, BANK_OF_VIRUSES, bank, false };
+
+	for (const struct policy *p = set->base; p != NULL; p = p->next)
+		if (tables_load(p, p->author_banks, "author_to_policy_bank_maps", &authors) ||
+			tables_load(p, p->virus_banks, "virus_name_to_policy_bank_maps", &viruses))
+			return true;
+	return false;
+}
+
 /* What the settings load, whatever the client. */
 static bool is_loaded(const struct policy_set *set, const char *bank)
 {
@@ -430,9 +476,28 @@ static void look_banks(struct look *l)
 		if (p->protocol == PROTOCOL_AMPDP)
 			return; /* its clients may ask for any */
 	for (size_t i = 0; banks->tag == MW_V_TABLE && i < banks->count; i++)
-		if (!is_loaded(l->set, banks->keys[i]))
+		if (!is_loaded(l->set, banks->keys[i]) && !messages_load(l->set, banks->keys[i]))
 			say(l, banks->vals[i].line, "policy_bank.%s: nothing loads it",
 				banks->keys[i]);
+}
+
+/* A bank of outgoing mail may leave verifying out; where nobody does it something is wrong. */
+static void look_authors(struct look *l)
+{
+	const struct policy *useless = NULL;
+
+	for (const struct policy *p = l->set->base; p != NULL; p = p->next) {
+		if (mw_lookup_is_empty(p->author_banks))
+			continue;
+		if (p->dkim_verify)
+			return;
+		useless = useless == NULL ? p : useless;
+	}
+	if (useless != NULL)
+		say(l, value(useless, "author_to_policy_bank_maps")->line,
+			"author_to_policy_bank_maps loads no bank%s: enable_dkim_verification is "
+			"off",
+			OF_BANK(useless));
 }
 
 /* ------------------------------------------------------------------ all */
@@ -454,6 +519,7 @@ static const struct warning_row rows[] = {
 	{ "bank_shadowed", look_shadowed, "put the smaller networks first" },
 	{ "interface_policy_unused", look_sockets,
 		"see inet_socket_port, inet_socket_bind and unix_socketname" },
+	{ "author_banks_unused", look_authors, "set enable_dkim_verification" },
 	{ "bank_unused", look_banks,
 		"load it by interface_policy or client_ipaddr_policy, or take it away" },
 };
