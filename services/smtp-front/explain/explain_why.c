@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "explain.h"
+#include "lookup_keys.h"
 
 static const char *place(struct explain *x, unsigned line)
 {
@@ -112,7 +113,20 @@ static void why_asked(struct explain *x, struct explain_bank *b)
 	b->origin = place(x, bank_line(x, b->name));
 }
 
-/* Of all signatures the one that names the bank. */
+/* The entry for that author, signed by signer (NULL: by the author's own domain), names the bank.
+ */
+static bool author_names(struct explain *x, const struct policy *p, const char *author,
+	const char *signer, const char *bank, struct mw_lookup_result *r)
+{
+	const char *banks;
+
+	if (!mw_lookup_signed(p->author_banks, author, signer, r) || r->value.type != MW_VALUE_TEXT)
+		return false;
+	banks = policy_banks_meant(x->set, r->value.text, BANK_OF_AUTHORS);
+	return banks != NULL && names_bank(banks, bank);
+}
+
+/* Of all signatures the first that names the bank. */
 static void why_author(struct explain *x, struct explain_bank *b)
 {
 	const struct txn *t = x->txn;
@@ -121,24 +135,22 @@ static void why_author(struct explain *x, struct explain_bank *b)
 
 	b->why = "author_to_policy_bank_maps";
 	while (p->below != NULL && t->bank_rules[p->bank_count - 1] == MAIL_BANK_OF_AUTHOR)
-		p = p->below;
-	for (size_t i = 0; i < t->facts.author.count; i++)
-		for (size_t k = 0; k < x->ask->signer_count; k++) {
-			const char *author =
-				explain_text(x, "%.*s", (int)t->facts.author.items[i].n,
-					(const char *)t->facts.author.items[i].p);
-			const char *banks;
+		p = p->below; /* as they were asked */
+	for (size_t i = 0; i < x->ask->signer_count; i++) {
+		const char *signer = x->ask->signer[i], *author;
 
-			if (!mw_lookup_signed(p->author_banks, author, x->ask->signer[k], &r) ||
-				(banks = policy_banks_meant(
-					 x->set, r.value.text, BANK_OF_AUTHORS)) == NULL ||
-				!names_bank(banks, b->name))
-				continue;
-			b->why = explain_text(x, "author_to_policy_bank_maps: %s, signed by %s: %s",
-				author, x->ask->signer[k], entry(x, &r));
-			b->origin = place(x, r.line);
+		if (t->facts.author.count == 0)
 			return;
-		}
+		author = (const char *)t->facts.author.items[0].p;
+		if (!(mw_keys_same_domain(author, signer) &&
+			    author_names(x, p, author, NULL, b->name, &r)) &&
+			!author_names(x, p, author, signer, b->name, &r))
+			continue;
+		b->why = explain_text(x, "author_to_policy_bank_maps: %s, signed by %s: %s", author,
+			signer, entry(x, &r));
+		b->origin = place(x, r.line);
+		return;
+	}
 }
 
 static void why_message(struct explain *x, struct explain_bank *b)
