@@ -226,8 +226,8 @@ void txn_destroy(struct txn **t_p);
 /* What the whole body's header section says: t->header, facts, client_ip. MW_OK, MW_ERR_LIMIT or
  * MW_ERR_NOMEM. */
 enum mw_rc txn_read(struct txn *t);
-/* t->hops: where it goes, with * filled in for this mail. False: why it cannot go there. */
-bool txn_find_hops(struct txn *t, const char **why_r);
+/* t->hops: those of the route, with * filled in for this mail. False: why it cannot go there. */
+bool txn_find_hops(struct txn *t, const struct next_hops *route, const char **why_r);
 /* Enter a state of the status display. */
 void txn_state(struct txn *t, char letter);
 /* Mails whose deadline is long over although every step has its own (a disk that hangs): 451. Every

@@ -56,9 +56,8 @@ static void skip_rest(struct txn *t)
 		}
 }
 
-bool txn_find_hops(struct txn *t, const char **why_r)
+bool txn_find_hops(struct txn *t, const struct next_hops *route, const char **why_r)
 {
-	const struct next_hops *route = t->route;
 	struct next_hop *own = NULL;
 
 	t->hops = route->hop;
@@ -117,7 +116,7 @@ void txn_deliver(struct txn *t)
 	}
 	if (t->cluster_at == 0) {
 		txn_state(t, 'F');
-		if (!txn_find_hops(t, &why)) {
+		if (!txn_find_hops(t, t->route, &why)) {
 			txn_defer(t, why);
 			return;
 		}

@@ -58,6 +58,9 @@ struct explain_rcpt {
 	const char *address;
 	struct explain_said *said;
 	size_t said_count;
+	const char **hops; /* of which the first that can be talked to */
+	size_t hop_count;
+	const char *no_hop; /* why there is none; NULL */
 	struct explain_field fields[EDIT_FIELDS + 1]; /* and DKIM-Signature */
 	enum explain_when blocked;
 	int32_t blocked_milli;
@@ -84,9 +87,6 @@ struct explain {
 	struct explain_rcpt *rcpts;
 	struct explain_check checks[JOB_KINDS];
 	size_t check_count;
-	const char **hops;
-	size_t hop_count;
-	const char *no_hop;  /* why there is none; NULL */
 	const char *refused; /* by SMTP, or for now: the mail never comes so far; NULL */
 	const char *brought; /* ask->header in the mail itself: "removed" ...; NULL: not asked */
 };

@@ -102,17 +102,17 @@ static void add_settings(struct mw_text *out, const struct explain *x)
 	mw_text_add(out, "]");
 }
 
-static void add_hops(struct mw_text *out, const struct explain *x)
+static void add_hops(struct mw_text *out, const struct explain_rcpt *r)
 {
 	mw_text_add(out, ",\"next_hop\":[");
-	for (size_t i = 0; i < x->hop_count; i++) {
+	for (size_t i = 0; i < r->hop_count; i++) {
 		mw_text_add(out, i > 0 ? "," : "");
-		add_text(out, x->hops[i]);
+		add_text(out, r->hops[i]);
 	}
 	mw_text_add(out, "]");
 }
 
-static void add_rcpt(struct mw_text *out, const struct explain *x, const struct explain_rcpt *r)
+static void add_rcpt(struct mw_text *out, const struct explain_rcpt *r)
 {
 	add_pair(out, "{", "address", r->address);
 	mw_text_add(out, ",\"settings\":{");
@@ -123,7 +123,7 @@ static void add_rcpt(struct mw_text *out, const struct explain *x, const struct 
 	for (size_t i = 0; i < r->said_count; i++)
 		add_pair(out, i > 0 ? "," : "", r->said[i].name, r->said[i].from);
 	mw_text_add(out, "}");
-	add_hops(out, x);
+	add_hops(out, r);
 	mw_text_addf(out, ",\"blocked\":{\"when\":\"%s\"", whens[r->blocked]);
 	add_score(out, r->blocked, r->blocked_milli);
 	add_pair(out, ",", "reply", r->reply);
@@ -197,7 +197,7 @@ bool explain_json(const struct explain *x, struct mw_text *out)
 	mw_text_add(out, ",\"recipients\":[");
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		mw_text_add(out, i > 0 ? "," : "");
-		add_rcpt(out, x, &x->rcpts[i]);
+		add_rcpt(out, &x->rcpts[i]);
 	}
 	mw_text_add(out, "]");
 	add_checks(out, x);

@@ -267,20 +267,21 @@ static void checks(struct explain *x)
 	planned(x, JOB_SPAM, plan_spam(x->txn));
 }
 
-static bool next_hop(struct explain *x)
+static bool next_hop(struct explain *x, struct explain_rcpt *r)
 {
 	struct txn *t = x->txn;
+	const struct next_hops *route = t->route;
 
 	if (t->client_delivers) {
-		x->no_hop = "the client delivers by itself (AM.PDP)";
+		r->no_hop = "the client delivers by itself (AM.PDP)";
 		return true;
 	}
-	if (!txn_find_hops(t, &x->no_hop))
+	if (!txn_find_hops(t, route, &r->no_hop))
 		return true;
-	x->hops = smtp_arena_array(&x->arena, t->route->count, sizeof(*x->hops));
-	for (size_t i = 0; x->hops != NULL && i < t->route->count; i++)
-		x->hops[x->hop_count++] = explain_text(x, "%s", t->hops[i].text);
-	return x->hops != NULL || complain("out of memory", "");
+	r->hops = smtp_arena_array(&x->arena, route->count, sizeof(*r->hops));
+	for (size_t i = 0; r->hops != NULL && i < route->count; i++)
+		r->hops[r->hop_count++] = explain_text(x, "%s", t->hops[i].text);
+	return r->hops != NULL || complain("out of memory", "");
 }
 
 static void brought(struct explain *x)
@@ -303,5 +304,8 @@ bool explain_mail(struct explain *x)
 		explain_outcome(x);
 	}
 	brought(x);
-	return next_hop(x);
+	for (size_t i = 0; i < x->txn->rcpt_count; i++)
+		if (!next_hop(x, &x->rcpts[i]))
+			return false;
+	return true;
 }

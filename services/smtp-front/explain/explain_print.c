@@ -77,12 +77,21 @@ static void print_fields(struct mw_text *out, const struct explain *x, const str
 		mw_text_addf(out, "  %s is no field of ours\n", only);
 }
 
+static void print_hops(struct mw_text *out, const struct explain_rcpt *r)
+{
+	for (size_t i = 0; i < r->hop_count; i++)
+		mw_text_addf(out, "  %-24s %s\n", i == 0 ? "next hop" : "", r->hops[i]);
+	if (r->no_hop != NULL)
+		mw_text_addf(out, "  %-24s none: %s\n", "next hop", r->no_hop);
+}
+
 static void print_rcpt(struct mw_text *out, const struct explain *x, const struct explain_rcpt *r)
 {
 	mw_text_addf(out, "\nRecipient <%s>\n", r->address);
 	for (size_t i = 0; i < r->said_count; i++)
 		mw_text_addf(out, "  %-24s %-22s %s\n", r->said[i].name, r->said[i].value,
 			r->said[i].from);
+	print_hops(out, r);
 	if (x->check_count == 0)
 		return;
 	print_when(out, "blocked", r->blocked, r->blocked_milli);
@@ -101,15 +110,6 @@ static void print_checks(struct mw_text *out, const struct explain *x)
 			x->checks[i].why != NULL ? x->checks[i].why : "");
 }
 
-static void print_hops(struct mw_text *out, const struct explain *x)
-{
-	head(out, "Next hop");
-	for (size_t i = 0; i < x->hop_count; i++)
-		mw_text_addf(out, "  %s\n", x->hops[i]);
-	if (x->no_hop != NULL)
-		mw_text_addf(out, "  none: %s\n", x->no_hop);
-}
-
 static void print_brought(struct mw_text *out, const struct explain *x)
 {
 	if (x->brought != NULL)
@@ -126,7 +126,6 @@ bool explain_print(const struct explain *x, struct mw_text *out)
 	for (size_t i = 0; i < x->txn->rcpt_count; i++)
 		print_rcpt(out, x, &x->rcpts[i]);
 	print_checks(out, x);
-	print_hops(out, x);
 	print_brought(out, x);
 	policy_warn_print(x->set, &warnings);
 	if (warnings.n > 0) {
