@@ -9,6 +9,7 @@
 #include "header.h"
 #include "intake/facts.h"
 #include "intake/smtp_command.h"
+#include "log.h"
 
 struct txn;
 struct db_request;
@@ -216,6 +217,9 @@ void txn_forward(struct txn *t, const struct next_hops *route, const char *field
 void txn_abandon(struct txn **t_p);
 /* End of everything: also from txn_run's end. */
 void txn_destroy(struct txn **t_p);
+/* A line about a mail obeys its policy: level, and syslog's name and facility. */
+#define txn_log(t, level, ...) mw_log_as(&(t)->policy->voice, level, __VA_ARGS__)
+
 /* Enter a state of the status display. */
 void txn_state(struct txn *t, char letter);
 /* Mails whose deadline is long over although every step has its own (a disk that hangs): 451. Every

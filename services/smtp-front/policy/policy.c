@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "log_conf.h"
 #include "text.h"
 
 static void copy_text(
@@ -163,13 +164,29 @@ static enum mw_rc compile_route(
 	return next_hops_parse(name, methods, to->count, to->hop, err_r);
 }
 
+static enum mw_rc compile_source(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	struct next_hops *routes[] = { &p->forward, &p->release, &p->requeue };
+	const char *const *addresses;
+	size_t count = mw_conf_list(conf, "local_client_bind_address", &addresses);
+	enum mw_rc rc = next_hop_source_parse(
+		"local_client_bind_address", addresses, count, &p->source, err_r);
+
+	for (size_t r = 0; r < MW_COUNT(routes) && rc == MW_OK; r++)
+		for (size_t i = 0; i < routes[r]->count; i++)
+			routes[r]->hop[i].from = p->source;
+	return rc;
+}
+
 static enum mw_rc compile_hops(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
 {
 	enum mw_rc rc = compile_route(conf, "forward_method", &p->forward, err_r);
 
 	if (rc == MW_OK)
 		rc = compile_route(conf, "release_method", &p->release, err_r);
-	return rc == MW_OK ? compile_route(conf, "requeue_method", &p->requeue, err_r) : rc;
+	if (rc == MW_OK)
+		rc = compile_route(conf, "requeue_method", &p->requeue, err_r);
+	return rc == MW_OK ? compile_source(conf, p, err_r) : rc;
 }
 
 /* Quarantine by now is one gzip file a mail: local:NAME%m.gz. */
@@ -217,6 +234,17 @@ static void compile_texts(
 	copy_text(p->level_char, sizeof(p->level_char), conf, "sa_spam_level_char", "");
 }
 
+/* Where no bank says otherwise the level is the process's, which -d may have changed. */
+static enum mw_rc compile_voice(
+	const struct policy_set *set, struct policy *p, struct mw_err *err_r)
+{
+	enum mw_rc rc = mw_log_voice_of(p->conf, &p->voice, err_r);
+
+	if (mw_conf_val(p->conf, "log_level") == mw_conf_val(set->conf, "log_level"))
+		p->voice.level = MW_LOG_LEVEL_OF_ALL;
+	return rc;
+}
+
 enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct mw_err *err_r)
 {
 	const struct mw_conf *conf = p->conf;
@@ -246,6 +274,7 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 			MW_OK ||
 		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny,
 			 err_r)) != MW_OK ||
+		(rc = compile_voice(set, p, err_r)) != MW_OK ||
 		(rc = compile_maps(set, p, err_r)) != MW_OK ||
 		(rc = policy_clients_compile(set, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||

@@ -11,6 +11,7 @@
 
 #include "conf.h"
 #include "delivery/delivery.h"
+#include "log.h"
 #include "lookup.h"
 #include "tls.h"
 
@@ -45,6 +46,7 @@ struct policy {
 	enum policy_newline bare_newline;
 	unsigned offers; /* bits of enum smtp_offer */
 	bool originating;
+	struct mw_log_voice voice; /* of lines about its mail */
 	/* By recipient. */
 	struct mw_lookup *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;
@@ -60,6 +62,7 @@ struct policy {
 		localhost_name[256];
 	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
 	struct next_hops forward, release, requeue;
+	struct next_hop_source source; /* of connections to all of them; every hop has it, too */
 	bool auth_required_release;
 	enum tls_level tls_in;
 	uint64_t message_size_limit;
