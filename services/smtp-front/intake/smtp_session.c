@@ -608,8 +608,7 @@ void smtp_session_greet(struct smtp_session *s)
 		s->until_ms = mw_loop_now_ms(s->in.front->loop) + SMTP_LAST_WORDS_MS;
 		return;
 	}
-	mw_text_addf(&s->out, "220 %s %s Mailweir service ready\r\n", s->in.policy->localhost_name,
-		s->in.policy->protocol == PROTOCOL_LMTP ? "LMTP" : "ESMTP");
+	mw_text_addf(&s->out, "220 %s\r\n", s->in.policy->greeting);
 }
 
 void smtp_session_accept(struct listener *l)

@@ -234,6 +234,24 @@ static void compile_texts(
 	copy_text(p->level_char, sizeof(p->level_char), conf, "sa_spam_level_char", "");
 }
 
+static enum mw_rc compile_banners(
+	const struct policy_set *set, struct policy *p, struct mw_err *err_r)
+{
+	static const char greeting[] = "smtpd_greeting_banner", goodbye[] = "smtpd_quit_banner";
+	struct banner_words words = { .helo_name = p->localhost_name,
+		.myhostname = set->myhostname,
+		.protocol = p->protocol == PROTOCOL_LMTP ? "LMTP" : "ESMTP" };
+	enum mw_rc rc = banner_fill(
+		greeting, mw_conf_text(p->conf, greeting), &words, p->greeting, err_r);
+
+	for (int lmtp = 0; lmtp < 2 && rc == MW_OK; lmtp++) {
+		words.protocol = lmtp ? "LMTP" : "ESMTP";
+		rc = banner_fill(goodbye, mw_conf_text(p->conf, goodbye), &words,
+			p->goodbye[lmtp], err_r);
+	}
+	return rc;
+}
+
 /* Where no bank says otherwise the level is the process's, which -d may have changed. */
 static enum mw_rc compile_voice(
 	const struct policy_set *set, struct policy *p, struct mw_err *err_r)
@@ -278,6 +296,7 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 		(rc = compile_maps(set, p, err_r)) != MW_OK ||
 		(rc = policy_clients_compile(set, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
+		(rc = compile_banners(set, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,

@@ -13,6 +13,7 @@
 #include "delivery/delivery.h"
 #include "log.h"
 #include "lookup.h"
+#include "policy/banner.h"
 #include "tls.h"
 
 /* What a listening socket speaks; auto: SMTP or LMTP, as the client greets. */
@@ -60,6 +61,7 @@ struct policy {
 	bool virus_failure_fatal, spam_failure_fatal;
 	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256],
 		localhost_name[256];
+	char greeting[BANNER_MAX], goodbye[2][BANNER_MAX]; /* [1]: to who said LHLO */
 	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
 	struct next_hops forward, release, requeue;
 	struct next_hop_source source; /* of connections to all of them; every hop has it, too */
