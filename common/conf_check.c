@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "conf_priv.h"
+#include "signed_fields.h"
 #include "text.h"
 
 #define SHOWN_MAX 60 /* octets of a wrong value that an error repeats */
@@ -322,6 +323,12 @@ bool mw_setting_check(
 		mw_setting_expected(s, expected, sizeof(expected)));
 	mw_text_fini(&value);
 	return false;
+}
+
+const char *mw_setting_key(const struct mw_setting *s, const char *key, char *buf, size_t size)
+{
+	return strcmp(s->name, "signed_header_fields") == 0 ? mw_signed_field_name(key, buf, size)
+							    : key;
 }
 
 /* ------------------------------------------------------------------ MAILWEIR_* variables */

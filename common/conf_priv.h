@@ -120,6 +120,8 @@ const char *mw_setting_hint(const char *name, char *buf, size_t size);
  * error was added. */
 bool mw_setting_check(
 	const struct mw_setting *s, const char *shown, struct mw_val *v, struct mw_conf_errors *e);
+/* A key of the setting's table in its one form, in buf if need be. */
+const char *mw_setting_key(const struct mw_setting *s, const char *key, char *buf, size_t size);
 /* Fill *v from the variable's text, checked. */
 bool mw_setting_from_env(
 	const struct mw_setting *s, const char *text, struct mw_val *v, struct mw_conf_errors *e);

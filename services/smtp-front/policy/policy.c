@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "log_conf.h"
+#include "signed_fields.h"
 #include "text.h"
 
 static void copy_text(
@@ -234,19 +235,29 @@ static void compile_texts(
 	copy_text(p->level_char, sizeof(p->level_char), conf, "sa_spam_level_char", "");
 }
 
+/* Where nobody says anything the worker has the same list. */
+static enum mw_rc compile_signed_fields(struct policy *p, struct mw_err *err_r)
+{
+	static const char name[] = "signed_header_fields";
+
+	return mw_conf_is_set(p->conf, name)
+		       ? mw_signed_fields_pack(mw_conf_val(p->conf, name), &p->signed_fields, err_r)
+		       : MW_OK;
+}
+
 static enum mw_rc compile_banners(
 	const struct policy_set *set, struct policy *p, struct mw_err *err_r)
 {
 	static const char greeting[] = "smtpd_greeting_banner", goodbye[] = "smtpd_quit_banner";
-	struct banner_words words = { .helo_name = p->localhost_name,
+	struct mw_banner_words words = { .helo_name = p->localhost_name,
 		.myhostname = set->myhostname,
 		.protocol = p->protocol == PROTOCOL_LMTP ? "LMTP" : "ESMTP" };
-	enum mw_rc rc = banner_fill(
+	enum mw_rc rc = mw_banner_fill(
 		greeting, mw_conf_text(p->conf, greeting), &words, p->greeting, err_r);
 
 	for (int lmtp = 0; lmtp < 2 && rc == MW_OK; lmtp++) {
 		words.protocol = lmtp ? "LMTP" : "ESMTP";
-		rc = banner_fill(goodbye, mw_conf_text(p->conf, goodbye), &words,
+		rc = mw_banner_fill(goodbye, mw_conf_text(p->conf, goodbye), &words,
 			p->goodbye[lmtp], err_r);
 	}
 	return rc;
@@ -296,6 +307,7 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 		(rc = compile_maps(set, p, err_r)) != MW_OK ||
 		(rc = policy_clients_compile(set, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
+		(rc = compile_signed_fields(p, err_r)) != MW_OK ||
 		(rc = compile_banners(set, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK ||
@@ -313,6 +325,7 @@ void policy_fini(struct policy *p)
 	for (size_t i = 0; i < MW_COUNT(policy_maps); i++)
 		mw_lookup_unref(maps_field(p, i));
 	policy_clients_fini(p);
+	mw_pack_fini(&p->signed_fields);
 	free(p->forward.hop);
 	free(p->release.hop);
 	free(p->requeue.hop);

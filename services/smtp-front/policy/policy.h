@@ -9,12 +9,13 @@
 #ifndef SMTP_POLICY_H
 #define SMTP_POLICY_H
 
+#include "banner.h"
 #include "conf.h"
 #include "delivery/delivery.h"
 #include "log.h"
 #include "lookup.h"
-#include "policy/banner.h"
 #include "tls.h"
+#include "wire.h"
 
 /* What a listening socket speaks; auto: SMTP or LMTP, as the client greets. */
 enum policy_protocol { PROTOCOL_AUTO, PROTOCOL_SMTP, PROTOCOL_LMTP, PROTOCOL_AMPDP };
@@ -61,7 +62,7 @@ struct policy {
 	bool virus_failure_fatal, spam_failure_fatal;
 	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256],
 		localhost_name[256];
-	char greeting[BANNER_MAX], goodbye[2][BANNER_MAX]; /* [1]: to who said LHLO */
+	char greeting[MW_BANNER_MAX], goodbye[2][MW_BANNER_MAX]; /* [1]: to who said LHLO */
 	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
 	struct next_hops forward, release, requeue;
 	struct next_hop_source source; /* of connections to all of them; every hop has it, too */
@@ -71,6 +72,7 @@ struct policy {
 	unsigned recipient_limit;
 	uint64_t smtpd_timeout_ms, child_timeout_ms;
 	bool dkim_verify, dkim_sign;
+	struct mw_pack signed_fields; /* of the order `headers`; empty: the worker's own list */
 	bool ip_repu;
 	int32_t ip_repu_limit_milli; /* 0: none */
 	int32_t penpals_bonus_milli; /* 0: off */

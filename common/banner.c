@@ -14,7 +14,7 @@ static const char *const known[] = {
 };
 
 /* NULL: there is no such word. */
-static const char *meaning(const struct banner_words *w, const char *name, size_t n)
+static const char *meaning(const struct mw_banner_words *w, const char *name, size_t n)
 {
 	const char *const said[MW_COUNT(known)] = { w->helo_name, w->myhostname, w->protocol,
 		PRODUCT, PRODUCT "-" MW_VERSION, MW_VERSION };
@@ -48,9 +48,9 @@ static bool word_at(const char *p, const char **name_r, size_t *n_r, const char 
 	return true;
 }
 
-static bool add(char banner[BANNER_MAX], size_t *at, const char *p, size_t n)
+static bool add(char banner[MW_BANNER_MAX], size_t *at, const char *p, size_t n)
 {
-	if (*at + n >= BANNER_MAX)
+	if (*at + n >= MW_BANNER_MAX)
 		return false;
 	memcpy(banner + *at, p, n);
 	*at += n;
@@ -68,8 +68,8 @@ static enum mw_rc unknown(const char *setting, const char *name, size_t n, struc
 		setting, (int)(n < 60 ? n : 60), name);
 }
 
-enum mw_rc banner_fill(const char *setting, const char *text, const struct banner_words *words,
-	char banner_r[BANNER_MAX], struct mw_err *err_r)
+enum mw_rc mw_banner_fill(const char *setting, const char *text, const struct mw_banner_words *words,
+	char banner_r[MW_BANNER_MAX], struct mw_err *err_r)
 {
 	size_t at = 0;
 	bool room = true;
@@ -97,6 +97,6 @@ enum mw_rc banner_fill(const char *setting, const char *text, const struct banne
 	}
 	if (!room)
 		return mw_fail(err_r, MW_ERR_CONF, "%s: more than %d octets when it is filled in",
-			setting, BANNER_MAX - 1);
+			setting, MW_BANNER_MAX - 1);
 	return MW_OK;
 }
