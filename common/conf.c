@@ -179,7 +179,7 @@ static void bank_fields(struct bank_load *b, const char *prefix, const struct mw
 {
 	for (size_t i = 0; i < table->count; i++) {
 		const struct mw_val *v = &table->vals[i];
-		char name[300], hint[100];
+		char name[300], hint[MW_HINT_MAX];
 
 		snprintf(name, sizeof(name), "%s%s", prefix, table->keys[i]);
 		if (mw_setting_index(name) >= 0) {

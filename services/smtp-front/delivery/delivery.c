@@ -447,7 +447,9 @@ void delivery_configure(struct delivery *d, const struct mw_conf *conf)
 	};
 	d->max_connections = (unsigned)mw_conf_int(conf, "delivery.max_connections");
 	d->max_uses = (unsigned)mw_conf_int(conf, "delivery.max_uses");
-	d->idle_ms = (uint64_t)mw_conf_int(conf, "delivery.idle_time") * 1000;
+	d->idle_ms = mw_conf_bool(conf, "smtp_connection_cache_enable")
+			     ? (uint64_t)mw_conf_int(conf, "delivery.idle_time") * 1000
+			     : 0;
 	d->hop_pause_ms = (uint64_t)mw_conf_int(conf, "delivery.hop_pause") * 1000;
 	names_configure(d->names, (uint64_t)mw_conf_int(conf, "delivery.name_time") * 1000);
 }

@@ -9,6 +9,8 @@
 #include "signed_fields.h"
 #include "text.h"
 
+#define SMTP_CONTENT_MIN 65536 /* RFC 5321 section 4.5.3.1.7: a server has to take so much */
+
 static void copy_text(
 	char *dst, size_t size, const struct mw_conf *conf, const char *name, const char *dflt)
 {
@@ -292,6 +294,9 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 	p->dkim_verify = mw_conf_bool(conf, "enable_dkim_verification");
 	p->dkim_sign = mw_conf_bool(conf, "enable_dkim_signing");
 	p->message_size_limit = (uint64_t)mw_conf_int(conf, "smtpd_message_size_limit");
+	if (p->message_size_limit < SMTP_CONTENT_MIN &&
+		mw_conf_bool(conf, "enforce_smtpd_message_size_limit_64kb_min"))
+		p->message_size_limit = SMTP_CONTENT_MIN;
 	p->recipient_limit = (unsigned)mw_conf_int(conf, "smtpd_recipient_limit");
 	p->smtpd_timeout_ms = (uint64_t)mw_conf_int(conf, "smtpd_timeout") * 1000;
 	p->child_timeout_ms = (uint64_t)mw_conf_int(conf, "child_timeout") * 1000;
