@@ -76,11 +76,11 @@ static void signed_fields_lie_on_one_another_whatever_their_case(void **state)
 	assert_string_equal(names_of(on_top(set, set->base, "SILENT")), "");
 	assert_non_null(strstr(names_of(list), " From From "));
 	assert_non_null(strstr(names_of(list), " Sender "));
-	assert_null(strstr(names_of(list), "Sender Sender"));
+	assert_null(strstr(names_of(list), " Sender Sender"));
 	assert_null(strstr(names_of(list), " To "));
 	assert_non_null(strstr(names_of(more), " Sender Sender "));
 	assert_null(strstr(names_of(more), "ubject"));
-	assert_string_equal(names_of(on_top(set, more, "ALONE")), "To To x-mine ");
+	assert_string_equal(names_of(on_top(set, more, "ALONE")), "x-mine To To ");
 	policy_set_unref(&set);
 }
 
