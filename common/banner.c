@@ -68,15 +68,16 @@ static enum mw_rc unknown(const char *setting, const char *name, size_t n, struc
 		setting, (int)(n < 60 ? n : 60), name);
 }
 
-enum mw_rc mw_banner_fill(const char *setting, const char *text, const struct mw_banner_words *words,
-	char banner_r[MW_BANNER_MAX], struct mw_err *err_r)
+enum mw_rc mw_banner_fill(const char *setting, const char *text,
+	const struct mw_banner_words *words, char banner_r[MW_BANNER_MAX], struct mw_err *err_r)
 {
 	size_t at = 0;
 	bool room = true;
 
 	banner_r[0] = '\0';
 	if (*text == '\0' || !mw_is_printable(text, strlen(text)))
-		return mw_fail(err_r, MW_ERR_CONF, "%s: expected a line of printable ASCII", setting);
+		return mw_fail(
+			err_r, MW_ERR_CONF, "%s: expected a line of printable ASCII", setting);
 	while (*text != '\0' && room) {
 		const char *name, *end, *said;
 		size_t n = strcspn(text, "$");

@@ -17,11 +17,11 @@ struct mw_banner_words {
 };
 
 /*
- * text with every ${word} and $word filled in, into banner_r. MW_ERR_CONF: a word that there is not,
- * a ${ without its }, no text at all, what is no printable ASCII, or more than a line takes;
+ * text with every ${word} and $word filled in, into banner_r. MW_ERR_CONF: a word that there is
+ * not, a ${ without its }, no text at all, what is no printable ASCII, or more than a line takes;
  * setting: its name, for the error.
  */
-enum mw_rc mw_banner_fill(const char *setting, const char *text, const struct mw_banner_words *words,
-	char banner_r[MW_BANNER_MAX], struct mw_err *err_r);
+enum mw_rc mw_banner_fill(const char *setting, const char *text,
+	const struct mw_banner_words *words, char banner_r[MW_BANNER_MAX], struct mw_err *err_r);
 
 #endif

@@ -139,8 +139,8 @@ static bool merged(const struct mw_setting *s, const struct mw_val *old, const s
 		char key[128];
 
 		if (strcmp(v->keys[i], "REPLACE") != 0 &&
-			!mw_val_put(r, mw_setting_key(s, v->keys[i], key, sizeof(key)),
-				&v->vals[i])) {
+			!mw_val_put(
+				r, mw_setting_key(s, v->keys[i], key, sizeof(key)), &v->vals[i])) {
 			mw_val_fini(r);
 			return false;
 		}
@@ -338,7 +338,7 @@ static void take_files(
 		if (!on_default(s, conf->slots[i].val, &raw[i]))
 			mw_conf_error(e, 0, "out of memory");
 		else if (raw[i].set && mw_setting_check(s, s->name, &raw[i].val, e) &&
-			!slot_take(&conf->slots[i], s, &raw[i].val, FROM_FILE))
+			 !slot_take(&conf->slots[i], s, &raw[i].val, FROM_FILE))
 			mw_conf_error(e, 0, "out of memory");
 		mw_val_fini(&raw[i].val);
 	}

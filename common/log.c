@@ -146,8 +146,8 @@ static void to_stderr(char *line, size_t n, const struct timespec *now)
 static bool to_syslog(char *line, size_t n, const struct timespec *now, enum mw_level level,
 	const struct manner *m, const struct mw_log_voice *voice)
 {
-	const char *ident = voice != NULL && voice->ident[0] != '\0' ? voice->ident
-								     : m->voice.ident;
+	const char *ident =
+		voice != NULL && voice->ident[0] != '\0' ? voice->ident : m->voice.ident;
 	int facility = voice != NULL && voice->facility != 0 ? voice->facility : m->voice.facility;
 	char head[LOG_HEAD_MAX];
 	size_t at = mw_syslog_head(head, sizeof(head), facility | levels[level].severity,

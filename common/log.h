@@ -3,9 +3,9 @@
  *
  * The event name is a stable word that people grep for. Ids come first (session=, job=, log_id=),
  * keys carry units (_ms, _bytes). Text from outside goes through mw_quote(). Credentials and bodies
- * never go in. Lines go to stderr as "TIME SERVICE[PID] LEVEL event key=value...", or to syslog (do_syslog)
- * as "IDENT[PID]: LEVEL event key=value..."; errno is kept; a line that is not taken at once is
- * dropped and counted, never waited for. While no syslog is there its lines go to stderr.
+ * never go in. Lines go to stderr as "TIME SERVICE[PID] LEVEL event key=value...", or to syslog
+ * (do_syslog) as "IDENT[PID]: LEVEL event key=value..."; errno is kept; a line that is not taken at
+ * once is dropped and counted, never waited for. While no syslog is there its lines go to stderr.
  */
 #ifndef MW_LOG_H
 #define MW_LOG_H
@@ -29,8 +29,8 @@ enum mw_level {
 /* How lines about one thing, a mail, are said where that is not as all others are: by its policy.
  */
 struct mw_log_voice {
-	int level;    /* log_level, -3 to 5; MW_LOG_LEVEL_OF_ALL: the process's */
-	int facility; /* as syslog(3) counts them, LOG_MAIL; 0: the process's */
+	int level;		      /* log_level, -3 to 5; MW_LOG_LEVEL_OF_ALL: the process's */
+	int facility;		      /* as syslog(3) counts them, LOG_MAIL; 0: the process's */
 	char ident[MW_LOG_IDENT_MAX]; /* in syslog; "": the process's */
 };
 

@@ -12,7 +12,8 @@ enum mw_rc mw_log_voice_of(
 
 	if (v.facility < 0)
 		return mw_fail(err_r, MW_ERR_CONF,
-			"syslog_facility = %s: expected one of user, mail, daemon, auth, syslog, lpr, "
+			"syslog_facility = %s: expected one of user, mail, daemon, auth, syslog, "
+			"lpr, "
 			"news, uucp, cron, authpriv, ftp, local0 to local7",
 			mw_quote(facility));
 	if (ident != NULL && !mw_syslog_is_ident(ident))

@@ -51,8 +51,8 @@ bool mw_syslog_is_ident(const char *ident)
 	size_t n = strlen(ident);
 
 	return n > 0 && n < MW_LOG_IDENT_MAX &&
-	       strspn(ident, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/@+") ==
-		       n;
+	       strspn(ident,
+		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/@+") == n;
 }
 
 /* The date as RFC 3164 has it: local time, English months. Made once a second and thread. */
@@ -73,8 +73,7 @@ static const char *date_of(time_t when)
 
 size_t mw_syslog_head(char *buf, size_t size, int priority, time_t when, const char *ident, int pid)
 {
-	int n = snprintf(
-		buf, size, "<%d>%s %s[%d]: ", priority, date_of(when), ident, pid);
+	int n = snprintf(buf, size, "<%d>%s %s[%d]: ", priority, date_of(when), ident, pid);
 
 	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }

@@ -1,8 +1,8 @@
 /*
- * The local syslog: lines as RFC 3164 describes them and glibc's syslog(3) writes them, one datagram
- * each. glibc's own takes a lock, waits for a full socket and knows one identity; this one never
- * waits and says who speaks with each line. Nothing is connected, so a syslogd that was started
- * again is found by the next line.
+ * The local syslog: lines as RFC 3164 describes them and glibc's syslog(3) writes them, one
+ * datagram each. glibc's own takes a lock, waits for a full socket and knows one identity; this one
+ * never waits and says who speaks with each line. Nothing is connected, so a syslogd that was
+ * started again is found by the next line.
  */
 #ifndef MW_LOG_SYSLOG_H
 #define MW_LOG_SYSLOG_H

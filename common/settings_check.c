@@ -16,9 +16,9 @@ static enum mw_rc check_log(const struct mw_conf *view, struct mw_err *err_r)
 static enum mw_rc check_banner(const struct mw_conf *view, const char *name, struct mw_err *err_r)
 {
 	const char *host = mw_conf_text(view, "localhost_name");
-	struct mw_banner_words words = { .helo_name = host != NULL ? host : "",
-		.myhostname = "",
-		.protocol = "ESMTP" };
+	struct mw_banner_words words = {
+		.helo_name = host != NULL ? host : "", .myhostname = "", .protocol = "ESMTP"
+	};
 	char banner[MW_BANNER_MAX];
 
 	return mw_banner_fill(name, mw_conf_text(view, name), &words, banner, err_r);

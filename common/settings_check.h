@@ -1,4 +1,5 @@
-/* What settings have to be beyond their types, whoever will use them: for `mailweir check-config`. */
+/* What settings have to be beyond their types, whoever will use them: for `mailweir check-config`.
+ */
 #ifndef MW_SETTINGS_CHECK_H
 #define MW_SETTINGS_CHECK_H
 

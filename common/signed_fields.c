@@ -41,16 +41,17 @@ static bool times_of(const struct mw_val *v, unsigned *times_r)
 	return true;
 }
 
-static enum mw_rc check(const char *name, const struct mw_val *v, unsigned *times_r,
-	struct mw_err *err_r)
+static enum mw_rc check(
+	const char *name, const struct mw_val *v, unsigned *times_r, struct mw_err *err_r)
 {
 	if (!is_name(name))
 		return mw_fail(err_r, MW_ERR_CONF, SETTING ": %s is no name of a header field",
 			mw_quote(name));
 	if (!times_of(v, times_r))
 		return mw_fail(err_r, MW_ERR_CONF,
-			SETTING "[\"%s\"]: expected 0 not signed, 1 signed, 2 signed so that none can "
-				"be added",
+			SETTING
+			"[\"%s\"]: expected 0 not signed, 1 signed, 2 signed so that none can "
+			"be added",
 			name);
 	if (strcasecmp(name, "From") == 0 && *times_r == 0)
 		return mw_fail(err_r, MW_ERR_CONF,
@@ -77,8 +78,8 @@ enum mw_rc mw_signed_fields_pack(
 	}
 	if (names > MW_SIGNED_NAMES_MAX || octets > MW_SIGNED_OCTETS_MAX)
 		return mw_fail(err_r, MW_ERR_CONF,
-			SETTING ": %zu names, %zu octets; a signature may name %d and %d", names, octets,
-			MW_SIGNED_NAMES_MAX, MW_SIGNED_OCTETS_MAX);
+			SETTING ": %zu names, %zu octets; a signature may name %d and %d", names,
+			octets, MW_SIGNED_NAMES_MAX, MW_SIGNED_OCTETS_MAX);
 	mw_pack_init(names_r);
 	mw_pack_array(names_r, names);
 	for (size_t i = 0; i < table->count; i++)

@@ -1,6 +1,6 @@
 /*
- * Which header fields a DKIM signature covers: the setting signed_header_fields, and what it is where
- * nobody says otherwise, which the dkim worker uses too when its orders name no fields.
+ * Which header fields a DKIM signature covers: the setting signed_header_fields, and what it is
+ * where nobody says otherwise, which the dkim worker uses too when its orders name no fields.
  */
 #ifndef MW_SIGNED_FIELDS_H
 #define MW_SIGNED_FIELDS_H
@@ -10,8 +10,8 @@
 
 /*
  * How often a field is signed: 1 all there are, 2 one more that is not there, so that none can be
- * added. Sender, To and Cc are left out: mailing lists and relays change them. RFC 6376 section 5.4.1;
- * amavisd's signed_header_fields.
+ * added. Sender, To and Cc are left out: mailing lists and relays change them. RFC 6376
+ * section 5.4.1; amavisd's signed_header_fields.
  */
 #define MW_SIGNED_FIELDS(X)                                                                        \
 	X("From", 2)                                                                               \

@@ -6,7 +6,8 @@
 #include "settings_check.h"
 #include "tools.h"
 
-/* Tables are compiled as the front compiles them, their files are read; and what else it would refuse. */
+/* Tables are compiled as the front compiles them, their files are read; and what else it would
+ * refuse. */
 static bool tables_are_right(const struct mw_conf *conf)
 {
 	struct mw_text errors = { 0 };

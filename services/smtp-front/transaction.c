@@ -615,8 +615,8 @@ void txn_reply(struct txn *t)
 		count(t);
 	t->client = NULL;
 	if (client != NULL && client->over(client, t)) {
-		txn_log(t, MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id, t->mail_id,
-			t->reply_code);
+		txn_log(t, MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id,
+			t->mail_id, t->reply_code);
 	} else {
 		txn_log(t, MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id,
 			t->mail_id, t->reply_code);

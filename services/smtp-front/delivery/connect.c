@@ -23,7 +23,7 @@ struct connector {
 	size_t at; /* addresses tried */
 	struct attempt *attempts;
 	struct mw_timer *timer; /* the next attempt, or the end of the last one */
-	int status; /* of the last attempt that failed */
+	int status;		/* of the last attempt that failed */
 	enum connector_step step;
 };
 

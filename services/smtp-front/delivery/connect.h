@@ -23,7 +23,8 @@ enum connector_step { CONNECTOR_CONNECT, CONNECTOR_LOOKUP, CONNECTOR_BIND };
  */
 struct connector *connector_start(struct mw_loop *loop, struct names *names,
 	const struct next_hop *hop,
-	void (*done)(void *arg, struct stream *st, int status, enum connector_step step), void *arg);
+	void (*done)(void *arg, struct stream *st, int status, enum connector_step step),
+	void *arg);
 /* Sets *c_p to NULL; done() is not called. */
 void connector_cancel(struct connector **c_p);
 

@@ -460,7 +460,8 @@ static void try_one(const struct sockaddr *from, socklen_t size, const char *ban
 
 	if (fd < 0 || bind(fd, from, size) != 0)
 		mw_log(MW_WARN, "bind_address_unusable",
-			"bank=%s local_client_bind_address=%s family=%s error=%s hint=\"mail of this "
+			"bank=%s local_client_bind_address=%s family=%s error=%s hint=\"mail of "
+			"this "
 			"bank is deferred\"",
 			mw_quote(bank), text, from->sa_family == AF_INET6 ? "IPv6" : "IPv4",
 			mw_quote(strerror(errno)));

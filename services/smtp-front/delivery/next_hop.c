@@ -137,8 +137,9 @@ enum mw_rc next_hop_source_parse(const char *setting, const char *const *address
 		size_t n = strlen(all.text);
 
 		if (!parse_source(addresses[i], &one))
-			return mw_fail(err_r, MW_ERR_CONF, "%s = \"%.100s\": expected an IPv4 or IPv6 address",
-				setting, addresses[i]);
+			return mw_fail(err_r, MW_ERR_CONF,
+				"%s = \"%.100s\": expected an IPv4 or IPv6 address", setting,
+				addresses[i]);
 		if ((one.v4.sin_family != 0 && all.v4.sin_family != 0) ||
 			(one.v6.sin6_family != 0 && all.v6.sin6_family != 0))
 			return mw_fail(err_r, MW_ERR_CONF,
@@ -147,8 +148,7 @@ enum mw_rc next_hop_source_parse(const char *setting, const char *const *address
 			all.v4 = one.v4;
 		else
 			all.v6 = one.v6;
-		snprintf(all.text + n, sizeof(all.text) - n, "%s%.63s", n > 0 ? "," : "",
-			one.text);
+		snprintf(all.text + n, sizeof(all.text) - n, "%s%.63s", n > 0 ? "," : "", one.text);
 	}
 	*from_r = all;
 	return MW_OK;

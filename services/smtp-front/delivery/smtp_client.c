@@ -77,8 +77,8 @@ void client_fail(struct client *c, unsigned code, const char *enhanced, const ch
 		run->client = NULL;
 	snprintf(text, sizeof(text), "from MTA(%s): %s", c->hop.text, why);
 	if (run != NULL && !plain && is_at_the_door(c) && delivery_hop_failed(run, c)) {
-		mw_log_as(run->mail->voice, MW_INFO, "hop_failed", "log_id=%s hop=%s why=%s", run->mail->log_id,
-			c->hop.text, mw_quote(why));
+		mw_log_as(run->mail->voice, MW_INFO, "hop_failed", "log_id=%s hop=%s why=%s",
+			run->mail->log_id, c->hop.text, mw_quote(why));
 		client_close(c, false);
 		return;
 	}
@@ -335,7 +335,8 @@ static void log_dsn(const struct client *c)
 	for (size_t i = 0; i < m->rcpt_count; i++)
 		wanted |= m->rcpts[i].params.notify != 0 || m->rcpts[i].params.orcpt != NULL;
 	if (wanted && !c->offers.dsn)
-		mw_log_as(m->voice, MW_INFO, "dsn_not_passed_on", "log_id=%s hop=%s", m->log_id, c->hop.text);
+		mw_log_as(m->voice, MW_INFO, "dsn_not_passed_on", "log_id=%s hop=%s", m->log_id,
+			c->hop.text);
 }
 
 /* One transaction with the active recipients; a mail may need several (RCPT 452). */

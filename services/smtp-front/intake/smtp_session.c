@@ -292,7 +292,8 @@ static void tell_of_bare_lf(struct smtp_session *s)
 	uint64_t now = mw_loop_now_ms(f->loop);
 
 	f->stats.bare_lf++;
-	txn_log(s->txn, MW_WARN, "bare_newline", "log_id=%s peer=%s", s->txn->log_id, s->in.peer_ip);
+	txn_log(s->txn, MW_WARN, "bare_newline", "log_id=%s peer=%s", s->txn->log_id,
+		s->in.peer_ip);
 	if (f->bare_lf_told_ms != 0 && now - f->bare_lf_told_ms < BARE_LF_ALERT_MS)
 		return;
 	f->bare_lf_told_ms = now;
@@ -331,7 +332,8 @@ static bool refuse_unkept(struct smtp_session *s)
 	}
 	if (s->data_rc == MW_OK)
 		return false;
-	txn_log(s->txn, MW_ERROR, "data_not_kept", "log_id=%s %s", s->txn->log_id, s->data_err.text);
+	txn_log(s->txn, MW_ERROR, "data_not_kept", "log_id=%s %s", s->txn->log_id,
+		s->data_err.text);
 	refuse_data(s, s->data_rc == MW_ERR_LIMIT ? REPLY_HELD_FULL : REPLY_NOT_KEPT, NULL);
 	return true;
 }

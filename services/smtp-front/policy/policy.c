@@ -259,8 +259,8 @@ static enum mw_rc compile_banners(
 
 	for (int lmtp = 0; lmtp < 2 && rc == MW_OK; lmtp++) {
 		words.protocol = lmtp ? "LMTP" : "ESMTP";
-		rc = mw_banner_fill(goodbye, mw_conf_text(p->conf, goodbye), &words,
-			p->goodbye[lmtp], err_r);
+		rc = mw_banner_fill(
+			goodbye, mw_conf_text(p->conf, goodbye), &words, p->goodbye[lmtp], err_r);
 	}
 	return rc;
 }

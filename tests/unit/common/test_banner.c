@@ -7,9 +7,9 @@
 
 #include "banner.h"
 
-static const struct mw_banner_words words = { .helo_name = "mx.example.org",
-	.myhostname = "host.example.org",
-	.protocol = "LMTP" };
+static const struct mw_banner_words words = {
+	.helo_name = "mx.example.org", .myhostname = "host.example.org", .protocol = "LMTP"
+};
 
 static void words_are_filled_in(void **state)
 {

@@ -122,8 +122,8 @@ static void each_log_level_shows_its_levels(void **state)
 				(rows[i].shows & MW_BIT(l)) != 0);
 		mw_log_configure(&voice, NULL);
 		for (int l = 0; l < MW_LEVEL_COUNT; l++)
-			assert_int_equal(mw_log_wants((enum mw_level)l),
-				(rows[i].shows & MW_BIT(l)) != 0);
+			assert_int_equal(
+				mw_log_wants((enum mw_level)l), (rows[i].shows & MW_BIT(l)) != 0);
 	}
 }
 

@@ -33,8 +33,7 @@ static const struct policy *on_top(
 	struct policy_set *set, const struct policy *below, const char *bank)
 {
 	struct mw_err err = { "" };
-	const struct policy *p =
-		policy_load(set, below, bank, strlen(bank), POLICIES_MAX, &err);
+	const struct policy *p = policy_load(set, below, bank, strlen(bank), POLICIES_MAX, &err);
 
 	if (p == NULL)
 		fail_msg("%s", err.text);
@@ -55,19 +54,20 @@ static const char *names_of(const struct policy *p)
 	assert_true(mw_cur_array(&c, &count));
 	while (count-- > 0) {
 		assert_true(mw_cur_octets(&c, 100, &name));
-		at += (size_t)snprintf(names + at, sizeof(names) - at, "%.*s ", (int)name.n,
-			(const char *)name.p);
+		at += (size_t)snprintf(
+			names + at, sizeof(names) - at, "%.*s ", (int)name.n, (const char *)name.p);
 	}
 	return names;
 }
 
 static void signed_fields_lie_on_one_another_whatever_their_case(void **state)
 {
-	struct policy_set *set = loaded("policy_bank.LIST = { signed_header_fields = { Sender = 1 } }\n"
-					"policy_bank.MORE = { signed_header_fields = { SENDER = 2, subject = 0 } }\n"
-					"policy_bank.ALONE = { signed_header_fields = { REPLACE = true, "
-					"[\"X-Mine\"] = 1, To = 2 } }\n"
-					"policy_bank.SILENT = {}\n");
+	struct policy_set *set =
+		loaded("policy_bank.LIST = { signed_header_fields = { Sender = 1 } }\n"
+		       "policy_bank.MORE = { signed_header_fields = { SENDER = 2, subject = 0 } }\n"
+		       "policy_bank.ALONE = { signed_header_fields = { REPLACE = true, "
+		       "[\"X-Mine\"] = 1, To = 2 } }\n"
+		       "policy_bank.SILENT = {}\n");
 	const struct policy *list = on_top(set, set->base, "LIST"),
 			    *more = on_top(set, list, "MORE");
 
@@ -99,10 +99,11 @@ static void the_base_s_signed_fields_go_on_top_of_the_default(void **state)
 
 static void lines_have_the_level_of_the_bank_that_says_one(void **state)
 {
-	struct policy_set *set = loaded("log_level = 1\n"
-					"policy_bank.LOUD = { log_level = 5, syslog_ident = \"loud\", "
-					"syslog_facility = \"local1\" }\n"
-					"policy_bank.SILENT = {}\n");
+	struct policy_set *set =
+		loaded("log_level = 1\n"
+		       "policy_bank.LOUD = { log_level = 5, syslog_ident = \"loud\", "
+		       "syslog_facility = \"local1\" }\n"
+		       "policy_bank.SILENT = {}\n");
 	const struct policy *loud = on_top(set, set->base, "LOUD"),
 			    *same = on_top(set, loud, "SILENT");
 
@@ -120,10 +121,10 @@ static void lines_have_the_level_of_the_bank_that_says_one(void **state)
 
 static void banners_are_those_of_the_bank_s_protocol_and_name(void **state)
 {
-	struct policy_set *set = loaded(
-		"myhostname = \"host.example\"\n"
-		"policy_bank.L = { protocol = \"LMTP\", localhost_name = \"l.example\" }\n"
-		"policy_bank.B = { smtpd_greeting_banner = \"${myhostname} $protocol\" }\n");
+	struct policy_set *set =
+		loaded("myhostname = \"host.example\"\n"
+		       "policy_bank.L = { protocol = \"LMTP\", localhost_name = \"l.example\" }\n"
+		       "policy_bank.B = { smtpd_greeting_banner = \"${myhostname} $protocol\" }\n");
 	const struct policy *l = on_top(set, set->base, "L");
 
 	(void)state;
@@ -136,10 +137,10 @@ static void banners_are_those_of_the_bank_s_protocol_and_name(void **state)
 
 static void connections_come_from_the_bank_s_address(void **state)
 {
-	struct policy_set *set =
-		loaded("policy_bank.ONE = { local_client_bind_address = \"192.0.2.6\" }\n"
-		       "policy_bank.BOTH = { local_client_bind_address = { \"[2001:db8::6]\", "
-		       "\"192.0.2.7\" }, forward_method = { \"smtp:[::1]:25\", \"smtp:mx:25\" } }\n");
+	struct policy_set *set = loaded(
+		"policy_bank.ONE = { local_client_bind_address = \"192.0.2.6\" }\n"
+		"policy_bank.BOTH = { local_client_bind_address = { \"[2001:db8::6]\", "
+		"\"192.0.2.7\" }, forward_method = { \"smtp:[::1]:25\", \"smtp:mx:25\" } }\n");
 	const struct policy *one = on_top(set, set->base, "ONE"),
 			    *both = on_top(set, set->base, "BOTH");
 	bool none;
@@ -178,16 +179,19 @@ static void what_cannot_be_is_refused_by_its_setting_s_name(void **state)
 	static const struct {
 		const char *lua, *says;
 	} rows[] = {
-		{ "policy_bank.X = { signed_header_fields = { FROM = 0 } }", "From is signed always" },
+		{ "policy_bank.X = { signed_header_fields = { FROM = 0 } }",
+			"From is signed always" },
 		{ "signed_header_fields = { To = 3 }", "signed_header_fields[\"To\"]" },
 		{ "signed_header_fields = { To = \"1\" }", "signed_header_fields[\"To\"]" },
 		{ "signed_header_fields = { [\"a b\"] = 1 }", "no name of a header field" },
 		{ "signed_header_fields = { [\"a;b\"] = 1 }", "no name of a header field" },
 		{ "signed_header_fields = { [\"a:b\"] = 1 }", "no name of a header field" },
-		{ "signed_header_fields = { [\"DKIM-Signature\"] = 1 }", "signatures are not signed" },
+		{ "signed_header_fields = { [\"DKIM-Signature\"] = 1 }",
+			"signatures are not signed" },
 		{ "for i = 1, 200 do signed_header_fields[\"X-\" .. i] = 1 end", "may name" },
 		{ "smtpd_quit_banner = \"${x}\"", "smtpd_quit_banner" },
-		{ "policy_bank.X = { smtpd_greeting_banner = \"a\\nb\" }", "smtpd_greeting_banner" },
+		{ "policy_bank.X = { smtpd_greeting_banner = \"a\\nb\" }",
+			"smtpd_greeting_banner" },
 		{ "policy_bank.X = { syslog_ident = \"a b\" }", "syslog_ident" },
 		{ "policy_bank.X = { syslog_facility = \"post\" }", "syslog_facility" },
 		{ "policy_bank.X = { do_syslog = true }", "cannot stand in a policy bank" },

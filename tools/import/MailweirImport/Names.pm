@@ -110,6 +110,7 @@ our %UNNEEDED = (daemon_user => 'not needed: systemd starts the processes as the
 
 # Unset there means something else than unset here: told when a configuration leaves it so.
 our %DIFFERENT = (
+	do_syslog => 'amavisd then logs to syslog; Mailweir to stderr',
 	smtpd_message_size_limit => 'amavisd then has no limit; Mailweir takes 100 MiB',
 	virus_scanners_failure_is_fatal => 'amavisd then passes mail that no scanner could check; Mailweir answers 451',
 );
