@@ -82,8 +82,9 @@ def test_a_small_content_filter(tmp_path):
             local_domains_maps='{ { ".office.example", "shop.example" } }')
     assert {"final_banned_destiny", "virus_admin"} <= got.missed() | set(variables_of(got.file))
     assert {"max_servers", "daemon_user", "decoders", "av_scanners", "keep_decoded_original_maps"} <= got.unneeded()
-    got.names_all(*variables_of(data("small")) - {"inet_socket_port", "final_virus_destiny", "final_bad_header_destiny"})
-    assert got.is_default("inet_socket_port") and got.is_default("final_virus_destiny")
+    got.names_all(*variables_of(data("small")) - {"inet_socket_port", "syslog_facility",
+        "final_virus_destiny", "final_bad_header_destiny"})
+    assert got.is_default("inet_socket_port") and got.is_default("syslog_facility") and got.is_default("final_virus_destiny")
 
 
 def test_submission_is_signed(tmp_path):
@@ -151,6 +152,8 @@ def test_rules_for_attachments(tmp_path):
     got.has(MAXLEVELS="10", MAXFILES="3000", MIN_EXPANSION_QUOTA="524288", MAX_EXPANSION_QUOTA="1073741824")
     got.names_all("banned_rules", "banned_filename_re", "banned_filename_maps", "banned_namepath_re",
                   "bypass_banned_checks_maps", "virus_name_to_spam_score_maps", "final_banned_destiny")
+    got.has(virus_name_to_policy_bank_maps='{ new_RE({ { "(?i)^Phishing\\\\.", "PHISH" } }), { ["Eicar-Signature"] = 1 }, "PHISH" }')
+    assert got["PHISH/final_virus_destiny"] == "D_PASS"
     first = '{ ["sandbox@bank.example"] = true }'
     if "new_RE" in got["bypass_virus_checks_maps"]:
         assert "(?i)^audit@" in got["bypass_virus_checks_maps"]
@@ -167,7 +170,11 @@ def test_a_host_of_mailing_lists(tmp_path):
     assert got["MLIST-NOCHECKS/forward_method"] == '{ "smtp:[::1]:10025" }'
     assert got["WHITELIST/bypass_spam_checks_maps"] == "{ true }"
     assert "9999 became 1000" in got.tells("differs")["sa_kill_level_deflt"]
-    got.names_all("author_to_policy_bank_maps", "signed_header_fields", "soft_bounce", "recipient_delimiter")
+    assert got["author_to_policy_bank_maps"] == (
+        '{ { [".partner.example/@lists.example"] = "WHITELIST,MILD_WHITELIST", [".shop.example"] = "WHITELIST", '
+        '["daily@stars.example"] = "MILD_WHITELIST", ["ours.example"] = 1, ["uni.example"] = "WHITELIST" }, '
+        '{ "known.example", "!.bad.example" } }')
+    got.names_all("signed_header_fields", "soft_bounce", "recipient_delimiter")
 
 
 def test_before_the_queue(tmp_path):
