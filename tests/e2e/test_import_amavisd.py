@@ -117,15 +117,16 @@ def test_two_banks_by_port_and_a_socket(tmp_path):
     assert "amavisd has no such setting" in missing["policy_bank{'CUSTOMER'}{no_such_key}"]
     assert "amavisd ignores this name" in missing["policy_bank{'CUSTOMER'}{sa_kill_level_deflt}"]
     assert got["CUSTOMER/spam_kill_level_maps"] == '{ { ["."] = 9, ["vip@isp.example"] = 20 } }'
+    assert "in a bank: there it is defang_maps_by_ccat" in missing["policy_bank{'CUSTOMER'}{defang_by_ccat}"]
     assert "virus_quarantine_method" in missing
     assert "policy_bank{'CUSTOMER'}{max_servers}" in got.unneeded()
-    assert ":46)" in missing["virus_quarantine_method"], "the line that set it"
+    assert ":47)" in missing["virus_quarantine_method"], "the line that set it"
 
 
 def test_a_panel_with_its_sql(tmp_path):
     got = Imported(tmp_path, data("sql_panel"))
-    got.has(storage_redis_dsn='{ { db_id = 1, server = "127.0.0.1:6379" } }', redis_logging_key='"amavis-log"',
-            penpals_bonus_score="8", final_spam_destiny="D_DISCARD")
+    got.has(redis_logging_key='"amavis-log"', penpals_bonus_score="8", final_spam_destiny="D_DISCARD")
+    assert got["storage_redis_dsn"] == '"(hidden)"' and 'server = "127.0.0.1:6379"' in got.text
     assert "ttl = 864000" in got["dkim_key"], "the domain's own option goes before that of all"
     assert got["AM.PDP-INET/inet_acl"] == '{ "127.0.0.1", "[::1]" }'
     got.names_all("lookup_sql_dsn", "storage_sql_dsn", "virus_quarantine_method", "timestamp_fmt_mysql")
@@ -174,6 +175,9 @@ def test_before_the_queue(tmp_path):
     got = Imported(tmp_path, data("prequeue"))
     got.has(inet_socket_port='{ 10024, "[::1]:10010" }', unix_socketname='{ "/var/amavis/rel.sock" }',
             final_spam_destiny="D_REJECT", final_virus_destiny="D_DISCARD", myauthservid='"auth.mx.example"')
+    # The table by category was replaced: the bank's own variables are not asked any more.
+    assert got["PROXY-MX/final_virus_destiny"] == "D_DISCARD"
+    assert "policy_bank{'PROXY-MX'}{final_virus_destiny}" in got.unneeded()
     assert got["PROXY-MX/forward_method"] == '{ "smtp:[::1]:10011" }' and got["PROXY-MX/child_timeout"] == "90"
     assert got["AM.PDP-SOCK/haproxy_target_enabled"] == "false", "the front refuses it before AM.PDP"
     assert {"av_scanners", "spam_quarantine_method"} <= got.missed()
@@ -210,6 +214,7 @@ def test_many_customers_by_domain(tmp_path):
     got = Imported(tmp_path, data("tenants"))
     got.has(interface_policy='{ ["10101"] = "TENANT-alpha", ["[192.0.2.9]:10102"] = "TENANT-gamma" }',
             forward_method='{ "lmtp:/var/run/dovecot/lmtp" }', sa_tag_level_deflt="-100.123")
+    assert "without brackets" in got.tells("not carried")["interface_policy{'[192.0.2.9]:10101'}"]
     assert got["TENANT-alpha/spam_kill_level_maps"] == "{ 8 }" and got["TENANT-gamma/spam_kill_level_maps"] == "{ 12 }"
     assert got["local_domains_maps"].count("true") == 6
     assert got["bypass_spam_checks_maps"] == '{ { [".alpha.example"] = false, [".beta.example"] = false }, ' \
