@@ -171,6 +171,20 @@ def test_a_host_of_mailing_lists(tmp_path):
     got.names_all("author_to_policy_bank_maps", "signed_header_fields", "soft_bounce", "recipient_delimiter")
 
 
+def test_settings_in_several_layers(tmp_path):
+    got = Imported(tmp_path, data("layers"))
+    got.has(interface_policy='{ ["10026"] = "ORIGINATING", ["[127.0.0.1]:10028"] = "STRICT" }', sa_tag2_level_deflt="1000")
+    assert got.is_default("final_unchecked_destiny"), "the table does not ask for it: CC_CATCHALL's"
+    assert got["STRICT/final_virus_destiny"] == "D_TEMPFAIL"
+    assert got["STRICT/final_spam_destiny"] == got["STRICT/final_unchecked_destiny"] == "D_REJECT", "REPLACE: CC_CATCHALL's"
+    assert got["ORIGINATING/virus_lovers_maps"] == '{ { "lab@layers.example" } }'
+    assert "policy_bank{'ORIGINATING'}{final_spam_destiny}" in got.unneeded()
+    assert "on bank STRICT" in got.tells("differs")["policy_bank{'ORIGINATING'}{final_virus_destiny}"]
+    policy = got["client_ipaddr_policy"]
+    assert '"PARTNER, MYNETS"' in policy and '{ { "203.0.113.7" }, "" }' in policy and "10.1.2.3" not in policy
+    assert "no bank A,B" in got.tells("not carried")["interface_policy{'10028'}"]
+
+
 def test_before_the_queue(tmp_path):
     got = Imported(tmp_path, data("prequeue"))
     got.has(inet_socket_port='{ 10024, "[::1]:10010" }', unix_socketname='{ "/var/amavis/rel.sock" }',
