@@ -27,7 +27,7 @@ class Imported:
         self.said = done.stderr
         assert "the configuration says" not in self.said
         self.text = self.file.read_text(errors="surrogateescape")
-        checked = mailweir("check-config", self.file)
+        checked = mailweir("check-config", "--elsewhere", self.file)
         assert checked.returncode == 0, checked.stderr
 
     def __getitem__(self, name):
@@ -364,7 +364,7 @@ def test_octets_that_are_no_utf8(tmp_path):
                tmp_path / "out.lua")
     assert done.returncode == 0
     assert b'X_HEADER_LINE = "gr\\xfc\\xdfe, gr\xc3\xbc\xc3\x9fe, \\x01\\\\ \\"q\\""' in (tmp_path / "out.lua").read_bytes()
-    assert mailweir("check-config", tmp_path / "out.lua").returncode == 0
+    assert mailweir("check-config", "--elsewhere", tmp_path / "out.lua").returncode == 0
 
 
 def test_lines_that_end_in_crlf(tmp_path):
@@ -381,13 +381,13 @@ def test_what_mailweir_refuses_is_told_and_left_out(tmp_path):
     for name in ("X_HEADER_LINE (", "policy_bank{'A'}{X_HEADER_LINE} ("):
         assert f"not carried: {name}" in done.stderr
     assert "log_level = 2" in (tmp_path / "out.lua").read_text()
-    assert mailweir("check-config", tmp_path / "out.lua").returncode == 0
+    assert mailweir("check-config", "--elsewhere", tmp_path / "out.lua").returncode == 0
     assert (tmp_path / "out.lua").stat().st_mode & 0o7 == 0, "it may hold passwords"
     done = odd(tmp_path, '@storage_redis_dsn = ("red-secret-word\\0");\n1;\n')
     assert "not carried: storage_redis_dsn" in done.stderr and "red-secret" not in done.stderr + done.stdout
     done = odd(tmp_path, "$child_timeout = 99999;\n$smtpd_timeout = 'soon';\n1;\n", "-o", tmp_path / "out.lua")
     assert "99999 is not within" in done.stderr and "no number: soon" in done.stderr
-    assert mailweir("check-config", tmp_path / "out.lua").returncode == 0
+    assert mailweir("check-config", "--elsewhere", tmp_path / "out.lua").returncode == 0
 
 
 def test_it_changes_nothing(tmp_path):
@@ -506,7 +506,7 @@ def test_a_name_in_the_settings_cannot_leave_its_comment(tmp_path):
     done = odd(tmp_path, '$policy_bank{"A\\nos.exit()"} = { "x\\ny" => 1, log_level => 1 };\n'
                '$interface_policy{"1\\n2"} = "A\\nos.exit()";\n1;\n', "-o", tmp_path / "out.lua")
     assert done.returncode == 0, done.stderr
-    assert mailweir("check-config", tmp_path / "out.lua").returncode == 0
+    assert mailweir("check-config", "--elsewhere", tmp_path / "out.lua").returncode == 0
     assert all(line.startswith("--") or "os.exit" not in line or '\\nos.exit' in line
                for line in (tmp_path / "out.lua").read_text().splitlines())
 
