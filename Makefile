@@ -187,7 +187,7 @@ RUN_ALL := /usr/bin/python3 tests/run_all.py
 # and those of perl and the shell, are left to the plain one.
 comma := ,
 ASAN_ENV := MW_SLOW=4,MW_TRIGGER_BIN=$(abspath $(BUILD)-triggers-asan/bin),LSAN_OPTIONS=suppressions=$(abspath tests/lsan.supp)
-ASAN_SKIPS := chaos compose deploy bench_tools crowd import_amavisd completion
+ASAN_SKIPS := chaos compose deploy bench_tools crowd import_amavisd amavisd_agrees completion
 ASAN_E2E = $(subst $() ,$(comma),tests/e2e -n=$(shell nproc) --dist=loadfile $(ASAN_SKIPS:%=--ignore=tests/e2e/test_%.py))
 
 test: deps ## everything; the last line is the count

@@ -68,19 +68,21 @@ int mw_tool_check_config(int argc, char **argv)
 	struct mw_conf_given given = { 0 };
 	const char *user = NULL;
 	struct mw_conf *conf;
-	bool ok;
+	bool front = true, ok;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--user") == 0 && i + 1 < argc) {
 			user = argv[++i];
+		} else if (strcmp(argv[i], "--elsewhere") == 0) {
+			front = false; /* files that the settings name are on another host */
 		} else if (argv[i][0] == '-') {
-			mw_tool_usage("check-config [--user NAME] [FILE...]");
+			mw_tool_usage("check-config [--user NAME] [--elsewhere] [FILE...]");
 			return MW_TOOL_USAGE;
 		} else if (!mw_tool_give(&given, argv[i])) {
 			return MW_TOOL_USAGE;
 		}
 	}
-	conf = mw_tool_checked(&given, user, true);
+	conf = mw_tool_checked(&given, user, front);
 	ok = conf != NULL;
 	mw_conf_destroy(&conf);
 	return ok ? MW_TOOL_OK : MW_TOOL_CONFIG;

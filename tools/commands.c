@@ -4,9 +4,9 @@
 const struct mw_tool mw_tools[] = {
 	{ "status", "[--once] [--json] ...", "mails in flight and workers, live", mw_tool_status,
 		"--once --json --interval=VALUE --url=VALUE --config=FILE -c=FILE --help" },
-	{ "check-config", "[--user NAME] [FILE...]",
+	{ "check-config", "[--user NAME] [--elsewhere] [FILE...]",
 		"read the settings, tell all that is wrong with them", mw_tool_check_config,
-		"--user=USER FILE" },
+		"--user=USER --elsewhere FILE" },
 	{ "config", "get NAME | dump | doc | table", "values of settings, and who set them",
 		mw_tool_config,
 		"get dump doc table -c=FILE|get SETTING --origin --bank=BANK -c=FILE"

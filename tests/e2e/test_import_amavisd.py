@@ -27,7 +27,7 @@ class Imported:
         self.said = done.stderr
         assert "the configuration says" not in self.said
         self.text = self.file.read_text(errors="surrogateescape")
-        checked = mailweir("check-config", self.file)
+        checked = mailweir("check-config", "--elsewhere", self.file)
         assert checked.returncode == 0, checked.stderr
 
     def __getitem__(self, name):
@@ -118,15 +118,16 @@ def test_two_banks_by_port_and_a_socket(tmp_path):
     assert "amavisd has no such setting" in missing["policy_bank{'CUSTOMER'}{no_such_key}"]
     assert "amavisd ignores this name" in missing["policy_bank{'CUSTOMER'}{sa_kill_level_deflt}"]
     assert got["CUSTOMER/spam_kill_level_maps"] == '{ { ["."] = 9, ["vip@isp.example"] = 20 } }'
+    assert "in a bank: there it is defang_maps_by_ccat" in missing["policy_bank{'CUSTOMER'}{defang_by_ccat}"]
     assert "virus_quarantine_method" in missing
     assert "policy_bank{'CUSTOMER'}{max_servers}" in got.unneeded()
-    assert ":46)" in missing["virus_quarantine_method"], "the line that set it"
+    assert ":47)" in missing["virus_quarantine_method"], "the line that set it"
 
 
 def test_a_panel_with_its_sql(tmp_path):
     got = Imported(tmp_path, data("sql_panel"))
-    got.has(storage_redis_dsn='{ { db_id = 1, server = "127.0.0.1:6379" } }', redis_logging_key='"amavis-log"',
-            penpals_bonus_score="8", final_spam_destiny="D_DISCARD")
+    got.has(redis_logging_key='"amavis-log"', penpals_bonus_score="8", final_spam_destiny="D_DISCARD")
+    assert got["storage_redis_dsn"] == '"(hidden)"' and 'server = "127.0.0.1:6379"' in got.text
     assert "ttl = 864000" in got["dkim_key"], "the domain's own option goes before that of all"
     assert got["AM.PDP-INET/inet_acl"] == '{ "127.0.0.1", "[::1]" }'
     got.names_all("lookup_sql_dsn", "storage_sql_dsn", "virus_quarantine_method", "timestamp_fmt_mysql")
@@ -177,10 +178,27 @@ def test_a_host_of_mailing_lists(tmp_path):
     got.names_all("signed_header_fields", "soft_bounce", "recipient_delimiter")
 
 
+def test_settings_in_several_layers(tmp_path):
+    got = Imported(tmp_path, data("layers"))
+    got.has(interface_policy='{ ["10026"] = "ORIGINATING", ["[127.0.0.1]:10028"] = "STRICT" }', sa_tag2_level_deflt="1000")
+    assert got.is_default("final_unchecked_destiny"), "the table does not ask for it: CC_CATCHALL's"
+    assert got["STRICT/final_virus_destiny"] == "D_TEMPFAIL"
+    assert got["STRICT/final_spam_destiny"] == got["STRICT/final_unchecked_destiny"] == "D_REJECT", "REPLACE: CC_CATCHALL's"
+    assert got["ORIGINATING/virus_lovers_maps"] == '{ { "lab@layers.example" } }'
+    assert "policy_bank{'ORIGINATING'}{final_spam_destiny}" in got.unneeded()
+    assert "on bank STRICT" in got.tells("differs")["policy_bank{'ORIGINATING'}{final_virus_destiny}"]
+    policy = got["client_ipaddr_policy"]
+    assert '"PARTNER, MYNETS"' in policy and '{ { "203.0.113.7" }, "" }' in policy and "10.1.2.3" not in policy
+    assert "no bank A,B" in got.tells("not carried")["interface_policy{'10028'}"]
+
+
 def test_before_the_queue(tmp_path):
     got = Imported(tmp_path, data("prequeue"))
     got.has(inet_socket_port='{ 10024, "[::1]:10010" }', unix_socketname='{ "/var/amavis/rel.sock" }',
             final_spam_destiny="D_REJECT", final_virus_destiny="D_DISCARD", myauthservid='"auth.mx.example"')
+    # The table by category was replaced: the bank's own variables are not asked any more.
+    assert got["PROXY-MX/final_virus_destiny"] == "D_DISCARD"
+    assert "policy_bank{'PROXY-MX'}{final_virus_destiny}" in got.unneeded()
     assert got["PROXY-MX/forward_method"] == '{ "smtp:[::1]:10011" }' and got["PROXY-MX/child_timeout"] == "90"
     assert got["AM.PDP-SOCK/haproxy_target_enabled"] == "false", "the front refuses it before AM.PDP"
     assert {"av_scanners", "spam_quarantine_method"} <= got.missed()
@@ -217,6 +235,7 @@ def test_many_customers_by_domain(tmp_path):
     got = Imported(tmp_path, data("tenants"))
     got.has(interface_policy='{ ["10101"] = "TENANT-alpha", ["[192.0.2.9]:10102"] = "TENANT-gamma" }',
             forward_method='{ "lmtp:/var/run/dovecot/lmtp" }', sa_tag_level_deflt="-100.123")
+    assert "without brackets" in got.tells("not carried")["interface_policy{'[192.0.2.9]:10101'}"]
     assert got["TENANT-alpha/spam_kill_level_maps"] == "{ 8 }" and got["TENANT-gamma/spam_kill_level_maps"] == "{ 12 }"
     assert got["local_domains_maps"].count("true") == 6
     assert got["bypass_spam_checks_maps"] == '{ { [".alpha.example"] = false, [".beta.example"] = false }, ' \
@@ -346,7 +365,7 @@ def test_octets_that_are_no_utf8(tmp_path):
                tmp_path / "out.lua")
     assert done.returncode == 0
     assert b'X_HEADER_LINE = "gr\\xfc\\xdfe, gr\xc3\xbc\xc3\x9fe, \\x01\\\\ \\"q\\""' in (tmp_path / "out.lua").read_bytes()
-    assert mailweir("check-config", tmp_path / "out.lua").returncode == 0
+    assert mailweir("check-config", "--elsewhere", tmp_path / "out.lua").returncode == 0
 
 
 def test_lines_that_end_in_crlf(tmp_path):
@@ -363,13 +382,13 @@ def test_what_mailweir_refuses_is_told_and_left_out(tmp_path):
     for name in ("X_HEADER_LINE (", "policy_bank{'A'}{X_HEADER_LINE} ("):
         assert f"not carried: {name}" in done.stderr
     assert "log_level = 2" in (tmp_path / "out.lua").read_text()
-    assert mailweir("check-config", tmp_path / "out.lua").returncode == 0
+    assert mailweir("check-config", "--elsewhere", tmp_path / "out.lua").returncode == 0
     assert (tmp_path / "out.lua").stat().st_mode & 0o7 == 0, "it may hold passwords"
     done = odd(tmp_path, '@storage_redis_dsn = ("red-secret-word\\0");\n1;\n')
     assert "not carried: storage_redis_dsn" in done.stderr and "red-secret" not in done.stderr + done.stdout
     done = odd(tmp_path, "$child_timeout = 99999;\n$smtpd_timeout = 'soon';\n1;\n", "-o", tmp_path / "out.lua")
     assert "99999 is not within" in done.stderr and "no number: soon" in done.stderr
-    assert mailweir("check-config", tmp_path / "out.lua").returncode == 0
+    assert mailweir("check-config", "--elsewhere", tmp_path / "out.lua").returncode == 0
 
 
 def test_it_changes_nothing(tmp_path):
@@ -488,7 +507,7 @@ def test_a_name_in_the_settings_cannot_leave_its_comment(tmp_path):
     done = odd(tmp_path, '$policy_bank{"A\\nos.exit()"} = { "x\\ny" => 1, log_level => 1 };\n'
                '$interface_policy{"1\\n2"} = "A\\nos.exit()";\n1;\n', "-o", tmp_path / "out.lua")
     assert done.returncode == 0, done.stderr
-    assert mailweir("check-config", tmp_path / "out.lua").returncode == 0
+    assert mailweir("check-config", "--elsewhere", tmp_path / "out.lua").returncode == 0
     assert all(line.startswith("--") or "os.exit" not in line or '\\nos.exit' in line
                for line in (tmp_path / "out.lua").read_text().splitlines())
 

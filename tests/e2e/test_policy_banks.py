@@ -62,6 +62,13 @@ def test_myusers_is_for_originating_mail_of_a_local_sender(behind, suite):
     assert banks(suite, 3) == [["MYNETS", "MYUSERS"], ["MYNETS"], []]
 
 
+def test_the_null_address_is_no_user_even_where_all_addresses_are_local(behind, suite):
+    behind({"local_domains_maps": [["."]], "policy_bank": {"MYNETS": {}, "MYUSERS": {}}}, services=("logger",))
+    for sender in ("u@example.com", ""):
+        assert send(suite, sender=sender, ADDR="10.0.0.1").code == 250
+    assert banks(suite, 2) == [["MYNETS", "MYUSERS"], ["MYNETS"]]
+
+
 def test_each_mail_of_a_session_has_its_own_banks(behind, suite):
     hop = behind({"policy_bank": {"MYNETS": {"X_HEADER_TAG": "X-Ours"}}}, services=("logger",))
     with suite.smtp() as c:

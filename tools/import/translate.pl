@@ -63,7 +63,8 @@ sub check {
 	my ($text) = @_;
 	my $path = "$folder/mailweir.lua";
 	write_file($path, $text);
-	my ($said, $code) = ask('check-config', $path);
+	# The keys and certificates of a service are perhaps not on the host that imports.
+	my ($said, $code) = ask('check-config', '--elsewhere', $path);
 	return ($code, map { s/^\Q$path\E:?//r } split /\n/, $said);
 }
 

@@ -59,9 +59,11 @@ static bool load_asked(struct txn *t, const char *banks)
 	return true;
 }
 
+/* A bounce is nobody's, also where the tables say that every address is local. */
 static bool is_ours(const struct txn *t)
 {
-	return t->originating && policy_has_bank(t->set, OUR_USERS, strlen(OUR_USERS)) &&
+	return t->originating && *t->sender != '\0' &&
+	       policy_has_bank(t->set, OUR_USERS, strlen(OUR_USERS)) &&
 	       mw_lookup_bool(t->policy->local_domains, t->sender, false);
 }
 

@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use MailweirImport::Convert;
 use MailweirImport::Lua qw(lua_text lua_number lua_list lua_hash shown);
-use MailweirImport::Names qw(%DEFAULTS %MAPS %CCAT %CCAT_FIXED %UNNEEDED %DIFFERENT @LEVELS);
+use MailweirImport::Names qw(%DEFAULTS %MAPS %CCAT %CCAT_FIXED %OLD_NAMES %UNNEEDED %DIFFERENT @LEVELS);
 
 use constant NOT_YET => 'Mailweir has no such setting yet';
 
@@ -154,7 +154,8 @@ sub to_client_policy {
 		my ($networks, $why) = $self->{convert}->to_list($table);
 		my ($banks, $why_banks) = $self->{convert}->scalar_of($names);
 		return (undef, $why // $why_banks) unless defined $networks && !$why_banks;
-		my @names = grep { $_ ne '' } split /[,\s]+/, $banks // '';
+		next unless defined $banks; # the search goes on
+		my @names = grep { $_ ne '' } map { s/^\s+|\s+$//gr } split /,/, $banks;
 		my @not = grep { !$self->{banks}{$_} } @names;
 		$self->{convert}->tell('no such bank, there too: ' . shown(join ', ', @not)) if @not;
 		push @pairs, "{ $networks, " . lua_text(join ', ', grep { $self->{banks}{$_} } @names) . ' }';
@@ -249,12 +250,19 @@ sub maps {
 	return $self->single($short[0], $last, $bank, $where);
 }
 
-# Entries of a table by contents category that are not what they refer to by default; target name => value.
+# Entries of a table by contents category that are not what they refer to by default; target name => value. A category
+# without an entry has that of CC_CATCHALL, where the table is all there is: not in a bank, whose entries lie on others.
 sub categories {
 	my ($self, $table, $v, $bank, $where) = @_;
-	my (%override, @pairs);
+	my (%override, @pairs, %has);
 	$v = $self->follow($v);
 	@pairs = is_kind($v, 'hash') ? @{ $v->{pairs} } : ();
+	%has = @pairs;
+	if (!defined $bank || $self->follow($has{REPLACE})) {
+		my %of = %{ $CCAT{$table} // {} };
+		my %there = map { $of{$_} => 1 } grep { exists $has{$_} } keys %of;
+		push @pairs, $_, $has{0} for grep { !$there{ $of{$_} } } sort keys %of;
+	}
 	while (@pairs) {
 		my ($category, $value) = splice @pairs, 0, 2;
 		my $target = $CCAT{$table} ? $CCAT{$table}{$category} : undef;
@@ -294,14 +302,35 @@ sub bank {
 	# No PROXY header stands before AM.PDP, and the front says so.
 	push @pairs, 'haproxy_target_enabled', 0 if ($self->follow($has{protocol}) // '') eq 'AM.PDP'
 		&& $self->value('$haproxy_target_enabled') && !exists $has{haproxy_target_enabled};
+	my (%single, %override);
 	while (@pairs) {
 		my ($name, $value) = splice @pairs, 0, 2;
-		if ($CCAT{$name} || $name =~ /_by_ccat$/) {
-			my %override = $self->categories($name, $value, $bank, $where);
-			$self->place($_, $override{$_}, $bank, $where) for sort keys %override;
+		if ($OLD_NAMES{$name}) {
+			$self->refused($name, $bank, $where, "amavisd ignores this name in a bank: there it is $OLD_NAMES{$name}");
+		} elsif ($CCAT{$name} || $name =~ /_by_ccat$/) {
+			%override = (%override, $self->categories($name, $value, $bank, $where));
 		} else {
-			$self->place($name, $value, $bank, $where);
+			$single{$name} = $value;
 		}
+	}
+	for my $name (sort keys %single) {
+		my $table = exists $override{$name} ? 'the bank\'s own table' : $self->{fixed}{$name};
+		if (defined $table) { $self->refused($name, $bank, $where, "not needed: without effect there, $table goes before it") }
+		else { $self->place($name, $single{$name}, $bank, $where) }
+	}
+	$self->place($_, $override{$_}, $bank, $where) for sort keys %override;
+	$self->{tabled}{$_}{$bank} = 1 for keys %override;
+	return;
+}
+
+# Of two banks on one another, one's table by category goes before the other's variable; here the upper one decides.
+sub crossed {
+	my ($self) = @_;
+	for my $unit (grep { defined $_->{bank} && defined $_->{name} } @{ $self->{units} }) {
+		my %tabled = %{ $self->{tabled}{ $unit->{name} } // {} };
+		next if $tabled{ $unit->{bank} } || !%tabled;
+		push @{ $unit->{told} }, 'on bank ' . shown(join ' or ', sort keys %tabled)
+			. ' it would be without effect there, whose table by category goes before it';
 	}
 	return;
 }
@@ -312,7 +341,15 @@ sub banks {
 	my %banks = @{ $self->value('%policy_bank')->{pairs} };
 	$self->{banks} = { map { $_ => 1 } grep { $_ ne '' && is_kind($self->follow($banks{$_}), 'hash') } keys %banks };
 	$self->bank($_, $banks{$_}) for sort keys %banks;
+	$self->crossed;
 	return;
+}
+
+# amavisd asks for ADDRESS:PORT, with brackets around IPv6 only; here they stand around both.
+sub socket_key {
+	my ($key) = @_;
+	return undef if $key =~ /^\[\d+(?:\.\d+){3}\]:\d+$/;
+	return $key =~ /^(\d+(?:\.\d+){3}):(\d+)$/ ? "[$1]:$2" : $key;
 }
 
 sub interfaces {
@@ -326,8 +363,10 @@ sub interfaces {
 		my $where = $self->where("interface_policy{$key}", 'interface_policy');
 		next if !$why && (!defined $bank || $bank eq '');
 		$why //= "there is no bank $bank; amavisd ignores that silently" unless defined $bank && $self->{banks}{$bank};
+		my $socket = socket_key($key);
+		$why //= "amavisd never finds this key: it asks for an IPv4 address without brackets" unless defined $socket;
 		if (defined $why) { $self->missed("interface_policy{'$key'}", $where, $why) }
-		else { push @out, $key, lua_text($bank) }
+		else { push @out, $socket, lua_text($bank) }
 	}
 	$self->unit($self->{rows}{interface_policy}, undef, lua_hash(@out), $self->where('interface_policy')) if @out;
 	return;
@@ -490,6 +529,14 @@ sub run {
 	my ($self) = @_;
 	my %override;
 	$self->{done}{$_} = 1 for qw(policy_bank interface_policy listen_sockets);
+	for my $table (sort keys %CCAT) {
+		$self->{done}{$table} = 1;
+		next unless $self->is_set("%$table");
+		my %of = $self->categories($table, $self->value("%$table"), undef, $self->where($table));
+		%override = (%override, %of);
+		$self->{left}{places}{$_} = $self->where($table) for keys %of;
+		$self->{fixed}{$_} = "%$table" for keys %of;
+	}
 	$self->banks;
 	$self->interfaces;
 	$self->listeners;
@@ -497,13 +544,6 @@ sub run {
 	$self->sql_clauses;
 	$self->dkim_keys;
 	$self->key_options_left;
-	for my $table (sort keys %CCAT) {
-		$self->{done}{$table} = 1;
-		next unless $self->is_set("%$table");
-		my %of = $self->categories($table, $self->value("%$table"), undef, $self->where($table));
-		%override = (%override, %of);
-		$self->{left}{places}{$_} = $self->where($table) for keys %of;
-	}
 	$self->lists(\%override);
 	for my $name (sort keys %override) {
 		$self->{done}{$name} = 1;

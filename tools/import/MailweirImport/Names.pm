@@ -4,7 +4,7 @@ package MailweirImport::Names;
 use strict;
 use warnings;
 use Exporter 'import';
-our @EXPORT_OK = qw(%CONSTANTS %DEFAULTS %MAPS %CCAT %CCAT_FIXED %UNNEEDED %DIFFERENT @LEVELS @VARIABLES is_secret);
+our @EXPORT_OK = qw(%CONSTANTS %DEFAULTS %MAPS %CCAT %CCAT_FIXED %OLD_NAMES %UNNEEDED %DIFFERENT @LEVELS @VARIABLES is_secret);
 
 # Constants that a configuration may use.
 our %CONSTANTS = (
@@ -93,9 +93,9 @@ our %CCAT = (
 # Entries that refer to no variable.
 our %CCAT_FIXED = (final_destiny_maps_by_ccat => { 0 => 1, 2 => -4, '2,1' => -4, '2,2' => -3, 3 => -2 });
 $CCAT_FIXED{final_destiny_by_ccat} = $CCAT_FIXED{final_destiny_maps_by_ccat};
-# Older names of the same.
-$CCAT{final_destiny_by_ccat} = $CCAT{final_destiny_maps_by_ccat};
-$CCAT{defang_by_ccat} = $CCAT{defang_maps_by_ccat};
+# Older names of the same, which banks do not know.
+our %OLD_NAMES = (final_destiny_by_ccat => 'final_destiny_maps_by_ccat', defang_by_ccat => 'defang_maps_by_ccat');
+$CCAT{$_} = $CCAT{ $OLD_NAMES{$_} } for keys %OLD_NAMES;
 
 # Names without a place in Mailweir: the reason is the program's, whose unknown names are told the same.
 our %UNNEEDED = (daemon_user => 'not needed: systemd starts the processes as the user mailweir');
