@@ -67,25 +67,24 @@ void policy_clients_fini(struct policy *p)
 	free(p->clients);
 }
 
-static bool is_in(const struct mw_lookup *nets, const struct mw_ip *ip, struct mw_dnsl_source *dnsl)
+static bool is_in(const struct mw_lookup *nets, const struct mw_ip *ip, struct mw_dnsl_source *dnsl,
+	struct mw_lookup_result *r)
 {
-	struct mw_lookup_result r;
-
-	return mw_lookup_ip_dnsl(nets, ip, dnsl, &r) && r.value.b;
+	return mw_lookup_ip_dnsl(nets, ip, dnsl, r) && r->value.b;
 }
 
 const char *policy_banks_of_client(const struct policy_set *set, const struct policy *p,
-	const char *ip, struct mw_dnsl_source *dnsl)
+	const char *ip, struct mw_dnsl_source *dnsl, struct mw_lookup_result *r)
 {
 	struct mw_ip parsed;
 
 	if (!mw_ip_parse(ip != NULL ? ip : UNKNOWN_CLIENT, &parsed))
 		return NULL;
 	for (size_t i = 0; i < p->client_count; i++)
-		if (is_in(p->clients[i].nets, &parsed, dnsl))
+		if (is_in(p->clients[i].nets, &parsed, dnsl, r))
 			return p->clients[i].banks;
 	return p->client_count == 0 && policy_has_bank(set, OURS, strlen(OURS)) &&
-			       is_in(p->mynetworks, &parsed, dnsl)
+			       is_in(p->mynetworks, &parsed, dnsl, r)
 		       ? OURS
 		       : NULL;
 }

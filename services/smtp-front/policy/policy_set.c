@@ -296,6 +296,8 @@ enum mw_rc policy_set_new(
 	if (rc == MW_OK)
 		rc = db_settings_check(conf, err_r);
 	if (rc == MW_OK)
+		rc = policy_sockets_compile(set, err_r);
+	if (rc == MW_OK)
 		rc = compile_ports(set, err_r);
 	if (rc == MW_OK)
 		rc = compile_mails(set, err_r);
@@ -307,9 +309,7 @@ enum mw_rc policy_set_new(
 		rc = compile_mail_dirs(conf, set, err_r);
 	if (rc == MW_OK)
 		rc = policy_tls_open(conf, set, err_r);
-	if (rc == MW_OK)
-		policy_banks_warn(set);
-	else
+	if (rc != MW_OK)
 		policy_set_unref(&set);
 	*set_r = set;
 	return rc;
@@ -352,6 +352,7 @@ void policy_set_unref(struct policy_set **set_p)
 		free(set->mail_dirs[i]);
 	free(set->mail_dirs);
 	free(set->ports);
+	free(set->sockets);
 	free(set->signers);
 	mw_tls_ctx_unref(&set->tls_in);
 	mw_tls_ctx_unref(&set->tls_out);
