@@ -25,11 +25,11 @@ pkg_libs   = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
 
 SERVICES := smtp-front scanner dkim reputation logger snmp-agent status
 PKGS_common     := libczmq libzmq msgpack libuv lua5.4 libmicrohttpd libseccomp openssl libpcre2-8 libidn2
+# libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
+LIBS_common     := -lunbound
 PKGS_smtp-front := zlib libpq libmariadb sqlite3 ldap
 PKGS_scanner    :=
-# libunbound's .pc file wants libevent's headers, which nothing here needs: named by hand.
 PKGS_dkim       := opendkim openssl
-LIBS_dkim       := -lunbound
 PKGS_reputation := hiredis
 PKGS_logger     := jansson hiredis
 PKGS_snmp-agent :=
@@ -56,8 +56,8 @@ $(BUILD)/common/%.o: PKG_C := $(call pkg_cflags,$(PKGS_common))
 $(BUILD)/libmailweir.a: $(COMMON_OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
-# Who speaks no TLS, or HTTP, does not load the library for it.
-LINK_common = $(BUILD)/libmailweir.a -Wl,--push-state,--as-needed $(call pkg_libs,$(PKGS_common)) -Wl,--pop-state -lpthread -lm
+# Who speaks no TLS, HTTP or DNS does not load the library for it.
+LINK_common = $(BUILD)/libmailweir.a -Wl,--push-state,--as-needed $(call pkg_libs,$(PKGS_common)) $(LIBS_common) -Wl,--pop-state -lpthread -lm
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

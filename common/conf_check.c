@@ -235,12 +235,17 @@ static bool fits_maps(const struct mw_setting *s, struct mw_val *v)
 	       (s->most == 0 || in_range(s, (double)v->count));
 }
 
-/* Settings in a policy bank are checked one by one; elsewhere nobody would know what to do with
- * code. */
+/* Settings in a policy bank are checked one by one, the lookup tables in pairs of
+ * client_ipaddr_policy where they are compiled; elsewhere nobody would know what to do with code.
+ */
 static bool fits_table(const struct mw_setting *s, struct mw_val *v)
 {
+	bool may_have_code =
+		v->made == MW_MADE_NOT && (strcmp(s->name, "policy_bank") == 0 ||
+						  strcmp(s->name, "client_ipaddr_policy") == 0);
+
 	return v->tag == MW_V_TABLE && in_range(s, (double)v->count) &&
-	       (!mw_val_has_code(v) || strcmp(s->name, "policy_bank") == 0);
+	       (may_have_code || !mw_val_has_code(v));
 }
 
 static bool (*const fits[])(const struct mw_setting *s, struct mw_val *v) = {

@@ -118,12 +118,27 @@ static unsigned current_line(lua_State *L)
 	return 0;
 }
 
+/* dnsl("zone", answers, options) has up to three arguments: they become one, a list. */
+static void pack_arguments(lua_State *L)
+{
+	int count = lua_gettop(L);
+
+	if (count < 1 || count > 3 || lua_type(L, 1) != LUA_TSTRING)
+		luaL_error(L, "dnsl: expected a zone, and answers and options behind it");
+	for (int i = 2; i <= count; i++)
+		if (lua_isnil(L, i))
+			luaL_error(L, "dnsl: argument %d is nil", i);
+	lua_createtable(L, count, 0);
+	lua_insert(L, 1);
+	for (int i = count; i >= 1; i--)
+		lua_rawseti(L, 1, i);
+}
+
 /* new_RE { ... }, read_hash("file") and the like: the argument, marked by a metatable that programs
  * cannot reach. What it means is said where the setting is compiled. */
 static int on_make(lua_State *L)
 {
 	static const int wanted[MW_MADE_COUNT] = { [MW_MADE_RE] = LUA_TTABLE,
-		[MW_MADE_DNSL] = LUA_TTABLE,
 		[MW_MADE_READ_HASH] = LUA_TSTRING,
 		[MW_MADE_READ_ARRAY] = LUA_TSTRING,
 		[MW_MADE_READ_CIDR] = LUA_TSTRING,
@@ -131,8 +146,10 @@ static int on_make(lua_State *L)
 		[MW_MADE_OPAQUE] = LUA_TNIL };
 	enum mw_made made = (enum mw_made)lua_tointeger(L, lua_upvalueindex(2));
 
-	if (lua_gettop(L) != 1 || (wanted[made] != LUA_TNIL && lua_type(L, 1) != wanted[made]) ||
-		lua_isnil(L, 1))
+	if (made == MW_MADE_DNSL)
+		pack_arguments(L);
+	else if (lua_gettop(L) != 1 ||
+		 (wanted[made] != LUA_TNIL && lua_type(L, 1) != wanted[made]) || lua_isnil(L, 1))
 		return luaL_error(L, "%s: expected one argument, %s", mw_made_name(made),
 			wanted[made] == LUA_TTABLE    ? "a table"
 			: wanted[made] == LUA_TSTRING ? "a string"

@@ -185,8 +185,15 @@ static bool is_name(const char *key)
 static void print_table(struct mw_text *out, const struct mw_val *v, size_t most)
 {
 	if (v->made != MW_MADE_NOT) {
+		/* dnsl's arguments are kept as one list. */
+		const struct mw_val *args = v->made == MW_MADE_DNSL ? v->vals[0].vals : v->vals;
+		size_t count = v->made == MW_MADE_DNSL ? v->vals[0].count : 1;
+
 		mw_text_addf(out, "%s(", mw_made_name(v->made));
-		mw_val_print(out, &v->vals[0], most);
+		for (size_t i = 0; i < count; i++) {
+			mw_text_add(out, i > 0 ? ", " : "");
+			mw_val_print(out, &args[i], most);
+		}
 		mw_text_add(out, ")");
 		return;
 	}

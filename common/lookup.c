@@ -15,6 +15,7 @@ struct question {
 	const char *key; /* NULL: ip, not printed yet */
 	const struct mw_ip *ip;
 	struct mw_ip own_ip;
+	struct mw_dnsl_source *dnsl;
 	const char *signer;		    /* of MW_KEY_AUTHOR; NULL: none */
 	char author[MW_LOOKUP_KEY_MAX + 1]; /* what stands before it, when one text holds both */
 	bool ready;
@@ -24,7 +25,7 @@ struct question {
 const char *mw_lookup_kind_name(enum mw_lookup_kind kind)
 {
 	static const char *const names[MW_LOOKUP_KIND_COUNT] = { "constant", "list", "hash",
-		"regexps", "networks", "opaque", "function", "label" };
+		"regexps", "networks", "opaque", "function", "label", "dnsl" };
 
 	return names[kind];
 }
@@ -147,6 +148,8 @@ static bool ask(
 		return ask_nets(t, q, at, r);
 	case MW_LOOKUP_FUNCTION:
 		return ask_function(t, q, at, r);
+	case MW_LOOKUP_DNSL:
+		return (*at)++ == 0 && mw_dnsl_ask(t->dnsl, q->ip, q->dnsl, r);
 	default:
 		return false;
 	}
@@ -181,11 +184,12 @@ static bool ask_table(struct question *q, size_t i, size_t *at, struct mw_lookup
 	r->source = t->source;
 	r->key = r->error = NULL;
 	if (t->kind != MW_LOOKUP_CONSTANT && t->kind != MW_LOOKUP_OPAQUE &&
-		t->kind != MW_LOOKUP_NETWORKS)
+		t->kind != MW_LOOKUP_NETWORKS && t->kind != MW_LOOKUP_DNSL)
 		make_keys(q);
 	found = ask(t->file != NULL ? mw_lookup_file_table(t->file) : t, q, at, r);
 	if (r->error != NULL) {
 		r->value.type = MW_VALUE_UNDEF;
+		make_keys(q);
 		tell_error(q, r);
 	}
 	return found;
@@ -199,6 +203,7 @@ static void question_of(struct question *q, const struct mw_lookup *l, const cha
 	q->key = key;
 	q->ready = false;
 	q->ip = NULL;
+	q->dnsl = l->options.dnsl;
 	q->signer = NULL;
 	if (l->options.key == MW_KEY_IP && mw_ip_parse(key, &q->own_ip)) /* not of NULL */
 		q->ip = &q->own_ip;
@@ -274,6 +279,26 @@ bool mw_lookup_ip(const struct mw_lookup *l, const struct mw_ip *ip, struct mw_l
 	question_of(&q, l, NULL);
 	q.ip = ip;
 	return first_defined(&q, r);
+}
+
+bool mw_lookup_ip_dnsl(const struct mw_lookup *l, const struct mw_ip *ip,
+	struct mw_dnsl_source *dnsl, struct mw_lookup_result *r)
+{
+	struct question q;
+
+	question_of(&q, l, NULL);
+	q.ip = ip;
+	q.dnsl = dnsl;
+	return first_defined(&q, r);
+}
+
+size_t mw_lookup_dns_lists(const struct mw_lookup *l)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		count += l->tables[i].kind == MW_LOOKUP_DNSL;
+	return count;
 }
 
 void mw_lookup_all(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r,

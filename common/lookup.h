@@ -11,6 +11,7 @@
  *changed networks   a list in a setting that is asked for IP addresses: first match opaque opaque {
  *... }                     always, a structured constant function   function(key) ... end Lua,
  *under limits label      label "name"                       never; stands in traces
+ *	DNS lists  dnsl("zone")                       IP addresses that the zone lists
  *
  * All is compiled at load. A lookup takes no lock, makes no system call and, but for domains beyond
  * ASCII and functions, allocates nothing. Tables hold scratch memory: one thread at a time.
@@ -59,6 +60,7 @@ enum mw_lookup_kind {
 	MW_LOOKUP_OPAQUE,
 	MW_LOOKUP_FUNCTION,
 	MW_LOOKUP_LABEL,
+	MW_LOOKUP_DNSL,
 	MW_LOOKUP_KIND_COUNT
 };
 /* "constant", "list" ... */
@@ -71,7 +73,7 @@ struct mw_lookup_result {
 	enum mw_lookup_kind kind;
 	unsigned table;	    /* its place in the setting, from 0 */
 	unsigned line;	    /* mw_conf_at() of the settings; 0: a default */
-	const char *source; /* the file behind it, or a label's name; NULL */
+	const char *source; /* the file behind it, a label's name, a DNS list's zone; NULL */
 	const char *key;    /* what in the table matched; NULL: nothing, or it always does */
 	const char *error;  /* the table could not answer: that counts as undefined; NULL */
 	char text[MW_LOOKUP_TEXT_MAX]; /* value.text after substitution */
@@ -105,6 +107,38 @@ struct mw_lookup_news;
 struct mw_lookup_news *mw_lookup_files_look(const struct mw_lookup_files *files);
 void mw_lookup_files_apply(struct mw_lookup_files *files, struct mw_lookup_news **news_p);
 
+/* ------------------------------------------------------------------ DNS lists */
+
+#define MW_DNSL_ZONE_MAX 180   /* octets of a zone: with an IPv6 address before it a name has 253 */
+#define MW_DNSL_NAME_MAX 256   /* of such a name, NUL included */
+#define MW_DNSL_ANSWERS_MAX 16 /* addresses in one answer */
+
+/* What a zone says about an address. */
+struct mw_dnsl_answer {
+	size_t count;			 /* 0: it does not list it */
+	uint32_t a[MW_DNSL_ANSWERS_MAX]; /* IPv4 addresses in host order */
+};
+
+enum mw_dnsl_state {
+	MW_DNSL_KNOWN,
+	MW_DNSL_PENDING, /* noted, and will be asked: for now the table says nothing */
+	MW_DNSL_UNKNOWN	 /* nobody knows: the table cannot answer, which is told */
+};
+
+/* Lookups never wait: this is whom they have the answers of. */
+struct mw_dnsl_source {
+	/* *answer_r (KNOWN) lives until the lookup is over; *why_r (UNKNOWN) for a log line. */
+	enum mw_dnsl_state (*find)(struct mw_dnsl_source *src, const struct mw_ip *ip,
+		const char *zone, const struct mw_dnsl_answer **answer_r, const char **why_r);
+	bool undecided; /* set when a list with failure = "defer" was unknown */
+};
+
+struct mw_dns_answer; /* resolver.h */
+/* The answer to a question for A records. NULL, or why it says nothing. */
+const char *mw_dnsl_read(const struct mw_dns_answer *dns, struct mw_dnsl_answer *answer_r);
+/* The name to ask for in the zone; returns buf. */
+const char *mw_dnsl_name(const struct mw_ip *ip, const char *zone, char buf[MW_DNSL_NAME_MAX]);
+
 /* ------------------------------------------------------------------ settings of type MAPS */
 
 struct mw_lookup;
@@ -119,6 +153,9 @@ struct mw_lookup_options {
 	bool case_sensitive;	/* localpart_is_case_sensitive */
 	struct mw_lookup_limits limits;
 	struct mw_lookup_files *files; /* NULL: tables from files are refused */
+	bool dns_lists;		       /* false: dnsl is refused */
+	struct mw_dnsl_source *dnsl;   /* of lookups that bring none; NULL: their lists are unknown
+					*/
 };
 
 /* What the row of the setting says: key and value by its unit ("", "points", "texts", "networks"
@@ -131,6 +168,8 @@ enum mw_rc mw_lookup_new(const struct mw_val *maps, const struct mw_lookup_optio
 	struct mw_lookup **l_r, struct mw_err *err_r);
 struct mw_lookup *mw_lookup_ref(struct mw_lookup *l);
 void mw_lookup_unref(struct mw_lookup **l_p);
+/* How many DNS lists are among its tables. */
+size_t mw_lookup_dns_lists(const struct mw_lookup *l);
 /* Compile every MAPS setting of the base and of all banks, and throw it away: for check-config. A
  * line for each that is wrong; how many. */
 size_t mw_lookup_check_all(const struct mw_conf *conf, struct mw_text *errors);
@@ -178,6 +217,9 @@ const char *mw_lookup_text(
 	const struct mw_lookup *l, const char *key, struct mw_lookup_result *r, const char *dflt);
 /* For IP addresses; a NULL ip (one that could not be read) lies only in ::/0. */
 bool mw_lookup_ip(const struct mw_lookup *l, const struct mw_ip *ip, struct mw_lookup_result *r);
+/* The same with the answers of DNS lists. */
+bool mw_lookup_ip_dnsl(const struct mw_lookup *l, const struct mw_ip *ip,
+	struct mw_dnsl_source *dnsl, struct mw_lookup_result *r);
 
 /* Append the value as Lua writes it: true, 5.5, "text", undef. */
 void mw_value_print(struct mw_text *out, const struct mw_value *v);

@@ -50,6 +50,9 @@ void mw_table_fini(struct mw_table *t)
 	case MW_LOOKUP_FUNCTION:
 		mw_val_fini(&t->function);
 		break;
+	case MW_LOOKUP_DNSL:
+		mw_dnsl_destroy(&t->dnsl);
+		break;
 	case MW_LOOKUP_LABEL:
 	case MW_LOOKUP_KIND_COUNT:
 		break;
@@ -183,6 +186,27 @@ static enum mw_rc from_file(struct compile *c, struct mw_table *t, const struct 
 	return MW_OK;
 }
 
+static enum mw_rc dns_list(struct compile *c, struct mw_table *t, const struct mw_val *v)
+{
+	struct mw_err err;
+	enum mw_rc rc;
+
+	if (c->o->key != MW_KEY_IP)
+		return refuse(c, v, MW_ERR_CONF,
+			"dnsl: DNS lists are for settings that are asked for client addresses");
+	/* A forged or missing answer would let strangers in, or keep everybody out. */
+	if (!c->o->dns_lists)
+		return refuse(c, v, MW_ERR_CONF,
+			"dnsl: who may connect, or is believed, is not left to the DNS: see "
+			"mynetworks and client_ipaddr_policy");
+	rc = mw_dnsl_new(&v->vals[0], &t->dnsl, &err);
+	if (rc != MW_OK)
+		return refuse(c, v, rc, err.text);
+	t->kind = MW_LOOKUP_DNSL;
+	t->source = strdup(mw_dnsl_zone(t->dnsl));
+	return t->source != NULL ? MW_OK : no_memory(c, v);
+}
+
 static enum mw_rc made(struct compile *c, struct mw_table *t, const struct mw_val *v)
 {
 	switch (v->made) {
@@ -200,8 +224,7 @@ static enum mw_rc made(struct compile *c, struct mw_table *t, const struct mw_va
 		t->source = strdup(v->vals[0].str);
 		return t->source != NULL ? MW_OK : no_memory(c, v);
 	default:
-		return refuse(c, v, MW_ERR_CONF,
-			"dnsl: tables do not ask DNS lists, a spam engine of the scanner does");
+		return dns_list(c, t, v);
 	}
 }
 
@@ -390,12 +413,14 @@ struct mw_lookup_options mw_lookup_options_of(
 		const char *unit;
 		enum mw_lookup_key key;
 		enum mw_lookup_want want;
+		bool dns_lists;
 	} units[] = {
-		{ "", MW_KEY_ADDRESS, MW_WANT_BOOL },
-		{ "points", MW_KEY_ADDRESS, MW_WANT_MILLI },
-		{ "networks", MW_KEY_IP, MW_WANT_BOOL },
-		{ "banks", MW_KEY_AUTHOR, MW_WANT_TEXT },
-		{ "banks by name", MW_KEY_TEXT, MW_WANT_TEXT },
+		{ "", MW_KEY_ADDRESS, MW_WANT_BOOL, false },
+		{ "points", MW_KEY_ADDRESS, MW_WANT_MILLI, false },
+		{ "networks", MW_KEY_IP, MW_WANT_BOOL, false },
+		{ "networks, DNS lists", MW_KEY_IP, MW_WANT_BOOL, true },
+		{ "banks", MW_KEY_AUTHOR, MW_WANT_TEXT, false },
+		{ "banks by name", MW_KEY_TEXT, MW_WANT_TEXT, false },
 	};
 	const struct mw_setting *s = mw_setting_find(name);
 	struct mw_lookup_options o = {
@@ -411,6 +436,7 @@ struct mw_lookup_options mw_lookup_options_of(
 		if (strcmp(units[i].unit, s->unit) == 0) {
 			o.key = units[i].key;
 			o.want = units[i].want;
+			o.dns_lists = units[i].dns_lists;
 			o.banks = strncmp(s->unit, "banks", 5) == 0;
 			return o;
 		}

@@ -1,7 +1,8 @@
 /*
  * What the files of the lookup tables share: lookup_keys.c (under which keys), lookup_value.c (what
- * values are), lookup_hash.c, lookup_regexp.c, lookup_net.c (tables), lookup_file.c (tables from
- * files), lookup_compile.c (settings become tables), lookup.c (asking). Nobody else includes this.
+ * values are), lookup_hash.c, lookup_regexp.c, lookup_net.c, lookup_dnsl.c (tables), lookup_file.c
+ * (tables from files), lookup_compile.c (settings become tables), lookup.c (asking). Nobody else
+ * includes this.
  */
 #ifndef MW_LOOKUP_PRIV_H
 #define MW_LOOKUP_PRIV_H
@@ -97,6 +98,17 @@ bool mw_nets_add(
 /* The entry added first among those that contain ip; NULL lies in ::/0 alone. */
 bool mw_nets_lookup(const struct mw_nets *n, const struct mw_ip *ip, struct mw_lookup_result *r);
 
+/* ------------------------------------------------------------------ DNS lists */
+
+struct mw_dnsl;
+/* From dnsl's arguments. */
+enum mw_rc mw_dnsl_new(const struct mw_val *args, struct mw_dnsl **d_r, struct mw_err *err_r);
+void mw_dnsl_destroy(struct mw_dnsl **d_p);
+const char *mw_dnsl_zone(const struct mw_dnsl *d);
+/* False: not listed, pending, or r->error is set. */
+bool mw_dnsl_ask(const struct mw_dnsl *d, const struct mw_ip *ip, struct mw_dnsl_source *src,
+	struct mw_lookup_result *r);
+
 /* ------------------------------------------------------------------ tables */
 
 struct mw_table {
@@ -112,6 +124,7 @@ struct mw_table {
 		struct mw_regexps *regexps;
 		struct mw_nets *nets;
 		struct mw_val function;
+		struct mw_dnsl *dnsl;
 	};
 	const struct mw_lookup_file *file; /* then the answer is that of its table */
 };

@@ -2,14 +2,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "lookup.h"
+#include "lookup_dns.h"
 #include "tools.h"
 
 #define USAGE                                                                                      \
 	"lookup [-c FILE]... MAP KEY [--bank BANK] [--all]\n"                                      \
 	"  MAP  a setting whose value is a list of lookup tables, as local_domains_maps\n"         \
-	"  KEY  an address; \"\" or \"<>\" is the null address; an author and a signature's "      \
-	"domain are\n"                                                                             \
-	"       user@example.org/@signer.example"
+	"  KEY  an address of mail or, as for mynetworks, of a host; \"\" or \"<>\" is the null "  \
+	"address;\n"                                                                               \
+	"       an author and a signature's domain are user@example.org/@signer.example"
 
 struct request {
 	const char *map, *key, *bank;
@@ -63,12 +64,17 @@ static bool print_one(void *arg, const struct mw_lookup_result *r)
 static int ask(const struct mw_conf *conf, const struct request *q, struct mw_lookup_files *files)
 {
 	struct mw_lookup_options o = mw_lookup_options_of(conf, q->map, files);
+	struct mw_tool_dns *dns = mw_tool_dns_new(conf);
 	struct mw_lookup_result r;
 	struct mw_lookup *l;
 	struct mw_err err;
 
+	if (dns == NULL)
+		return MW_TOOL_FAILED;
+	o.dnsl = mw_tool_dns_source(dns);
 	if (mw_lookup_new(mw_conf_val(conf, q->map), &o, &l, &err) != MW_OK) {
 		fprintf(stderr, "mailweir: %s\n", err.text);
+		mw_tool_dns_destroy(&dns);
 		return MW_TOOL_CONFIG;
 	}
 	printf("%s for %s\n", q->map, *q->key != '\0' ? q->key : "<>");
@@ -82,6 +88,7 @@ static int ask(const struct mw_conf *conf, const struct request *q, struct mw_lo
 		putchar('\n');
 	}
 	mw_lookup_unref(&l);
+	mw_tool_dns_destroy(&dns);
 	return MW_TOOL_OK;
 }
 

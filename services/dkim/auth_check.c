@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "checks.h"
 #include "log.h"
@@ -17,7 +18,6 @@
 #include "verify.h"
 #include "work.h"
 
-#define RESOLV_CONF "/etc/resolv.conf"
 #define REPORTED_MAX 100	/* signatures in the findings, those not verified included */
 #define INLINE_OCTETS_MAX 65536 /* larger mail is hashed in the pool */
 #define INLINE_SIGNATURES_MAX 4
@@ -25,7 +25,7 @@
 
 struct auth {
 	struct mw_loop *loop;
-	struct dkimsvc_resolver *resolver;
+	struct mw_resolver *resolver;
 	struct dkimsvc_verifier *verifier;
 	unsigned slots;
 	uint64_t dns_timeout_ms;
@@ -37,7 +37,7 @@ struct task;
 /* One name, asked once however many signatures use it. */
 struct question {
 	struct task *task;
-	struct dkimsvc_lookup *lookup; /* NULL: answered, or never asked */
+	struct mw_dns_lookup *lookup; /* NULL: answered, or never asked */
 	char name[DKIMSVC_DOMAIN_MAX];
 };
 
@@ -61,7 +61,7 @@ struct task {
 static void task_free(struct task *t)
 {
 	for (size_t i = 0; i < t->question_count; i++)
-		dkimsvc_lookup_forget(&t->questions[i].lookup);
+		mw_dns_lookup_forget(&t->questions[i].lookup);
 	if (t->timer != NULL)
 		mw_timer_destroy(&t->timer);
 	dkimsvc_message_fini(&t->message);
@@ -180,7 +180,7 @@ static void verify(struct task *t)
 
 /* ------------------------------------------------------------------ looking up */
 
-static void give_key(struct task *t, const char *name, const struct dkimsvc_txt *txt)
+static void give_key(struct task *t, const char *name, const struct mw_dns_answer *txt)
 {
 	char own[DKIMSVC_DOMAIN_MAX];
 
@@ -193,7 +193,7 @@ static void give_key(struct task *t, const char *name, const struct dkimsvc_txt 
 	}
 }
 
-static void key_came(void *arg, const struct dkimsvc_txt *txt)
+static void key_came(void *arg, const struct mw_dns_answer *txt)
 {
 	struct question *q = arg;
 	struct task *t = q->task;
@@ -206,13 +206,13 @@ static void key_came(void *arg, const struct dkimsvc_txt *txt)
 
 static void keys_late(void *arg)
 {
-	static const struct dkimsvc_txt late = { .state = DKIMSVC_DNS_FAILED,
+	static const struct mw_dns_answer late = { .state = MW_DNS_FAILED,
 		.why = "DNS did not answer in time" };
 	struct task *t = arg;
 
 	for (size_t i = 0; i < t->question_count; i++)
 		if (t->questions[i].lookup != NULL) {
-			dkimsvc_lookup_forget(&t->questions[i].lookup);
+			mw_dns_lookup_forget(&t->questions[i].lookup);
 			give_key(t, t->questions[i].name, &late);
 		}
 	t->waiting = 0;
@@ -229,7 +229,7 @@ static bool asked_already(const struct task *t, const char *name)
 
 static void ask_all(struct task *t)
 {
-	static const struct dkimsvc_txt busy = { .state = DKIMSVC_DNS_FAILED,
+	static const struct mw_dns_answer busy = { .state = MW_DNS_FAILED,
 		.why = "too many DNS questions waiting" };
 
 	for (size_t i = 0; i < t->count; i++) {
@@ -240,7 +240,7 @@ static void ask_all(struct task *t)
 			asked_already(t, q->name))
 			continue;
 		q->task = t;
-		q->lookup = dkimsvc_resolver_txt(t->auth->resolver, q->name, key_came, q);
+		q->lookup = mw_resolver_ask(t->auth->resolver, q->name, MW_DNS_TXT, key_came, q);
 		t->question_count++;
 		if (q->lookup != NULL)
 			t->waiting++;
@@ -360,17 +360,26 @@ static void read_limits(struct auth *a, const struct mw_conf *conf)
 	a->dns_timeout_ms = (uint64_t)mw_conf_int(conf, "dkim.dns_timeout_ms");
 }
 
+/* Every look-up would wait for its end in vain. Another worker has a resolver. */
+static void resolver_gone(void *arg)
+{
+	(void)arg;
+	_exit(1);
+}
+
 static enum mw_rc open_resolver(struct auth *a, const struct mw_conf *conf, struct mw_err *err_r)
 {
-	struct dkimsvc_resolver_conf rc = {
-		.resolv_conf = RESOLV_CONF,
+	struct mw_resolver_conf rc = {
+		.section = "dkim",
+		.resolv_conf = MW_RESOLV_CONF,
 		.trust_anchor_file = mw_conf_text(conf, "dkim.trust_anchor_file"),
 		.local_only = mw_conf_bool(conf, "dkim.dns_local_only"),
+		.gone = resolver_gone,
 	};
 
 	rc.nameserver_count = mw_conf_list(conf, "dkim.nameservers", &rc.nameservers);
 	rc.data_count = mw_conf_list(conf, "dkim.dns_data", &rc.data);
-	return dkimsvc_resolver_open(&a->resolver, a->loop, &rc, err_r);
+	return mw_resolver_open(&a->resolver, a->loop, &rc, err_r);
 }
 
 static enum mw_rc auth_open(
@@ -385,7 +394,7 @@ static enum mw_rc auth_open(
 	a->loop = loop;
 	read_limits(a, conf);
 	snprintf(a->engine, sizeof(a->engine), "%s, %s", dkimsvc_verifier_version(),
-		dkimsvc_resolver_version());
+		mw_resolver_version());
 	rc = dkimsvc_verifier_open(&a->verifier, err_r);
 	if (rc == MW_OK)
 		rc = open_resolver(a, conf, err_r);
@@ -408,7 +417,7 @@ static void auth_close(void **state_p)
 	*state_p = NULL;
 	if (a == NULL)
 		return;
-	dkimsvc_resolver_close(&a->resolver);
+	mw_resolver_close(&a->resolver);
 	dkimsvc_verifier_close(&a->verifier);
 	free(a);
 }

@@ -85,7 +85,7 @@ static void refuse(struct dkimsvc_key *key, enum dkimsvc_result as, const char *
 /* Several TXT records: RFC 6376 section 3.6.2.2 leaves it undefined; one key among other records is
  * clear enough. */
 static void choose_among(
-	const struct dkimsvc_txt *txt, enum dkimsvc_alg alg, struct dkimsvc_key *key)
+	const struct mw_dns_answer *txt, enum dkimsvc_alg alg, struct dkimsvc_key *key)
 {
 	char text[DKIMSVC_KEY_OCTETS_MAX];
 	struct parsed chosen = { 0 };
@@ -116,13 +116,13 @@ static void choose_among(
 }
 
 void dkimsvc_key_choose(
-	const struct dkimsvc_txt *txt, enum dkimsvc_alg alg, struct dkimsvc_key *key_r)
+	const struct mw_dns_answer *txt, enum dkimsvc_alg alg, struct dkimsvc_key *key_r)
 {
 	memset(key_r, 0, sizeof(*key_r));
 	key_r->usable = true;
-	if (txt->state == DKIMSVC_DNS_FAILED)
+	if (txt->state == MW_DNS_FAILED)
 		refuse(key_r, DKIMSVC_TEMPERROR, txt->why);
-	else if (txt->state == DKIMSVC_DNS_ABSENT)
+	else if (txt->state == MW_DNS_ABSENT)
 		refuse(key_r, DKIMSVC_PERMERROR, "no key for signature");
 	else if (txt->too_many)
 		refuse(key_r, DKIMSVC_PERMERROR, "too many TXT records");

@@ -13,6 +13,7 @@ struct txn;
 struct intake;
 struct policy_watch;
 struct db;
+struct dnsl;
 
 #define FRONT_POISON_MAX 1024		   /* mails remembered that killed two cages */
 #define FRONT_POISON_MS (4u * 3600 * 1000) /* and for how long */
@@ -38,6 +39,7 @@ struct front {
 	struct policy_set *policies; /* of new mail; mails in flight keep theirs */
 	struct policy_watch *watch;  /* files behind their tables */
 	struct db *db;		     /* what databases say about recipients */
+	struct dnsl *dnsl;	     /* what DNS lists say about clients */
 	struct intake *intake;
 	struct front_limits limits;
 	struct txn *txns;     /* in flight, newest first */

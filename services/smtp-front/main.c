@@ -10,6 +10,7 @@
 #include "intake/intake.h"
 #include "log.h"
 #include "policy/db.h"
+#include "policy/dnsl.h"
 #include "policy/policy_warn.h"
 #include "policy/policy_watch.h"
 #include "transaction.h"
@@ -104,6 +105,9 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 	/* Grows with time, so that people can sort; random below, so that two fronts differ. */
 	f->incarnation = mw_wall_ms() / 1000 << 32 | random;
 	limits_from(f, s->conf);
+	f->dnsl = dnsl_new(s->loop);
+	if (f->dnsl == NULL)
+		return mw_fail(err_r, MW_ERR_NOMEM, "no memory");
 	if ((rc = policy_set_new(s->conf, &f->policies, err_r)) != MW_OK ||
 		(rc = check_quarantine(f->policies, err_r)) != MW_OK ||
 		(rc = mw_front_doors(s->conf, s->instance, &doors, err_r)) != MW_OK ||
@@ -116,6 +120,7 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 			 doors.door[MW_DOOR_VERDICTS], f->incarnation, f->pub, err_r)) != MW_OK ||
 		(rc = delivery_open(&f->delivery, s->loop, s->conf, err_r)) != MW_OK ||
 		(rc = db_new(s->loop, s->conf, &f->db, err_r)) != MW_OK ||
+		(rc = dnsl_configure(f->dnsl, s->conf, f->policies->dns_lists, err_r)) != MW_OK ||
 		(rc = intake_open(f, s->conf, err_r)) != MW_OK)
 		return rc;
 	f->watch = policy_watch_new(s->loop, &f->policies, file_interval_ms(s->conf));
@@ -140,8 +145,10 @@ static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *e
 	struct policy_set *set;
 	enum mw_rc rc = policy_set_new(s->conf, &set, err_r);
 
-	if (rc == MW_OK && ((rc = check_quarantine(set, err_r)) != MW_OK ||
-				   (rc = db_reload(f->db, s->conf, err_r)) != MW_OK))
+	if (rc == MW_OK &&
+		((rc = check_quarantine(set, err_r)) != MW_OK ||
+			(rc = dnsl_configure(f->dnsl, s->conf, set->dns_lists, err_r)) != MW_OK ||
+			(rc = db_reload(f->db, s->conf, err_r)) != MW_OK))
 		policy_set_unref(&set);
 	if (rc != MW_OK)
 		return rc;
@@ -201,6 +208,7 @@ static void front_close(void *arg, struct mw_service *s)
 	if (f->dispatch != NULL && f->delivery != NULL)
 		txn_destroy_all(f);
 	db_destroy(&f->db);
+	dnsl_destroy(&f->dnsl);
 	delivery_close(&f->delivery);
 	dispatch_close(&f->dispatch);
 	mw_publisher_close(&f->pub);

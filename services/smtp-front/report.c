@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "policy/db.h"
+#include "policy/dnsl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -322,6 +323,7 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	struct delivery_stats o = delivery_stats(f->delivery);
 
 	db_metrics(f->db, out);
+	dnsl_metrics(f->dnsl, out);
 	counter(out, "mails_total", f->stats.mails);
 	counter(out, "mails_passed_total", f->stats.passed);
 	counter(out, "mails_rejected_total", f->stats.rejected);

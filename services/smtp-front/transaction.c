@@ -14,6 +14,7 @@
 #include "outcome/quarantine.h"
 #include "outcome/reply.h"
 #include "policy/db.h"
+#include "policy/dnsl.h"
 #include "policy/mail_policy.h"
 #include "policy/message_banks.h"
 #include "report.h"
@@ -186,6 +187,7 @@ void txn_destroy(struct txn **t_p)
 		return;
 	f = t->front;
 	cancel_checks(t);
+	dnsl_ask_destroy(&t->lists);
 	db_cancel(&t->asking);
 	mail_policy_forget(t);
 	delivery_cancel(&t->run);

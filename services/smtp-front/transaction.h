@@ -179,6 +179,9 @@ struct txn {
 	struct txn_check checks[JOB_KINDS];
 	unsigned checks_waiting;
 	bool auth_first;	      /* alone: it decides which banks the rest goes by */
+	struct dnsl_ask *lists;	      /* DNS lists, about the client; NULL: none */
+	void (*ready)(struct txn *t); /* who goes on when they have answered */
+	bool undecided;		      /* one that must be known has not */
 	struct db_request *asking;    /* databases, about the recipients */
 	struct db_answered *answered; /* what they said, for when it is asked again */
 	void (*known)(struct txn *t, const char *failed); /* who goes on when they have answered */

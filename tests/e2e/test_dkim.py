@@ -312,7 +312,7 @@ def test_keys_that_are_missing_revoked_doubled_or_no_keys(front, keys):
     assert (s["result"], s["testing"]) == ("pass", True)
     # nsd refuses questions about other zones: nobody knows
     s = front.one(signed_by_dkimpy(keys, "ed").replace(b"d=example.org", b"d=example.com").replace(b"i=@example.org", b"i=@example.com"))
-    assert (s["result"], s["reason"]) == ("temperror", "DNS could not answer for the key")
+    assert (s["result"], s["reason"]) == ("temperror", "DNS could not answer")
 
 
 def test_each_of_several_signatures_is_told_top_down(front, keys):

@@ -74,7 +74,7 @@ def test_a_function_that_fails_leaves_the_mail_to_the_next_table(suite):
 def test_wrong_tables_are_refused_at_hup_and_the_old_ones_stay(suite):
     s = started(suite, [[".example.org"]])
     for table, says in ((Raw('new_RE { "(" }'), "missing closing"), (Raw('read_hash("/nonexistent/x")'), "No such file"),
-                        (Raw('dnsl { "zen.example" }'), "DNS lists")):
+                        (Raw('dnsl "zen.example"'), "DNS lists")):
         s.set(local_domains_maps=[table])
         s.conf_path("smtp-front", "1")
         s.front.signal(signal.SIGHUP)

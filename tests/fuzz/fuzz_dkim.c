@@ -52,7 +52,7 @@ static void read_signature(struct mw_octets value)
 
 static void read_key(struct mw_octets rdata)
 {
-	struct dkimsvc_txt txt = { .state = DKIMSVC_DNS_FOUND, .count = 2 };
+	struct mw_dns_answer txt = { .state = MW_DNS_FOUND, .count = 2 };
 
 	txt.records[0] = rdata;
 	txt.records[1] = mw_octets_of(rdata.p + rdata.n / 2, rdata.n - rdata.n / 2);

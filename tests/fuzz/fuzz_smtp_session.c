@@ -43,6 +43,7 @@ static void set_up(unsigned a, unsigned b)
 		.recipient_limit = b & 2 ? RCPTS_MOST : 2,
 		.smtpd_timeout_ms = 60000,
 		.voice = { .level = MW_LOG_LEVEL_OF_ALL },
+		.dns_lists = a / 216,
 		.acl = everybody() };
 	if (a / 27 % 4 == 3)
 		p->offers &= ~(MW_BIT(SMTP_OFFERS_CHUNKING) | MW_BIT(SMTP_OFFERS_SMTPUTF8) |
@@ -126,6 +127,8 @@ static bool go_on(void)
 
 	if (st->writing) {
 		world_written(st, fate() % 64 == 63 ? UV_ECONNRESET : 0);
+	} else if (world.asks != NULL) {
+		world_ready();
 	} else if (world.busy != NULL) {
 		world_over(world.busy);
 	} else if (st->shaking) {

@@ -48,6 +48,8 @@ static struct world {
 	struct intake intake;
 	struct stream *st;
 	struct txn *busy; /* runs, and is not over */
+	struct txn *asks; /* waits for DNS lists */
+	void (*ready)(struct txn *t);
 	size_t txns;
 	bool full; /* the queue of jobs */
 	struct mw_text in, out;
@@ -210,11 +212,40 @@ void stream_close(struct stream **st_p)
 
 /* ------------------------------------------------------------------ mails */
 
+/* Where there are DNS lists, they answer at once or later. */
+enum mw_rc mail_policy_ready(struct txn *t, void (*ready)(struct txn *t))
+{
+	unsigned f = world.policy.dns_lists > 0 ? fate() : 0;
+
+	require(world.asks == NULL && world.busy == NULL);
+	if (f % 16 == 15)
+		return MW_ERR_NOMEM;
+	if (f % 2 == 0)
+		return MW_OK;
+	world.asks = t;
+	world.ready = ready;
+	return MW_AGAIN;
+}
+
+static void world_ready(void)
+{
+	struct txn *t = world.asks;
+
+	world.asks = NULL;
+	world.ready(t);
+}
+
+bool mail_policy_is_undecided(const struct txn *t)
+{
+	return t->undecided;
+}
+
 /* The mail keeps its socket's policy. */
 bool mail_policy_begin(struct txn *t, const char *asked)
 {
-	require(t->policy == &world.policy && asked == NULL);
-	return true;
+	require(t->policy == &world.policy && asked == NULL && world.asks == NULL);
+	t->undecided = world.policy.dns_lists > 0 && fate() % 4 == 3;
+	return !t->undecided;
 }
 
 struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn_origin *origin,
@@ -266,6 +297,8 @@ void txn_abandon(struct txn **t_p)
 {
 	if (world.busy == *t_p)
 		world.busy = NULL;
+	if (world.asks == *t_p)
+		world.asks = NULL;
 	world_txn_free(*t_p);
 	*t_p = NULL;
 }
@@ -374,7 +407,7 @@ static void world_close(void)
 /* Nothing is left of a session. */
 static void world_end(void)
 {
-	require(world.st == NULL && world.busy == NULL && world.txns == 0);
+	require(world.st == NULL && world.busy == NULL && world.asks == NULL && world.txns == 0);
 	require(world.intake.sessions == NULL && world.intake.session_count == 0);
 	require(world.listener.refs == 1 && world.set.refs == 1);
 	require(smtp_body_held(&front.bodies) == 0);

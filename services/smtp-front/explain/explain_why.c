@@ -84,7 +84,7 @@ static void why_client(struct explain *x, struct explain_bank *b)
 	const char *ip = t->has_xforward ? t->xforward.addr : NULL;
 	struct mw_lookup_result r;
 
-	if (policy_banks_of_client(x->set, x->socket_policy, ip, &r) == NULL)
+	if (policy_banks_of_client(x->set, x->socket_policy, ip, NULL, &r) == NULL)
 		return;
 	b->why = explain_text(x, "%s: client %s, %s",
 		x->socket_policy->client_count > 0 ? "client_ipaddr_policy" : "mynetworks",

@@ -50,12 +50,6 @@ static struct txn *begin(struct ampdp_session *s, struct smtp_xforward *x)
 		return NULL;
 	}
 	t->params.smtputf8 = utf8;
-	if (!mail_policy_begin(t, q->policy_bank)) {
-		s->txn = t; /* for the refusal's log_id; it ends with the request */
-		ampdp_session_refuse(
-			s, 451, "4.3.5", "the policy banks of this mail cannot be loaded");
-		return NULL;
-	}
 	return t;
 }
 
@@ -156,27 +150,59 @@ static bool find_file(struct ampdp_session *s, const char **root_r, const char *
 	return path != NULL && mail_file_root(path, dirs, set->mail_dir_count, root_r, name_r);
 }
 
+/* False: refused. */
+static bool load_banks(struct ampdp_session *s)
+{
+	if (mail_policy_begin(s->txn, s->request.policy_bank))
+		return true;
+	if (mail_policy_is_undecided(s->txn))
+		ampdp_session_refuse(
+			s, 451, "4.4.3", "a DNS list about the client does not answer");
+	else
+		ampdp_session_refuse(
+			s, 451, "4.3.5", "the policy banks of this mail cannot be loaded");
+	return false;
+}
+
+/* Which policy the mail has can be said. */
+static void lists_known(struct txn *t)
+{
+	struct ampdp_session *s = (struct ampdp_session *)((char *)t->client -
+							   offsetof(struct ampdp_session, client));
+	struct mail_file_want want = {
+		.root = s->file_root, .names = &s->file_name, .name_count = 1
+	};
+
+	if (!load_banks(s) || !add_recipients(s))
+		return;
+	t->phase = TXN_DATA;
+	t->data_us = mw_mono_us();
+	txn_state(t, 'd');
+	want.limit = t->policy->message_size_limit;
+	ampdp_session_load(s, &want, loaded);
+}
+
 void ampdp_check(struct ampdp_session *s)
 {
 	struct smtp_xforward x;
-	struct mail_file_want want = { .name_count = 1 };
-	const char *name;
+	enum mw_rc rc;
 
-	if (!find_file(s, &want.root, &name)) {
+	if (!find_file(s, &s->file_root, &s->file_name)) {
 		ampdp_session_refuse(
 			s, 451, "4.3.0", "tempdir and mail_file need to lie below ampdp.mail_dirs");
 		return;
 	}
 	s->over = over;
 	s->txn = begin(s, &x);
-	if (s->txn == NULL || !add_recipients(s))
+	if (s->txn == NULL)
 		return;
-	s->txn->phase = TXN_DATA;
-	s->txn->data_us = mw_mono_us();
-	txn_state(s->txn, 'd');
-	want.names = &name;
-	want.limit = s->txn->policy->message_size_limit;
-	ampdp_session_load(s, &want, loaded);
+	rc = mail_policy_ready(s->txn, lists_known);
+	if (rc == MW_AGAIN)
+		ampdp_session_run(s);
+	else if (rc != MW_OK)
+		ampdp_session_refuse(s, 451, "4.3.0", "out of memory");
+	else
+		lists_known(s->txn);
 }
 
 void ampdp_check_clean_up(struct ampdp_session *s)

@@ -25,8 +25,9 @@ struct ampdp_session {
 	struct ampdp_request request;
 	struct mail_file_job *loading;
 	struct txn *txn;
-	const char *root, *tempdir; /* to be removed by us; NULL: not */
-	char *held;		    /* octets behind a request that is at work */
+	const char *root, *tempdir;	   /* to be removed by us; NULL: not */
+	const char *file_root, *file_name; /* of the mail of a check */
+	char *held;			   /* octets behind a request that is at work */
 	size_t held_n;
 	char *writing; /* octets the stream still writes, NULL: none */
 	struct mw_text out;
@@ -41,7 +42,7 @@ void ampdp_session_refuse(
 /* Read a mail; done() has to set s->loading to NULL. */
 void ampdp_session_load(struct ampdp_session *s, const struct mail_file_want *want,
 	void (*done)(void *arg, struct mail_file_got *got));
-/* The transaction is about to run. */
+/* The transaction is about to run, or to wait for its policy. */
 void ampdp_session_run(struct ampdp_session *s);
 /* The request's reply is in out. */
 void ampdp_session_answered(struct ampdp_session *s);

@@ -12,8 +12,16 @@
 #define BARE_LF_ALERT_MS 60000 /* between two alerts of mail with bare LFs */
 #define OUT_OCTETS_MAX 65536   /* replies a client has not read; more and we stop reading from it */
 
+/* What comes now is held until something else has come. */
+#define SMTP_WAITS (MW_BIT(SMTP_LISTS) | MW_BIT(SMTP_BUSY))
+
 static void start_reading(struct smtp_session *s);
 static void flush(struct smtp_session *s);
+
+static bool waits(const struct smtp_session *s)
+{
+	return (MW_BIT(s->state) & SMTP_WAITS) != 0;
+}
 
 /* ------------------------------------------------------------------ life and output */
 
@@ -173,8 +181,8 @@ void smtp_session_enter(struct smtp_session *s, enum smtp_state state)
 		mw_log(MW_DEBUG, "session_state", "peer=%s port=%u from=%d to=%d", s->in.peer_ip,
 			s->in.peer_port, s->state, state);
 	s->state = state;
-	/* The transaction has a deadline of its own and always replies. */
-	s->until_ms = state == SMTP_BUSY ? UINT64_MAX : mw_loop_now_ms(s->in.front->loop) + wait;
+	/* The transaction and DNS lists have deadlines of their own and always answer. */
+	s->until_ms = waits(s) ? UINT64_MAX : mw_loop_now_ms(s->in.front->loop) + wait;
 }
 
 void smtp_session_close_with(struct smtp_session *s, enum smtp_reply_id id)
@@ -222,7 +230,8 @@ void smtp_session_drop_mail(struct smtp_session *s)
 {
 	if (s->txn != NULL)
 		txn_abandon(&s->txn);
-	if (s->state == SMTP_MAIL || s->state == SMTP_RCPT || s->state == SMTP_CHUNKS)
+	if (s->state == SMTP_LISTS || s->state == SMTP_MAIL || s->state == SMTP_RCPT ||
+		s->state == SMTP_CHUNKS)
 		smtp_session_enter(s, SMTP_READY);
 }
 
@@ -456,7 +465,7 @@ static void session_input(struct smtp_session *s, const unsigned char *p, size_t
 	size_t used, at = 0;
 	enum mw_rc rc;
 
-	while (at < n && !s->closing && s->state != SMTP_GONE && s->state != SMTP_BUSY &&
+	while (at < n && !s->closing && s->state != SMTP_GONE && !waits(s) &&
 		s->state != SMTP_TLS) {
 		if (s->out.n >= OUT_OCTETS_MAX)
 			flush(s);
@@ -492,7 +501,7 @@ static void session_input(struct smtp_session *s, const unsigned char *p, size_t
 	flush(s);
 	/* A client that goes away while its mail is at work has to be noticed, and that is told to
 	 * readers only: so reading goes on until something has to be held. */
-	if (s->state == SMTP_BUSY && s->held_n > 0)
+	if (waits(s) && s->held_n > 0)
 		stream_read(s->in.stream, false);
 }
 
@@ -540,7 +549,7 @@ static void start_reading(struct smtp_session *s)
 {
 	if (s->state == SMTP_GONE || s->closing || s->writing != NULL)
 		return;
-	if (s->held_n > 0 && s->state != SMTP_BUSY) {
+	if (s->held_n > 0 && !waits(s)) {
 		char *p = s->held;
 		size_t n = s->held_n;
 
@@ -550,8 +559,18 @@ static void start_reading(struct smtp_session *s)
 		free(p);
 	}
 	if (s->state != SMTP_GONE && !s->closing && s->writing == NULL &&
-		!(s->state == SMTP_BUSY && s->held_n > 0))
+		!(waits(s) && s->held_n > 0))
 		stream_read(s->in.stream, true);
+}
+
+void smtp_session_resume(struct smtp_session *s)
+{
+	if (s->in.front->intake->closing && !s->closing) { /* it could not be dismissed before */
+		smtp_session_drop_mail(s);
+		smtp_session_close_with(s, REPLY_SHUTDOWN);
+	}
+	flush(s);
+	start_reading(s);
 }
 
 /* ------------------------------------------------------------------ the transaction's side */

@@ -19,7 +19,8 @@ enum smtp_state {
 	SMTP_CHUNK,  /* octets of a BDAT, until its count */
 	SMTP_CHUNKS, /* between two BDATs of one mail */
 	SMTP_TLS,    /* STARTTLS accepted: nothing is said until the handshake is over */
-	SMTP_BUSY,   /* the transaction runs; what comes meanwhile waits */
+	SMTP_LISTS, /* MAIL waits for what DNS lists say of the client; what comes meanwhile, too */
+	SMTP_BUSY,  /* the transaction runs; what comes meanwhile waits */
 	SMTP_GONE
 };
 #define SMTP_LAST_WORDS_MS 10000 /* a client has so long to read our last words */
@@ -68,6 +69,8 @@ void smtp_session_close_with(struct smtp_session *s, enum smtp_reply_id id);
 void smtp_session_enter(struct smtp_session *s, enum smtp_state state);
 /* An open transaction ends without a mail. */
 void smtp_session_drop_mail(struct smtp_session *s);
+/* What MAIL waited for is known, and it has been answered. */
+void smtp_session_resume(struct smtp_session *s);
 /* XFORWARD's words are for one mail. */
 void smtp_session_forget_words(struct smtp_session *s);
 /* DATA was accepted: octets follow. */

@@ -164,13 +164,47 @@ static struct txn *begin_transaction(struct smtp_session *s, const char *sender,
 	return txn_new(s->in.front, &s->client, &origin, sender);
 }
 
+/* Which policy the mail has can be said. */
+static void begin_mail(struct smtp_session *s)
+{
+	struct txn *t = s->txn;
+	uint64_t limit;
+	char text[24];
+
+	if (!mail_policy_begin(t, NULL)) {
+		enum smtp_reply_id no = mail_policy_is_undecided(t) ? REPLY_DNS_LIST : REPLY_POLICY;
+
+		smtp_session_drop_mail(s);
+		smtp_session_say(s, no, NULL);
+		return;
+	}
+	limit = t->policy->message_size_limit;
+	if (t->params.size > limit) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)limit);
+		smtp_session_drop_mail(s);
+		smtp_session_say(s, REPLY_TOO_LARGE, text);
+		return;
+	}
+	smtp_session_enter(s, SMTP_MAIL);
+	smtp_session_say(s, REPLY_SENDER, t->sender);
+}
+
+static void lists_known(struct txn *t)
+{
+	struct smtp_session *s =
+		(struct smtp_session *)((char *)t->client - offsetof(struct smtp_session, client));
+
+	begin_mail(s);
+	smtp_session_resume(s);
+}
+
 static void verb_mail(struct smtp_session *s, const char *args)
 {
 	struct smtp_mail_params params;
 	struct smtp_refusal why = smtp_replies[REPLY_NO_MEMORY];
 	const char *addr, *rest;
 	bool utf8, said_envid;
-	char text[24];
+	enum mw_rc rc;
 
 	if (too_busy(s))
 		return;
@@ -196,21 +230,16 @@ static void verb_mail(struct smtp_session *s, const char *args)
 		smtp_session_say(s, REPLY_NO_MEMORY, NULL);
 		return;
 	}
-	if (!mail_policy_begin(s->txn, NULL)) {
-		smtp_session_drop_mail(s);
-		smtp_session_say(s, REPLY_POLICY, NULL);
-		return;
-	}
-	if (params.size > s->txn->policy->message_size_limit) {
-		snprintf(text, sizeof(text), "%llu",
-			(unsigned long long)s->txn->policy->message_size_limit);
-		smtp_session_drop_mail(s);
-		smtp_session_say(s, REPLY_TOO_LARGE, text);
-		return;
-	}
 	s->txn->params = params;
-	smtp_session_enter(s, SMTP_MAIL);
-	smtp_session_say(s, REPLY_SENDER, addr);
+	rc = mail_policy_ready(s->txn, lists_known);
+	if (rc == MW_AGAIN) {
+		smtp_session_enter(s, SMTP_LISTS);
+	} else if (rc != MW_OK) {
+		smtp_session_drop_mail(s);
+		smtp_session_say(s, REPLY_NO_MEMORY, NULL);
+	} else {
+		begin_mail(s);
+	}
 }
 
 static void verb_rcpt(struct smtp_session *s, const char *args)

@@ -1,6 +1,7 @@
 #include "mail_policy.h"
 
 #include "db.h"
+#include "dnsl.h"
 #include "log.h"
 
 #define OUR_USERS "MYUSERS"
@@ -67,13 +68,62 @@ static bool is_ours(const struct txn *t)
 	       mw_lookup_bool(t->policy->local_domains, t->sender, false);
 }
 
+/* ------------------------------------------------------------------ by the client */
+
+static const char *client_of(const struct txn *t)
+{
+	return t->has_xforward ? t->xforward.addr : NULL;
+}
+
+static void lists_known(void *arg)
+{
+	struct txn *t = arg;
+
+	t->ready(t);
+}
+
+enum mw_rc mail_policy_ready(struct txn *t, void (*ready)(struct txn *t))
+{
+	const char *client = client_of(t);
+	struct mw_lookup_result r;
+	struct mw_ip ip;
+
+	if (t->policy->dns_lists == 0 || client == NULL || !mw_ip_parse(client, &ip) ||
+		!mw_ip_is_public_addr(&ip))
+		return MW_OK;
+	t->ready = ready;
+	t->lists = dnsl_ask_new(t->front->dnsl, &ip);
+	if (t->lists == NULL)
+		return MW_ERR_NOMEM;
+	/* Which of the lists does it come to? */
+	policy_banks_of_client(t->set, t->policy, client, dnsl_ask_source(t->lists), &r);
+	return dnsl_ask_start(t->lists, lists_known, t) ? MW_OK : MW_AGAIN;
+}
+
+bool mail_policy_is_undecided(const struct txn *t)
+{
+	return t->undecided;
+}
+
+static const char *banks_of_client(struct txn *t)
+{
+	struct mw_dnsl_source *dnsl = t->lists != NULL ? dnsl_ask_source(t->lists) : NULL;
+	struct mw_lookup_result r;
+	const char *banks = policy_banks_of_client(t->set, t->policy, client_of(t), dnsl, &r);
+
+	t->undecided = dnsl != NULL && dnsl->undecided;
+	dnsl_ask_destroy(&t->lists);
+	if (t->undecided)
+		mw_log(MW_WARN, "dns_list_undecided", "log_id=%s client=%s", t->log_id,
+			client_of(t));
+	return banks;
+}
+
 bool mail_policy_begin(struct txn *t, const char *asked)
 {
-	const char *client = t->has_xforward ? t->xforward.addr : NULL;
-	struct mw_lookup_result r;
+	const char *banks = banks_of_client(t);
 
-	return mail_policy_load_by(t, MAIL_BANK_OF_CLIENT,
-		       policy_banks_of_client(t->set, t->policy, client, &r)) &&
+	return !t->undecided && mail_policy_load_by(t, MAIL_BANK_OF_CLIENT, banks) &&
 	       load_asked(t, asked) &&
 	       mail_policy_load_by(t, MAIL_BANK_OF_USER, is_ours(t) ? OUR_USERS : NULL);
 }

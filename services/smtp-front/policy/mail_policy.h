@@ -18,9 +18,17 @@ enum mail_bank_rule {
 };
 
 /*
+ * Before mail_policy_begin: what DNS lists say of the client. MW_OK: there is nothing to wait for.
+ * MW_AGAIN: ready comes from the loop, unless the mail ends before. MW_ERR_NOMEM.
+ */
+enum mw_rc mail_policy_ready(struct txn *t, void (*ready)(struct txn *t));
+/* Why the mail cannot have a policy now: a list that must be known has not answered. */
+bool mail_policy_is_undecided(const struct txn *t);
+/*
  * At MAIL: banks by the original client's address, those that the client asks for (AM.PDP; NULL:
  * none; ones that are not there are told in the log and passed over), MYUSERS for our users' mail.
- * False: a bank cannot be loaded; it was told, and the mail must not go on without it.
+ * False: a bank cannot be loaded, or it is undecided which; it was told, and the mail must not go
+ * on.
  */
 bool mail_policy_begin(struct txn *t, const char *asked);
 /*

@@ -46,6 +46,7 @@ struct policy {
 	struct mw_lookup *mynetworks;
 	struct policy_client *clients; /* none: mynetworks load MYNETS */
 	size_t client_count;
+	size_t dns_lists; /* in the tables that a client's address is looked for in */
 	enum policy_protocol protocol;
 	enum policy_newline bare_newline;
 	unsigned offers; /* bits of enum smtp_offer */
@@ -125,6 +126,7 @@ struct policy_set {
 	char **mail_dirs; /* of AM.PDP's clients */
 	size_t mail_dir_count;
 	bool check_spam, check_reputation;
+	bool dns_lists; /* some policy has them */
 	unsigned delivery_reserve_percent;
 	uint64_t auth_timeout_ms;
 };
@@ -164,10 +166,10 @@ struct mw_octets policy_next_bank(const char **rest_p);
 /* There is a bank of that name. */
 bool policy_has_bank(const struct policy_set *set, const char *bank, size_t n);
 /* The banks that the original client's address loads (policy-and-lookups 2, step 3); ip NULL: it is
- * not known. NULL: none. r: the entry that matched, of client_ipaddr_policy, or of mynetworks where
- * p has no such pairs. */
+ * not known. dnsl: the answers of DNS lists, or NULL. NULL: none. r: the entry that matched, of
+ * client_ipaddr_policy, or of mynetworks where p has no such pairs. */
 const char *policy_banks_of_client(const struct policy_set *set, const struct policy *p,
-	const char *ip, struct mw_lookup_result *r);
+	const char *ip, struct mw_dnsl_source *dnsl, struct mw_lookup_result *r);
 /* The key to sign with for that address's domain; NULL: none. */
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address);
 

@@ -1,6 +1,7 @@
 /* Policy banks by the original client's address. */
 #include <stdlib.h>
 
+#include "dnsl.h"
 #include "policy_priv.h"
 
 #define PAIRS "client_ipaddr_policy"
@@ -26,6 +27,20 @@ static enum mw_rc compile_pair(const struct mw_val *pair, const struct mw_lookup
 	return mw_lookup_new(&pair->vals[0], o, &c->nets, err_r);
 }
 
+/* Lists that are asked about one address, all at once. */
+static enum mw_rc count_dns_lists(
+	const struct policy_set *set, struct policy *p, struct mw_err *err_r)
+{
+	if (p->client_count == 0 && policy_has_bank(set, OURS, strlen(OURS)))
+		p->dns_lists = mw_lookup_dns_lists(p->mynetworks);
+	for (size_t i = 0; i < p->client_count; i++)
+		p->dns_lists += mw_lookup_dns_lists(p->clients[i].nets);
+	return p->dns_lists <= DNSL_LISTS_MAX
+		       ? MW_OK
+		       : mw_fail(err_r, MW_ERR_CONF, "%s: more than %d DNS lists",
+				 p->client_count > 0 ? PAIRS : "mynetworks", DNSL_LISTS_MAX);
+}
+
 enum mw_rc policy_clients_compile(
 	const struct policy_set *set, struct policy *p, struct mw_err *err_r)
 {
@@ -40,7 +55,7 @@ enum mw_rc policy_clients_compile(
 		return mw_fail(err_r, MW_ERR_NOMEM, PAIRS ": no memory");
 	for (size_t i = 0; i < count && rc == MW_OK; i++)
 		rc = compile_pair(&pairs->vals[i], &o, &p->clients[p->client_count++], err_r);
-	return rc;
+	return rc == MW_OK ? count_dns_lists(set, p, err_r) : rc;
 }
 
 void policy_clients_fini(struct policy *p)
@@ -52,23 +67,24 @@ void policy_clients_fini(struct policy *p)
 	free(p->clients);
 }
 
-static bool is_in(const struct mw_lookup *nets, const struct mw_ip *ip, struct mw_lookup_result *r)
+static bool is_in(const struct mw_lookup *nets, const struct mw_ip *ip, struct mw_dnsl_source *dnsl,
+	struct mw_lookup_result *r)
 {
-	return mw_lookup_ip(nets, ip, r) && r->value.b;
+	return mw_lookup_ip_dnsl(nets, ip, dnsl, r) && r->value.b;
 }
 
 const char *policy_banks_of_client(const struct policy_set *set, const struct policy *p,
-	const char *ip, struct mw_lookup_result *r)
+	const char *ip, struct mw_dnsl_source *dnsl, struct mw_lookup_result *r)
 {
 	struct mw_ip parsed;
 
 	if (!mw_ip_parse(ip != NULL ? ip : UNKNOWN_CLIENT, &parsed))
 		return NULL;
 	for (size_t i = 0; i < p->client_count; i++)
-		if (is_in(p->clients[i].nets, &parsed, r))
+		if (is_in(p->clients[i].nets, &parsed, dnsl, r))
 			return p->clients[i].banks;
 	return p->client_count == 0 && policy_has_bank(set, OURS, strlen(OURS)) &&
-			       is_in(p->mynetworks, &parsed, r)
+			       is_in(p->mynetworks, &parsed, dnsl, r)
 		       ? OURS
 		       : NULL;
 }

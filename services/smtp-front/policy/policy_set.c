@@ -301,6 +301,8 @@ enum mw_rc policy_set_new(
 		rc = compile_ports(set, err_r);
 	if (rc == MW_OK)
 		rc = compile_mails(set, err_r);
+	for (const struct policy *p = set->base; rc == MW_OK && p != NULL; p = p->next)
+		set->dns_lists |= p->dns_lists > 0;
 	if (rc == MW_OK)
 		rc = compile_signers(conf, set, err_r);
 	if (rc == MW_OK)

@@ -500,7 +500,7 @@ static void what_cannot_be_a_table_is_refused_with_its_line(void **state)
 		{ "{ new_RE { {} } }", MW_WANT_BOOL, "new_RE: expected \"pattern\"" },
 		{ "{ new_RE { a = 1 } }", MW_WANT_BOOL, "new_RE: expected a list" },
 		{ "{ new_RE { '\\\\C' } }", MW_WANT_BOOL, "pattern" },
-		{ "{ dnsl { 'zen.example' } }", MW_WANT_BOOL, "do not ask DNS lists" },
+		{ "{ dnsl 'zen.example' }", MW_WANT_BOOL, "asked for client addresses" },
 		{ "{ read_hash '/x' }", MW_WANT_BOOL, "files cannot be used here" },
 		{ "{ read_cidr '/x' }", MW_WANT_BOOL, "not asked for IP addresses" },
 	};

@@ -3,8 +3,8 @@
 
 static struct dkimsvc_key choose(const char *const *texts, size_t count, enum dkimsvc_alg alg)
 {
-	static unsigned char rdata[DKIMSVC_TXT_RECORDS_MAX][2048];
-	struct dkimsvc_txt txt = { .state = DKIMSVC_DNS_FOUND, .count = count };
+	static unsigned char rdata[MW_DNS_RECORDS_MAX][2048];
+	struct mw_dns_answer txt = { .state = MW_DNS_FOUND, .count = count };
 	struct dkimsvc_key key;
 
 	for (size_t i = 0; i < count; i++)
@@ -109,7 +109,7 @@ static void rdata_cut_at_any_octet_is_read_without_harm(void **state)
 	(void)state;
 	for (size_t cut = 0; cut < n; cut++) {
 		unsigned char *exact = malloc(cut > 0 ? cut : 1);
-		struct dkimsvc_txt txt = { .state = DKIMSVC_DNS_FOUND, .count = 1 };
+		struct mw_dns_answer txt = { .state = MW_DNS_FOUND, .count = 1 };
 		struct dkimsvc_key key;
 
 		memcpy(exact, rdata, cut);
@@ -122,10 +122,10 @@ static void rdata_cut_at_any_octet_is_read_without_harm(void **state)
 
 static void silence_is_temperror_and_absence_permerror(void **state)
 {
-	const struct dkimsvc_txt silent = { .state = DKIMSVC_DNS_FAILED,
+	const struct mw_dns_answer silent = { .state = MW_DNS_FAILED,
 		.why = "DNS did not answer in time" };
-	const struct dkimsvc_txt absent = { .state = DKIMSVC_DNS_ABSENT };
-	const struct dkimsvc_txt flood = { .state = DKIMSVC_DNS_FOUND, .too_many = true };
+	const struct mw_dns_answer absent = { .state = MW_DNS_ABSENT };
+	const struct mw_dns_answer flood = { .state = MW_DNS_FOUND, .too_many = true };
 	struct dkimsvc_key key;
 
 	(void)state;

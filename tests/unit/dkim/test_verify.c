@@ -82,7 +82,7 @@ static void mail_close(struct mail *mail)
 static void give_record(struct dkimsvc_checked *c, const char *record)
 {
 	unsigned char rdata[2048];
-	struct dkimsvc_txt txt = { .state = DKIMSVC_DNS_FOUND, .count = 1 };
+	struct mw_dns_answer txt = { .state = MW_DNS_FOUND, .count = 1 };
 
 	txt.records[0] = mw_octets_of(rdata, help_rdata(record, rdata, sizeof(rdata)));
 	dkimsvc_key_choose(&txt, c->sig.alg, &c->key);
@@ -532,7 +532,7 @@ static void each_of_many_signatures_gets_its_own_result(void **state)
 	char *good = help_signature(rsa1024, TAGS, FROM SUBJECT, BODY, strlen(BODY)), record[2500];
 	char *bad = help_signature(rsa1024, TAGS, FROM SUBJECT, "other\r\n", 7),
 	     *text = calloc(1, 40000);
-	struct dkimsvc_txt silent = { .state = DKIMSVC_DNS_FAILED,
+	struct mw_dns_answer silent = { .state = MW_DNS_FAILED,
 		.why = "DNS did not answer in time" };
 	struct mail mail;
 

@@ -10,8 +10,6 @@
 
 #include "log.h"
 
-#define DNS_TYPE_A 1
-#define DNS_TYPE_TXT 16
 #define DNS_CLASS_IN 1
 #define DNS_RCODE_NOERROR 0
 #define DNS_RCODE_NXDOMAIN 3
@@ -19,21 +17,24 @@
 #define SELF_TEST_MS 5000
 #define RESOLV_LINE_MAX 1024
 
-struct dkimsvc_lookup {
-	struct dkimsvc_resolver *r;
-	void (*came)(void *arg, const struct dkimsvc_txt *txt); /* NULL: forgotten */
+struct mw_dns_lookup {
+	struct mw_resolver *r;
+	void (*came)(void *arg, const struct mw_dns_answer *answer); /* NULL: forgotten */
 	void *arg;
-	struct dkimsvc_lookup *next, **prev_p;
+	struct mw_dns_lookup *next, **prev_p;
 };
 
-struct dkimsvc_resolver {
+struct mw_resolver {
 	struct ub_ctx *ub;
 	struct mw_fd *watch;
-	struct dkimsvc_lookup *waiting;
+	struct mw_dns_lookup *waiting;
 	size_t waiting_count;
+	bool is_gone;
+	void (*gone)(void *arg);
+	void *gone_arg;
 };
 
-const char *dkimsvc_resolver_version(void)
+const char *mw_resolver_version(void)
 {
 	static char text[48];
 
@@ -42,7 +43,7 @@ const char *dkimsvc_resolver_version(void)
 	return text;
 }
 
-size_t dkimsvc_resolver_waiting(const struct dkimsvc_resolver *r)
+size_t mw_resolver_waiting(const struct mw_resolver *r)
 {
 	return r->waiting_count;
 }
@@ -90,8 +91,10 @@ static bool number_scope(const char *address, char *buf, size_t size)
 
 /* ub_ctx_resolvconf cuts addresses at "%" and takes 127.0.0.1 when there is no line at all; so this
  * reads it. */
-static enum mw_rc read_resolv_conf(struct ub_ctx *ub, const char *path, struct mw_err *err_r)
+static enum mw_rc read_resolv_conf(
+	struct ub_ctx *ub, const struct mw_resolver_conf *conf, struct mw_err *err_r)
 {
+	const char *path = conf->resolv_conf;
 	char line[RESOLV_LINE_MAX], address[128];
 	FILE *f = fopen(path, "re");
 	enum mw_rc rc = MW_OK;
@@ -99,10 +102,9 @@ static enum mw_rc read_resolv_conf(struct ub_ctx *ub, const char *path, struct m
 
 	if (f == NULL)
 		return mw_fail(err_r, MW_ERR_CONF,
-			"dkim.nameservers is empty and %s cannot be read: %s", path,
+			"%s.nameservers is empty and %s cannot be read: %s", conf->section, path,
 			strerror(errno));
-	while (rc == MW_OK && count < DKIMSVC_NAMESERVERS_MAX &&
-		fgets(line, sizeof(line), f) != NULL) {
+	while (rc == MW_OK && count < MW_NAMESERVERS_MAX && fgets(line, sizeof(line), f) != NULL) {
 		char *save, *word = strtok_r(line, " \t\r\n", &save);
 
 		if (word == NULL || strcmp(word, "nameserver") != 0)
@@ -116,44 +118,47 @@ static enum mw_rc read_resolv_conf(struct ub_ctx *ub, const char *path, struct m
 	fclose(f);
 	if (rc == MW_OK && count == 0)
 		rc = mw_fail(err_r, MW_ERR_CONF,
-			"dkim.nameservers is empty and %s names no nameserver", path);
+			"%s.nameservers is empty and %s names no nameserver", conf->section, path);
 	return rc;
 }
 
 static enum mw_rc set_nameservers(
-	struct ub_ctx *ub, const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
+	struct ub_ctx *ub, const struct mw_resolver_conf *conf, struct mw_err *err_r)
 {
 	enum mw_rc rc = MW_OK;
+	char setting[64];
 
+	snprintf(setting, sizeof(setting), "%s.nameservers", conf->section);
 	if (conf->local_only)
 		return MW_OK;
 	if (conf->nameserver_count == 0)
-		return read_resolv_conf(ub, conf->resolv_conf, err_r);
+		return read_resolv_conf(ub, conf, err_r);
 	for (size_t i = 0; rc == MW_OK && i < conf->nameserver_count; i++)
-		rc = add_nameserver(ub, conf->nameservers[i], "dkim.nameservers", err_r);
+		rc = add_nameserver(ub, conf->nameservers[i], setting, err_r);
 	return rc;
 }
 
 /* After everything else: libunbound takes no other setting once it has data. */
 static enum mw_rc set_data(
-	struct ub_ctx *ub, const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
+	struct ub_ctx *ub, const struct mw_resolver_conf *conf, struct mw_err *err_r)
 {
 	int rc = conf->local_only ? ub_ctx_zone_add(ub, ".", "static") : 0;
 
 	if (rc != 0)
-		return mw_fail(err_r, MW_ERR_CONF, "dkim.dns_local_only: %s", ub_strerror(rc));
+		return mw_fail(err_r, MW_ERR_CONF, "%s.dns_local_only: %s", conf->section,
+			ub_strerror(rc));
 	for (size_t i = 0; i < conf->data_count; i++) {
 		rc = ub_ctx_data_add(ub, conf->data[i]);
 		if (rc != 0)
 			return mw_fail(err_r, MW_ERR_CONF,
-				"dkim.dns_data: '%.150s' is no record in zone file syntax: %s",
-				conf->data[i], ub_strerror(rc));
+				"%s.dns_data: '%.150s' is no record in zone file syntax: %s",
+				conf->section, conf->data[i], ub_strerror(rc));
 	}
 	return MW_OK;
 }
 
 static enum mw_rc set_options(
-	struct ub_ctx *ub, const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
+	struct ub_ctx *ub, const struct mw_resolver_conf *conf, struct mw_err *err_r)
 {
 	int rc;
 
@@ -167,11 +172,11 @@ static enum mw_rc set_options(
 		return MW_OK;
 	/* libunbound opens it only with the first question, and then as a failed question. */
 	if (access(conf->trust_anchor_file, R_OK) != 0)
-		return mw_fail(err_r, MW_ERR_CONF, "dkim.trust_anchor_file: %s: %s",
+		return mw_fail(err_r, MW_ERR_CONF, "%s.trust_anchor_file: %s: %s", conf->section,
 			conf->trust_anchor_file, strerror(errno));
 	rc = ub_ctx_add_ta_file(ub, conf->trust_anchor_file);
 	if (rc != 0)
-		return mw_fail(err_r, MW_ERR_CONF, "dkim.trust_anchor_file: %s: %s",
+		return mw_fail(err_r, MW_ERR_CONF, "%s.trust_anchor_file: %s: %s", conf->section,
 			conf->trust_anchor_file, ub_strerror(rc));
 	return MW_OK;
 }
@@ -186,7 +191,8 @@ static void self_test_came(void *arg, int err, struct ub_result *result)
 
 /* One question that is answered without the network: it finishes the settings and starts the
  * thread. */
-static enum mw_rc self_test(struct ub_ctx *ub, struct mw_err *err_r)
+static enum mw_rc self_test(
+	struct ub_ctx *ub, const struct mw_resolver_conf *conf, struct mw_err *err_r)
 {
 	static int outcome; /* static: the thread may answer when we have given up */
 	uint64_t end_ms = mw_mono_ms() + SELF_TEST_MS;
@@ -194,12 +200,11 @@ static enum mw_rc self_test(struct ub_ctx *ub, struct mw_err *err_r)
 
 	outcome = 1;
 	rc = ub_resolve_async(
-		ub, "localhost.", DNS_TYPE_A, DNS_CLASS_IN, &outcome, self_test_came, NULL);
+		ub, "localhost.", MW_DNS_A, DNS_CLASS_IN, &outcome, self_test_came, NULL);
 	if (rc != 0)
 		return mw_fail(err_r, MW_ERR_CONF,
-			"the resolver does not start: %s (dkim.nameservers, "
-			"dkim.trust_anchor_file)",
-			ub_strerror(rc));
+			"the resolver does not start: %s (%s.nameservers, trust_anchor_file)",
+			ub_strerror(rc), conf->section);
 	while (outcome == 1) {
 		struct pollfd p = { .fd = ub_fd(ub), .events = POLLIN };
 		uint64_t now_ms = mw_mono_ms();
@@ -213,33 +218,35 @@ static enum mw_rc self_test(struct ub_ctx *ub, struct mw_err *err_r)
 	}
 	if (outcome != 0)
 		return mw_fail(err_r, MW_ERR_CONF,
-			"the resolver does not work: %s (dkim.trust_anchor_file)",
-			ub_strerror(outcome));
+			"the resolver does not work: %s (%s.trust_anchor_file)",
+			ub_strerror(outcome), conf->section);
 	return MW_OK;
 }
 
 static void readable(void *arg, int events)
 {
-	struct dkimsvc_resolver *r = arg;
+	struct mw_resolver *r = arg;
 
 	(void)events;
-	if (ub_process(r->ub) != 0) {
-		/* The thread is gone: every look-up would wait for its end in vain. Another worker
-		 * has a resolver. */
-		mw_log(MW_ERROR, "resolver_gone", "waiting=%zu", r->waiting_count);
-		_exit(1);
-	}
+	if (ub_process(r->ub) == 0)
+		return;
+	mw_log(MW_ERROR, "resolver_gone", "waiting=%zu", r->waiting_count);
+	mw_fd_watch(r->watch, 0);
+	r->is_gone = true;
+	r->gone(r->gone_arg);
 }
 
-enum mw_rc dkimsvc_resolver_open(struct dkimsvc_resolver **r_r, struct mw_loop *loop,
-	const struct dkimsvc_resolver_conf *conf, struct mw_err *err_r)
+enum mw_rc mw_resolver_open(struct mw_resolver **r_r, struct mw_loop *loop,
+	const struct mw_resolver_conf *conf, struct mw_err *err_r)
 {
-	struct dkimsvc_resolver *r = calloc(1, sizeof(*r));
+	struct mw_resolver *r = calloc(1, sizeof(*r));
 	enum mw_rc rc;
 
 	*r_r = NULL;
 	if (r == NULL)
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory for the resolver");
+	r->gone = conf->gone;
+	r->gone_arg = conf->gone_arg;
 	r->ub = ub_ctx_create();
 	if (r->ub == NULL) {
 		free(r);
@@ -254,18 +261,18 @@ enum mw_rc dkimsvc_resolver_open(struct dkimsvc_resolver **r_r, struct mw_loop *
 	if (rc == MW_OK)
 		rc = set_data(r->ub, conf, err_r);
 	if (rc == MW_OK)
-		rc = self_test(r->ub, err_r);
+		rc = self_test(r->ub, conf, err_r);
 	if (rc == MW_OK) {
 		r->watch = mw_fd_new(loop, ub_fd(r->ub), readable, r);
 		mw_fd_watch(r->watch, MW_READABLE);
 		*r_r = r;
 		return MW_OK;
 	}
-	dkimsvc_resolver_close(&r);
+	mw_resolver_close(&r);
 	return rc;
 }
 
-static void lookup_free(struct dkimsvc_lookup *l)
+static void lookup_free(struct mw_dns_lookup *l)
 {
 	*l->prev_p = l->next;
 	if (l->next != NULL)
@@ -274,9 +281,9 @@ static void lookup_free(struct dkimsvc_lookup *l)
 	free(l);
 }
 
-void dkimsvc_resolver_close(struct dkimsvc_resolver **r_p)
+void mw_resolver_close(struct mw_resolver **r_p)
 {
-	struct dkimsvc_resolver *r = *r_p;
+	struct mw_resolver *r = *r_p;
 
 	*r_p = NULL;
 	if (r == NULL)
@@ -291,72 +298,73 @@ void dkimsvc_resolver_close(struct dkimsvc_resolver **r_p)
 
 /* ------------------------------------------------------------------ questions */
 
-static void read_answer(const struct ub_result *u, struct dkimsvc_txt *txt)
+static void read_answer(const struct ub_result *u, struct mw_dns_answer *a)
 {
-	txt->state = DKIMSVC_DNS_FAILED;
+	a->state = MW_DNS_FAILED;
+	a->ttl_s = u->ttl > 0 ? (uint32_t)u->ttl : 0;
 	if (u->bogus)
-		txt->why = "DNSSEC: the answer for the key is not valid";
+		a->why = "DNSSEC: the answer is not valid";
 	else if (u->rcode == DNS_RCODE_NXDOMAIN || (u->rcode == DNS_RCODE_NOERROR && !u->havedata))
-		txt->state = DKIMSVC_DNS_ABSENT;
+		a->state = MW_DNS_ABSENT;
 	else if (u->rcode != DNS_RCODE_NOERROR)
-		txt->why = "DNS could not answer for the key";
-	else if (u->answer_len > DKIMSVC_DNS_PACKET_MAX)
-		txt->why = "DNS answer too long";
+		a->why = "DNS could not answer";
+	else if (u->answer_len > MW_DNS_PACKET_MAX)
+		a->why = "DNS answer too long";
 	else
-		txt->state = DKIMSVC_DNS_FOUND;
-	if (txt->state != DKIMSVC_DNS_FOUND)
+		a->state = MW_DNS_FOUND;
+	if (a->state != MW_DNS_FOUND)
 		return;
 	for (size_t i = 0; u->data[i] != NULL; i++) {
-		if (txt->count == DKIMSVC_TXT_RECORDS_MAX) {
-			txt->too_many = true;
+		if (a->count == MW_DNS_RECORDS_MAX) {
+			a->too_many = true;
 			return;
 		}
-		txt->records[txt->count++] =
+		a->records[a->count++] =
 			mw_octets_of(u->data[i], u->len[i] > 0 ? (size_t)u->len[i] : 0);
 	}
 }
 
 static void answered(void *arg, int err, struct ub_result *u)
 {
-	struct dkimsvc_lookup *l = arg;
-	struct dkimsvc_txt txt = { .state = DKIMSVC_DNS_FAILED,
-		.why = "DNS could not answer for the key" };
-	void (*came)(void *, const struct dkimsvc_txt *) = l->came;
+	struct mw_dns_lookup *l = arg;
+	struct mw_dns_answer answer = { .state = MW_DNS_FAILED, .why = "DNS could not answer" };
+	void (*came)(void *, const struct mw_dns_answer *) = l->came;
 	void *came_arg = l->arg;
 
 	if (err == 0 && u != NULL)
-		read_answer(u, &txt);
+		read_answer(u, &answer);
 	lookup_free(l);
 	if (came != NULL)
-		came(came_arg, &txt);
+		came(came_arg, &answer);
 	ub_resolve_free(u);
 }
 
-struct dkimsvc_lookup *dkimsvc_resolver_txt(struct dkimsvc_resolver *r, const char *name,
-	void (*came)(void *arg, const struct dkimsvc_txt *txt), void *arg)
+struct mw_dns_lookup *mw_resolver_ask(struct mw_resolver *r, const char *name,
+	enum mw_dns_type type, void (*came)(void *arg, const struct mw_dns_answer *answer),
+	void *arg)
 {
-	struct dkimsvc_lookup *l;
+	struct mw_dns_lookup *l;
 
-	if (r->waiting_count >= DKIMSVC_LOOKUPS_MAX)
+	if (r->waiting_count >= MW_DNS_LOOKUPS_MAX || r->is_gone)
 		return NULL;
 	l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return NULL;
-	*l = (struct dkimsvc_lookup){
+	*l = (struct mw_dns_lookup){
 		.r = r, .came = came, .arg = arg, .next = r->waiting, .prev_p = &r->waiting
 	};
 	if (r->waiting != NULL)
 		r->waiting->prev_p = &l->next;
 	r->waiting = l;
 	r->waiting_count++;
-	if (ub_resolve_async(r->ub, name, DNS_TYPE_TXT, DNS_CLASS_IN, l, answered, NULL) != 0) {
+	if (ub_resolve_async(r->ub, name, (int)type, DNS_CLASS_IN, l, answered, NULL) != 0) {
 		lookup_free(l);
 		return NULL;
 	}
 	return l;
 }
 
-void dkimsvc_lookup_forget(struct dkimsvc_lookup **l_p)
+void mw_dns_lookup_forget(struct mw_dns_lookup **l_p)
 {
 	if (*l_p != NULL)
 		(*l_p)->came = NULL;

@@ -1,5 +1,10 @@
 /* The resolver: answers from records of its own, silence, and settings that cannot work. */
-#include "help.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -17,18 +22,18 @@ static const char *const records[] = {
 struct heard {
 	struct mw_loop *loop;
 	int calls, want;
-	enum dkimsvc_dns state;
+	enum mw_dns_state state;
 	size_t count;
 	char first[64];
 };
 
-static void hear(void *arg, const struct dkimsvc_txt *txt)
+static void hear(void *arg, const struct mw_dns_answer *txt)
 {
 	struct heard *h = arg;
 
 	h->state = txt->state;
 	h->count = txt->count;
-	if (txt->state == DKIMSVC_DNS_FAILED)
+	if (txt->state == MW_DNS_FAILED)
 		assert_non_null(txt->why);
 	if (txt->count > 0)
 		mw_strncpy(h->first, sizeof(h->first), txt->records[0].p, txt->records[0].n);
@@ -51,11 +56,11 @@ static void run(struct mw_loop *loop, uint64_t ms)
 	mw_timer_destroy(&t);
 }
 
-static struct heard ask(struct dkimsvc_resolver *r, struct mw_loop *loop, const char *name)
+static struct heard ask(struct mw_resolver *r, struct mw_loop *loop, const char *name)
 {
 	struct heard h = { .loop = loop, .want = 1 };
 
-	assert_non_null(dkimsvc_resolver_txt(r, name, hear, &h));
+	assert_non_null(mw_resolver_ask(r, name, MW_DNS_TXT, hear, &h));
 	assert_int_equal(h.calls, 0); /* never from within the call */
 	run(loop, 10000);
 	assert_int_equal(h.calls, 1);
@@ -64,45 +69,48 @@ static struct heard ask(struct dkimsvc_resolver *r, struct mw_loop *loop, const 
 
 static void records_of_our_own_are_answered_and_all_else_does_not_exist(void **state)
 {
-	struct dkimsvc_resolver_conf conf = {
-		.data = records, .data_count = MW_COUNT(records), .local_only = true
-	};
+	struct mw_resolver_conf conf = { .section = "dkim",
+		.data = records,
+		.data_count = MW_COUNT(records),
+		.local_only = true };
 	struct mw_loop *loop = mw_loop_new();
-	struct dkimsvc_resolver *r;
+	struct mw_resolver *r;
 	struct mw_err err;
 	struct heard h;
 
 	(void)state;
-	assert_int_equal(dkimsvc_resolver_open(&r, loop, &conf, &err), MW_OK);
+	assert_int_equal(mw_resolver_open(&r, loop, &conf, &err), MW_OK);
 	h = ask(r, loop, "SEL._domainkey.example.org");
-	assert_int_equal(h.state, DKIMSVC_DNS_FOUND);
+	assert_int_equal(h.state, MW_DNS_FOUND);
 	assert_int_equal(h.count, 1);
 	assert_string_equal(h.first, "\017v=DKIM1; p=AAAA\004BBBB");
 	assert_int_equal(ask(r, loop, "two._domainkey.example.org").count, 2);
-	assert_int_equal(ask(r, loop, "host.example.org").state, DKIMSVC_DNS_ABSENT);
-	assert_int_equal(ask(r, loop, "nothing.example.com").state, DKIMSVC_DNS_ABSENT);
-	assert_int_equal(dkimsvc_resolver_waiting(r), 0);
-	dkimsvc_resolver_close(&r);
+	assert_int_equal(ask(r, loop, "host.example.org").state, MW_DNS_ABSENT);
+	assert_int_equal(ask(r, loop, "nothing.example.com").state, MW_DNS_ABSENT);
+	assert_int_equal(mw_resolver_waiting(r), 0);
+	mw_resolver_close(&r);
 	mw_loop_destroy(&loop);
 }
 
 static void many_questions_at_once_are_all_answered(void **state)
 {
-	struct dkimsvc_resolver_conf conf = {
-		.data = records, .data_count = MW_COUNT(records), .local_only = true
-	};
+	struct mw_resolver_conf conf = { .section = "dkim",
+		.data = records,
+		.data_count = MW_COUNT(records),
+		.local_only = true };
 	struct mw_loop *loop = mw_loop_new();
 	struct heard h = { .loop = loop, .want = 500 };
-	struct dkimsvc_resolver *r;
+	struct mw_resolver *r;
 	struct mw_err err;
 
 	(void)state;
-	assert_int_equal(dkimsvc_resolver_open(&r, loop, &conf, &err), MW_OK);
+	assert_int_equal(mw_resolver_open(&r, loop, &conf, &err), MW_OK);
 	for (int i = 0; i < 500; i++)
-		assert_non_null(dkimsvc_resolver_txt(r, "sel._domainkey.example.org", hear, &h));
+		assert_non_null(
+			mw_resolver_ask(r, "sel._domainkey.example.org", MW_DNS_TXT, hear, &h));
 	run(loop, 10000);
 	assert_int_equal(h.calls, 500);
-	dkimsvc_resolver_close(&r);
+	mw_resolver_close(&r);
 	mw_loop_destroy(&loop);
 }
 
@@ -135,27 +143,29 @@ static void a_silent_nameserver_is_no_error_and_its_question_can_be_forgotten(vo
 {
 	char address[64];
 	const char *servers[] = { address };
-	struct dkimsvc_resolver_conf conf = { .nameservers = servers, .nameserver_count = 1 };
+	struct mw_resolver_conf conf = {
+		.section = "dkim", .nameservers = servers, .nameserver_count = 1
+	};
 	struct mw_loop *loop = mw_loop_new();
 	struct heard h = { .loop = loop, .want = 1 };
 	int fd = silent_server(AF_INET, address, sizeof(address));
-	struct dkimsvc_lookup *l;
-	struct dkimsvc_resolver *r;
+	struct mw_dns_lookup *l;
+	struct mw_resolver *r;
 	struct mw_err err;
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(dkimsvc_resolver_open(&r, loop, &conf, &err), MW_OK);
-	l = dkimsvc_resolver_txt(r, "sel._domainkey.example.net", hear, &h);
+	assert_int_equal(mw_resolver_open(&r, loop, &conf, &err), MW_OK);
+	l = mw_resolver_ask(r, "sel._domainkey.example.net", MW_DNS_TXT, hear, &h);
 	assert_non_null(l);
 	run(loop, 200);
 	assert_int_equal(h.calls, 0);
-	dkimsvc_lookup_forget(&l);
+	mw_dns_lookup_forget(&l);
 	assert_null(l);
 	run(loop, 50);
 	assert_int_equal(h.calls, 0);
-	assert_int_equal(dkimsvc_resolver_waiting(r), 1); /* it is still out there */
-	dkimsvc_resolver_close(&r);
+	assert_int_equal(mw_resolver_waiting(r), 1); /* it is still out there */
+	mw_resolver_close(&r);
 	close(fd);
 	mw_loop_destroy(&loop);
 }
@@ -164,23 +174,25 @@ static void questions_beyond_the_limit_are_refused(void **state)
 {
 	char address[64], name[64];
 	const char *servers[] = { address };
-	struct dkimsvc_resolver_conf conf = { .nameservers = servers, .nameserver_count = 1 };
+	struct mw_resolver_conf conf = {
+		.section = "dkim", .nameservers = servers, .nameserver_count = 1
+	};
 	struct mw_loop *loop = mw_loop_new();
 	struct heard h = { .loop = loop };
 	int fd = silent_server(AF_INET, address, sizeof(address));
-	struct dkimsvc_resolver *r;
+	struct mw_resolver *r;
 	struct mw_err err;
 	int asked = 0;
 
 	(void)state;
-	assert_int_equal(dkimsvc_resolver_open(&r, loop, &conf, &err), MW_OK);
-	for (; asked <= DKIMSVC_LOOKUPS_MAX; asked++) {
+	assert_int_equal(mw_resolver_open(&r, loop, &conf, &err), MW_OK);
+	for (; asked <= MW_DNS_LOOKUPS_MAX; asked++) {
 		snprintf(name, sizeof(name), "s%d._domainkey.example.net", asked);
-		if (dkimsvc_resolver_txt(r, name, hear, &h) == NULL)
+		if (mw_resolver_ask(r, name, MW_DNS_TXT, hear, &h) == NULL)
 			break;
 	}
-	assert_int_equal(asked, DKIMSVC_LOOKUPS_MAX);
-	dkimsvc_resolver_close(&r); /* with all of them out there */
+	assert_int_equal(asked, MW_DNS_LOOKUPS_MAX);
+	mw_resolver_close(&r); /* with all of them out there */
 	close(fd);
 	mw_loop_destroy(&loop);
 }
@@ -189,11 +201,13 @@ static void an_ipv6_nameserver_is_asked(void **state)
 {
 	char address[64], packet[512];
 	const char *servers[] = { address };
-	struct dkimsvc_resolver_conf conf = { .nameservers = servers, .nameserver_count = 1 };
+	struct mw_resolver_conf conf = {
+		.section = "dkim", .nameservers = servers, .nameserver_count = 1
+	};
 	int fd = silent_server(AF_INET6, address, sizeof(address));
 	struct mw_loop *loop;
 	struct heard h = { 0 };
-	struct dkimsvc_resolver *r;
+	struct mw_resolver *r;
 	struct mw_err err;
 
 	(void)state;
@@ -201,10 +215,10 @@ static void an_ipv6_nameserver_is_asked(void **state)
 		skip(); /* this machine has no ::1 */
 	loop = mw_loop_new();
 	h.loop = loop;
-	assert_int_equal(dkimsvc_resolver_open(&r, loop, &conf, &err), MW_OK);
-	assert_non_null(dkimsvc_resolver_txt(r, "sel._domainkey.example.net", hear, &h));
+	assert_int_equal(mw_resolver_open(&r, loop, &conf, &err), MW_OK);
+	assert_non_null(mw_resolver_ask(r, "sel._domainkey.example.net", MW_DNS_TXT, hear, &h));
 	assert_true(recv(fd, packet, sizeof(packet), 0) > 12);
-	dkimsvc_resolver_close(&r);
+	mw_resolver_close(&r);
 	close(fd);
 	mw_loop_destroy(&loop);
 }
@@ -221,19 +235,19 @@ static void write_text(const char *path, const char *text)
 static enum mw_rc open_with_resolv_conf(const char *text, struct mw_err *err)
 {
 	char path[] = "/tmp/mw-test-resolv-XXXXXX";
-	struct dkimsvc_resolver_conf conf = { .resolv_conf = path };
+	struct mw_resolver_conf conf = { .section = "dkim", .resolv_conf = path };
 	struct mw_loop *loop = mw_loop_new();
-	struct dkimsvc_resolver *r;
+	struct mw_resolver *r;
 	int fd = mkstemp(path);
 	enum mw_rc rc;
 
 	assert_true(fd >= 0);
 	close(fd);
 	write_text(path, text);
-	rc = dkimsvc_resolver_open(&r, loop, &conf, err);
+	rc = mw_resolver_open(&r, loop, &conf, err);
 	unlink(path);
 	if (rc == MW_OK)
-		dkimsvc_resolver_close(&r);
+		mw_resolver_close(&r);
 	assert_null(r);
 	mw_loop_destroy(&loop);
 	return rc;
@@ -262,27 +276,28 @@ static void settings_that_cannot_work_are_refused_at_start(void **state)
 		"this is no record"
 	};
 	const struct {
-		struct dkimsvc_resolver_conf conf;
+		struct mw_resolver_conf conf;
 		const char *says;
 	} cases[] = {
-		{ { .nameservers = bad_server, .nameserver_count = 1 },
+		{ { .section = "dkim", .nameservers = bad_server, .nameserver_count = 1 },
 			"dkim.nameservers: '192.0.2.1@x.y'" },
-		{ { .data = bad_data, .data_count = 1, .local_only = true },
+		{ { .section = "dkim", .data = bad_data, .data_count = 1, .local_only = true },
 			"dkim.dns_data: 'this is no record'" },
-		{ { .local_only = true, .trust_anchor_file = "/nonexistent/anchor" },
+		{ { .section = "dkim",
+			  .local_only = true,
+			  .trust_anchor_file = "/nonexistent/anchor" },
 			"/nonexistent/anchor: No such file" },
-		{ { .resolv_conf = "/nonexistent/resolv.conf" },
+		{ { .section = "dkim", .resolv_conf = "/nonexistent/resolv.conf" },
 			"/nonexistent/resolv.conf cannot be read" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(cases); i++) {
 		struct mw_loop *loop = mw_loop_new();
-		struct dkimsvc_resolver *r;
+		struct mw_resolver *r;
 		struct mw_err err;
 
-		assert_int_equal(
-			dkimsvc_resolver_open(&r, loop, &cases[i].conf, &err), MW_ERR_CONF);
+		assert_int_equal(mw_resolver_open(&r, loop, &cases[i].conf, &err), MW_ERR_CONF);
 		assert_null(r);
 		assert_non_null(strstr(err.text, cases[i].says));
 		mw_loop_destroy(&loop);
