@@ -212,7 +212,13 @@ static bool fits_maps(const struct mw_setting *s, struct mw_val *v)
 static bool fits_table(const struct mw_setting *s, struct mw_val *v)
 {
 	return v->tag == MW_V_TABLE && in_range(s, (double)v->count) &&
-	       (!mw_val_has_code(v) || strcmp(s->name, "policy_bank") == 0);
+	       (!mw_val_has_code(v) || strcmp(s->name, "policy_bank") == 0 ||
+		       mw_setting_is_by_category(s));
+}
+
+bool mw_setting_is_by_category(const struct mw_setting *s)
+{
+	return s->type == MW_T_TABLE && strstr(s->unit, " by category") != NULL;
 }
 
 static bool (*const fits[])(const struct mw_setting *s, struct mw_val *v) = {

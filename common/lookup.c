@@ -260,6 +260,50 @@ void mw_lookup_trace(const struct mw_lookup *l, const char *key, struct mw_looku
 	r->value.type = MW_VALUE_UNDEF;
 }
 
+/* ------------------------------------------------------------------ known before */
+
+static bool is_constant(const struct mw_table *t)
+{
+	return (t->kind == MW_LOOKUP_CONSTANT || t->kind == MW_LOOKUP_OPAQUE) &&
+	       t->constant.cell.type != MW_VALUE_UNDEF;
+}
+
+static bool says_nothing(const struct mw_table *t)
+{
+	return t->kind == MW_LOOKUP_LABEL ||
+	       ((t->kind == MW_LOOKUP_CONSTANT || t->kind == MW_LOOKUP_OPAQUE) && !is_constant(t));
+}
+
+bool mw_lookup_is_empty(const struct mw_lookup *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (!says_nothing(&l->tables[i]))
+			return false;
+	return true;
+}
+
+bool mw_lookup_fixed(const struct mw_lookup *l, struct mw_value *value_r)
+{
+	struct mw_lookup_result r;
+	size_t i = 0, at = 0;
+
+	while (i < l->count && says_nothing(&l->tables[i]))
+		i++;
+	if (i == l->count || !is_constant(&l->tables[i]))
+		return false;
+	ask_constant(&l->tables[i], &at, &r);
+	*value_r = r.value;
+	return true;
+}
+
+bool mw_lookup_always_answers(const struct mw_lookup *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (is_constant(&l->tables[i]))
+			return true;
+	return false;
+}
+
 /* ------------------------------------------------------------------ by type */
 
 bool mw_lookup_bool(const struct mw_lookup *l, const char *key, bool dflt)

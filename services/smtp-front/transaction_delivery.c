@@ -57,9 +57,8 @@ static void skip_rest(struct txn *t)
 }
 
 /* Where to, with * filled in for this mail. False: it was deferred. */
-static bool find_hops(struct txn *t)
+static bool find_hops(struct txn *t, const struct next_hops *route)
 {
-	const struct next_hops *route = t->route;
 	struct next_hop *own = NULL;
 
 	t->hops = route->hop;
@@ -116,15 +115,14 @@ void txn_deliver(struct txn *t)
 		txn_reply(t);
 		return;
 	}
-	if (t->cluster_at == 0) {
+	if (t->cluster_at == 0)
 		txn_state(t, 'F');
-		if (!find_hops(t))
-			return;
-	}
 	c = &t->clusters[t->cluster_at];
+	if (!find_hops(t, c->route))
+		return;
 	c->mail = (struct delivery_mail){
 		.hops = t->hops,
-		.hop_count = t->route->count,
+		.hop_count = c->route->count,
 		.tls = t->set->tls_out,
 		.log_id = t->log_id,
 		.mail_id = t->mail_id,

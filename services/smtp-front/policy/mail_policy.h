@@ -18,11 +18,8 @@ bool mail_policy_begin(struct txn *t, const char *asked);
  */
 bool mail_policy_load(struct txn *t, const char *banks);
 
-/* What a database (NULL: none), else the tables, say about a recipient, into its fields. */
-void mail_policy_recipient(
-	const struct policy *p, struct txn_rcpt *r, const struct db_records *records);
 /*
- * The same for all of t's, databases asked once for the mail. known: at once or later, never after
+ * What each of t's recipients has of its own, databases asked once for the mail. known: at once or later, never after
  * the mail's end; failed: why it cannot be known, and must not go on; NULL.
  */
 void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const char *failed));
