@@ -27,7 +27,7 @@ static enum mw_rc parse(const char *text, enum tls_level level, struct next_hop 
 	char *save = NULL;
 	enum mw_rc rc;
 
-	if (!mw_strlcpy(words, text, sizeof(words)))
+	if (mw_strlcpy(words, text, sizeof(words)) >= sizeof(words))
 		return mw_fail(err_r, MW_ERR_CONF, "a next hop of more than %zu octets",
 			sizeof(words) - 1);
 	for (char *word = strtok_r(words, ", \t", &save); word != NULL;

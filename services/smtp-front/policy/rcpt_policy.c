@@ -255,8 +255,10 @@ bool rcpt_policy_too_large(struct txn *t, const char *addr, uint64_t size)
 	struct txn_rcpt r = { .addr = addr };
 	struct rcpt_resolve q;
 
+	if (a->count == 0 && a->dflt.type == MW_VALUE_UNDEF)
+		return false;
 	/* A database may allow more than the tables. */
-	if ((a->count == 0 && a->dflt.type == MW_VALUE_UNDEF) || db_enabled(t->front->db))
+	if (t->front->db != NULL && db_enabled(t->front->db))
 		return false;
 	q.t = t;
 	q.r = &r;
