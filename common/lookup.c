@@ -15,8 +15,11 @@ struct question {
 	const char *key; /* NULL: ip, not printed yet */
 	const struct mw_ip *ip;
 	struct mw_ip own_ip;
+	bool *ready_p; /* keys are made */
+	struct mw_keys *keys;
+	/* Where they are, unless somebody has them for several questions. */
 	bool ready;
-	struct mw_keys keys;
+	struct mw_keys own;
 };
 
 const char *mw_lookup_kind_name(enum mw_lookup_kind kind)
@@ -31,17 +34,17 @@ static void make_keys(struct question *q)
 {
 	const struct mw_lookup_options *o = &q->l->options;
 
-	if (q->ready)
+	if (*q->ready_p)
 		return;
-	q->ready = true;
+	*q->ready_p = true;
 	if (o->key == MW_KEY_ADDRESS)
-		mw_keys_of_address(&q->keys, q->key, o->delimiters, o->case_sensitive);
+		mw_keys_of_address(q->keys, q->key, o->delimiters, o->case_sensitive);
 	else if (o->key == MW_KEY_IP)
-		mw_keys_of_ip(&q->keys, q->ip);
+		mw_keys_of_ip(q->keys, q->ip);
 	else
-		mw_keys_of_text(&q->keys, q->key);
+		mw_keys_of_text(q->keys, q->key);
 	if (q->key == NULL)
-		q->key = q->keys.given;
+		q->key = q->keys->given;
 }
 
 /* ------------------------------------------------------------------ one table */
@@ -57,7 +60,7 @@ static bool ask_constant(const struct mw_table *t, size_t *at, struct mw_lookup_
 static bool ask_list(
 	const struct mw_table *t, struct question *q, size_t *at, struct mw_lookup_result *r)
 {
-	return (*at)++ == 0 && mw_hash_first(t->hash, &q->keys, q->l->options.key, r);
+	return (*at)++ == 0 && mw_hash_first(t->hash, q->keys, q->l->options.key, r);
 }
 
 static bool ask_nets(
@@ -69,7 +72,7 @@ static bool ask_nets(
 static bool ask_regexps(
 	const struct mw_table *t, const struct question *q, size_t *at, struct mw_lookup_result *r)
 {
-	return !q->keys.too_long && mw_regexps_find(t->regexps, q->keys.raw, at, r);
+	return !q->keys->too_long && mw_regexps_find(t->regexps, q->keys->raw, at, r);
 }
 
 /* What a function said, as the setting wants it. */
@@ -108,9 +111,9 @@ static bool ask_function(
 	struct mw_func_answer answer = { .type = MW_FUNC_NIL };
 	struct mw_err err;
 
-	if ((*at)++ > 0 || q->keys.too_long)
+	if ((*at)++ > 0 || q->keys->too_long)
 		return false;
-	if (mw_func_call(&t->function, q->keys.given, &own, &answer, &err) != MW_OK) {
+	if (mw_func_call(&t->function, q->keys->given, &own, &answer, &err) != MW_OK) {
 		mw_strlcpy(r->error_text, err.text, sizeof(r->error_text));
 		r->error = r->error_text;
 		return false;
@@ -133,7 +136,7 @@ static bool ask(
 	case MW_LOOKUP_LIST:
 		return ask_list(t, q, at, r);
 	case MW_LOOKUP_HASH:
-		return mw_hash_find(t->hash, &q->keys, at, r);
+		return mw_hash_find(t->hash, q->keys, at, r);
 	case MW_LOOKUP_REGEXPS:
 		return ask_regexps(t, q, at, r);
 	case MW_LOOKUP_NETWORKS:
@@ -191,6 +194,8 @@ static void question_of(struct question *q, const struct mw_lookup *l, const cha
 	q->l = l;
 	q->key = key;
 	q->ready = false;
+	q->ready_p = &q->ready;
+	q->keys = &q->own;
 	q->ip = NULL;
 	if (l->options.key == MW_KEY_IP && mw_ip_parse(key, &q->own_ip)) /* not of NULL */
 		q->ip = &q->own_ip;
@@ -219,6 +224,22 @@ bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_resu
 		return false;
 	}
 	question_of(&q, l, key);
+	return first_defined(&q, r);
+}
+
+void mw_asker_init(struct mw_asker *a, const char *address)
+{
+	a->address = address;
+	a->ready = false;
+}
+
+bool mw_asker_lookup(struct mw_asker *a, const struct mw_lookup *l, struct mw_lookup_result *r)
+{
+	struct question q;
+
+	question_of(&q, l, a->address);
+	q.ready_p = &a->ready;
+	q.keys = &a->keys;
 	return first_defined(&q, r);
 }
 

@@ -158,6 +158,18 @@ static enum mw_rc order_by_category(struct policy *p, enum rcpt_ask first,
 	return rc;
 }
 
+/* They are checked: those of tables when these were compiled. */
+static void make_folders(struct policy *p)
+{
+	for (unsigned s = 0; s < CCAT_SLOTS; s++) {
+		struct policy_ask *ask = &p->asks[ASK_QUARANTINE + s];
+
+		if (ask->dflt.type != MW_VALUE_TEXT ||
+			!rcpt_policy_folder(ask->dflt.text, &ask->folder))
+			ask->folder = "";
+	}
+}
+
 /* Where blocked mail of that category is kept: text alone, and the same for all recipients. */
 static void order_methods(struct policy *p)
 {
@@ -411,6 +423,7 @@ enum mw_rc rcpt_policy_compile(const struct policy_set *set, struct policy *p, s
 		rc = order_by_category(p, ASK_LOVES, add_lovers, no, err_r);
 	if (rc == MW_OK)
 		rc = order_by_category(p, ASK_QUARANTINE, add_quarantine, kept, err_r);
+	make_folders(p);
 	order_methods(p);
 	return rc;
 }

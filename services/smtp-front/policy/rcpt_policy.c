@@ -2,6 +2,7 @@
 
 #include "db.h"
 #include "log.h"
+#include "lookup_keys.h"
 #include "policy_priv.h"
 #include "policy_route.h"
 #include "transaction.h"
@@ -81,6 +82,7 @@ struct rcpt_resolve {
 	struct txn *t;
 	struct txn_rcpt *r;
 	const struct db_records *records;
+	struct mw_asker asker;
 	struct mw_lookup_result result;
 	char text[MW_LOOKUP_TEXT_MAX]; /* of a database */
 };
@@ -228,12 +230,15 @@ static void ask(struct rcpt_resolve *q, enum kind kind, unsigned which, void *fi
 		return;
 	}
 	for (unsigned i = 0; i < a->count; i++)
-		if (mw_lookup(a->maps[i], q->r->addr, &q->result) &&
+		if (mw_asker_lookup(&q->asker, a->maps[i], &q->result) &&
 			q->result.value.type == type_of(kind)) {
 			set(q, kind, &q->result.value, field);
 			return;
 		}
-	set(q, kind, &a->dflt, field);
+	if (kind == KIND_FOLDER)
+		*(const char **)field = a->folder;
+	else
+		set(q, kind, &a->dflt, field);
 }
 
 void rcpt_policy_resolve(struct txn *t, struct txn_rcpt *r, const struct db_records *records)
@@ -243,6 +248,7 @@ void rcpt_policy_resolve(struct txn *t, struct txn_rcpt *r, const struct db_reco
 	q.t = t;
 	q.r = r;
 	q.records = records != NULL && records->count > 0 ? records : NULL;
+	mw_asker_init(&q.asker, r->addr);
 	for (size_t i = 0; i < MW_COUNT(rows); i++)
 		for (unsigned k = 0; k < rows[i].count; k++)
 			ask(&q, rows[i].kind, (unsigned)rows[i].ask + k,
@@ -263,6 +269,7 @@ bool rcpt_policy_too_large(struct txn *t, const char *addr, uint64_t size)
 	q.t = t;
 	q.r = &r;
 	q.records = NULL;
+	mw_asker_init(&q.asker, addr);
 	ask(&q, KIND_SIZE, ASK_SIZE, &r.size_limit);
 	if (r.size_limit == 0 || size <= r.size_limit)
 		return false;

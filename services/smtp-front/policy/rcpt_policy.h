@@ -40,6 +40,7 @@ struct policy_ask {
 	unsigned count; /* of maps, which say something to some */
 	const struct mw_lookup *maps[RCPT_MAPS_MAX];
 	struct mw_value dflt; /* where they do not */
+	const char *folder;   /* the same as a folder, see struct txn_rcpt */
 };
 
 /* What a policy's settings say by category, for exactly one. */
