@@ -39,6 +39,7 @@ struct chain {
 	const struct policy *p;
 	struct policy_ask *ask;
 	const char *closed_by; /* it answers everybody: nothing behind it is ever asked */
+	bool may_hide;	       /* a default that everybody sets, and tables that end with another */
 	struct mw_err *err_r;
 };
 
@@ -60,7 +61,7 @@ static enum mw_rc hidden(struct chain *c, const char *setting)
 
 	if (c->closed_by == NULL || !is_own(c->p, setting))
 		return MW_OK;
-	if (is_own(c->p, c->closed_by) && strcmp(setting, c->closed_by) != 0)
+	if (!c->may_hide && is_own(c->p, c->closed_by) && strcmp(setting, c->closed_by) != 0)
 		return mw_fail(c->err_r, MW_ERR_CONF,
 			"%s%s%s is set and never asked: %s is asked before it, and answers "
 			"everybody",
@@ -144,7 +145,7 @@ static enum mw_rc order_by_category(struct policy *p, enum rcpt_ask first,
 	enum mw_rc rc = MW_OK;
 
 	for (unsigned s = 0; s < CCAT_SLOTS && rc == MW_OK; s++) {
-		struct chain c = { p, &p->asks[first + s], NULL, err_r };
+		struct chain c = { p, &p->asks[first + s], NULL, false, err_r };
 
 		c.ask->dflt = dflt;
 		for (enum ccat_slot at = (enum ccat_slot)s; at != CCAT_SLOTS && rc == MW_OK;
@@ -220,7 +221,7 @@ static enum mw_rc order_plain(struct policy *p, struct mw_err *err_r)
 	enum mw_rc rc = MW_OK;
 
 	for (size_t i = 0; i < MW_COUNT(rows) && rc == MW_OK; i++) {
-		struct chain c = { p, &p->asks[rows[i].ask], NULL, err_r };
+		struct chain c = { p, &p->asks[rows[i].ask], NULL, true, err_r };
 
 		c.ask->dflt = *rows[i].dflt;
 		rc = add_map(&c, rows[i].map, rows[i].maps);

@@ -445,9 +445,6 @@ static void what_nobody_could_mean_is_refused_at_load(void **state)
 		{ "lovers_maps_by_ccat = { [CC_VIRUS] = { true } }\nvirus_lovers_maps = { 'a@x' "
 		  "}\n",
 			"never asked" },
-		{ "spam_kill_level_maps = { 5 }\nsa_kill_level_deflt = 6\n", "never asked" },
-		{ "forward_method_maps = { 'smtp:a:1' }\nforward_method = 'smtp:b:1'\n",
-			"never asked" },
 		{ "policy_bank.B = { final_spam_destiny = D_PASS, final_destiny_by_ccat = { "
 		  "[CC_SPAM] = D_REJECT } }\n",
 			"never asked" },

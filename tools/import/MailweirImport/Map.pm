@@ -227,9 +227,24 @@ sub why_none {
 		: 'not known to this import; amavisd 2.13 may have no such variable';
 }
 
+# Next hops by recipient: what stands at the end for everybody is forward_method.
+sub hop_maps {
+	my ($self, $v, $bank, $where) = @_;
+	my @tables = grep { !$self->{convert}->is_empty($_) } map { ref $_ eq 'ARRAY' ? @$_ : $_ } $self->follow($v);
+	my $last = @tables ? $self->follow($tables[-1]) : undef;
+	$last = $self->follow($last->{items}[0]) if is_kind($last, 'opaque');
+	if (defined $last && (!ref $last || ref $last eq 'ARRAY')) {
+		pop @tables;
+		$self->single('forward_method', $last, $bank, $where);
+	}
+	return $self->single('forward_method_maps', \@tables, $bank, $where) if @tables;
+	return;
+}
+
 # A list of lookup tables, under its own name or that of the one value behind it.
 sub maps {
 	my ($self, $name, $v, $bank, $where, $what) = @_;
+	return $self->hop_maps($v, $bank, $where) if $name eq 'forward_method_maps' && $self->{rows}{$name};
 	my @short = map { /^[\$\@](\w+)$/ && $self->{rows}{$1} ? $1 : () } @{ $MAPS{$name} // [] };
 	my @tables = grep { !$self->{convert}->is_empty($_) } map { ref $_ eq 'ARRAY' ? @$_ : $_ } $self->follow($v);
 	my $last = @tables ? $self->follow($tables[-1]) : undef;
