@@ -287,12 +287,10 @@ enum mw_rc mw_lookup_file_get(struct mw_lookup_files *files, const char *path, e
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory");
 	}
 	f->made = made;
-	f->options = (struct mw_lookup_options){
-		.key = o->key,
+	f->options = (struct mw_lookup_options){ .key = o->key,
 		.want = o->want,
 		.case_sensitive = o->case_sensitive,
-		.check = o->check
-	};
+		.check = o->check };
 	f->table.kind = MW_LOOKUP_LABEL;
 	rc = read_table(f, files->limits.file_octets, &f->table, &f->stamp, err_r);
 	if (rc != MW_OK) {

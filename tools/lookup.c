@@ -7,7 +7,7 @@
 #define USAGE                                                                                      \
 	"lookup [-c FILE]... MAP KEY [--bank BANK] [--all]\n"                                      \
 	"  MAP  a setting whose value is a list of lookup tables, as local_domains_maps, or a\n"   \
-	"       category in one by category: final_destiny_maps_by_ccat[CC_SPAM]\n"                 \
+	"       category in one by category: final_destiny_maps_by_ccat[CC_SPAM]\n"                \
 	"  KEY  an address; \"\" or \"<>\" is the null address"
 
 struct request {
@@ -105,8 +105,8 @@ static int run(const struct mw_conf *base, const struct request *q)
 	struct mw_lookup_files *files;
 	int code;
 
-	if (s == NULL || (*q->category != '\0' ? !mw_setting_is_by_category(s)
-					       : s->type != MW_T_MAPS)) {
+	if (s == NULL ||
+		(*q->category != '\0' ? !mw_setting_is_by_category(s) : s->type != MW_T_MAPS)) {
 		fprintf(stderr, "mailweir: %s: there is no such list of lookup tables\n", q->map);
 		return MW_TOOL_FAILED;
 	}
@@ -129,9 +129,9 @@ static bool split(struct request *q)
 
 	if (!mw_strncpy(q->setting, sizeof(q->setting), q->map, n))
 		return false;
-	return q->map[n] == '\0' || (end > n + 2 && q->map[end - 1] == ']' &&
-					    mw_strncpy(q->category, sizeof(q->category),
-						    q->map + n + 1, end - n - 2));
+	return q->map[n] == '\0' ||
+	       (end > n + 2 && q->map[end - 1] == ']' &&
+		       mw_strncpy(q->category, sizeof(q->category), q->map + n + 1, end - n - 2));
 }
 
 static bool parse(int argc, char **argv, struct request *q)

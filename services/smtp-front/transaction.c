@@ -152,9 +152,11 @@ enum mw_rc txn_add_rcpt(struct txn *t, const char *addr, const struct smtp_rcpt_
 		t->rcpt_cap = cap;
 	}
 	t->rcpt_octets += strlen(addr);
-	t->rcpts[t->rcpt_count++] = (struct txn_rcpt){
-		.addr = addr, .params = *params, .penpals_age_s = -1, .destiny = MW_D_PASS, .copy = -1
-	};
+	t->rcpts[t->rcpt_count++] = (struct txn_rcpt){ .addr = addr,
+		.params = *params,
+		.penpals_age_s = -1,
+		.destiny = MW_D_PASS,
+		.copy = -1 };
 	return MW_OK;
 }
 

@@ -98,9 +98,9 @@ struct txn_rcpt {
 	/* policy */
 	bool is_local, bypass_virus, bypass_spam, bypass_banned;
 	int32_t tag_milli, tag2_milli, kill_milli;
-	uint64_t size_limit;		     /* 0: none of its own */
-	const struct next_hops *route;	     /* NULL: the mail's */
-	const char *no_route;		     /* why nobody knows where to; NULL */
+	uint64_t size_limit;		       /* 0: none of its own */
+	const struct next_hops *route;	       /* NULL: the mail's */
+	const char *no_route;		       /* why nobody knows where to; NULL */
 	enum mw_destiny destinies[CCAT_SLOTS]; /* by enum ccat_slot, as the next two */
 	bool loves[CCAT_SLOTS];
 	const char *folders[CCAT_SLOTS]; /* "": QUARANTINEDIR; NULL: not to be kept */
@@ -126,9 +126,9 @@ struct txn_rcpt {
 /* Recipients with equal edits and the same next hop share one delivery. */
 struct txn_cluster {
 	const struct next_hops *route; /* theirs */
-	const char *fields;	    /* ours, on top, CRLF-terminated */
-	struct mw_octets signature; /* above those; from the sign worker */
-	struct mw_octets *pieces;   /* of the original's header section and body that stay */
+	const char *fields;	       /* ours, on top, CRLF-terminated */
+	struct mw_octets signature;    /* above those; from the sign worker */
+	struct mw_octets *pieces;      /* of the original's header section and body that stay */
 	size_t piece_count;
 	char *header; /* for the sign job: the final header section in one piece, malloc'ed */
 	struct smtp_body *header_owner;

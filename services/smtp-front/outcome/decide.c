@@ -177,8 +177,8 @@ static void wait_for_route(struct txn *t, struct txn_rcpt *r)
 	r->cluster = -1;
 	r->code = 451;
 	r->action = MW_ACT_TEMPFAIL;
-	r->reply = smtp_arena_printf(&t->arena, "451 4.3.5 Error in processing, id=%s, %s",
-		t->log_id, r->no_route);
+	r->reply = smtp_arena_printf(
+		&t->arena, "451 4.3.5 Error in processing, id=%s, %s", t->log_id, r->no_route);
 }
 
 static void decide_rcpt(struct txn *t, struct txn_rcpt *r)

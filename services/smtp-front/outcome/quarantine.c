@@ -28,9 +28,8 @@ static const char *name_of(struct txn *t, const char *folder, const char *method
 {
 	const char *m = strstr(method, "%m");
 
-	return smtp_arena_printf(&t->arena, "%s%s%c/%.*s%s%s", folder,
-		*folder != '\0' ? "/" : "", t->mail_id[0], (int)(m - method), method, t->mail_id,
-		m + 2);
+	return smtp_arena_printf(&t->arena, "%s%s%c/%.*s%s%s", folder, *folder != '\0' ? "/" : "",
+		t->mail_id[0], (int)(m - method), method, t->mail_id, m + 2);
 }
 
 /* The copy of that name, or a new one; false: no memory. */

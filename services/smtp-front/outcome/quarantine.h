@@ -18,8 +18,9 @@ struct quarantine_job;
  */
 enum mw_rc quarantine_plan(struct txn *t);
 /*
- * Keep t->copies[t->copy_at] under QUARANTINEDIR/name, with the envelope on top as amavisd writes it. done() is
- * called once from the loop; name is relative and lives in the arena. NULL: no memory.
+ * Keep t->copies[t->copy_at] under QUARANTINEDIR/name, with the envelope on top as amavisd writes
+ * it. done() is called once from the loop; name is relative and lives in the arena. NULL: no
+ * memory.
  */
 struct quarantine_job *quarantine_keep(struct txn *t, const char *name,
 	void (*done)(void *arg, enum mw_rc rc, const char *error), void *arg);

@@ -19,8 +19,8 @@ bool mail_policy_begin(struct txn *t, const char *asked);
 bool mail_policy_load(struct txn *t, const char *banks);
 
 /*
- * What each of t's recipients has of its own, databases asked once for the mail. known: at once or later, never after
- * the mail's end; failed: why it cannot be known, and must not go on; NULL.
+ * What each of t's recipients has of its own, databases asked once for the mail. known: at once or
+ * later, never after the mail's end; failed: why it cannot be known, and must not go on; NULL.
  */
 void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const char *failed));
 

@@ -127,8 +127,7 @@ static enum mw_rc add_lovers(struct chain *c, enum ccat_slot slot)
 static enum mw_rc add_quarantine(struct chain *c, enum ccat_slot slot)
 {
 	const char *setting = plains[slot].quarantine_to;
-	enum mw_rc rc =
-		add_map(c, c->p->by_ccat[slot].quarantine_to, "quarantine_to_maps_by_ccat");
+	enum mw_rc rc = add_map(c, c->p->by_ccat[slot].quarantine_to, "quarantine_to_maps_by_ccat");
 
 	if (rc != MW_OK || setting == NULL)
 		return rc;
@@ -263,8 +262,8 @@ static enum mw_rc by_ccat_maps(const struct policy_set *set, struct policy *p, c
 			return wrong(p, setting, &v->vals[i], rc, &why, err_r);
 		l = (struct mw_lookup **)(void *)((char *)&p->by_ccat[slot] + at);
 		if (shared)
-			*l = mw_lookup_ref(*(struct mw_lookup *const *)(const void *)(
-				(const char *)&p->below->by_ccat[slot] + at));
+			*l = mw_lookup_ref(*(struct mw_lookup *const *)(const void
+					*)((const char *)&p->below->by_ccat[slot] + at));
 		else
 			rc = mw_lookup_new_in(&v->vals[i], &o, l, err_r);
 		if (rc != MW_OK)

@@ -198,22 +198,22 @@ static bool ask_records(struct rcpt_resolve *q, const struct db_field *f, struct
 	case DB_TEXT:
 		break;
 	}
-	if (!db_field_text(q->records, f,
-		    q->t->front->db != NULL && db_trims(q->t->front->db), &text))
+	if (!db_field_text(
+		    q->records, f, q->t->front->db != NULL && db_trims(q->t->front->db), &text))
 		return false;
 	/* What is too long, or holds a NUL, is nothing that anybody could mean. */
 	if (text.n >= sizeof(q->text) || (text.n > 0 && memchr(text.p, '\0', text.n) != NULL))
 		mw_strlcpy(q->text, "?", sizeof(q->text));
 	else
-		mw_strncpy(q->text, sizeof(q->text), text.n > 0 ? (const char *)text.p : "",
-			text.n);
+		mw_strncpy(
+			q->text, sizeof(q->text), text.n > 0 ? (const char *)text.p : "", text.n);
 	*v_r = (struct mw_value){ .type = MW_VALUE_TEXT, .text = q->text };
 	return true;
 }
 
 static enum mw_value_type type_of(enum kind kind)
 {
-	return kind == KIND_BOOL		 ? MW_VALUE_BOOL
+	return kind == KIND_BOOL			  ? MW_VALUE_BOOL
 	       : kind == KIND_FOLDER || kind == KIND_HOPS ? MW_VALUE_TEXT
 							  : MW_VALUE_MILLI;
 }
@@ -224,8 +224,7 @@ static void ask(struct rcpt_resolve *q, enum kind kind, unsigned which, void *fi
 	const struct policy_ask *a = &q->t->policy->asks[which];
 	struct mw_value v = { .type = MW_VALUE_UNDEF };
 
-	if (q->records != NULL && field_of(which) != NULL &&
-		ask_records(q, field_of(which), &v)) {
+	if (q->records != NULL && field_of(which) != NULL && ask_records(q, field_of(which), &v)) {
 		set(q, kind, &v, field);
 		return;
 	}

@@ -75,7 +75,8 @@ static void a_socket_gets_the_bank_of_its_address_before_that_of_its_port(void *
 			policy_for_socket(set, rows[i].address, rows[i].port)->bank, rows[i].bank);
 	assert_false(set->base->originating);
 	assert_true(policy_for_socket(set, "127.0.0.1", 10026)->originating);
-	assert_int_equal(destiny(policy_for_socket(set, "127.0.0.1", 10026), CCAT_VIRUS), MW_D_DISCARD);
+	assert_int_equal(
+		destiny(policy_for_socket(set, "127.0.0.1", 10026), CCAT_VIRUS), MW_D_DISCARD);
 	assert_int_equal(destiny(policy_for_socket(set, "::1", 10026), CCAT_VIRUS), MW_D_REJECT);
 	assert_int_equal(policy_for_socket(set, "127.0.0.1", 10028)->child_timeout_ms, 60000);
 	policy_set_unref(&set);

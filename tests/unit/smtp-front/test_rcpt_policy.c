@@ -27,7 +27,8 @@ static void show_hops(const struct txn_rcpt *r, char *out, size_t size)
 static const char *shown(const struct txn_rcpt *r, unsigned ask)
 {
 	static char out[2000];
-	const bool *flags[] = { &r->is_local, &r->bypass_virus, &r->bypass_spam, &r->bypass_banned };
+	const bool *flags[] = { &r->is_local, &r->bypass_virus, &r->bypass_spam,
+		&r->bypass_banned };
 	const int32_t *scores[] = { &r->tag_milli, &r->tag2_milli, &r->kill_milli };
 
 	if (ask <= ASK_BYPASS_BANNED)
@@ -100,18 +101,18 @@ static const struct kind {
 } kinds[] = {
 	{ "bypass_virus_checks_maps", NULL, ASK_BYPASS_VIRUS, "bypass_virus_checks",
 		{ "true", "false" }, { "yes", "no" }, { "Y", "N" }, "no" },
-	{ "bypass_spam_checks_maps", NULL, ASK_BYPASS_SPAM, "bypass_spam_checks",
-		{ "1", "0" }, { "yes", "no" }, { "1", "0" }, "no" },
+	{ "bypass_spam_checks_maps", NULL, ASK_BYPASS_SPAM, "bypass_spam_checks", { "1", "0" },
+		{ "yes", "no" }, { "1", "0" }, "no" },
 	{ "spam_kill_level_maps", NULL, ASK_KILL, "spam_kill_level", { "5.5", "'-1'" },
 		{ "5500", "-1000" }, { "7.25", "3" }, "6310" },
 	{ "spam_tag_level_maps", NULL, ASK_TAG, "spam_tag_level", { "-999", "1e9" },
 		{ "-999000", "2147483647" }, { "1", "-1e12" }, "2000" },
-	{ "message_size_limit_maps", NULL, ASK_SIZE, "message_size_limit",
-		{ "100000", "10" }, { "100000", "65536" }, { "200000", "0" }, "0" },
+	{ "message_size_limit_maps", NULL, ASK_SIZE, "message_size_limit", { "100000", "10" },
+		{ "100000", "65536" }, { "200000", "0" }, "0" },
 	{ "forward_method_maps", NULL, ASK_NEXT_HOP, "forward_method",
 		{ "'smtp:[192.0.2.1]:25'", "'smtp:a:1, smtp:/b'" },
-		{ "smtp:[192.0.2.1]:25", "smtp:[a]:1 smtp:/b" },
-		{ "lmtp:[::1]:24", "smtp:*:*" }, "usual" },
+		{ "smtp:[192.0.2.1]:25", "smtp:[a]:1 smtp:/b" }, { "lmtp:[::1]:24", "smtp:*:*" },
+		"usual" },
 	{ "virus_quarantine_to_maps", NULL, FOLDER(CCAT_VIRUS), "virus_quarantine_to",
 		{ "'tenant-1'", "''" }, { "tenant-1", "none" }, { "other.place", "" }, "none" },
 	{ "spam_quarantine_to_maps", NULL, FOLDER(CCAT_SPAM), "spam_quarantine_to",
@@ -123,8 +124,7 @@ static const struct kind {
 	{ "lovers_maps_by_ccat", "CC_SPAM", LOVES(CCAT_SPAM), "spam_lover", { "true", "false" },
 		{ "yes", "no" }, { "Y", "N" }, "no" },
 	{ "quarantine_to_maps_by_ccat", "CC_UNCHECKED", FOLDER(CCAT_ENCRYPTED),
-		"unchecked_quarantine_to", { "'xx'", "''" }, { "xx", "none" }, { "yy", "" },
-		"" },
+		"unchecked_quarantine_to", { "'xx'", "''" }, { "xx", "none" }, { "yy", "" }, "" },
 	{ "final_destiny_maps_by_ccat", "CC_VIRUS", DESTINY(CCAT_VIRUS), NULL,
 		{ "D_PASS", "'D_TEMPFAIL'" }, { "D_PASS", "D_TEMPFAIL" }, { NULL, NULL },
 		"D_DISCARD" },
@@ -137,9 +137,8 @@ static struct made *with(const struct kind *k, const char *tables)
 {
 	char lua[3000];
 
-	snprintf(lua, sizeof(lua),
-		"recipient_delimiter = '+'\n%s = { %s%s%s { %s } %s }\n", k->setting,
-		k->category != NULL ? "[" : "", k->category != NULL ? k->category : "",
+	snprintf(lua, sizeof(lua), "recipient_delimiter = '+'\n%s = { %s%s%s { %s } %s }\n",
+		k->setting, k->category != NULL ? "[" : "", k->category != NULL ? k->category : "",
 		k->category != NULL ? "] =" : "", tables, "");
 	if (k->category == NULL)
 		snprintf(lua, sizeof(lua), "recipient_delimiter = '+'\n%s = { %s }\n", k->setting,
@@ -150,8 +149,8 @@ static struct made *with(const struct kind *k, const char *tables)
 static void the_most_special_key_of_a_hash_decides_whatever_the_kind(void **state)
 {
 	static const char *const keys[] = { "user+ext@sub.example.org", "user@sub.example.org",
-		"user+ext@", "user@", "sub.example.org", ".sub.example.org", ".example.org",
-		".org", "." };
+		"user+ext@", "user@", "sub.example.org", ".sub.example.org", ".example.org", ".org",
+		"." };
 
 	(void)state;
 	for (size_t k = 0; k < MW_COUNT(kinds); k++)
@@ -258,20 +257,18 @@ static void layers_by_category_go_from_the_exact_to_the_catch_all(void **state)
 			const char *is;
 		} rows[14];
 	} groups[] = {
-		{ "",
-			{ { "a@x", DESTINY(CCAT_VIRUS), "D_DISCARD" },
-				{ "a@x", DESTINY(CCAT_UNCHECKED), "D_PASS" },
-				{ "a@x", DESTINY(CCAT_ENCRYPTED), "D_PASS" },
-				{ "a@x", DESTINY(CCAT_SPAM), "D_PASS" },
-				{ "a@x", DESTINY(CCAT_SPAMMY), "D_PASS" },
-				{ "a@x", DESTINY(CCAT_OVERSIZED), "D_REJECT" },
-				{ "a@x", DESTINY(CCAT_CLEAN), "D_PASS" },
-				{ "a@x", DESTINY(CCAT_CLEAN_TAG), "D_PASS" },
-				{ "a@x", FOLDER(CCAT_VIRUS), "" },
-				{ "a@x", FOLDER(CCAT_AMBIGUOUS), "" },
-				{ "a@x", FOLDER(CCAT_CLEAN), "" },
-				{ "a@x", LOVES(CCAT_VIRUS), "no" },
-				{ "a@x", ASK_NEXT_HOP, "usual" }, { "a@x", ASK_SIZE, "0" } } },
+		{ "", { { "a@x", DESTINY(CCAT_VIRUS), "D_DISCARD" },
+			      { "a@x", DESTINY(CCAT_UNCHECKED), "D_PASS" },
+			      { "a@x", DESTINY(CCAT_ENCRYPTED), "D_PASS" },
+			      { "a@x", DESTINY(CCAT_SPAM), "D_PASS" },
+			      { "a@x", DESTINY(CCAT_SPAMMY), "D_PASS" },
+			      { "a@x", DESTINY(CCAT_OVERSIZED), "D_REJECT" },
+			      { "a@x", DESTINY(CCAT_CLEAN), "D_PASS" },
+			      { "a@x", DESTINY(CCAT_CLEAN_TAG), "D_PASS" },
+			      { "a@x", FOLDER(CCAT_VIRUS), "" },
+			      { "a@x", FOLDER(CCAT_AMBIGUOUS), "" },
+			      { "a@x", FOLDER(CCAT_CLEAN), "" }, { "a@x", LOVES(CCAT_VIRUS), "no" },
+			      { "a@x", ASK_NEXT_HOP, "usual" }, { "a@x", ASK_SIZE, "0" } } },
 		{ "final_unchecked_destiny = D_REJECT\n"
 		  "final_destiny_maps_by_ccat = { ['CC_UNCHECKED,1'] = { { ['a@x'] = D_PASS } },\n"
 		  "  [CC_UNCHECKED] = { { ['b@x'] = D_TEMPFAIL } } }\n"
@@ -287,7 +284,8 @@ static void layers_by_category_go_from_the_exact_to_the_catch_all(void **state)
 				{ "b@x", DESTINY(CCAT_UNCHECKED), "D_TEMPFAIL" },
 				{ "a@x", DESTINY(CCAT_VIRUS), "D_DISCARD" } } },
 		{ "final_destiny_maps_by_ccat = { [CC_CATCHALL] = { { ['a@x'] = D_REJECT } } }\n"
-		  "final_destiny_by_ccat = { [CC_CATCHALL] = D_DISCARD, ['CC_CLEAN,1'] = D_PASS }\n",
+		  "final_destiny_by_ccat = { [CC_CATCHALL] = D_DISCARD, ['CC_CLEAN,1'] = D_PASS "
+		  "}\n",
 			{ { "a@x", DESTINY(CCAT_SPAMMY), "D_REJECT" },
 				{ "b@x", DESTINY(CCAT_SPAMMY), "D_DISCARD" },
 				{ "a@x", DESTINY(CCAT_CLEAN), "D_REJECT" },
@@ -327,7 +325,8 @@ static void layers_by_category_go_from_the_exact_to_the_catch_all(void **state)
 				{ "b@x", FOLDER(CCAT_CLEAN_TAG), "tidy" },
 				{ "b@x", FOLDER(CCAT_SPAM), "" },
 				{ "b@x", FOLDER(CCAT_OVERSIZED), "" } } },
-		{ "message_size_limit_maps = { { ['a@x'] = 10, ['b@x'] = 0, ['c@x'] = -5 }, 70000 }\n",
+		{ "message_size_limit_maps = { { ['a@x'] = 10, ['b@x'] = 0, ['c@x'] = -5 }, 70000 "
+		  "}\n",
 			{ { "a@x", ASK_SIZE, "65536" }, { "b@x", ASK_SIZE, "0" },
 				{ "c@x", ASK_SIZE, "0" }, { "d@x", ASK_SIZE, "70000" } } },
 		{ "message_size_limit_maps = { 10 }\n"
@@ -335,7 +334,8 @@ static void layers_by_category_go_from_the_exact_to_the_catch_all(void **state)
 			{ { "a@x", ASK_SIZE, "10" } } },
 		{ "forward_method_maps = { new_RE { { '^(.*)@x$', 'smtp:$1:25' } } }\n",
 			{ { "mx.example.org@x", ASK_NEXT_HOP, "smtp:[mx.example.org]:25" },
-				{ "a:b@x", ASK_NEXT_HOP, "bad" }, { "a@y", ASK_NEXT_HOP, "usual" } } },
+				{ "a:b@x", ASK_NEXT_HOP, "bad" },
+				{ "a@y", ASK_NEXT_HOP, "usual" } } },
 		{ "forward_method_maps = { function(a) return '' end }\n",
 			{ { "a@x", ASK_NEXT_HOP, "bad" } } },
 		{ "virus_quarantine_to_maps = { function(a) return a end }\n",
@@ -482,19 +482,23 @@ static void a_bank_on_top_says_what_it_likes(void **state)
 		enum rcpt_ask ask;
 		const char *is;
 	} rows[] = {
-		{ "", DESTINY(CCAT_VIRUS), "D_REJECT" }, { "A", DESTINY(CCAT_VIRUS), "D_REJECT" },
-		{ "B", DESTINY(CCAT_VIRUS), "D_PASS" }, { "B, A", DESTINY(CCAT_VIRUS), "D_PASS" },
-		{ "", DESTINY(CCAT_SPAM), "D_REJECT" }, { "C", DESTINY(CCAT_SPAM), "D_PASS" },
-		{ "D", DESTINY(CCAT_SPAM), "D_REJECT" }, { "D", DESTINY(CCAT_CLEAN), "D_TEMPFAIL" },
-		{ "C D", DESTINY(CCAT_SPAM), "D_PASS" }, { "D C", DESTINY(CCAT_CLEAN), "D_PASS" },
+		{ "", DESTINY(CCAT_VIRUS), "D_REJECT" },
+		{ "A", DESTINY(CCAT_VIRUS), "D_REJECT" },
+		{ "B", DESTINY(CCAT_VIRUS), "D_PASS" },
+		{ "B, A", DESTINY(CCAT_VIRUS), "D_PASS" },
+		{ "", DESTINY(CCAT_SPAM), "D_REJECT" },
+		{ "C", DESTINY(CCAT_SPAM), "D_PASS" },
+		{ "D", DESTINY(CCAT_SPAM), "D_REJECT" },
+		{ "D", DESTINY(CCAT_CLEAN), "D_TEMPFAIL" },
+		{ "C D", DESTINY(CCAT_SPAM), "D_PASS" },
+		{ "D C", DESTINY(CCAT_CLEAN), "D_PASS" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(rows); i++) {
 		struct mw_err err = { "" };
 
-		m->txn.policy =
-			policy_load_all(m->txn.set, m->txn.set->base, rows[i].banks, &err);
+		m->txn.policy = policy_load_all(m->txn.set, m->txn.set->base, rows[i].banks, &err);
 		if (m->txn.policy == NULL)
 			fail_msg("%s: %s", rows[i].banks, err.text);
 		expect(m, "a@x", NULL, rows[i].ask, rows[i].is);
