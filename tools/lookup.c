@@ -8,7 +8,9 @@
 	"lookup [-c FILE]... MAP KEY [--bank BANK] [--all]\n"                                      \
 	"  MAP  a setting whose value is a list of lookup tables, as local_domains_maps, or a\n"   \
 	"       category in one by category: final_destiny_maps_by_ccat[CC_SPAM]\n"                \
-	"  KEY  an address; \"\" or \"<>\" is the null address"
+	"  KEY  an address; \"\" or \"<>\" is the null address; an author and a signature's "      \
+	"domain are\n"                                                                             \
+	"       user@example.org/@signer.example"
 
 struct request {
 	const char *map, *key, *bank;

@@ -12,6 +12,7 @@
 
 struct txn;
 struct db_request;
+struct db_answered;
 
 /* Who waits for the end of a mail: a session of SMTP or LMTP, a request of AM.PDP. */
 struct txn_client {
@@ -64,7 +65,7 @@ struct finding_virus {
 struct finding_signature {
 	struct mw_octets d, s, a, b, result, reason;
 	int64_t bits;
-	bool expired;
+	bool expired, testing;
 };
 
 /* What the checks found, in the words of the decision; filled by checks/findings.c from
@@ -179,7 +180,9 @@ struct txn {
 	/* checks */
 	struct txn_check checks[JOB_KINDS];
 	unsigned checks_waiting;
-	struct db_request *asking;			  /* databases, about the recipients */
+	bool auth_first;	      /* alone: it decides which banks the rest goes by */
+	struct db_request *asking;    /* databases, about the recipients */
+	struct db_answered *answered; /* what they said, for when it is asked again */
 	void (*known)(struct txn *t, const char *failed); /* who goes on when they have answered */
 	struct findings found;
 	bool poison, poison_known;

@@ -20,8 +20,12 @@ bool mail_policy_load(struct txn *t, const char *banks);
 
 /*
  * What each of t's recipients has of its own, databases asked once for the mail. known: at once or
- * later, never after the mail's end; failed: why it cannot be known, and must not go on; NULL.
+ * later, never after the mail's end; failed: why it cannot be known, and must not go on; NULL. Asked again, under
+ * another policy, databases are not, unless that reads addresses otherwise.
  */
 void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const char *failed));
+
+/* Let go of what was kept to ask again; at the mail's end. */
+void mail_policy_forget(struct txn *t);
 
 #endif
