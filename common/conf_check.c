@@ -245,7 +245,12 @@ static bool fits_table(const struct mw_setting *s, struct mw_val *v)
 						  strcmp(s->name, "client_ipaddr_policy") == 0);
 
 	return v->tag == MW_V_TABLE && in_range(s, (double)v->count) &&
-	       (may_have_code || !mw_val_has_code(v));
+	       (may_have_code || mw_setting_is_by_category(s) || !mw_val_has_code(v));
+}
+
+bool mw_setting_is_by_category(const struct mw_setting *s)
+{
+	return s->type == MW_T_TABLE && strstr(s->unit, " by category") != NULL;
 }
 
 static bool (*const fits[])(const struct mw_setting *s, struct mw_val *v) = {

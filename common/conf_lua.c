@@ -184,6 +184,11 @@ static void add_makers(lua_State *L, int library)
 	lua_setfield(L, library, "undef");
 }
 
+/* Contents categories as keys: [CC_SPAM], ["CC_UNCHECKED,1"]. Which of them are decided on is the
+ * front's to say. */
+static const char *const ccats[] = { "CC_CATCHALL", "CC_CLEAN", "CC_MTA", "CC_OVERSIZED", "CC_BADH",
+	"CC_SPAMMY", "CC_SPAM", "CC_UNCHECKED", "CC_BANNED", "CC_VIRUS" };
+
 static void push_library(lua_State *L)
 {
 	luaL_requiref(L, "string", luaopen_string, 0);
@@ -204,6 +209,10 @@ static void push_library(lua_State *L)
 			continue;
 		lua_pushinteger(L, i);
 		lua_setfield(L, 2, mw_destiny_name(i));
+	}
+	for (size_t i = 0; i < MW_COUNT(ccats); i++) {
+		lua_pushstring(L, ccats[i]);
+		lua_setfield(L, 2, ccats[i]);
 	}
 	add_makers(L, 2);
 	/* ("x"):rep(n) reaches the library through the metatable of strings. */

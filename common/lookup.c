@@ -18,8 +18,11 @@ struct question {
 	struct mw_dnsl_source *dnsl;
 	const char *signer;		    /* of MW_KEY_AUTHOR; NULL: none */
 	char author[MW_LOOKUP_KEY_MAX + 1]; /* what stands before it, when one text holds both */
+	bool *ready_p; /* keys are made */
+	struct mw_keys *keys;
+	/* Where they are, unless somebody has them for several questions. */
 	bool ready;
-	struct mw_keys keys;
+	struct mw_keys own;
 };
 
 const char *mw_lookup_kind_name(enum mw_lookup_kind kind)
@@ -34,19 +37,19 @@ static void make_keys(struct question *q)
 {
 	const struct mw_lookup_options *o = &q->l->options;
 
-	if (q->ready)
+	if (*q->ready_p)
 		return;
-	q->ready = true;
+	*q->ready_p = true;
 	if (o->key == MW_KEY_AUTHOR && q->signer != NULL)
-		mw_keys_of_author(&q->keys, q->key, q->signer, o->delimiters, o->case_sensitive);
+		mw_keys_of_author(q->keys, q->key, q->signer, o->delimiters, o->case_sensitive);
 	else if (o->key == MW_KEY_ADDRESS || o->key == MW_KEY_AUTHOR)
-		mw_keys_of_address(&q->keys, q->key, o->delimiters, o->case_sensitive);
+		mw_keys_of_address(q->keys, q->key, o->delimiters, o->case_sensitive);
 	else if (o->key == MW_KEY_IP)
-		mw_keys_of_ip(&q->keys, q->ip);
+		mw_keys_of_ip(q->keys, q->ip);
 	else
-		mw_keys_of_text(&q->keys, q->key);
+		mw_keys_of_text(q->keys, q->key);
 	if (q->key == NULL)
-		q->key = q->keys.given;
+		q->key = q->keys->given;
 }
 
 /* ------------------------------------------------------------------ one table */
@@ -62,7 +65,7 @@ static bool ask_constant(const struct mw_table *t, size_t *at, struct mw_lookup_
 static bool ask_list(
 	const struct mw_table *t, struct question *q, size_t *at, struct mw_lookup_result *r)
 {
-	return (*at)++ == 0 && mw_hash_first(t->hash, &q->keys, q->l->options.key, r);
+	return (*at)++ == 0 && mw_hash_first(t->hash, q->keys, q->l->options.key, r);
 }
 
 static bool ask_nets(
@@ -75,9 +78,9 @@ static bool ask_regexps(
 	const struct mw_table *t, const struct question *q, size_t *at, struct mw_lookup_result *r)
 {
 	/* given is raw and the suffix */
-	struct mw_octets subject = mw_octets_of(q->keys.given, q->keys.raw.n + q->keys.suffix.n);
+	struct mw_octets subject = mw_octets_of(q->keys->given, q->keys->raw.n + q->keys->suffix.n);
 
-	return !q->keys.too_long && mw_regexps_find(t->regexps, subject, at, r);
+	return !q->keys->too_long && mw_regexps_find(t->regexps, subject, at, r);
 }
 
 /* What a function said, as the setting wants it. */
@@ -116,9 +119,9 @@ static bool ask_function(
 	struct mw_func_answer answer = { .type = MW_FUNC_NIL };
 	struct mw_err err;
 
-	if ((*at)++ > 0 || q->keys.too_long)
+	if ((*at)++ > 0 || q->keys->too_long)
 		return false;
-	if (mw_func_call(&t->function, q->keys.given, &own, &answer, &err) != MW_OK) {
+	if (mw_func_call(&t->function, q->keys->given, &own, &answer, &err) != MW_OK) {
 		mw_strlcpy(r->error_text, err.text, sizeof(r->error_text));
 		r->error = r->error_text;
 		return false;
@@ -141,7 +144,7 @@ static bool ask(
 	case MW_LOOKUP_LIST:
 		return ask_list(t, q, at, r);
 	case MW_LOOKUP_HASH:
-		return mw_hash_find(t->hash, &q->keys, at, r);
+		return mw_hash_find(t->hash, q->keys, at, r);
 	case MW_LOOKUP_REGEXPS:
 		return ask_regexps(t, q, at, r);
 	case MW_LOOKUP_NETWORKS:
@@ -202,6 +205,8 @@ static void question_of(struct question *q, const struct mw_lookup *l, const cha
 	q->l = l;
 	q->key = key;
 	q->ready = false;
+	q->ready_p = &q->ready;
+	q->keys = &q->own;
 	q->ip = NULL;
 	q->dnsl = l->options.dnsl;
 	q->signer = NULL;
@@ -241,6 +246,11 @@ static bool first_defined(struct question *q, struct mw_lookup_result *r)
 	return false;
 }
 
+const char *mw_lookup_setting(const struct mw_lookup *l)
+{
+	return l->options.name;
+}
+
 bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r)
 {
 	struct question q;
@@ -250,6 +260,22 @@ bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_resu
 		return false;
 	}
 	question_of_one(&q, l, key);
+	return first_defined(&q, r);
+}
+
+void mw_asker_init(struct mw_asker *a, const char *address)
+{
+	a->address = address;
+	a->ready = false;
+}
+
+bool mw_asker_lookup(struct mw_asker *a, const struct mw_lookup *l, struct mw_lookup_result *r)
+{
+	struct question q;
+
+	question_of(&q, l, a->address);
+	q.ready_p = &a->ready;
+	q.keys = &a->keys;
 	return first_defined(&q, r);
 }
 
@@ -265,11 +291,6 @@ bool mw_lookup_signed(const struct mw_lookup *l, const char *address, const char
 	question_of(&q, l, address);
 	q.signer = signer;
 	return first_defined(&q, r);
-}
-
-bool mw_lookup_is_empty(const struct mw_lookup *l)
-{
-	return l->count == 0;
 }
 
 bool mw_lookup_ip(const struct mw_lookup *l, const struct mw_ip *ip, struct mw_lookup_result *r)
@@ -328,6 +349,50 @@ void mw_lookup_trace(const struct mw_lookup *l, const char *key, struct mw_looku
 			return;
 	}
 	r->value.type = MW_VALUE_UNDEF;
+}
+
+/* ------------------------------------------------------------------ known before */
+
+static bool is_constant(const struct mw_table *t)
+{
+	return (t->kind == MW_LOOKUP_CONSTANT || t->kind == MW_LOOKUP_OPAQUE) &&
+	       t->constant.cell.type != MW_VALUE_UNDEF;
+}
+
+static bool says_nothing(const struct mw_table *t)
+{
+	return t->kind == MW_LOOKUP_LABEL ||
+	       ((t->kind == MW_LOOKUP_CONSTANT || t->kind == MW_LOOKUP_OPAQUE) && !is_constant(t));
+}
+
+bool mw_lookup_is_empty(const struct mw_lookup *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (!says_nothing(&l->tables[i]))
+			return false;
+	return true;
+}
+
+bool mw_lookup_fixed(const struct mw_lookup *l, struct mw_value *value_r)
+{
+	struct mw_lookup_result r;
+	size_t i = 0, at = 0;
+
+	while (i < l->count && says_nothing(&l->tables[i]))
+		i++;
+	if (i == l->count || !is_constant(&l->tables[i]))
+		return false;
+	ask_constant(&l->tables[i], &at, &r);
+	*value_r = r.value;
+	return true;
+}
+
+bool mw_lookup_always_answers(const struct mw_lookup *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (is_constant(&l->tables[i]))
+			return true;
+	return false;
 }
 
 /* ------------------------------------------------------------------ what there is */

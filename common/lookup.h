@@ -38,7 +38,8 @@ enum mw_lookup_want {
 	MW_WANT_BOOL,
 	MW_WANT_MILLI, /* numbers, in thousandths */
 	MW_WANT_TEXT,
-	MW_WANT_ANY /* as written: also tables */
+	MW_WANT_DESTINY, /* D_PASS ... but not D_BOUNCE: as numbers, so in thousandths too */
+	MW_WANT_ANY	 /* as written: also tables */
 };
 
 enum mw_value_type { MW_VALUE_UNDEF, MW_VALUE_BOOL, MW_VALUE_MILLI, MW_VALUE_TEXT, MW_VALUE_TABLE };
@@ -156,6 +157,9 @@ struct mw_lookup_options {
 	bool dns_lists;		       /* false: dnsl is refused */
 	struct mw_dnsl_source *dnsl;   /* of lookups that bring none; NULL: their lists are unknown
 					*/
+	/* What texts may be, where they are known before anybody asks: not what functions return,
+	 * not those with $n. NULL: anything. err_r: what was expected. */
+	enum mw_rc (*check)(const char *text, struct mw_err *err_r);
 };
 
 /* What the row of the setting says: key and value by its unit ("", "points", "texts", "networks"
@@ -170,12 +174,26 @@ struct mw_lookup *mw_lookup_ref(struct mw_lookup *l);
 void mw_lookup_unref(struct mw_lookup **l_p);
 /* How many DNS lists are among its tables. */
 size_t mw_lookup_dns_lists(const struct mw_lookup *l);
+/*
+ * A list of tables within a setting that has one by contents category (*_maps_by_ccat); a single
+ * constant stands for a list of one. The same options.
+ */
+enum mw_rc mw_lookup_new_in(const struct mw_val *value, const struct mw_lookup_options *options,
+	struct mw_lookup **l_r, struct mw_err *err_r);
 /* Compile every MAPS setting of the base and of all banks, and throw it away: for check-config. A
  * line for each that is wrong; how many. */
 size_t mw_lookup_check_all(const struct mw_conf *conf, struct mw_text *errors);
 
 /* ------------------------------------------------------------------ asking */
 
+/* No table that could say anything. */
+bool mw_lookup_is_empty(const struct mw_lookup *l);
+/* True: one answer for every key, which lives as long as l. */
+bool mw_lookup_fixed(const struct mw_lookup *l, struct mw_value *value_r);
+/* A table that always answers is among them: what is asked behind them never is. */
+bool mw_lookup_always_answers(const struct mw_lookup *l);
+/* The setting that it was compiled from. */
+const char *mw_lookup_setting(const struct mw_lookup *l);
 /* The first defined value. False, and r->value undefined, when there is none. r is not initialised
  * by the caller. */
 bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r);
@@ -187,8 +205,6 @@ bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_resu
  */
 bool mw_lookup_signed(const struct mw_lookup *l, const char *address, const char *signer,
 	struct mw_lookup_result *r);
-/* No table: it has never anything to say. */
-bool mw_lookup_is_empty(const struct mw_lookup *l);
 /*
  * Every text that tables hold as a value, but for those with $n in them, which only a lookup
  * knows; functions have none. key: under which it stands; NULL: a constant. each returns false to

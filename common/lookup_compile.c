@@ -70,7 +70,8 @@ static enum mw_rc cell_of(struct compile *c, const struct mw_val *v, struct mw_p
 		*cell_r = (struct mw_cell){ .type = MW_VALUE_TABLE, .table = v };
 		return MW_OK;
 	}
-	return mw_cell_of_val(cell_r, v, c->o->want, pool, err_r);
+	return mw_cell_checked(
+		mw_cell_of_val(cell_r, v, c->o->want, pool, err_r), cell_r, pool, c->o, err_r);
 }
 
 static enum mw_rc constant(struct compile *c, struct mw_table *t, const struct mw_val *v)
@@ -174,6 +175,8 @@ static enum mw_rc from_file(struct compile *c, struct mw_table *t, const struct 
 	if (v->made == MW_MADE_READ_CIDR && c->o->key != MW_KEY_IP)
 		return refuse(
 			c, v, MW_ERR_CONF, "read_cidr: this setting is not asked for IP addresses");
+	if (v->made != MW_MADE_READ_HASH && !mw_lists_answer(c->o))
+		return refuse(c, v, MW_ERR_CONF, MW_LISTS_DO_NOT);
 	if (c->o->files == NULL)
 		return refuse(c, v, MW_ERR_CONF, "tables from files cannot be used here");
 	t->source = strdup(v->vals[0].str);
@@ -259,6 +262,8 @@ static enum mw_rc next_table(
 	}
 	if (v->made != MW_MADE_NOT)
 		return made(c, t, v);
+	if (v->is_array && v->count > 0 && !mw_lists_answer(c->o))
+		return refuse(c, v, MW_ERR_CONF, MW_LISTS_DO_NOT);
 	return v->is_array ? list(c, t, v, &first, false) : hash(c, t, v);
 }
 
@@ -376,6 +381,22 @@ enum mw_rc mw_lookup_new(const struct mw_val *maps, const struct mw_lookup_optio
 	return rc;
 }
 
+enum mw_rc mw_lookup_new_in(const struct mw_val *value, const struct mw_lookup_options *options,
+	struct mw_lookup **l_r, struct mw_err *err_r)
+{
+	bool single = value->tag != MW_V_TABLE || value->made != MW_MADE_NOT;
+	char key[] = "1", *keys[] = { key };
+	struct mw_val item = *value; /* borrowed, as all that is compiled */
+	struct mw_val list = { .tag = MW_V_TABLE,
+		.count = 1,
+		.is_array = true,
+		.keys = keys,
+		.vals = &item,
+		.line = value->line };
+
+	return mw_lookup_new(single ? &list : value, options, l_r, err_r);
+}
+
 struct mw_lookup *mw_lookup_ref(struct mw_lookup *l)
 {
 	l->refs++;
@@ -417,6 +438,11 @@ struct mw_lookup_options mw_lookup_options_of(
 	} units[] = {
 		{ "", MW_KEY_ADDRESS, MW_WANT_BOOL, false },
 		{ "points", MW_KEY_ADDRESS, MW_WANT_MILLI, false },
+		{ "octets", MW_KEY_ADDRESS, MW_WANT_MILLI, false },
+		{ "texts", MW_KEY_ADDRESS, MW_WANT_TEXT, false },
+		{ "lookups by category", MW_KEY_ADDRESS, MW_WANT_BOOL, false },
+		{ "texts by category", MW_KEY_ADDRESS, MW_WANT_TEXT, false },
+		{ "destinies by category", MW_KEY_ADDRESS, MW_WANT_DESTINY, false },
 		{ "networks", MW_KEY_IP, MW_WANT_BOOL, false },
 		{ "networks, DNS lists", MW_KEY_IP, MW_WANT_BOOL, true },
 		{ "banks", MW_KEY_AUTHOR, MW_WANT_TEXT, false },
@@ -446,24 +472,38 @@ struct mw_lookup_options mw_lookup_options_of(
 
 /* ------------------------------------------------------------------ all of them */
 
+static size_t check_one(
+	const struct mw_val *v, const struct mw_lookup_options *o, struct mw_text *errors)
+{
+	struct mw_lookup *l = NULL;
+	struct mw_err err = { "" };
+
+	if (mw_lookup_new_in(v, o, &l, &err) == MW_OK) {
+		mw_lookup_unref(&l);
+		return 0;
+	}
+	mw_text_addf(errors, "%s\n", err.text);
+	return 1;
+}
+
 static size_t check_view(
 	const struct mw_conf *conf, struct mw_lookup_files *files, struct mw_text *errors)
 {
 	size_t wrong = 0;
 
 	for (size_t i = 0; i < mw_settings_count; i++) {
+		const struct mw_setting *s = &mw_settings[i];
+		bool by_category = mw_setting_is_by_category(s);
+		const struct mw_val *v = mw_conf_val(conf, s->name);
 		struct mw_lookup_options o;
-		struct mw_lookup *l = NULL;
-		struct mw_err err = { "" };
 
-		if (mw_settings[i].type != MW_T_MAPS)
+		if (s->type != MW_T_MAPS && !by_category)
 			continue;
-		o = mw_lookup_options_of(conf, mw_settings[i].name, files);
-		if (mw_lookup_new(mw_conf_val(conf, mw_settings[i].name), &o, &l, &err) != MW_OK) {
-			mw_text_addf(errors, "%s\n", err.text);
-			wrong++;
-		}
-		mw_lookup_unref(&l);
+		o = mw_lookup_options_of(conf, s->name, files);
+		if (!by_category)
+			wrong += check_one(v, &o, errors);
+		for (size_t k = 0; by_category && k < v->count; k++)
+			wrong += check_one(&v->vals[k], &o, errors);
 	}
 	return wrong;
 }

@@ -111,6 +111,7 @@ static enum mw_rc take_line(
 	end += strspn(end, " \t");
 	rc = mw_cell_of_text(
 		&cell, *end != '\0' ? end : "1", f->options.want, mw_hash_pool(t->hash), err_r);
+	rc = mw_cell_checked(rc, &cell, mw_hash_pool(t->hash), &f->options, err_r);
 	return rc == MW_OK ? mw_hash_entry(t->hash, key, &cell, &f->options, err_r) : rc;
 }
 
@@ -256,7 +257,8 @@ static bool is_file(const struct mw_lookup_file *f, const char *path, enum mw_ma
 	const struct mw_lookup_options *o)
 {
 	return f->made == made && f->options.key == o->key && f->options.want == o->want &&
-	       f->options.case_sensitive == o->case_sensitive && strcmp(f->path, path) == 0;
+	       f->options.case_sensitive == o->case_sensitive && f->options.check == o->check &&
+	       strcmp(f->path, path) == 0;
 }
 
 enum mw_rc mw_lookup_file_get(struct mw_lookup_files *files, const char *path, enum mw_made made,
@@ -285,9 +287,10 @@ enum mw_rc mw_lookup_file_get(struct mw_lookup_files *files, const char *path, e
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory");
 	}
 	f->made = made;
-	f->options = (struct mw_lookup_options){
-		.key = o->key, .want = o->want, .case_sensitive = o->case_sensitive
-	};
+	f->options = (struct mw_lookup_options){ .key = o->key,
+		.want = o->want,
+		.case_sensitive = o->case_sensitive,
+		.check = o->check };
 	f->table.kind = MW_LOOKUP_LABEL;
 	rc = read_table(f, files->limits.file_octets, &f->table, &f->stamp, err_r);
 	if (rc != MW_OK) {

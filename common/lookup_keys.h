@@ -74,6 +74,19 @@ void mw_keys_of_text(struct mw_keys *k, const char *text);
 void mw_keys_of_ip(struct mw_keys *k, const struct mw_ip *ip);
 
 /*
+ * One address that several settings are asked about: its keys are made once. All are of addresses,
+ * with the same delimiters and the same mind about case.
+ */
+struct mw_asker {
+	const char *address;
+	bool ready;
+	struct mw_keys keys;
+};
+void mw_asker_init(struct mw_asker *a, const char *address);
+/* As mw_lookup(). */
+bool mw_asker_lookup(struct mw_asker *a, const struct mw_lookup *l, struct mw_lookup_result *r);
+
+/*
  * A key as it stands in a table in the form in which it is looked for. size: of buf, at least
  * MW_KEYS_TEXT_MAX. False: too long.
  */

@@ -42,6 +42,13 @@ enum mw_rc mw_cell_of_val(struct mw_cell *c_r, const struct mw_val *v, enum mw_l
 /* The same for a text of a file. */
 enum mw_rc mw_cell_of_text(struct mw_cell *c_r, const char *text, enum mw_lookup_want want,
 	struct mw_pool *pool, struct mw_err *err_r);
+/* What was made is one that the setting can have, as far as that is known now. */
+enum mw_rc mw_cell_checked(enum mw_rc made, const struct mw_cell *c, const struct mw_pool *pool,
+	const struct mw_lookup_options *o, struct mw_err *err_r);
+/* Lists say yes or no: some settings cannot do anything with that. */
+bool mw_lists_answer(const struct mw_lookup_options *o);
+#define MW_LISTS_DO_NOT                                                                            \
+	"a list of addresses says yes or no only: expected a hash, { [\"key\"] = value }"
 /* Fill r->value; a text without $n is borrowed from the pool. args: $1, $2 ...; missing ones are
  * empty. */
 void mw_cell_read(const struct mw_cell *c, const struct mw_pool *pool,

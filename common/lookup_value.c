@@ -95,6 +95,35 @@ static enum mw_rc cell_number(struct mw_cell *c, double num, struct mw_err *err_
 	return MW_OK;
 }
 
+/* By name or number. */
+static enum mw_rc cell_destiny(
+	struct mw_cell *c, const char *text, double num, struct mw_err *err_r)
+{
+	for (int d = MW_D_TEMPFAIL; d <= MW_D_PASS; d++) {
+		const char *name = mw_destiny_name(d);
+
+		if (name == NULL || (text != NULL ? strcmp(text, name) != 0 : num != d))
+			continue;
+		if (d == MW_D_BOUNCE)
+			break;
+		*c = (struct mw_cell){ .type = MW_VALUE_MILLI, .milli = d * 1000 };
+		return MW_OK;
+	}
+	return mw_fail(err_r, MW_ERR_CONF,
+		"expected D_PASS, D_REJECT, D_DISCARD or D_TEMPFAIL (this version sends no "
+		"bounces)");
+}
+
+/* A whole number, or a name. */
+static enum mw_rc destiny_of_text(struct mw_cell *c, const char *text, struct mw_err *err_r)
+{
+	char *end;
+	long num = strtol(text, &end, 10);
+	bool number = end != text && *end == '\0';
+
+	return cell_destiny(c, number ? NULL : text, (double)num, err_r);
+}
+
 static void cell_bool(struct mw_cell *c, bool b)
 {
 	*c = (struct mw_cell){ .type = MW_VALUE_BOOL, .b = b };
@@ -115,6 +144,8 @@ enum mw_rc mw_cell_of_text(struct mw_cell *c_r, const char *text, enum mw_lookup
 		if (end == text || *end != '\0' || strpbrk(text, "xXnN") != NULL)
 			return mw_fail(err_r, MW_ERR_CONF, "\"%.40s\" is no number", text);
 		return cell_number(c_r, num, err_r);
+	case MW_WANT_DESTINY:
+		return destiny_of_text(c_r, text, err_r);
 	default:
 		return cell_text(c_r, text, pool, err_r);
 	}
@@ -129,6 +160,8 @@ static enum mw_rc cell_of_number(struct mw_cell *c_r, double num, enum mw_lookup
 		cell_bool(c_r, num != 0);
 		return MW_OK;
 	}
+	if (want == MW_WANT_DESTINY)
+		return cell_destiny(c_r, NULL, num, err_r);
 	if (want != MW_WANT_TEXT)
 		return cell_number(c_r, num, err_r);
 	snprintf(text, sizeof(text), "%.14g", num);
@@ -147,6 +180,8 @@ enum mw_rc mw_cell_of_val(struct mw_cell *c_r, const struct mw_val *v, enum mw_l
 			return cell_text(c_r, v->b ? "1" : "", pool, err_r);
 		if (want == MW_WANT_MILLI)
 			return cell_number(c_r, v->b, err_r);
+		if (want == MW_WANT_DESTINY)
+			return cell_destiny(c_r, "", 0, err_r);
 		cell_bool(c_r, v->b);
 		return MW_OK;
 	case MW_V_NUM:
@@ -157,8 +192,22 @@ enum mw_rc mw_cell_of_val(struct mw_cell *c_r, const struct mw_val *v, enum mw_l
 		return mw_fail(err_r, MW_ERR_CONF, "expected %s as the value",
 			want == MW_WANT_BOOL	? "true or false"
 			: want == MW_WANT_MILLI ? "a number"
-						: "a text");
+			: want == MW_WANT_TEXT	? "a text"
+						: "a destiny");
 	}
+}
+
+enum mw_rc mw_cell_checked(enum mw_rc made, const struct mw_cell *c, const struct mw_pool *pool,
+	const struct mw_lookup_options *o, struct mw_err *err_r)
+{
+	if (made != MW_OK || o->check == NULL || c->type != MW_VALUE_TEXT || c->subst)
+		return made;
+	return o->check(pool->p + c->text, err_r);
+}
+
+bool mw_lists_answer(const struct mw_lookup_options *o)
+{
+	return o->check == NULL && o->want != MW_WANT_DESTINY;
 }
 
 /* ------------------------------------------------------------------ out */

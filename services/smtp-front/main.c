@@ -55,8 +55,7 @@ static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *
 	char poison[300];
 
 	for (const struct policy *p = set->base; p != NULL; p = p->next) {
-		if (*p->virus_quarantine == '\0' && *p->spam_quarantine == '\0' &&
-			*p->unchecked_quarantine == '\0')
+		if (!policy_keeps_mail(p))
 			continue;
 		mkdir(dir, 0750);
 		if (*dir == '\0' || access(dir, W_OK | X_OK) != 0)

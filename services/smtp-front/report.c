@@ -8,6 +8,7 @@
 
 #include "intake/intake.h"
 #include "outcome/decide.h"
+#include "outcome/quarantine.h"
 
 static struct mw_octets text(const char *s)
 {
@@ -207,8 +208,7 @@ static void fill_deliveries(const struct txn *t, struct mw_record *r)
 
 void report_mail(struct txn *t, bool aborted)
 {
-	struct mw_octets banks[POLICY_BANKS_MAX],
-		file = text(t->quarantined ? t->quarantine_file : NULL);
+	struct mw_octets banks[POLICY_BANKS_MAX], copies[QUARANTINE_COPIES_MAX];
 	struct mw_record r = {
 		.host = text(t->set->myhostname),
 		.log_id = text(t->log_id),
@@ -243,9 +243,9 @@ void report_mail(struct txn *t, bool aborted)
 		.is_bulk = t->facts.is_bulk,
 		.is_bounce = *t->sender == '\0',
 		.ccat = decide_ccat(t),
-		.quarantine = file,
+		.quarantine = text(t->quarantined ? t->copies[0] : NULL),
 		.quar_type = text(t->quarantined ? "Z" : ""),
-		.quarantines = { t->quarantined, &file },
+		.quarantines = { t->quarantined ? t->copy_count : 0, copies },
 		.quarantine_octets = t->quarantined ? t->quarantine_octets : 0,
 		.reply = text(t->reply),
 		.aborted = aborted,
@@ -253,6 +253,8 @@ void report_mail(struct txn *t, bool aborted)
 
 	for (size_t i = 0; i < t->policy->bank_count; i++)
 		banks[i] = text(t->policy->banks[i]);
+	for (size_t i = 0; i < t->copy_count; i++)
+		copies[i] = text(t->copies[i]);
 	fill_rcpts(t, &r, aborted);
 	fill_checks(t, &r);
 	fill_found(t, &r);

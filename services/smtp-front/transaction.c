@@ -32,6 +32,7 @@ static void step_virus_banks(struct txn *t);
 static void checks_spam(struct txn *t);
 static void checks_over(struct txn *t);
 static void step_keep(struct txn *t);
+static void keep_copy(struct txn *t);
 static void step_edit(struct txn *t);
 static void step_sign(struct txn *t);
 
@@ -156,9 +157,11 @@ enum mw_rc txn_add_rcpt(struct txn *t, const char *addr, const struct smtp_rcpt_
 		t->rcpt_cap = cap;
 	}
 	t->rcpt_octets += strlen(addr);
-	t->rcpts[t->rcpt_count++] = (struct txn_rcpt){
-		.addr = addr, .params = *params, .penpals_age_s = -1, .destiny = MW_D_PASS
-	};
+	t->rcpts[t->rcpt_count++] = (struct txn_rcpt){ .addr = addr,
+		.params = *params,
+		.penpals_age_s = -1,
+		.destiny = MW_D_PASS,
+		.copy = -1 };
 	return MW_OK;
 }
 
@@ -534,6 +537,8 @@ static void kept(void *arg, enum mw_rc rc, const char *error)
 {
 	struct txn *t = arg;
 
+	const char *file = t->copies[t->copy_at];
+
 	t->keeping = NULL;
 	if (rc != MW_OK) {
 		txn_log(t, MW_ERROR, "quarantine_failed", "log_id=%s mail_id=%s %s", t->log_id,
@@ -542,28 +547,40 @@ static void kept(void *arg, enum mw_rc rc, const char *error)
 						  is on disk */
 		return;
 	}
+	txn_log(t, MW_INFO, "quarantined", "log_id=%s mail_id=%s file=%s", t->log_id, t->mail_id, file);
+	if (++t->copy_at < t->copy_count) {
+		keep_copy(t);
+		return;
+	}
 	t->quarantined = true;
-	txn_log(t, MW_INFO, "quarantined", "log_id=%s mail_id=%s file=%s", t->log_id, t->mail_id,
-		t->quarantine_file);
 	step_edit(t);
+}
+
+static void keep_copy(struct txn *t)
+{
+	t->keeping = quarantine_keep(t, t->copies[t->copy_at], kept, t);
+	if (t->keeping == NULL)
+		txn_defer(t, "quarantine FAILED: out of memory");
 }
 
 static void step_keep(struct txn *t)
 {
+	enum mw_rc rc = MW_OK;
+
 	t->phase = TXN_KEEP;
 	t->sending_us = mw_mono_us();
 	/* A mail that is deferred comes again: only poison is set aside all the same, once. */
 	if ((t->check_failure == NULL && anyone_blocked(t)) || t->poison)
-		t->quarantine_file = quarantine_name(t);
-	if (t->quarantine_file == NULL) {
-		step_edit(t);
-		return;
-	}
-	txn_state(t, 'Q');
-	t->quarantine_octets = smtp_body_size(t->body);
-	t->keeping = quarantine_keep(t, t->quarantine_file, kept, t);
-	if (t->keeping == NULL)
+		rc = quarantine_plan(t);
+	if (rc != MW_OK) {
 		txn_defer(t, "quarantine FAILED: out of memory");
+	} else if (t->copy_count == 0) {
+		step_edit(t);
+	} else {
+		txn_state(t, 'Q');
+		t->quarantine_octets = smtp_body_size(t->body);
+		keep_copy(t);
+	}
 }
 
 /* ------------------------------------------------------------------ 6 edit, 7 sign */

@@ -93,15 +93,20 @@ struct findings {
 	struct mw_list signed_domains;
 };
 
-#define TXN_CCATS_MAX 8
+#define TXN_CCATS_MAX 9
 
 struct txn_rcpt {
 	const char *addr;
 	struct smtp_rcpt_params params;
 	/* policy */
 	bool is_local, bypass_virus, bypass_spam, bypass_banned;
-	bool virus_lover, spam_lover, unchecked_lover;
 	int32_t tag_milli, tag2_milli, kill_milli;
+	uint64_t size_limit;		       /* 0: none of its own */
+	const struct next_hops *route;	       /* NULL: the mail's */
+	const char *no_route;		       /* why nobody knows where to; NULL */
+	enum mw_destiny destinies[CCAT_SLOTS]; /* by enum ccat_slot, as the next two */
+	bool loves[CCAT_SLOTS];
+	const char *folders[CCAT_SLOTS]; /* "": QUARANTINEDIR; NULL: not to be kept */
 	/* decision */
 	unsigned ccats[TXN_CCATS_MAX]; /* MW_CCAT(), most important first */
 	size_t ccat_count;
@@ -118,13 +123,15 @@ struct txn_rcpt {
 	bool from_next_hop, delivered, tagged;
 	enum mw_action action;
 	int cluster; /* -1: not to be delivered */
+	int copy;    /* of t->copies; -1: none is kept for this one */
 };
 
-/* Recipients with equal edits share one delivery. */
+/* Recipients with equal edits and the same next hop share one delivery. */
 struct txn_cluster {
-	const char *fields;	    /* ours, on top, CRLF-terminated */
-	struct mw_octets signature; /* above those; from the sign worker */
-	struct mw_octets *pieces;   /* of the original's header section and body that stay */
+	const struct next_hops *route; /* theirs */
+	const char *fields;	       /* ours, on top, CRLF-terminated */
+	struct mw_octets signature;    /* above those; from the sign worker */
+	struct mw_octets *pieces;      /* of the original's header section and body that stay */
 	size_t piece_count;
 	char *header; /* for the sign job: the final header section in one piece, malloc'ed */
 	struct smtp_body *header_owner;
@@ -194,8 +201,9 @@ struct txn {
 	size_t cluster_count, cluster_at;
 	const struct next_hop *hops; /* policy's, or the arena's where * was filled in */
 	struct delivery_run *run;
-	const char *quarantine_file; /* relative to QUARANTINEDIR */
-	bool quarantined;
+	const char **copies; /* in quarantine: files, relative to QUARANTINEDIR */
+	size_t copy_count, copy_at;
+	bool quarantined; /* all of them are kept */
 	uint64_t quarantine_octets;
 	struct quarantine_job *keeping;
 	unsigned reply_code;

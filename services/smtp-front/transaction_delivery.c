@@ -114,17 +114,16 @@ void txn_deliver(struct txn *t)
 		txn_reply(t);
 		return;
 	}
-	if (t->cluster_at == 0) {
+	if (t->cluster_at == 0)
 		txn_state(t, 'F');
-		if (!txn_find_hops(t, t->route, &why)) {
-			txn_defer(t, why);
-			return;
-		}
-	}
 	c = &t->clusters[t->cluster_at];
+	if (!txn_find_hops(t, c->route, &why)) {
+		txn_defer(t, why);
+		return;
+	}
 	c->mail = (struct delivery_mail){
 		.hops = t->hops,
-		.hop_count = t->route->count,
+		.hop_count = c->route->count,
 		.tls = t->set->tls_out,
 		.voice = &t->policy->voice,
 		.log_id = t->log_id,

@@ -240,7 +240,20 @@ def test_many_customers_by_domain(tmp_path):
     assert got["local_domains_maps"].count("true") == 6
     assert got["bypass_spam_checks_maps"] == '{ { [".alpha.example"] = false, [".beta.example"] = false }, ' \
         '{ ".epsilon.example" } }'
+    assert got["forward_method_maps"] == '{ { [".alpha.example"] = "smtp:[192.0.2.10]:25" } }'
+    assert got["message_size_limit_maps"] == '{ { [".gamma.example"] = 10485760 } }'
     got.names_all("spam_kill_level_maps", "spam_tag2_level_maps", "forward_method_maps", "message_size_limit_maps")
+
+
+def test_destinies_by_recipient_and_of_minors(tmp_path):
+    conf = tmp_path / "ccat.conf"
+    conf.write_text("""%final_destiny_maps_by_ccat = (
+        CC_VIRUS, [ { 'a@example.org' => D_PASS }, D_REJECT ], CC_SPAM, [ D_REJECT ], CC_UNCHECKED.',1', D_DISCARD,
+        CC_CATCHALL, D_PASS, CC_BADH, D_PASS );\n1;\n""")
+    got = Imported(tmp_path, conf)
+    assert got["final_destiny_maps_by_ccat"] == '{ CC_VIRUS = { { ["a@example.org"] = 1 }, -3 } }'
+    assert got["final_destiny_by_ccat"] == '{ ["CC_UNCHECKED,1"] = 0 }'
+    assert got["final_spam_destiny"] == "D_REJECT"
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in DATA.glob("*.conf") if p.stem != "senders"))

@@ -58,10 +58,7 @@ static void look_at(struct txn *t, enum dispatch_kind kind)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct policy policy = { .virus_destiny = MW_D_REJECT,
-		.spam_destiny = MW_D_PASS,
-		.unchecked_destiny = MW_D_PASS,
-		.ip_repu = true,
+	static const struct policy policy = { .ip_repu = true,
 		.penpals_bonus_milli = 8000,
 		.penpals_halflife_s = 1000,
 		.tag_milli = 2000,
@@ -76,6 +73,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memset(&t, 0, sizeof(t));
 	t.policy = &policy;
+	for (size_t i = 0; i < RCPTS; i++)
+		for (unsigned s = 0; s < CCAT_SLOTS; s++)
+			rcpts[i].destinies[s] = s == CCAT_VIRUS ? MW_D_REJECT : MW_D_PASS;
 	t.rcpts = rcpts;
 	t.rcpt_count = RCPTS;
 	kind = (enum dispatch_kind)(data[0] % JOB_LEARN);

@@ -132,13 +132,25 @@ bool plan_reputation(struct txn *t)
 	return true;
 }
 
+static bool nobody_gets_viruses(const struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *r = &t->rcpts[i];
+
+		if (r->bypass_virus || r->loves[CCAT_VIRUS] ||
+			r->destinies[CCAT_VIRUS] == MW_D_PASS)
+			return false;
+	}
+	return true;
+}
+
 bool plan_spam(struct txn *t)
 {
 	if (!t->set->check_spam)
 		return skip(t, JOB_SPAM, "no spam engine is set");
 	if (all_bypass(t, offsetof(struct txn_rcpt, bypass_spam)))
 		return skip(t, JOB_SPAM, "all recipients bypass spam checks");
-	if (t->found.virus_count > 0 && t->policy->virus_destiny != MW_D_PASS)
+	if (t->found.virus_count > 0 && nobody_gets_viruses(t))
 		return skip(t, JOB_SPAM, "infected");
 	if (t->check_failure != NULL)
 		return skip(t, JOB_SPAM, "the mail is deferred already");

@@ -91,6 +91,20 @@ enum mw_rc next_hops_parse(const char *setting, const char *const *methods, size
 	return MW_OK;
 }
 
+bool next_hops_same(const struct next_hops *a, const struct next_hops *b)
+{
+	if (a == b)
+		return true;
+	if (a == NULL || b == NULL || a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->hop[i].tls != b->hop[i].tls || a->hop[i].any_host != b->hop[i].any_host ||
+			a->hop[i].any_port != b->hop[i].any_port ||
+			strcmp(a->hop[i].text, b->hop[i].text) != 0)
+			return false;
+	return true;
+}
+
 bool next_hop_fill(struct next_hop *h, const char *peer_ip, unsigned local_port)
 {
 	if (!h->any_host && !h->any_port)

@@ -42,6 +42,8 @@ enum mw_rc next_hop_parse(
 /* A list to be tried in order; all speak the same protocol. hops_r has room for count. */
 enum mw_rc next_hops_parse(const char *setting, const char *const *methods, size_t count,
 	struct next_hop *hops_r, struct mw_err *err_r);
+/* The same places in the same order, reached in the same way. */
+bool next_hops_same(const struct next_hops *a, const struct next_hops *b);
 /* Replace what is * by where one mail came from. False: it came by a Unix socket, which has
  * neither.
  */

@@ -270,8 +270,13 @@ static void checks(struct explain *x)
 static bool next_hop(struct explain *x, struct explain_rcpt *r)
 {
 	struct txn *t = x->txn;
-	const struct next_hops *route = t->route;
+	const struct txn_rcpt *rcpt = &t->rcpts[r - x->rcpts];
+	const struct next_hops *route = rcpt->route != NULL ? rcpt->route : t->route;
 
+	if (rcpt->no_route != NULL) {
+		r->no_hop = rcpt->no_route;
+		return true;
+	}
 	if (t->client_delivers) {
 		r->no_hop = "the client delivers by itself (AM.PDP)";
 		return true;

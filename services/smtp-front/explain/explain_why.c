@@ -218,100 +218,58 @@ bool explain_settings(struct explain *x)
 
 /* ------------------------------------------------------------------ recipients */
 
-/* amavisd's name of a recipient's setting: that of its column. */
-static const char *stem(struct explain *x, const struct mail_policy_said *said)
+static const char *of_setting(struct explain *x, const char *setting)
 {
-	size_t n = strlen(said->setting);
+	const char *bank, *where = explain_origin(x, x->txn->policy, setting, &bank);
 
-	if (said->field != NULL && said->field->column != NULL)
-		return said->field->column;
-	return explain_text(x, "%.*s", (int)(n > 5 ? n - 5 : n), said->setting);
+	return explain_text(x, "%s: %s%s%s", where, setting, bank != NULL ? " of bank " : "",
+		bank != NULL ? bank : "");
 }
 
-static const char *who_said(struct explain *x, const struct mail_policy_said *said)
+static const char *who_said(struct explain *x, const struct rcpt_said *said)
 {
 	const char *key, *bank, *where;
 
 	switch (said->by) {
-	case MAIL_SAID_BY_DATABASE:
+	case RCPT_SAID_BY_DATABASE:
 		key = db_record_key(said->record);
 		return explain_text(x, "%s, %s of the record of \"%s\"",
 			said->record->source == DB_SQL ? "SQL" : "LDAP",
 			said->record->source == DB_SQL ? said->field->column
 						       : said->field->attribute,
 			key != NULL ? key : "?");
-	case MAIL_SAID_BY_TABLE:
+	case RCPT_SAID_BY_TABLE:
 		where = explain_origin(x, x->txn->policy, said->setting, &bank);
 		if (said->table.line != 0)
 			where = place(x, said->table.line);
-		return explain_text(x, "%s: %s%s%s%s", where, said->setting,
+		return explain_text(x, "%s: %s%s%s, %s", where, said->setting,
 			bank != NULL ? " of bank " : "", bank != NULL ? bank : "",
-			explain_text(x, ", %s", entry(x, &said->table)));
+			entry(x, &said->table));
+	case RCPT_SAID_BY_CONSTANT:
+		return explain_text(x, "%s, a constant", of_setting(x, said->setting));
 	default:
-		if (said->dflt == NULL)
-			return explain_text(x, "no table of %s says anything", said->setting);
-		where = explain_origin(x, x->txn->policy, said->dflt, &bank);
-		return explain_text(x, "%s: %s%s%s", where, said->dflt,
-			bank != NULL ? " of bank " : "", bank != NULL ? bank : "");
+		if (said->setting == NULL)
+			return "nobody says anything";
+		return mw_setting_find(said->setting)->type != MW_T_MAPS
+			       ? of_setting(x, said->setting)
+			       : explain_text(x, "no table of %s says anything", said->setting);
 	}
-}
-
-/* What all recipients of a mail have alike. */
-static struct explain_said common(
-	struct explain *x, const char *name, const char *setting, const char *value)
-{
-	const char *bank, *where = explain_origin(x, x->txn->policy, setting, &bank);
-
-	return (struct explain_said){ name, value,
-		explain_text(x, "%s: %s%s%s", where, setting, bank != NULL ? " of bank " : "",
-			bank != NULL ? bank : "") };
-}
-
-static const char *quoted(struct explain *x, const char *s)
-{
-	return explain_text(x, "\"%s\"", s);
-}
-
-#define COMMON_COUNT 5
-
-static void add_common(struct explain *x, struct explain_rcpt *r)
-{
-	const struct policy *p = x->txn->policy;
-	const struct {
-		const char *name, *setting;
-		enum mw_destiny destiny;
-	} destinies[] = { { "virus_destiny", "final_virus_destiny", p->virus_destiny },
-		{ "spam_destiny", "final_spam_destiny", p->spam_destiny },
-		{ "unchecked_destiny", "final_unchecked_destiny", p->unchecked_destiny } };
-
-	for (size_t i = 0; i < MW_COUNT(destinies); i++)
-		r->said[r->said_count++] = common(x, destinies[i].name, destinies[i].setting,
-			quoted(x, mw_destiny_name(destinies[i].destiny)));
-	r->said[r->said_count++] = common(x, "message_size_limit", "smtpd_message_size_limit",
-		explain_text(x, "%llu", (unsigned long long)p->message_size_limit));
-	r->said[r->said_count++] =
-		common(x, "forward_method", "forward_method", quoted(x, p->forward.hop[0].text));
 }
 
 bool explain_said(struct explain *x, size_t rcpt, const struct db_records *records)
 {
-	const struct txn_rcpt *from = &x->txn->rcpts[rcpt];
+	struct txn_rcpt *from = &x->txn->rcpts[rcpt];
 	struct explain_rcpt *r = &x->rcpts[rcpt];
-	struct mail_policy_said *said = malloc(sizeof(*said));
-	size_t count = 0;
+	struct rcpt_said *said = malloc(sizeof(*said));
 
-	while (said != NULL && mail_policy_say(x->txn->policy, from, records, count, said))
-		count++;
-	r->said = smtp_arena_array(&x->arena, count + COMMON_COUNT, sizeof(*r->said));
-	for (size_t i = 0; i < count && r->said != NULL; i++) {
-		mail_policy_say(x->txn->policy, from, records, i, said);
-		r->said[r->said_count++] = (struct explain_said){ stem(x, said),
-			said->type == MW_VALUE_BOOL ? said->yes ? "true" : "false"
-						    : explain_points(x, said->milli),
-			who_said(x, said) };
-	}
+	r->said_count = 0;
+	r->said = smtp_arena_array(&x->arena, RCPT_ASKS, sizeof(*r->said));
+	for (size_t i = 0; said != NULL && r->said != NULL &&
+			   rcpt_policy_say(x->txn, from, records, i, said);
+		i++)
+		if (said->name != NULL)
+			r->said[r->said_count++] = (struct explain_said){ said->name,
+				explain_text(x, "%s", said->value), who_said(x, said) };
 	free(said);
-	if (r->said != NULL)
-		add_common(x, r);
 	return r->said != NULL;
 }

@@ -71,7 +71,7 @@ static bool find_names(struct ampdp_session *s, struct names *n)
 	const struct policy_set *set = s->in.set;
 	const struct ampdp_request *q = &s->request;
 
-	n->cap = 3 * set->count + 1;
+	n->cap = CCAT_SLOTS * set->count + 1;
 	n->items = smtp_arena_array(&s->request.arena, n->cap, sizeof(*n->items));
 	if (n->items == NULL)
 		return false;
@@ -80,9 +80,8 @@ static bool find_names(struct ampdp_session *s, struct names *n)
 	if (q->mail_id == NULL || (q->mail_file != NULL && strchr(q->mail_file, '/') != NULL))
 		return true;
 	for (const struct policy *p = set->base; p != NULL; p = p->next) {
-		add_name(s, n, p->virus_quarantine);
-		add_name(s, n, p->spam_quarantine);
-		add_name(s, n, p->unchecked_quarantine);
+		for (unsigned slot = 0; slot < CCAT_SLOTS; slot++)
+			add_name(s, n, p->quarantine[slot]);
 	}
 	return !n->failed;
 }

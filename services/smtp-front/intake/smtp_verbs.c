@@ -261,6 +261,11 @@ static void verb_rcpt(struct smtp_session *s, const char *args)
 		smtp_session_refuse(s, &why);
 		return;
 	}
+	/* RFC 1870 section 6.1: before its octets are sent. */
+	if (s->txn->params.size > 0 && rcpt_policy_too_large(s->txn, addr, s->txn->params.size)) {
+		smtp_session_say(s, REPLY_RCPT_TOO_LARGE, NULL);
+		return;
+	}
 	if (txn_add_rcpt(s->txn, addr, &params) != MW_OK) {
 		smtp_session_say(s, REPLY_NO_MEMORY, NULL);
 	} else {

@@ -111,36 +111,9 @@ static void categorise(const struct txn *t, struct txn_rcpt *r)
 		add_ccat(r, MW_CCAT(MW_CC_SPAM, 0));
 	if (r->tag2)
 		add_ccat(r, MW_CCAT(MW_CC_SPAMMY, 0));
+	if (r->size_limit != 0 && t->body != NULL && smtp_body_size(t->body) > r->size_limit)
+		add_ccat(r, MW_CCAT(MW_CC_OVERSIZED, 0));
 	add_ccat(r, MW_CCAT(MW_CC_CLEAN, r->tag ? 1 : 0));
-}
-
-static enum mw_destiny destiny_of(const struct policy *p, unsigned ccat)
-{
-	switch (ccat / 10) {
-	case MW_CC_VIRUS:
-		return p->virus_destiny;
-	case MW_CC_UNCHECKED:
-		return p->unchecked_destiny;
-	case MW_CC_SPAM:
-		return p->spam_destiny;
-	default:
-		return MW_D_PASS;
-	}
-}
-
-/* decision.md 6: what would block a mail does not for those who want it all the same. */
-static bool loves(const struct txn_rcpt *r, unsigned ccat)
-{
-	switch (ccat / 10) {
-	case MW_CC_VIRUS:
-		return r->virus_lover;
-	case MW_CC_UNCHECKED:
-		return r->unchecked_lover;
-	case MW_CC_SPAM:
-		return r->spam_lover;
-	default:
-		return false;
-	}
 }
 
 /* ------------------------------------------------------------------ replies of our own */
@@ -158,8 +131,14 @@ static const char *reason(struct txn *t, unsigned ccat)
 		return "UNCHECKED: ambiguous content";
 	case MW_CCAT(MW_CC_UNCHECKED, 0):
 		return "UNCHECKED";
-	default:
+	case MW_CCAT(MW_CC_SPAM, 0):
 		return "spam";
+	case MW_CCAT(MW_CC_SPAMMY, 0):
+		return "spammy";
+	case MW_CCAT(MW_CC_OVERSIZED, 0):
+		return "Message size exceeds recipient's size limit";
+	default:
+		return "CLEAN";
 	}
 }
 
@@ -169,13 +148,14 @@ static void block(struct txn *t, struct txn_rcpt *r, unsigned ccat, enum mw_dest
 	static const struct {
 		enum mw_destiny destiny;
 		unsigned code;
-		const char *enhanced, *word;
+		const char *word;
 		enum mw_action action;
 	} words[] = {
-		{ MW_D_REJECT, 554, "5.7.0", "Reject", MW_ACT_REJECT },
-		{ MW_D_DISCARD, 250, "2.7.0", "Ok, discarded", MW_ACT_DISCARD },
-		{ MW_D_TEMPFAIL, 450, "4.7.0", "Temporary failure", MW_ACT_TEMPFAIL },
+		{ MW_D_REJECT, 554, "Reject", MW_ACT_REJECT },
+		{ MW_D_DISCARD, 250, "Ok, discarded", MW_ACT_DISCARD },
+		{ MW_D_TEMPFAIL, 450, "Temporary failure", MW_ACT_TEMPFAIL },
 	};
+	bool oversized = ccat / 10 == MW_CC_OVERSIZED;
 	size_t i = 0;
 
 	r->ccat_blocking = ccat;
@@ -184,10 +164,21 @@ static void block(struct txn *t, struct txn_rcpt *r, unsigned ccat, enum mw_dest
 	while (i + 1 < MW_COUNT(words) && words[i].destiny != destiny)
 		i++; /* the last one also for a destiny that has no row: blocked is never delivered
 		      */
-	r->code = words[i].code;
+	r->code = oversized && words[i].code == 554 ? 552 : words[i].code;
 	r->action = words[i].action;
-	r->reply = smtp_arena_printf(&t->arena, "%u %s %s, id=%s - %s", r->code, words[i].enhanced,
-		words[i].word, t->log_id, reason(t, ccat));
+	/* RFC 3463: 3.4 is a mail too large for the system, 7.0 one that policy is against. */
+	r->reply = smtp_arena_printf(&t->arena, "%u %u.%s %s, id=%s - %s", r->code, r->code / 100,
+		oversized ? "3.4" : "7.0", words[i].word, t->log_id, reason(t, ccat));
+}
+
+/* Where to is not known: nowhere else, and not for ever either. */
+static void wait_for_route(struct txn *t, struct txn_rcpt *r)
+{
+	r->cluster = -1;
+	r->code = 451;
+	r->action = MW_ACT_TEMPFAIL;
+	r->reply = smtp_arena_printf(
+		&t->arena, "451 4.3.5 Error in processing, id=%s, %s", t->log_id, r->no_route);
 }
 
 static void decide_rcpt(struct txn *t, struct txn_rcpt *r)
@@ -197,13 +188,16 @@ static void decide_rcpt(struct txn *t, struct txn_rcpt *r)
 	categorise(t, r);
 	r->destiny = MW_D_PASS;
 	for (size_t i = 0; i < r->ccat_count; i++) {
-		enum mw_destiny d = destiny_of(t->policy, r->ccats[i]);
+		enum ccat_slot slot = ccat_slot_of(r->ccats[i]);
 
-		if (d != MW_D_PASS && !loves(r, r->ccats[i])) {
-			block(t, r, r->ccats[i], d);
+		/* What would block a mail does not for those who love it. */
+		if (r->destinies[slot] != MW_D_PASS && !r->loves[slot]) {
+			block(t, r, r->ccats[i], r->destinies[slot]);
 			return;
 		}
 	}
+	if (r->no_route != NULL && !t->client_delivers)
+		wait_for_route(t, r);
 }
 
 static void add_test(struct txn *t, const char *name, int32_t milli)

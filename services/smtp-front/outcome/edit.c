@@ -537,12 +537,15 @@ enum mw_rc edit_removals(struct txn *t, struct edit_removal **list_r, size_t *co
 
 /* ------------------------------------------------------------------ clusters */
 
-static struct txn_cluster *cluster_for(struct txn *t, const char *fields)
+static struct txn_cluster *cluster_for(
+	struct txn *t, const char *fields, const struct next_hops *route)
 {
 	for (size_t i = 0; i < t->cluster_count; i++)
-		if (strcmp(t->clusters[i].fields, fields) == 0)
+		if (next_hops_same(t->clusters[i].route, route) &&
+			strcmp(t->clusters[i].fields, fields) == 0)
 			return &t->clusters[i];
 	t->clusters[t->cluster_count].fields = fields;
+	t->clusters[t->cluster_count].route = route;
 	return &t->clusters[t->cluster_count++];
 }
 
@@ -567,16 +570,17 @@ enum mw_rc edit_clusters(struct txn *t)
 		return MW_ERR_NOMEM;
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		struct txn_rcpt *r = &t->rcpts[i];
-		char *fields;
+		const struct next_hops *route = r->route != NULL ? r->route : t->route;
+		const char *fields = c != NULL ? c->fields : NULL;
 
 		if (r->code != 0)
 			continue; /* blocked */
-		if (before == NULL || !same_edits(before, r)) {
+		if (before == NULL || !same_edits(before, r))
 			fields = fields_for(t, r);
-			if (fields == NULL)
-				return MW_ERR_NOMEM;
-			c = cluster_for(t, fields);
-		}
+		if (fields == NULL)
+			return MW_ERR_NOMEM;
+		if (c == NULL || fields != c->fields || route != c->route)
+			c = cluster_for(t, fields, route);
 		before = r;
 		r->cluster = (int)(c - t->clusters);
 		r->tagged = r->is_local && r->tag2;
@@ -602,6 +606,7 @@ enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from)
 	if (c == NULL)
 		return MW_ERR_NOMEM;
 	c->fields = fields;
+	c->route = t->route;
 	c->pieces = smtp_arena_array(&t->arena, 2, sizeof(*c->pieces));
 	c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
 	c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));

@@ -1,7 +1,7 @@
 /*
  * Header edits of passed mail (decision.md 10): what goes on top, what of the original stays, for
- * whom. Recipients with equal edits form a cluster and share one delivery. The original is never
- * copied: what stays are slices of it.
+ * whom. Recipients with equal edits and the same next hop form a cluster and share one delivery.
+ * The original is never copied: what stays are slices of it.
  */
 #ifndef SMTP_EDIT_H
 #define SMTP_EDIT_H

@@ -10,6 +10,7 @@
 
 #include "decide.h"
 #include "edit.h"
+#include "log.h"
 
 struct quarantine_job {
 	uv_work_t work;
@@ -17,48 +18,64 @@ struct quarantine_job {
 	void *arg; /* NULL with done: forgotten */
 	struct smtp_body *body;
 	struct mw_text head;
-	char root[256], dir[512], path[768], temporary[800];
+	char root[256], folder[512], dir[512], path[768], temporary[800];
 	enum mw_rc rc;
 	char error[256];
 };
 
-static const char *template_for(const struct policy *p, unsigned ccat)
+/* Folders hashed by the id's first character: none grows past a sixty-fourth of all. */
+static const char *name_of(struct txn *t, const char *folder, const char *method)
 {
-	switch (ccat / 10) {
-	case MW_CC_VIRUS:
-		return p->virus_quarantine;
-	case MW_CC_UNCHECKED:
-		return p->unchecked_quarantine;
-	case MW_CC_SPAM:
-		return p->spam_quarantine;
-	default:
-		return "";
-	}
+	const char *m = strstr(method, "%m");
+
+	return smtp_arena_printf(&t->arena, "%s%s%c/%.*s%s%s", folder, *folder != '\0' ? "/" : "",
+		t->mail_id[0], (int)(m - method), method, t->mail_id, m + 2);
 }
 
-const char *quarantine_name(struct txn *t)
+/* The copy of that name, or a new one; false: no memory. */
+static bool copy_into(struct txn *t, struct txn_rcpt *r, const char *name)
 {
-	const char *template = "", *m;
-	unsigned best = 0;
-
-	if (t->poison)
-		return smtp_arena_printf(&t->arena, "poison/poison-%s.gz", t->mail_id);
-	/* One recipient's category may be kept and another's not: whoever is to be kept is kept. */
-	for (size_t i = 0; i < t->rcpt_count; i++) {
-		const struct txn_rcpt *r = &t->rcpts[i];
-		const char *own = template_for(t->policy, r->ccat_blocking);
-
-		if (r->destiny == MW_D_TEMPFAIL || *own == '\0' || r->ccat_blocking <= best)
-			continue;
-		best = r->ccat_blocking;
-		template = own;
+	if (name == NULL)
+		return false;
+	for (size_t i = 0; i < t->copy_count; i++)
+		if (strcmp(t->copies[i], name) == 0) {
+			r->copy = (int)i;
+			return true;
+		}
+	if (t->copy_count == QUARANTINE_COPIES_MAX) {
+		mw_log(MW_WARN, "quarantine_copies", "log_id=%s rcpt=%s wanted=%s kept=%s",
+			t->log_id, mw_quote(r->addr), name, t->copies[0]);
+		r->copy = 0;
+		return true;
 	}
-	m = strstr(template, "%m");
-	if (m == NULL)
-		return NULL;
-	/* Folders hashed by the id's first character: none grows past a sixty-fourth of all. */
-	return smtp_arena_printf(&t->arena, "%c/%.*s%s%s", t->mail_id[0], (int)(m - template),
-		template, t->mail_id, m + 2);
+	r->copy = (int)t->copy_count;
+	t->copies[t->copy_count++] = name;
+	return true;
+}
+
+enum mw_rc quarantine_plan(struct txn *t)
+{
+	t->copy_count = t->copy_at = 0;
+	t->copies = smtp_arena_array(&t->arena, QUARANTINE_COPIES_MAX, sizeof(*t->copies));
+	if (t->copies == NULL)
+		return MW_ERR_NOMEM;
+	if (t->poison) {
+		t->copies[0] = smtp_arena_printf(&t->arena, "poison/poison-%s.gz", t->mail_id);
+		t->copy_count = t->copies[0] != NULL;
+		return t->copy_count == 1 ? MW_OK : MW_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		struct txn_rcpt *r = &t->rcpts[i];
+		enum ccat_slot slot = ccat_slot_of(r->ccat_blocking);
+		const char *method = t->policy->quarantine[slot];
+
+		if (r->ccat_blocking == 0 || r->destiny == MW_D_TEMPFAIL || *method == '\0' ||
+			r->folders[slot] == NULL)
+			continue;
+		if (!copy_into(t, r, name_of(t, r->folders[slot], method)))
+			return MW_ERR_NOMEM;
+	}
+	return MW_OK;
 }
 
 static void add_address(struct mw_text *out, const char *name, const char *addr)
@@ -78,8 +95,10 @@ static void write_head(struct txn *t, struct mw_text *out)
 	add_address(out, "X-Envelope-From", t->sender);
 	for (size_t i = 0; i < t->rcpt_count; i++)
 		add_address(out, "X-Envelope-To", t->rcpts[i].addr);
+	/* A release is for those whom this copy is kept for. */
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].ccat_blocking != 0)
+		if (t->rcpts[i].ccat_blocking != 0 &&
+			(t->poison || t->rcpts[i].copy == (int)t->copy_at))
 			add_address(out, "X-Envelope-To-Blocked", t->rcpts[i].addr);
 	mw_text_addf(out, "X-Quarantine-ID: <%s>\r\n", t->mail_id);
 	if (t->found.virus_count > 0)
@@ -127,12 +146,14 @@ static bool sync_folder(const char *path)
 static void keep_work(uv_work_t *work)
 {
 	struct quarantine_job *j = work->data;
+	const char *dirs[] = { j->folder, j->dir };
 	int fd;
 
-	if (mkdir(j->dir, 0750) != 0 && errno != EEXIST) {
-		fail_errno(j, "folder", j->dir);
-		return;
-	}
+	for (size_t i = 0; i < MW_COUNT(dirs); i++)
+		if (mkdir(dirs[i], 0750) != 0 && errno != EEXIST) {
+			fail_errno(j, "folder", dirs[i]);
+			return;
+		}
 	fd = open(j->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (fd < 0) {
 		fail_errno(j, "file", j->temporary);
@@ -147,6 +168,8 @@ static void keep_work(uv_work_t *work)
 	if (j->rc == MW_OK && !sync_folder(j->dir))
 		fail_errno(j, "syncing", j->dir);
 	/* The folder itself may be new, by us or by a neighbour who has not synced it yet. */
+	if (j->rc == MW_OK && !sync_folder(j->folder))
+		fail_errno(j, "syncing", j->folder);
 	if (j->rc == MW_OK && !sync_folder(j->root))
 		fail_errno(j, "syncing", j->root);
 	if (j->rc != MW_OK)
@@ -172,7 +195,7 @@ struct quarantine_job *quarantine_keep(struct txn *t, const char *name,
 	void (*done)(void *arg, enum mw_rc rc, const char *error), void *arg)
 {
 	struct quarantine_job *j = calloc(1, sizeof(*j));
-	const char *slash = strrchr(name, '/');
+	const char *slash = strrchr(name, '/'), *first = strchr(name, '/');
 
 	if (j == NULL)
 		return NULL;
@@ -181,6 +204,8 @@ struct quarantine_job *quarantine_keep(struct txn *t, const char *name,
 	j->arg = arg;
 	write_head(t, &j->head);
 	mw_strlcpy(j->root, t->set->quarantine_dir, sizeof(j->root));
+	snprintf(j->folder, sizeof(j->folder), "%s/%.*s", t->set->quarantine_dir,
+		(int)(first - name), name);
 	snprintf(j->dir, sizeof(j->dir), "%s/%.*s", t->set->quarantine_dir, (int)(slash - name),
 		name);
 	snprintf(j->path, sizeof(j->path), "%s/%.200s", t->set->quarantine_dir, name);

@@ -1,5 +1,5 @@
 /*
- * Quarantine: one gzip file a mail, under its final name only when it is whole and on disk. The
+ * Quarantine: gzip files, each under its final name only when it is whole and on disk. The
  * work (compression, fsync) runs on libuv's pool; the reply to the client waits for it.
  */
 #ifndef SMTP_QUARANTINE_H
@@ -9,12 +9,18 @@
 
 struct quarantine_job;
 
-/* The file's name for the mail's blocking category, or NULL: not to be kept. poison: folder
- * poison/. */
-const char *quarantine_name(struct txn *t);
+#define QUARANTINE_COPIES_MAX 16 /* of one mail; who wants another shares the first */
+
 /*
- * Keep a copy under QUARANTINEDIR/name, with the envelope on top as amavisd writes it. done() is
- * called once from the loop; name is relative and lives in the arena. NULL: no memory.
+ * Which copies are to be kept, t->copies (none: nothing is), and which is whose: those blocked
+ * recipients whose category has a method and who have a folder. Poison: one, in folder poison/.
+ * MW_OK or MW_ERR_NOMEM.
+ */
+enum mw_rc quarantine_plan(struct txn *t);
+/*
+ * Keep t->copies[t->copy_at] under QUARANTINEDIR/name, with the envelope on top as amavisd writes
+ * it. done() is called once from the loop; name is relative and lives in the arena. NULL: no
+ * memory.
  */
 struct quarantine_job *quarantine_keep(struct txn *t, const char *name,
 	void (*done)(void *arg, enum mw_rc rc, const char *error), void *arg);

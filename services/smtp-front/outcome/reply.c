@@ -42,6 +42,15 @@ static void say_mixture(struct txn *t)
 		say(t, passed->code, passed->reply);
 }
 
+/* Rejected, and in no copy. */
+static const struct txn_rcpt *first_unkept(const struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].code / 100 == 5 && (!t->quarantined || t->rcpts[i].copy < 0))
+			return &t->rcpts[i];
+	return NULL;
+}
+
 /*
  * The same for a client that delivers by itself: it can take recipients off, but has one reply for
  * its own client. A reject that it cannot tell has to be in the quarantine; otherwise all are
@@ -49,9 +58,9 @@ static void say_mixture(struct txn *t)
  */
 static void say_to_deliverer(struct txn *t, size_t rejected, size_t discarded)
 {
-	const struct txn_rcpt *no = first_with(t, 5, false);
+	const struct txn_rcpt *no = first_unkept(t);
 
-	if (no == NULL || t->quarantined) {
+	if (no == NULL) {
 		struct mw_text but = { 0 };
 
 		if (rejected > 0)

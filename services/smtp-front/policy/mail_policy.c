@@ -130,114 +130,13 @@ bool mail_policy_begin(struct txn *t, const char *asked)
 
 /* ------------------------------------------------------------------ recipients */
 
-#define AT(field) offsetof(struct policy, field), offsetof(struct txn_rcpt, field)
-
-/* What is asked for each recipient: a table of the policy, a field of the recipient. */
-static const struct rcpt_flag {
-	const char *name;
-	size_t map, field;
-} flags[] = {
-	{ "local_domains_maps", offsetof(struct policy, local_domains),
-		offsetof(struct txn_rcpt, is_local) },
-	{ "bypass_virus_checks_maps", AT(bypass_virus) },
-	{ "bypass_spam_checks_maps", AT(bypass_spam) },
-	{ "bypass_banned_checks_maps", AT(bypass_banned) },
-	{ "virus_lovers_maps", offsetof(struct policy, virus_lovers),
-		offsetof(struct txn_rcpt, virus_lover) },
-	{ "spam_lovers_maps", offsetof(struct policy, spam_lovers),
-		offsetof(struct txn_rcpt, spam_lover) },
-	{ "unchecked_lovers_maps", offsetof(struct policy, unchecked_lovers),
-		offsetof(struct txn_rcpt, unchecked_lover) },
-};
-
-static const struct rcpt_level {
-	const char *name, *otherwise;
-	size_t map, dflt, field;
-} levels[] = {
-	{ "spam_tag_level_maps", "sa_tag_level_deflt", offsetof(struct policy, tag_levels),
-		AT(tag_milli) },
-	{ "spam_tag2_level_maps", "sa_tag2_level_deflt", offsetof(struct policy, tag2_levels),
-		AT(tag2_milli) },
-	{ "spam_kill_level_maps", "sa_kill_level_deflt", offsetof(struct policy, kill_levels),
-		AT(kill_milli) },
-};
-
-static const struct mw_lookup *map_at(const struct policy *p, size_t at)
-{
-	return *(struct mw_lookup *const *)(const void *)((const char *)p + at);
-}
-
-/* Databases go before tables (lookup_maps_imply_sql_and_ldap). */
-static bool flag_of(const struct rcpt_flag *f, const struct policy *p, const char *addr,
-	const struct db_records *records)
-{
-	bool yes;
-
-	if (records != NULL && db_field_bool(records, db_field_find(f->name), &yes))
-		return yes;
-	return mw_lookup_bool(map_at(p, f->map), addr, false);
-}
-
-/* A score that a table gives is as large as it likes. */
-static int32_t level_of(const struct rcpt_level *l, const struct policy *p, const char *addr,
-	const struct db_records *records)
-{
-	int32_t dflt = *(const int32_t *)(const void *)((const char *)p + l->dflt);
-	int64_t milli;
-
-	if (records == NULL || !db_field_milli(records, db_field_find(l->name), &milli))
-		milli = mw_lookup_milli(map_at(p, l->map), addr, dflt);
-	return milli > INT32_MAX ? INT32_MAX : milli < INT32_MIN ? INT32_MIN : (int32_t)milli;
-}
-
-void mail_policy_recipient(
-	const struct policy *p, struct txn_rcpt *r, const struct db_records *records)
-{
-	if (records != NULL && records->count == 0)
-		records = NULL;
-	for (size_t i = 0; i < MW_COUNT(flags); i++)
-		*(bool *)((char *)r + flags[i].field) = flag_of(&flags[i], p, r->addr, records);
-	for (size_t i = 0; i < MW_COUNT(levels); i++)
-		*(int32_t *)(void *)((char *)r + levels[i].field) =
-			level_of(&levels[i], p, r->addr, records);
-}
-
-bool mail_policy_say(const struct policy *p, const struct txn_rcpt *r,
-	const struct db_records *records, size_t i, struct mail_policy_said *said_r)
-{
-	const struct rcpt_flag *flag = i < MW_COUNT(flags) ? &flags[i] : NULL;
-	const struct rcpt_level *level;
-	size_t map = flag != NULL ? flag->map : 0;
-
-	if (i >= MW_COUNT(flags) + MW_COUNT(levels))
-		return false;
-	level = &levels[flag == NULL ? i - MW_COUNT(flags) : 0];
-	said_r->setting = flag != NULL ? flag->name : level->name;
-	said_r->dflt = flag != NULL ? NULL : level->otherwise;
-	said_r->type = flag != NULL ? MW_VALUE_BOOL : MW_VALUE_MILLI;
-	if (flag != NULL) {
-		said_r->yes = *(const bool *)((const char *)r + flag->field);
-	} else {
-		said_r->milli = *(const int32_t *)(const void *)((const char *)r + level->field);
-		map = level->map;
-	}
-	said_r->field = db_field_find(said_r->setting);
-	said_r->record = records != NULL && records->count > 0
-				 ? db_field_record(records, said_r->field)
-				 : NULL;
-	said_r->by = said_r->record != NULL				  ? MAIL_SAID_BY_DATABASE
-		     : mw_lookup(map_at(p, map), r->addr, &said_r->table) ? MAIL_SAID_BY_TABLE
-									  : MAIL_SAID_BY_NOBODY;
-	return true;
-}
-
 /* answers NULL: the databases say nothing. */
 static void take(struct txn *t, struct db_records *const *answers)
 {
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		const struct db_records *records = answers != NULL ? answers[i] : NULL;
 
-		mail_policy_recipient(t->policy, &t->rcpts[i], records);
+		rcpt_policy_resolve(t, &t->rcpts[i], records);
 		if (t->hears != NULL)
 			t->hears(t, i, records);
 	}

@@ -19,21 +19,6 @@ static void copy_text(
 	mw_strlcpy(dst, s != NULL ? s : dflt, size);
 }
 
-static enum mw_rc compile_destiny(const struct mw_conf *conf, const char *bank, const char *name,
-	enum mw_destiny *d_r, struct mw_err *err_r)
-{
-	int64_t v = mw_conf_int(conf, name);
-
-	if (v == MW_D_BOUNCE)
-		return mw_fail(err_r, MW_ERR_CONF,
-			"%s%s%s = D_BOUNCE: this version sends no bounces; use D_REJECT, "
-			"D_DISCARD, "
-			"D_TEMPFAIL or D_PASS",
-			bank, *bank != '\0' ? ": " : "", name);
-	*d_r = (enum mw_destiny)v;
-	return MW_OK;
-}
-
 /* Tables of lookups, each in its field. */
 static const struct {
 	const char *name;
@@ -50,6 +35,11 @@ static const struct {
 	{ "virus_lovers_maps", offsetof(struct policy, virus_lovers) },
 	{ "spam_lovers_maps", offsetof(struct policy, spam_lovers) },
 	{ "unchecked_lovers_maps", offsetof(struct policy, unchecked_lovers) },
+	{ "message_size_limit_maps", offsetof(struct policy, size_limits) },
+	{ "forward_method_maps", offsetof(struct policy, forward_methods) },
+	{ "virus_quarantine_to_maps", offsetof(struct policy, virus_quarantine_to) },
+	{ "spam_quarantine_to_maps", offsetof(struct policy, spam_quarantine_to) },
+	{ "unchecked_quarantine_to_maps", offsetof(struct policy, unchecked_quarantine_to) },
 	{ "inet_acl", offsetof(struct policy, acl) },
 	{ "haproxy_trusted_networks", offsetof(struct policy, proxies) },
 	{ "mynetworks", offsetof(struct policy, mynetworks) },
@@ -62,9 +52,7 @@ static struct mw_lookup **maps_field(const struct policy *p, size_t i)
 	return (struct mw_lookup **)(void *)((char *)(uintptr_t)p + policy_maps[i].field);
 }
 
-/* What a bank does not set it has from what it lies on: the same tables (they may have a million
- * entries), unless it reads addresses otherwise. */
-static bool shares_tables(const struct policy *p, const struct mw_lookup_options *o)
+bool policy_shares_tables(const struct policy *p, const struct mw_lookup_options *o)
 {
 	const struct policy *below = p->below;
 	struct mw_lookup_options below_o;
@@ -73,6 +61,7 @@ static bool shares_tables(const struct policy *p, const struct mw_lookup_options
 		return false;
 	below_o = mw_lookup_options_of(below->conf, o->name, o->files);
 	return o->case_sensitive == below_o.case_sensitive &&
+	       o->check == rcpt_policy_check(below, o->name) &&
 	       strcmp(o->delimiters != NULL ? o->delimiters : "",
 		       below_o.delimiters != NULL ? below_o.delimiters : "") == 0;
 }
@@ -85,7 +74,8 @@ static enum mw_rc compile_maps(const struct policy_set *set, struct policy *p, s
 		const char *name = policy_maps[i].name;
 		struct mw_lookup_options o = mw_lookup_options_of(p->conf, name, set->files);
 
-		if (shares_tables(p, &o))
+		o.check = rcpt_policy_check(p, name);
+		if (policy_shares_tables(p, &o))
 			*maps_field(p, i) = mw_lookup_ref(*maps_field(p->below, i));
 		else
 			rc = mw_lookup_new(mw_conf_val(p->conf, name), &o, maps_field(p, i), err_r);
@@ -194,24 +184,6 @@ static enum mw_rc compile_hops(const struct mw_conf *conf, struct policy *p, str
 	return rc == MW_OK ? compile_source(conf, p, err_r) : rc;
 }
 
-/* Quarantine by now is one gzip file a mail: local:NAME%m.gz. */
-static enum mw_rc compile_quarantine(
-	const struct mw_conf *conf, const char *name, char *dst, size_t size, struct mw_err *err_r)
-{
-	const char *s = mw_conf_text(conf, name);
-	size_t n = s != NULL ? strlen(s) : 0;
-
-	dst[0] = '\0';
-	if (n == 0)
-		return MW_OK;
-	if (strncmp(s, "local:", 6) != 0 || n < 12 || strcmp(s + n - 3, ".gz") != 0 ||
-		strstr(s, "%m") == NULL || strchr(s, '/') != NULL)
-		return mw_fail(err_r, MW_ERR_CONF,
-			"%s = \"%s\": expected local:NAME with %%m in it, ending in .gz", name, s);
-	mw_strlcpy(dst, s + 6, size);
-	return MW_OK;
-}
-
 static void compile_scores(const struct mw_conf *conf, struct policy *p)
 {
 	p->tag_milli = (int32_t)mw_conf_int(conf, "sa_tag_level_deflt");
@@ -302,36 +274,27 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 		p->message_size_limit = SMTP_CONTENT_MIN;
 	p->recipient_limit = (unsigned)mw_conf_int(conf, "smtpd_recipient_limit");
 	p->smtpd_timeout_ms = (uint64_t)mw_conf_int(conf, "smtpd_timeout") * 1000;
+	p->size_limit_64k = mw_conf_bool(conf, "enforce_smtpd_message_size_limit_64kb_min");
 	p->child_timeout_ms = (uint64_t)mw_conf_int(conf, "child_timeout") * 1000;
 	compile_scores(conf, p);
 	compile_texts(conf, set, p);
-	if ((rc = compile_destiny(conf, bank, "final_virus_destiny", &p->virus_destiny, err_r)) !=
-			MW_OK ||
-		(rc = compile_destiny(conf, bank, "final_spam_destiny", &p->spam_destiny, err_r)) !=
-			MW_OK ||
-		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny,
-			 err_r)) != MW_OK ||
-		(rc = compile_voice(set, p, err_r)) != MW_OK ||
+	if ((rc = compile_voice(set, p, err_r)) != MW_OK ||
 		(rc = compile_maps(set, p, err_r)) != MW_OK ||
 		(rc = policy_clients_compile(set, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
 		(rc = compile_signed_fields(p, err_r)) != MW_OK ||
 		(rc = compile_banners(set, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
-		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK ||
-		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,
-			 sizeof(p->virus_quarantine), err_r)) != MW_OK ||
-		(rc = compile_quarantine(conf, "spam_quarantine_method", p->spam_quarantine,
-			 sizeof(p->spam_quarantine), err_r)) != MW_OK)
+		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK)
 		return rc;
-	return compile_quarantine(conf, "unchecked_quarantine_method", p->unchecked_quarantine,
-		sizeof(p->unchecked_quarantine), err_r);
+	return rcpt_policy_compile(set, p, err_r);
 }
 
 void policy_fini(struct policy *p)
 {
 	for (size_t i = 0; i < MW_COUNT(policy_maps); i++)
 		mw_lookup_unref(maps_field(p, i));
+	rcpt_policy_fini(p);
 	policy_clients_fini(p);
 	mw_pack_fini(&p->signed_fields);
 	free(p->forward.hop);

@@ -15,6 +15,7 @@
 #include "delivery/delivery.h"
 #include "log.h"
 #include "lookup.h"
+#include "rcpt_policy.h"
 #include "tls.h"
 #include "wire.h"
 
@@ -59,14 +60,18 @@ struct policy {
 	bool case_sensitive;	/* localpart_is_case_sensitive */
 	struct mw_lookup *tag_levels, *tag2_levels, *kill_levels;
 	struct mw_lookup *virus_lovers, *spam_lovers, *unchecked_lovers;
+	struct mw_lookup *size_limits, *forward_methods;
+	struct mw_lookup *virus_quarantine_to, *spam_quarantine_to, *unchecked_quarantine_to;
+	bool size_limit_64k; /* they are that at least */
+	struct policy_by_ccat by_ccat[CCAT_SLOTS];
+	const char *quarantine[CCAT_SLOTS]; /* "virus-%m.gz"; "": nowhere */
+	struct policy_ask asks[RCPT_ASKS];  /* all of that, in the order of asking */
 	bool bypass_decode_parts;
 	int32_t tag_milli, tag2_milli, kill_milli; /* where those say nothing */
-	enum mw_destiny virus_destiny, spam_destiny, unchecked_destiny;
 	bool virus_failure_fatal, spam_failure_fatal;
 	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256],
 		localhost_name[256];
 	char greeting[MW_BANNER_MAX], goodbye[2][MW_BANNER_MAX]; /* [1]: to who said LHLO */
-	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
 	struct next_hops forward, release, requeue;
 	struct next_hop_source source; /* of connections to all of them; every hop has it, too */
 	bool auth_required_release;
@@ -120,6 +125,7 @@ struct policy_set {
 	struct policy_signer *signers; /* domains that the dkim workers have a key for */
 	size_t signer_count;
 	struct mw_lookup_files *files; /* behind the tables of all policies */
+	struct policy_routes *routes;  /* next hops by recipient; NULL: none yet */
 	/* global */
 	struct mw_tls_ctx *tls_in, *tls_out; /* NULL: no policy of the set wants it */
 	char myhostname[256], quarantine_dir[256];
@@ -153,6 +159,8 @@ const struct policy *policy_load(struct policy_set *set, const struct policy *p,
  */
 const struct policy *policy_load_all(
 	struct policy_set *set, const struct policy *p, const char *banks, struct mw_err *err_r);
+/* Some blocked mail goes into the quarantine. */
+bool policy_keeps_mail(const struct policy *p);
 /*
  * Which banks a value of author_to_policy_bank_maps or virus_name_to_policy_bank_maps means, as a
  * list: "1" is the bank approved, where there is one. NULL: none.

@@ -6,6 +6,7 @@
 
 #include "db.h"
 #include "policy_priv.h"
+#include "policy_route.h"
 
 static void copy_text(
 	char *dst, size_t size, const struct mw_conf *conf, const char *name, const char *dflt)
@@ -347,6 +348,7 @@ void policy_set_unref(struct policy_set **set_p)
 	if (set == NULL || --set->refs > 0)
 		return;
 	destroy_policies(set);
+	policy_routes_destroy(&set->routes);
 	mw_lookup_files_destroy(&set->files);
 	for (size_t i = 0; i < set->mail_dir_count; i++)
 		free(set->mail_dirs[i]);

@@ -185,24 +185,20 @@ static void look_tag(struct look *l)
 
 static void look_quarantine(struct look *l)
 {
-	static const char *const methods[] = { "virus_quarantine_method", "spam_quarantine_method",
-		"unchecked_quarantine_method" };
-	const char *dir = l->set->quarantine_dir, *used = NULL;
+	const char *dir = l->set->quarantine_dir;
+	bool used = false;
 	struct stat st;
 	bool there = stat(dir, &st) == 0;
 
-	for (const struct policy *p = l->set->base; p != NULL && used == NULL; p = p->next)
-		for (size_t i = 0; i < MW_COUNT(methods) && used == NULL; i++)
-			if (*mw_val_text(value(p, methods[i]), "") != '\0')
-				used = methods[i];
-	if (used == NULL || (there && S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) == 0))
+	for (const struct policy *p = l->set->base; p != NULL && !used; p = p->next)
+		used = policy_keeps_mail(p);
+	if (!used || (there && S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) == 0))
 		return;
 	say(l, value(l->set->base, "QUARANTINEDIR")->line,
-		"QUARANTINEDIR = \"%s\" %s, and %s keeps mail there", dir,
+		"QUARANTINEDIR = \"%s\" %s, and blocked mail is kept there", dir,
 		!there		       ? "is not there"
 		: !S_ISDIR(st.st_mode) ? "is no folder"
-				       : "cannot be written by the user who asks this",
-		used);
+				       : "cannot be written by the user who asks this");
 }
 
 static void look_sign(struct look *l)

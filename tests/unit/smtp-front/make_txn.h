@@ -81,7 +81,7 @@ static inline struct made *make_txn(const char *lua)
 static inline struct txn_rcpt *make_rcpt(struct made *m, const char *addr)
 {
 	assert_int_equal(txn_add_rcpt(&m->txn, addr, &(struct smtp_rcpt_params){ 0 }), MW_OK);
-	mail_policy_recipient(m->txn.policy, &m->txn.rcpts[m->txn.rcpt_count - 1], NULL);
+	rcpt_policy_resolve(&m->txn, &m->txn.rcpts[m->txn.rcpt_count - 1], NULL);
 	return &m->txn.rcpts[m->txn.rcpt_count - 1];
 }
 

@@ -407,6 +407,11 @@ static void rcpt_is_honest(
 	}
 }
 
+static void destine(struct policy *p, unsigned slot, enum mw_destiny d)
+{
+	p->asks[ASK_DESTINY + slot].dflt.milli = d * 1000;
+}
+
 static void no_combination_says_2xx_without_delivery_or_discard(void **state)
 {
 	struct made *m = make_txn("");
@@ -424,9 +429,11 @@ static void no_combination_says_2xx_without_delivery_or_discard(void **state)
 		smtp_arena_fini(&t->arena);
 		memset(&t->found, 0, sizeof(t->found));
 		t->rcpt_count = 0;
-		policy.virus_destiny = c.virus;
-		policy.unchecked_destiny = c.unchecked;
-		policy.spam_destiny = c.spam;
+		destine(&policy, CCAT_VIRUS, c.virus);
+		destine(&policy, CCAT_UNCHECKED, c.unchecked);
+		for (unsigned s = CCAT_ENCRYPTED; s <= CCAT_AMBIGUOUS; s++)
+			destine(&policy, s, c.unchecked);
+		destine(&policy, CCAT_SPAM, c.spam);
 		make_rcpt(m, "a@example.org")->bypass_virus = (c.bypass & 1) != 0;
 		make_rcpt(m, "b@example.org")->bypass_spam = (c.bypass & 2) != 0;
 		find(m, c.found, c.scan);

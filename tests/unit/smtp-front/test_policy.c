@@ -40,6 +40,12 @@ static const struct policy *bank_of(struct policy_set *set, const char *bank)
 	return p;
 }
 
+static enum mw_destiny destiny(const struct policy *p, enum ccat_slot slot)
+{
+	assert_int_equal(p->asks[ASK_DESTINY + slot].count, 0);
+	return (enum mw_destiny)(p->asks[ASK_DESTINY + slot].dflt.milli / 1000);
+}
+
 static void a_socket_gets_the_bank_of_its_address_before_that_of_its_port(void **state)
 {
 	struct policy_set *set =
@@ -69,8 +75,9 @@ static void a_socket_gets_the_bank_of_its_address_before_that_of_its_port(void *
 			policy_for_socket(set, rows[i].address, rows[i].port)->bank, rows[i].bank);
 	assert_false(set->base->originating);
 	assert_true(policy_for_socket(set, "127.0.0.1", 10026)->originating);
-	assert_int_equal(policy_for_socket(set, "127.0.0.1", 10026)->virus_destiny, MW_D_DISCARD);
-	assert_int_equal(policy_for_socket(set, "::1", 10026)->virus_destiny, MW_D_REJECT);
+	assert_int_equal(
+		destiny(policy_for_socket(set, "127.0.0.1", 10026), CCAT_VIRUS), MW_D_DISCARD);
+	assert_int_equal(destiny(policy_for_socket(set, "::1", 10026), CCAT_VIRUS), MW_D_REJECT);
 	assert_int_equal(policy_for_socket(set, "127.0.0.1", 10028)->child_timeout_ms, 60000);
 	policy_set_unref(&set);
 	assert_null(set);
@@ -83,8 +90,8 @@ static void the_defaults_defer_what_was_not_checked_and_pass_no_virus(void **sta
 
 	(void)state;
 	assert_true(p->virus_failure_fatal);
-	assert_int_equal(p->virus_destiny, MW_D_DISCARD);
-	assert_string_equal(p->virus_quarantine, "virus-%m.gz");
+	assert_int_equal(destiny(p, CCAT_VIRUS), MW_D_DISCARD);
+	assert_string_equal(p->quarantine[CCAT_VIRUS], "virus-%m.gz");
 	assert_int_equal(p->tag2_milli, 6310);
 	assert_string_equal(p->x_header_line, "mailweir at mx.example.org");
 	assert_string_equal(p->authserv_id, "mx.example.org");
@@ -115,7 +122,7 @@ static void a_bank_overlays_the_base_with_what_it_names(void **state)
 	assert_true(mw_lookup_bool(base->local_domains, "a@base", false));
 	assert_false(mw_lookup_bool(b->local_domains, "a@base", false));
 	assert_true(mw_lookup_bool(b->local_domains, "a@bank", false));
-	assert_string_equal(b->virus_quarantine, "");
+	assert_string_equal(b->quarantine[CCAT_VIRUS], "");
 	assert_string_equal(b->level_char, "+");
 	assert_string_equal(b->forward.hop[0].host, "::1");
 	assert_int_equal(b->forward.hop[0].port, 26);

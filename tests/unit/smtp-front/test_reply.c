@@ -43,6 +43,8 @@ static void set(struct made *m, const size_t *which, size_t count)
 		r->action = e->action;
 		r->delivered = e->delivered;
 		r->from_next_hop = e->from_next_hop;
+		if (m->txn.quarantined && !r->delivered)
+			r->copy = 0;
 	}
 	outcome_reply(&m->txn);
 }
@@ -185,6 +187,14 @@ static void a_client_that_delivers_is_told_of_all_or_of_what_is_kept(void **stat
 		if (strcmp(m->txn.reply, rows[i].reply) != 0 || passed != rows[i].passed)
 			fail_msg("row %zu: %s, %zu", i, m->txn.reply, passed);
 	}
+	/* Of one of two that were refused nothing is kept: the sender has to hear of it. */
+	m->txn.quarantined = true;
+	set(m, (const size_t[]){ PASSES, REFUSED, REFUSED }, 3);
+	assert_int_equal(m->txn.reply_code, 250);
+	m->txn.rcpts[2].copy = -1;
+	outcome_reply(&m->txn);
+	assert_int_equal(m->txn.reply_code, 554);
+	assert_false(m->txn.rcpts[0].delivered);
 	end_txn(m);
 }
 

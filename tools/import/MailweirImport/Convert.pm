@@ -147,11 +147,25 @@ sub to_destiny {
 
 my $is_bool = qr/^(?:bypass_|local_domains|whitelist|blacklist|warn|remove_)|_lovers_maps$/;
 
+# Next hops of a recipient: several are tried in order.
+sub hops_of {
+	my ($v) = @_;
+	my @hops = ref $v ? @$v : ($v);
+	for (@hops) {
+		return (undef, shown($_, 60) . ': the next hop is reached by smtp: or lmtp:')
+			if !defined $_ || ref $_ || !/^(?:smtp|lmtp):[^\s,]+$/;
+	}
+	return lua_text(join ', ', @hops);
+}
+
 # A value in a table, by what the setting is asked for.
 sub cell {
 	my ($self, $v, $row, $depth) = @_;
 	$v = $self->follow($v);
 	return $self->{forms}{undef} ? 'undef' : (undef, 'undefined as a value of a table') unless defined $v;
+	return hops_of($v) if $row->{name} eq 'forward_method_maps' && (!ref $v || ref $v eq 'ARRAY');
+	return (undef, shown($v, 60) . ': Mailweir keeps copies in files and mails none')
+		if $row->{name} =~ /_quarantine_to_maps$/ && !ref $v && $v =~ /\@/;
 	return $self->any($v, $row, $depth + 1) if ref $v;
 	return $v ? 'true' : 'false' if $row->{name} =~ $is_bool;
 	return lua_text($v) if $row->{unit} eq 'texts';

@@ -229,9 +229,24 @@ sub why_none {
 		: 'not known to this import; amavisd 2.13 may have no such variable';
 }
 
+# Next hops by recipient: what stands at the end for everybody is forward_method.
+sub hop_maps {
+	my ($self, $v, $bank, $where) = @_;
+	my @tables = grep { !$self->{convert}->is_empty($_) } map { ref $_ eq 'ARRAY' ? @$_ : $_ } $self->follow($v);
+	my $last = @tables ? $self->follow($tables[-1]) : undef;
+	$last = $self->follow($last->{items}[0]) if is_kind($last, 'opaque');
+	if (defined $last && (!ref $last || ref $last eq 'ARRAY')) {
+		pop @tables;
+		$self->single('forward_method', $last, $bank, $where);
+	}
+	return $self->single('forward_method_maps', \@tables, $bank, $where) if @tables;
+	return;
+}
+
 # A list of lookup tables, under its own name or that of the one value behind it.
 sub maps {
 	my ($self, $name, $v, $bank, $where, $what) = @_;
+	return $self->hop_maps($v, $bank, $where) if $name eq 'forward_method_maps' && $self->{rows}{$name};
 	my @short = map { /^[\$\@](\w+)$/ && $self->{rows}{$1} ? $1 : () } @{ $MAPS{$name} // [] };
 	my @tables = grep { !$self->{convert}->is_empty($_) } map { ref $_ eq 'ARRAY' ? @$_ : $_ } $self->follow($v);
 	my $last = @tables ? $self->follow($tables[-1]) : undef;
@@ -250,11 +265,35 @@ sub maps {
 	return $self->single($short[0], $last, $bank, $where);
 }
 
+# Destinies that no short variable has: by recipient, of minors, of categories without one.
+my %ccat_keys = (0 => 'CC_CATCHALL', 1 => 'CC_CLEAN', '1,1' => 'CC_CLEAN,1', 3 => 'CC_OVERSIZED', 5 => 'CC_SPAMMY',
+	6 => 'CC_SPAM', 7 => 'CC_UNCHECKED', (map { ("7,$_" => "CC_UNCHECKED,$_") } 1 .. 3), 9 => 'CC_VIRUS');
+
+# More than one constant, perhaps in a list.
+sub is_by_recipient {
+	my ($self, $v) = @_;
+	my $is = $self->follow($v);
+	return ref $is eq 'ARRAY' ? @$is > 1 || grep({ ref $self->follow($_) } @$is) : is_kind($is, 'hash');
+}
+
+sub destiny_by_ccat {
+	my ($self, $table, $category, $value, $by, $bank, $where) = @_;
+	my $is = $self->is_by_recipient($value);
+	my $name = $is ? 'final_destiny_maps_by_ccat' : 'final_destiny_by_ccat';
+	my ($row, $key) = ($self->{rows}{$name}, $ccat_keys{$category});
+	my ($lua, $why);
+	return $self->missed(label("$table\{$category}", $bank), $where, NOT_YET) unless $row && defined $key;
+	($lua, $why) = $is ? $self->{convert}->to_maps($value, $row) : $self->{convert}->to_destiny($value, $row);
+	return $self->missed(label("$table\{$category}", $bank), $where, $why) unless defined $lua;
+	push @{ $by->{$name} }, $key, $lua;
+	return;
+}
+
 # Entries of a table by contents category that are not what they refer to by default; target name => value. A category
 # without an entry has that of CC_CATCHALL, where the table is all there is: not in a bank, whose entries lie on others.
 sub categories {
 	my ($self, $table, $v, $bank, $where) = @_;
-	my (%override, @pairs, %has);
+	my (%override, @pairs, %has, %by);
 	$v = $self->follow($v);
 	@pairs = is_kind($v, 'hash') ? @{ $v->{pairs} } : ();
 	%has = @pairs;
@@ -270,9 +309,12 @@ sub categories {
 		my $fixed = $CCAT_FIXED{$table} ? $CCAT_FIXED{$table}{$category} : undef;
 		my ($plain) = $self->{convert}->scalar_of($value);
 		next if defined $fixed && defined $plain && $plain eq $fixed;
-		if (defined $target) { $override{$target} = $value }
+		if ($table =~ /^final_destiny/ && (!defined $target || $self->is_by_recipient($value))) {
+			$self->destiny_by_ccat($table, $category, $value, \%by, $bank, $where);
+		} elsif (defined $target) { $override{$target} = $value }
 		else { $self->missed(label("$table\{$category}", $bank), $where, NOT_YET) }
 	}
+	$self->unit($self->{rows}{$_}, $bank, lua_hash(@{ $by{$_} }), $where) for sort keys %by;
 	return %override;
 }
 
