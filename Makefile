@@ -109,7 +109,10 @@ endif
 
 # Perl beside it, where it is found from the program: ../share/mailweir/import.
 IMPORT_SRC := $(wildcard tools/import/*.pl tools/import/*/*.pm)
-IMPORT_OUT := $(IMPORT_SRC:tools/import/%=$(BUILD)/share/mailweir/import/%)
+IMPORT_OUT := $(IMPORT_SRC:tools/import/%=$(BUILD)/share/mailweir/import/%) $(BUILD)/share/mailweir/import/MailweirImport/amavisd.def
+$(BUILD)/share/mailweir/import/MailweirImport/amavisd.def: common/settings/amavisd.def
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
 $(BUILD)/share/mailweir/import/%: tools/import/%
 	$(Q)install -D -m 0644 $< $@
 
@@ -221,7 +224,7 @@ install: all ## DESTDIR, PREFIX
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin/
 	install -m 0644 tools/import/*.pl $(DESTDIR)$(PREFIX)/share/mailweir/import/
-	install -m 0644 tools/import/MailweirImport/*.pm $(DESTDIR)$(PREFIX)/share/mailweir/import/MailweirImport/
+	install -m 0644 tools/import/MailweirImport/*.pm common/settings/amavisd.def $(DESTDIR)$(PREFIX)/share/mailweir/import/MailweirImport/
 	$(BUILD)/bin/mailweir completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailweir
 	chmod 0644 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailweir
 	install -m 0644 services/scanner/data/* $(DESTDIR)$(PREFIX)/share/mailweir/

@@ -135,11 +135,16 @@ static bool merged(const struct mw_setting *s, const struct mw_val *old, const s
 		if (!mw_val_set_table(r, 0))
 			return false;
 	}
-	for (size_t i = 0; i < v->count; i++)
-		if (strcmp(v->keys[i], "REPLACE") != 0 && !mw_val_put(r, v->keys[i], &v->vals[i])) {
+	for (size_t i = 0; i < v->count; i++) {
+		char key[128];
+
+		if (strcmp(v->keys[i], "REPLACE") != 0 &&
+			!mw_val_put(
+				r, mw_setting_key(s, v->keys[i], key, sizeof(key)), &v->vals[i])) {
 			mw_val_fini(r);
 			return false;
 		}
+	}
 	r->is_array = v->is_array && r->count == v->count;
 	return true;
 }
@@ -174,7 +179,7 @@ static void bank_fields(struct bank_load *b, const char *prefix, const struct mw
 {
 	for (size_t i = 0; i < table->count; i++) {
 		const struct mw_val *v = &table->vals[i];
-		char name[300], hint[100];
+		char name[300], hint[MW_HINT_MAX];
 
 		snprintf(name, sizeof(name), "%s%s", prefix, table->keys[i]);
 		if (mw_setting_index(name) >= 0) {
@@ -301,6 +306,22 @@ static void check_interfaces(const struct mw_conf *conf, struct mw_conf_errors *
 
 /* ------------------------------------------------------------------ loading */
 
+/* A hash whose default is one goes on top of it, as a bank's goes on top of the base's. */
+static bool on_default(
+	const struct mw_setting *s, const struct mw_val *dflt, struct mw_conf_raw *raw)
+{
+	struct mw_val own;
+
+	if (!raw->set || s->type != MW_T_TABLE || raw->val.tag != MW_V_TABLE ||
+		dflt->tag != MW_V_TABLE || dflt->is_array || dflt->count == 0)
+		return true;
+	if (!merged(s, dflt, &raw->val, &own))
+		return false;
+	mw_val_fini(&raw->val);
+	raw->val = own;
+	return true;
+}
+
 static void take_files(
 	struct mw_conf *conf, const struct mw_conf_sources *src, struct mw_conf_errors *e)
 {
@@ -314,8 +335,10 @@ static void take_files(
 	for (size_t i = 0; i < mw_settings_count; i++) {
 		const struct mw_setting *s = &mw_settings[i];
 
-		if (raw[i].set && mw_setting_check(s, s->name, &raw[i].val, e) &&
-			!slot_take(&conf->slots[i], s, &raw[i].val, FROM_FILE))
+		if (!on_default(s, conf->slots[i].val, &raw[i]))
+			mw_conf_error(e, 0, "out of memory");
+		else if (raw[i].set && mw_setting_check(s, s->name, &raw[i].val, e) &&
+			 !slot_take(&conf->slots[i], s, &raw[i].val, FROM_FILE))
 			mw_conf_error(e, 0, "out of memory");
 		mw_val_fini(&raw[i].val);
 	}

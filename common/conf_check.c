@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "conf_priv.h"
+#include "signed_fields.h"
 #include "text.h"
 
 #define SHOWN_MAX 60 /* octets of a wrong value that an error repeats */
@@ -120,8 +121,33 @@ static void nearer(const char *name, const char *candidate, unsigned *least, con
 	}
 }
 
+static const struct {
+	const char *names, *why;
+} without[] = {
+#define MW_WITHOUT(names, why) { names, why },
+#include "settings/amavisd.def"
+#undef MW_WITHOUT
+};
+
+/* Why amavisd's variable of that name has no place here; NULL: it is none of these. */
+static const char *why_without(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < MW_COUNT(without); i++)
+		for (const char *p = without[i].names; *p != '\0'; p += strspn(p, " ")) {
+			size_t word = strcspn(p, " ");
+
+			if (word == n && strncmp(p, name, n) == 0)
+				return without[i].why;
+			p += word;
+		}
+	return NULL;
+}
+
 const char *mw_setting_hint(const char *name, char *buf, size_t size)
 {
+	const char *why = why_without(name);
 	unsigned least = (unsigned)strlen(name) / 3 + 2;
 	const char *best = NULL;
 
@@ -137,7 +163,9 @@ const char *mw_setting_hint(const char *name, char *buf, size_t size)
 			best = mw_settings[i].name;
 	}
 	buf[0] = '\0';
-	if (best != NULL)
+	if (why != NULL)
+		snprintf(buf, size, "; amavisd's is not needed: %s", why);
+	else if (best != NULL)
 		snprintf(buf, size, "; did you mean %s?", best);
 	return buf;
 }
@@ -322,6 +350,12 @@ bool mw_setting_check(
 		mw_setting_expected(s, expected, sizeof(expected)));
 	mw_text_fini(&value);
 	return false;
+}
+
+const char *mw_setting_key(const struct mw_setting *s, const char *key, char *buf, size_t size)
+{
+	return strcmp(s->name, "signed_header_fields") == 0 ? mw_signed_field_name(key, buf, size)
+							    : key;
 }
 
 /* ------------------------------------------------------------------ MAILWEIR_* variables */

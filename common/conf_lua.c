@@ -246,7 +246,7 @@ static void assign(lua_State *L, const char *name, int value, unsigned line)
 {
 	struct mw_lua_reader *r = reader_of(L);
 	int i = mw_setting_index(name);
-	char hint[100];
+	char hint[MW_HINT_MAX];
 
 	if (i < 0 && mw_setting_is_group(name)) {
 		assign_group(L, name, value, line);
@@ -354,7 +354,7 @@ static void push_setting(lua_State *L, int i, const char *name)
 
 static int on_read(lua_State *L)
 {
-	char name[200], hint[100];
+	char name[200], hint[MW_HINT_MAX];
 	int i;
 
 	if (*lua_tostring(L, lua_upvalueindex(1)) == '\0' && lua_type(L, 2) == LUA_TSTRING) {

@@ -114,12 +114,15 @@ bool mw_conf_lua_defaults(struct mw_val *vals);
 int mw_setting_index(const char *name);
 /* True when some setting is called "name.something". */
 bool mw_setting_is_group(const char *name);
-/* "; did you mean X?" or "". prefix: only names that begin so are near. */
+#define MW_HINT_MAX 256
+/* "; did you mean X?", "; amavisd's is not needed: why", or "". Returns buf. */
 const char *mw_setting_hint(const char *name, char *buf, size_t size);
 /* Check *v against its setting, making its one form of it (0 and 1 become booleans). False: an
  * error was added. */
 bool mw_setting_check(
 	const struct mw_setting *s, const char *shown, struct mw_val *v, struct mw_conf_errors *e);
+/* A key of the setting's table in its one form, in buf if need be. */
+const char *mw_setting_key(const struct mw_setting *s, const char *key, char *buf, size_t size);
 /* Fill *v from the variable's text, checked. */
 bool mw_setting_from_env(
 	const struct mw_setting *s, const char *text, struct mw_val *v, struct mw_conf_errors *e);

@@ -6,33 +6,110 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log_syslog.h"
+
 #define LOG_LINE_MAX                                                                               \
 	2048 /* octets of a line; longer ones are cut: below PIPE_BUF, so that lines never mix */
+#define LOG_HEAD_MAX 160 /* of them, in front of level and event */
 
-static const char *const level_names[MW_LEVEL_COUNT] = { "error", "warn", "info", "debug" };
+static const struct {
+	const char *name;
+	int least;    /* log_level that shows it */
+	int severity; /* RFC 3164 section 4.1.1 */
+} levels[MW_LEVEL_COUNT] = {
+	[MW_CRIT] = { "crit", -3, 2 },
+	[MW_ERROR] = { "error", -2, 3 },
+	[MW_WARN] = { "warn", -1, 4 },
+	[MW_INFO] = { "info", 0, 5 },
+	[MW_DETAIL] = { "detail", 2, 6 },
+	[MW_DEBUG] = { "debug", 3, 7 },
+};
+
+/* The process's voice, and where lines go. Two of them, used in turn: a thread in the middle of a
+ * line goes on reading the old one. */
+static struct manner {
+	struct mw_log_voice voice;
+	bool syslog;
+	struct sockaddr_un to;
+} manners[2] = { { .voice = { .facility = 2 << 3, .ident = "mailweir" } } };
+static struct manner *manner_now = &manners[0];
+
 static char log_service[64] = "mailweir";
-static enum mw_level log_most = MW_INFO;
-static uint64_t dropped; /* only a count for people: torn reads across threads do no harm */
+static int syslog_fd = -1; /* kept once it is open */
+static uint64_t dropped;
+
+static const struct manner *manner(void)
+{
+	return __atomic_load_n(&manner_now, __ATOMIC_ACQUIRE);
+}
+
+static void change_manner(const struct manner *fresh)
+{
+	struct manner *other = manner() == &manners[0] ? &manners[1] : &manners[0];
+
+	*other = *fresh;
+	__atomic_store_n(&manner_now, other, __ATOMIC_RELEASE);
+}
 
 void mw_log_open(const char *service, enum mw_level most)
 {
+	struct manner fresh = { .voice = { .facility = 2 << 3 } };
+
 	mw_strlcpy(log_service, service, sizeof(log_service));
-	log_most = most;
+	snprintf(fresh.voice.ident, sizeof(fresh.voice.ident), "mailweir-%.32s", service);
+	fresh.voice.level = levels[most].least;
+	change_manner(&fresh);
 }
 
 void mw_log_level(enum mw_level most)
 {
-	log_most = most;
+	struct manner fresh = *manner();
+
+	fresh.voice.level = levels[most].least;
+	change_manner(&fresh);
+}
+
+bool mw_log_configure(const struct mw_log_voice *voice, const char *syslog_path)
+{
+	struct manner fresh = *manner();
+
+	fresh.voice = *voice;
+	if (voice->ident[0] == '\0')
+		snprintf(fresh.voice.ident, sizeof(fresh.voice.ident), "mailweir-%.32s",
+			log_service);
+	fresh.syslog = syslog_path != NULL && mw_syslog_address(syslog_path, &fresh.to);
+	if (fresh.syslog && syslog_fd < 0)
+		syslog_fd = mw_syslog_socket();
+	if (syslog_fd < 0)
+		fresh.syslog = false;
+	change_manner(&fresh);
+	return fresh.syslog || syslog_path == NULL;
+}
+
+static int level_of(const struct mw_log_voice *voice)
+{
+	return voice != NULL && voice->level != MW_LOG_LEVEL_OF_ALL ? voice->level
+								    : manner()->voice.level;
+}
+
+bool mw_log_voice_wants(const struct mw_log_voice *voice, enum mw_level level)
+{
+	return levels[level].least <= level_of(voice);
 }
 
 bool mw_log_wants(enum mw_level level)
 {
-	return level <= log_most;
+	return mw_log_voice_wants(NULL, level);
 }
 
 uint64_t mw_log_dropped(void)
 {
 	return __atomic_load_n(&dropped, __ATOMIC_RELAXED);
+}
+
+static void count_dropped(void)
+{
+	__atomic_add_fetch(&dropped, 1, __ATOMIC_RELAXED);
 }
 
 /* The date's text up to the second, made once a second and thread. */
@@ -51,30 +128,83 @@ static size_t print_second(char *line, size_t size, time_t second)
 	return mw_strlcpy(line, text, size);
 }
 
+/* line: room for a head in front of the n octets of text. */
+static void to_stderr(char *line, size_t n, const struct timespec *now)
+{
+	char head[LOG_HEAD_MAX];
+	size_t at = print_second(head, sizeof(head), now->tv_sec);
+
+	at += (size_t)snprintf(head + at, sizeof(head) - at, ".%03ldZ %s[%d] ",
+		now->tv_nsec / 1000000, log_service, (int)getpid());
+	memcpy(line + LOG_HEAD_MAX - at, head, at);
+	line[LOG_HEAD_MAX + n] = '\n';
+	if (write(STDERR_FILENO, line + LOG_HEAD_MAX - at, at + n + 1) != (ssize_t)(at + n + 1))
+		count_dropped();
+}
+
+/* False: nobody is there. */
+static bool to_syslog(char *line, size_t n, const struct timespec *now, enum mw_level level,
+	const struct manner *m, const struct mw_log_voice *voice)
+{
+	const char *ident =
+		voice != NULL && voice->ident[0] != '\0' ? voice->ident : m->voice.ident;
+	int facility = voice != NULL && voice->facility != 0 ? voice->facility : m->voice.facility;
+	char head[LOG_HEAD_MAX];
+	size_t at = mw_syslog_head(head, sizeof(head), facility | levels[level].severity,
+		now->tv_sec, ident, (int)getpid());
+	enum mw_syslog_sent sent;
+
+	memcpy(line + LOG_HEAD_MAX - at, head, at);
+	sent = mw_syslog_send(syslog_fd, &m->to, line + LOG_HEAD_MAX - at, at + n);
+	if (sent == MW_SYSLOG_FULL)
+		count_dropped();
+	return sent != MW_SYSLOG_AWAY;
+}
+
+static void say(const struct mw_log_voice *voice, enum mw_level level, const char *event,
+	const char *fmt, va_list args) MW_PRINTF(4, 0);
+static void say(const struct mw_log_voice *voice, enum mw_level level, const char *event,
+	const char *fmt, va_list args)
+{
+	const struct manner *m = manner();
+	int saved = errno, more;
+	char line[LOG_LINE_MAX], *text = line + LOG_HEAD_MAX;
+	size_t room = sizeof(line) - LOG_HEAD_MAX - 1, n; /* the newline stays free */
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	n = (size_t)snprintf(text, room, "%s %s ", levels[level].name, event);
+	if (n >= room)
+		n = room - 1;
+	more = vsnprintf(text + n, room - n, fmt, args);
+	if (more > 0)
+		n += (size_t)more < room - n ? (size_t)more : room - n - 1;
+	if (!m->syslog || !to_syslog(line, n, &now, level, m, voice))
+		to_stderr(line, n, &now);
+	errno = saved;
+}
+
 void mw_log(enum mw_level level, const char *event, const char *fmt, ...)
 {
-	int saved = errno;
-	char line[LOG_LINE_MAX];
-	struct timespec now;
 	va_list args;
-	size_t n;
-	int more;
 
-	if (level > log_most)
+	if (!mw_log_wants(level))
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	n = print_second(line, sizeof(line), now.tv_sec);
-	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ldZ %s[%d] %s %s ",
-		now.tv_nsec / 1000000, log_service, (int)getpid(), level_names[level], event);
 	va_start(args, fmt);
-	more = vsnprintf(line + n, sizeof(line) - n - 1, fmt, args);
+	say(NULL, level, event, fmt, args);
 	va_end(args);
-	if (more > 0)
-		n += (size_t)more < sizeof(line) - n - 1 ? (size_t)more : sizeof(line) - n - 2;
-	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) != (ssize_t)n)
-		__atomic_add_fetch(&dropped, 1, __ATOMIC_RELAXED);
-	errno = saved;
+}
+
+void mw_log_as(const struct mw_log_voice *voice, enum mw_level level, const char *event,
+	const char *fmt, ...)
+{
+	va_list args;
+
+	if (!mw_log_voice_wants(voice, level))
+		return;
+	va_start(args, fmt);
+	say(voice, level, event, fmt, args);
+	va_end(args);
 }
 
 const char *mw_quote_octets(char *buf, size_t size, const void *p, size_t n)

@@ -3,20 +3,35 @@
  *
  * The event name is a stable word that people grep for. Ids come first (session=, job=, log_id=),
  * keys carry units (_ms, _bytes). Text from outside goes through mw_quote(). Credentials and bodies
- * never go in. Lines go to stderr as "TIME SERVICE[PID] LEVEL event key=value..."; errno is kept; a
- * line that stderr does not take at once is dropped and counted, never waited for.
+ * never go in. Lines go to stderr as "TIME SERVICE[PID] LEVEL event key=value...", or to syslog
+ * (do_syslog) as "IDENT[PID]: LEVEL event key=value..."; errno is kept; a line that is not taken at
+ * once is dropped and counted, never waited for. While no syslog is there its lines go to stderr.
  */
 #ifndef MW_LOG_H
 #define MW_LOG_H
 
 #include "base.h"
 
+/* Behind each the least log_level that shows it, and its priority in syslog. */
 enum mw_level {
-	MW_ERROR, /* ours: somebody must look */
-	MW_WARN,  /* a peer's fault, or something the admin should change */
-	MW_INFO,  /* someone may want it tomorrow */
-	MW_DEBUG, /* only when asked for */
+	MW_CRIT,   /* -3, CRIT: the process cannot go on */
+	MW_ERROR,  /* -2, ERR: ours, somebody must look */
+	MW_WARN,   /* -1, WARNING: a peer's fault, or something the admin should change */
+	MW_INFO,   /* 0, NOTICE: someone may want it tomorrow */
+	MW_DETAIL, /* 2, INFO: where a mail's time went */
+	MW_DEBUG,  /* 3, DEBUG: only when asked for */
 	MW_LEVEL_COUNT
+};
+
+#define MW_LOG_IDENT_MAX 49
+#define MW_LOG_LEVEL_OF_ALL (-100)
+
+/* How lines about one thing, a mail, are said where that is not as all others are: by its policy.
+ */
+struct mw_log_voice {
+	int level;		      /* log_level, -3 to 5; MW_LOG_LEVEL_OF_ALL: the process's */
+	int facility;		      /* as syslog(3) counts them, LOG_MAIL; 0: the process's */
+	char ident[MW_LOG_IDENT_MAX]; /* in syslog; "": the process's */
 };
 
 /* Name of the program in every line; lines above `most` are left out. Call once at start. */
@@ -24,7 +39,16 @@ void mw_log_open(const char *service, enum mw_level most);
 void mw_log_level(enum mw_level most);
 bool mw_log_wants(enum mw_level level);
 void mw_log(enum mw_level level, const char *event, const char *fmt, ...) MW_PRINTF(3, 4);
-/* Lines dropped because stderr was full. */
+/* The same with a voice; NULL: the process's. */
+void mw_log_as(const struct mw_log_voice *voice, enum mw_level level, const char *event,
+	const char *fmt, ...) MW_PRINTF(4, 5);
+bool mw_log_voice_wants(const struct mw_log_voice *voice, enum mw_level level);
+/*
+ * From now on: the process's own voice, and the path of syslog's socket, NULL: stderr. Other
+ * threads may be in the middle of a line. False: no socket can be had, and stderr it is.
+ */
+bool mw_log_configure(const struct mw_log_voice *voice, const char *syslog_path);
+/* Lines dropped because stderr or syslog was full. */
 uint64_t mw_log_dropped(void);
 
 #define MW_QUOTE_MAX 256

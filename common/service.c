@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "http.h"
-#include "log.h"
+#include "log_conf.h"
 #include "service_priv.h"
 
 #define ANCHOR_MS (3600 * 1000)
@@ -172,11 +172,13 @@ static void log_errors(const char *event, char *errors)
 static bool read_settings(struct run *r, struct mw_conf **fresh_r, char **errors_r)
 {
 	struct mw_text complaints = { 0 };
+	struct mw_log_voice voice;
 	struct mw_err err = { "" };
 
 	if (mw_conf_load_given(&r->args.config, fresh_r, errors_r) != MW_OK)
 		return false;
-	if (mw_service_guard(*fresh_r, &complaints, &err) == MW_OK)
+	if (mw_log_voice_of(*fresh_r, &voice, &err) == MW_OK &&
+		mw_service_guard(*fresh_r, &complaints, &err) == MW_OK)
 		return true;
 	mw_text_addf(&complaints, "%s\n", err.text);
 	*errors_r = complaints.p;
@@ -202,7 +204,7 @@ static void reload(struct run *r, char **errors_r)
 	}
 	mw_conf_destroy(&r->retired);
 	r->retired = old;
-	mw_service_log_level(&r->args, fresh);
+	(void)mw_service_log(&r->args, fresh, &err); /* read_settings has asked */
 	mw_log(MW_INFO, "settings_reloaded", "path=%s files=%zu",
 		mw_conf_path(fresh) != NULL ? mw_conf_path(fresh) : "(defaults)",
 		mw_conf_files(fresh, &(const char *const *){ NULL }));
@@ -324,7 +326,7 @@ static int live(struct run *r)
 	if (rc == MW_OK)
 		mw_loop_run(r->s.loop);
 	else
-		mw_log(MW_ERROR, "start_failed", "reason=%s error=%s", mw_rc_name(rc),
+		mw_log(MW_CRIT, "start_failed", "reason=%s error=%s", mw_rc_name(rc),
 			mw_quote(err.text));
 	r->s.stopping = true;
 	if (opened && r->ops->close != NULL)
@@ -340,6 +342,20 @@ static int live(struct run *r)
 		mw_log(MW_INFO, "stopped", "uptime_ms=%llu",
 			(unsigned long long)(mw_mono_ms() - r->began_ms));
 	return rc == MW_OK ? 0 : rc == MW_ERR_CONF ? MW_EX_CONFIG : 1;
+}
+
+/* Settings that every service understands, and that wants more than their types. False: told. */
+static bool begin_log(const struct run *r)
+{
+	struct mw_err err = { "" };
+
+	if (mw_service_log(&r->args, r->s.conf, &err) == MW_OK)
+		return true;
+	if (r->args.mode == MW_RUN)
+		mw_log(MW_CRIT, "settings_wrong", "error=%s", mw_quote(err.text));
+	else
+		fprintf(stderr, "%s\n", err.text);
+	return false;
 }
 
 static void print_warnings(struct mw_text *lines)
@@ -400,7 +416,10 @@ int mw_service_main(
 		free(errors);
 		return MW_EX_CONFIG;
 	}
-	mw_service_log_level(&r.args, r.s.conf);
+	if (!begin_log(&r)) {
+		mw_conf_destroy(&r.s.conf);
+		return MW_EX_CONFIG;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	if (r.args.mode == MW_CHECK) {
 		code = check(&r);

@@ -3,7 +3,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "log.h"
+#include "log_conf.h"
+#include "log_syslog.h"
 #include "service_priv.h"
 #include "wire.h"
 
@@ -135,14 +136,25 @@ void mw_service_args(int argc, char **argv, const char *name, struct mw_service_
 		a->instance = "1";
 }
 
-void mw_service_log_level(const struct mw_service_args *args, const struct mw_conf *conf)
+enum mw_rc mw_service_log(
+	const struct mw_service_args *args, const struct mw_conf *conf, struct mw_err *err_r)
 {
-	int64_t level = args->level != INT_MIN ? args->level : mw_conf_int(conf, "log_level");
+	const char *path =
+		mw_conf_bool(conf, "do_syslog") ? mw_conf_text(conf, "syslog.socket") : NULL;
+	struct mw_log_voice voice;
+	struct mw_err why = { "" };
+	enum mw_rc rc = mw_log_voice_of(conf, &voice, err_r);
 
-	if (level >= 3)
-		mw_log_level(MW_DEBUG);
-	else if (level >= 0)
-		mw_log_level(MW_INFO);
-	else
-		mw_log_level(level == -1 ? MW_WARN : MW_ERROR);
+	if (rc != MW_OK)
+		return rc;
+	if (args->level != INT_MIN)
+		voice.level = args->level;
+	if ((!mw_log_configure(&voice, path) ||
+		    (path != NULL && !mw_syslog_answers(path, &why))) &&
+		args->mode == MW_RUN)
+		mw_log(MW_WARN, "syslog_away",
+			"socket=%s error=%s hint=\"lines go to stderr until somebody takes them "
+			"there\"",
+			mw_quote(path), mw_quote(why.text));
+	return MW_OK;
 }

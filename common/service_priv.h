@@ -21,8 +21,9 @@ struct mw_service_args {
 /* Reads argv and MAILWEIR_CONFIG, MAILWEIR_INSTANCE; prints what --help, --version and mistakes
  * call for. */
 void mw_service_args(int argc, char **argv, const char *name, struct mw_service_args *args_r);
-/* amavisd's log_level, and -d, as a level of ours. */
-void mw_service_log_level(const struct mw_service_args *args, const struct mw_conf *conf);
+/* The process's log as the settings say, the level as -d does. MW_ERR_CONF: it stays as it was. */
+enum mw_rc mw_service_log(
+	const struct mw_service_args *args, const struct mw_conf *conf, struct mw_err *err_r);
 
 /* ---- who we are (service_user.c) ---- */
 

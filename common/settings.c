@@ -1,5 +1,6 @@
 /* The one table of all settings, put together from the parts' own lists. */
 #include "conf.h"
+#include "signed_fields.h" /* its list is a default */
 
 #define MW_SETTING(name, type, scope, dflt, least, most, unit, env, meaning)                       \
 	{ name, type, scope, dflt, least, most, unit, env, meaning },

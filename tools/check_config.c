@@ -3,13 +3,15 @@
 #include <stdlib.h>
 #include "guard.h"
 #include "lookup.h"
+#include "settings_check.h"
 #include "tools.h"
 
-/* Tables are compiled as the front compiles them, their files are read. */
+/* Tables are compiled as the front compiles them, their files are read; and what else it would
+ * refuse. */
 static bool tables_are_right(const struct mw_conf *conf)
 {
 	struct mw_text errors = { 0 };
-	bool right = mw_lookup_check_all(conf, &errors) == 0;
+	bool right = mw_lookup_check_all(conf, &errors) + mw_settings_check(conf, &errors) == 0;
 
 	if (!right)
 		fputs(errors.p != NULL ? errors.p : "out of memory\n", stderr);

@@ -26,13 +26,36 @@ static bool is_first_of_group(size_t at)
 }
 
 /* A cell of a Markdown table: a bar would end it. */
-static void cell(const char *text)
+static void cell_octets(const char *text, size_t n)
 {
-	for (; *text != '\0'; text++) {
+	for (; n > 0; text++, n--) {
 		if (*text == '|')
 			putchar('\\');
 		putchar(*text);
 	}
+}
+
+static void cell(const char *text)
+{
+	cell_octets(text, strlen(text));
+}
+
+#define DEFAULT_SHOWN_MAX 250
+
+/* A long list is cut behind one of its items; `mailweir config get` shows all of it. */
+static void dflt_cell(const char *dflt)
+{
+	size_t n = strlen(dflt);
+
+	if (n <= DEFAULT_SHOWN_MAX) {
+		cell(dflt);
+		return;
+	}
+	n = DEFAULT_SHOWN_MAX;
+	while (n > 0 && dflt[n - 1] != ',')
+		n--;
+	cell_octets(dflt, n);
+	fputs(" ... }", stdout);
 }
 
 static void row(const struct mw_setting *s)
@@ -40,7 +63,7 @@ static void row(const struct mw_setting *s)
 	char expected[160];
 
 	printf("| `%s` | `", s->name);
-	cell(strcmp(s->dflt, "nil") == 0 ? "unset" : s->dflt);
+	dflt_cell(strcmp(s->dflt, "nil") == 0 ? "unset" : s->dflt);
 	printf("` | ");
 	cell(mw_setting_expected(s, expected, sizeof(expected)));
 	printf(" | %s | %s%s%s | ", s->scope == MW_S_BANK ? "bank" : "global",

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <dkim.h>
 
+#include "signed_fields.h"
+
 #define HLIST_OCTETS_MAX                                                                           \
 	3500	      /* names of signed fields with their colons: below libopendkim's 4096 */
 #define LINE_WIDTH 76 /* of the new field; RFC 5322 section 2.1.1 wants at most 78 */
@@ -16,55 +18,11 @@
 #define BODY_SIGNATURE                                                                             \
 	"DKIM-Signature: v=1; a=rsa-sha256; c=simple/%s; d=x; s=x; h=from; bh=AAAA; b=AAAA"
 
-/*
- * How often a field is signed: 1 all there are, 2 one more that is not there. Sender, To and Cc are
- * left out: mailing lists and relays change them. RFC 6376 section 5.4.1; amavisd's
- * signed_header_fields.
- */
+#define SIGNED_NAME(name, times) { name, times },
 static const struct signed_name {
 	const char *name;
 	unsigned times;
-} default_names[] = {
-	{ "From", 2 },
-	{ "Date", 2 },
-	{ "Subject", 2 },
-	{ "Content-Type", 2 },
-	{ "Reply-To", 1 },
-	{ "Message-ID", 1 },
-	{ "In-Reply-To", 1 },
-	{ "References", 1 },
-	{ "MIME-Version", 1 },
-	{ "Content-Transfer-Encoding", 1 },
-	{ "Content-ID", 1 },
-	{ "Content-Description", 1 },
-	{ "Content-Disposition", 1 },
-	{ "Content-Language", 1 },
-	{ "Content-Location", 1 },
-	{ "Content-Base", 1 },
-	{ "Content-Features", 1 },
-	{ "Content-Duration", 1 },
-	{ "Content-MD5", 1 },
-	{ "Content-Alternative", 1 },
-	{ "Resent-Date", 1 },
-	{ "Resent-From", 1 },
-	{ "Resent-Sender", 1 },
-	{ "Resent-Message-ID", 1 },
-	{ "List-Archive", 1 },
-	{ "List-Help", 1 },
-	{ "List-Id", 1 },
-	{ "List-Owner", 1 },
-	{ "List-Post", 1 },
-	{ "List-Subscribe", 1 },
-	{ "List-Unsubscribe", 1 },
-	{ "List-Unsubscribe-Post", 1 },
-	{ "Received", 1 },
-	{ "Precedence", 1 },
-	{ "Original-Message-ID", 1 },
-	{ "Message-Context", 1 },
-	{ "Sensitivity", 1 },
-	{ "Auto-Submitted", 1 },
-	{ "Archived-At", 1 },
-};
+} default_names[] = { MW_SIGNED_FIELDS(SIGNED_NAME) };
 
 /* ------------------------------------------------------------------ which fields */
 

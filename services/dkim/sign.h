@@ -9,13 +9,14 @@
 #define DKIMSVC_SIGN_H
 
 #include <stdatomic.h>
+#include "signed_fields.h"
 #include "keys.h"
 #include "message.h"
 #include "text.h"
 
 #define DKIMSVC_SIGNED_FIELDS_MAX                                                                  \
 	256 /* fields that one signature covers; libopendkim cuts its list at 4096 octets */
-#define DKIMSVC_SIGNED_NAMES_MAX 200 /* names in orders.headers */
+#define DKIMSVC_SIGNED_NAMES_MAX MW_SIGNED_NAMES_MAX /* names in orders.headers */
 
 struct dkimsvc_signer;
 enum mw_rc dkimsvc_signer_open(struct dkimsvc_signer **s_r, struct mw_err *err_r);

@@ -70,6 +70,15 @@ static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *
 	return MW_OK;
 }
 
+/* Once for each address, by the bank that brought it. */
+static void try_sources(const struct policy_set *set)
+{
+	for (const struct policy *p = set->base; p != NULL; p = p->next)
+		if (p->below == NULL || (p->below == set->base &&
+						strcmp(p->source.text, p->below->source.text) != 0))
+			delivery_try_source(&p->source, p->bank);
+}
+
 /* Of the sockets that there are: they stay as they are until a restart. */
 static void tell_warnings(const struct front *f)
 {
@@ -114,6 +123,7 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory");
 	f->state_timer = mw_timer_new(s->loop, state_tick, f);
 	mw_timer_start(f->state_timer, STATE_MS, STATE_MS);
+	try_sources(f->policies);
 	tell_warnings(f);
 	intake_describe(f, &where);
 	mw_service_ready(s, "smtp=%s verdicts=%s", where.p != NULL ? where.p : "",
@@ -137,6 +147,7 @@ static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *e
 		return rc;
 	policy_set_unref(&f->policies);
 	f->policies = set;
+	try_sources(set);
 	limits_from(f, s->conf);
 	policy_watch_every(f->watch, file_interval_ms(s->conf));
 	dispatch_configure(f->dispatch, s->conf);

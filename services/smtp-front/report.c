@@ -153,6 +153,26 @@ static void fill_elapsed(struct txn *t, struct mw_record *r)
 	r->elapsed = out;
 }
 
+/* The timing report of log_level 2: each section's time, and of it CPU. */
+static void log_timing(const struct txn *t, const struct mw_record *r)
+{
+	struct mw_text out = { 0 };
+
+	if (!mw_log_voice_wants(&t->policy->voice, MW_DETAIL))
+		return;
+	for (size_t i = 0; i < r->elapsed_count; i++) {
+		const struct mw_record_elapsed *e = &r->elapsed[i];
+
+		mw_text_addf(&out, " %.*s_ms=%.1f %.*s_cpu_ms=%.1f", (int)e->section.n,
+			(const char *)e->section.p, (double)e->wall_us / 1000, (int)e->section.n,
+			(const char *)e->section.p, (double)e->cpu_us / 1000);
+	}
+	if (!out.failed && out.n > 0)
+		txn_log(t, MW_DETAIL, "timing", "log_id=%s mail_id=%s%s", t->log_id, t->mail_id,
+			out.p);
+	mw_text_fini(&out);
+}
+
 /* Connections end outside of any mail: what ended since the last record is told with the next. */
 static void fill_connections(struct front *f, struct mw_record *r)
 {
@@ -237,6 +257,7 @@ void report_mail(struct txn *t, bool aborted)
 	fill_found(t, &r);
 	fill_deliveries(t, &r);
 	fill_elapsed(t, &r);
+	log_timing(t, &r);
 	mw_publish_mail(t->front->pub, &r);
 }
 

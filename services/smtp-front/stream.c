@@ -1,7 +1,11 @@
 #include "stream_priv.h"
 
+#include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define READ_OCTETS                                                                                \
 	65536 /* one buffer for all: what is read is used up, or saved, before the next read */
@@ -57,6 +61,27 @@ static void connected(uv_connect_t *req, int status)
 	if (status == 0)
 		open_now(st);
 	st->ops->connected(st->owner, status);
+}
+
+/* libuv's own bind would choose a port now, and one address has few of them; at connect one serves
+ * for many peers. */
+int stream_bind(struct stream *st, const struct sockaddr *from)
+{
+	int on = 1, failed = 0;
+	int fd = socket(from->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	socklen_t size = from->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+						     : sizeof(struct sockaddr_in);
+
+	if (fd < 0)
+		return uv_translate_sys_error(errno);
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	if (bind(fd, from, size) != 0)
+		failed = uv_translate_sys_error(errno);
+	if (failed == 0)
+		failed = uv_tcp_open(&st->h.tcp, fd);
+	if (failed != 0)
+		close(fd);
+	return failed;
 }
 
 int stream_connect(struct stream *st, const struct sockaddr *to)

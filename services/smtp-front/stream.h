@@ -44,6 +44,9 @@ struct stream *stream_new(
 	struct mw_loop *loop, bool unix_socket, const struct stream_ops *ops, void *owner);
 /* Take the connection that waits at a listening handle of the same kind. 0 or a uv error. */
 int stream_accept(struct stream *st, uv_stream_t *listener);
+/* Before stream_connect: from which address, of the family that it connects to; port 0 is any. 0 or
+ * a uv error: it is none of ours. */
+int stream_bind(struct stream *st, const struct sockaddr *from);
 /* AF_INET, AF_INET6 or AF_UNIX. connected() tells; a uv error: it never will. */
 int stream_connect(struct stream *st, const struct sockaddr *to);
 /* Another owner, with other callbacks, from now on. */

@@ -240,7 +240,7 @@ void txn_abandon(struct txn **t_p)
 
 void txn_defer(struct txn *t, const char *why)
 {
-	mw_log(MW_WARN, "deferred", "log_id=%s mail_id=%s why=%s", t->log_id, t->mail_id,
+	txn_log(t, MW_WARN, "deferred", "log_id=%s mail_id=%s why=%s", t->log_id, t->mail_id,
 		mw_quote(why));
 	cancel_checks(t);
 	db_cancel(&t->asking);
@@ -401,7 +401,7 @@ static void check_done(void *arg, const struct dispatch_result *r)
 	c->wall_us = r->wall_us;
 	c->cpu_us = r->cpu_us;
 	if (r->status != MW_FAILED && findings_take(t, c->kind, r->findings) != MW_OK) {
-		mw_log(MW_WARN, "bad_findings", "log_id=%s kind=%s worker=%s", t->log_id,
+		txn_log(t, MW_WARN, "bad_findings", "log_id=%s kind=%s worker=%s", t->log_id,
 			dispatch_kind_names[c->kind], c->worker);
 		check_failed(c, "findings not understood");
 	}
@@ -426,6 +426,7 @@ static void submit_until(struct txn *t, enum dispatch_kind kind, const struct di
 		check_failed(c, "queue of jobs is full");
 		return;
 	}
+	dispatch_speak_as(c->job, &t->policy->voice);
 	c->state = CHECK_WAITING;
 	t->checks_waiting++;
 }
@@ -533,14 +534,14 @@ static void kept(void *arg, enum mw_rc rc, const char *error)
 
 	t->keeping = NULL;
 	if (rc != MW_OK) {
-		mw_log(MW_ERROR, "quarantine_failed", "log_id=%s mail_id=%s %s", t->log_id,
+		txn_log(t, MW_ERROR, "quarantine_failed", "log_id=%s mail_id=%s %s", t->log_id,
 			t->mail_id, error);
 		txn_defer(t, "quarantine FAILED"); /* 2xx for discarded mail only behind a copy that
 						  is on disk */
 		return;
 	}
 	t->quarantined = true;
-	mw_log(MW_INFO, "quarantined", "log_id=%s mail_id=%s file=%s", t->log_id, t->mail_id,
+	txn_log(t, MW_INFO, "quarantined", "log_id=%s mail_id=%s file=%s", t->log_id, t->mail_id,
 		t->quarantine_file);
 	step_edit(t);
 }
@@ -652,6 +653,7 @@ static void let_go(struct txn *t)
 		txn_destroy(&t);
 		return;
 	}
+	dispatch_speak_as(c->job, &t->policy->voice);
 	smtp_body_unref(&t->body);
 	unlink_txn(t);
 	t->learning = true;
@@ -683,10 +685,10 @@ void txn_reply(struct txn *t)
 		count(t);
 	t->client = NULL;
 	if (client != NULL && client->over(client, t)) {
-		mw_log(MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id, t->mail_id,
-			t->reply_code);
+		txn_log(t, MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id,
+			t->mail_id, t->reply_code);
 	} else {
-		mw_log(MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id,
+		txn_log(t, MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id,
 			t->mail_id, t->reply_code);
 	}
 	if (!t->released)

@@ -9,6 +9,7 @@
 #include "header.h"
 #include "intake/facts.h"
 #include "intake/smtp_command.h"
+#include "log.h"
 
 struct txn;
 struct db_request;
@@ -228,6 +229,9 @@ void txn_destroy(struct txn **t_p);
 enum mw_rc txn_read(struct txn *t);
 /* t->hops: those of the route, with * filled in for this mail. False: why it cannot go there. */
 bool txn_find_hops(struct txn *t, const struct next_hops *route, const char **why_r);
+/* A line about a mail obeys its policy: level, and syslog's name and facility. */
+#define txn_log(t, level, ...) mw_log_as(&(t)->policy->voice, level, __VA_ARGS__)
+
 /* Enter a state of the status display. */
 void txn_state(struct txn *t, char letter);
 /* Mails whose deadline is long over although every step has its own (a disk that hangs): 451. Every

@@ -126,6 +126,7 @@ void txn_deliver(struct txn *t)
 		.hops = t->hops,
 		.hop_count = t->route->count,
 		.tls = t->set->tls_out,
+		.voice = &t->policy->voice,
 		.log_id = t->log_id,
 		.mail_id = t->mail_id,
 		.message_id = smtp_arena_printf(&t->arena, "%.*s", (int)t->facts.message_id.n,

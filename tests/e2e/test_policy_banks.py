@@ -81,7 +81,7 @@ def test_each_mail_of_a_session_has_its_own_banks(behind, suite):
 
 
 def test_a_bank_s_size_limit_and_recipient_limit_hold_for_its_mail(behind, suite):
-    behind({"smtpd_message_size_limit": 2048,
+    behind({"smtpd_message_size_limit": 2048, "enforce_smtpd_message_size_limit_64kb_min": False,
             "policy_bank": {"MYNETS": {"smtpd_message_size_limit": 8192, "smtpd_recipient_limit": 1}}})
     large = mail(body=b"y" * 70 + b"\r\n" + (b"x" * 70 + b"\r\n") * 50)
     assert send(suite, octets=large).code == 552

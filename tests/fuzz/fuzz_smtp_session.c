@@ -42,11 +42,15 @@ static void set_up(unsigned a, unsigned b)
 		.message_size_limit = b & 1 ? 1000000 : 200,
 		.recipient_limit = b & 2 ? RCPTS_MOST : 2,
 		.smtpd_timeout_ms = 60000,
+		.voice = { .level = MW_LOG_LEVEL_OF_ALL },
 		.acl = everybody() };
 	if (a / 27 % 4 == 3)
 		p->offers &= ~(MW_BIT(SMTP_OFFERS_CHUNKING) | MW_BIT(SMTP_OFFERS_SMTPUTF8) |
 			       MW_BIT(SMTP_OFFERS_XFORWARD));
 	mw_strlcpy(p->localhost_name, "mx.example.org", sizeof(p->localhost_name));
+	mw_strlcpy(p->greeting, "mx.example.org ESMTP", sizeof(p->greeting));
+	for (int lmtp = 0; lmtp < 2; lmtp++)
+		mw_strlcpy(p->goodbye[lmtp], "bye", sizeof(p->goodbye[lmtp]));
 	front.limits = (struct front_limits){ .line_octets = b & 4 ? 2048 : 64,
 		.errors = b & 8 ? 1000 : 4,
 		.commands = b & 16 ? 100000 : 10,

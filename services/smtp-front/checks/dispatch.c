@@ -145,8 +145,8 @@ static void job_fail(struct dispatch *d, struct dispatch_job *j, const char *rea
 	mw_strlcpy(r.reason, reason, sizeof(r.reason));
 	if (j->worker != NULL)
 		mw_strlcpy(r.worker, j->worker->hello.worker, sizeof(r.worker));
-	mw_log(MW_WARN, "check_failed", "log_id=%s kind=%s attempt=%u reason=%s", j->what->log_id,
-		dispatch_kind_names[j->kind], j->attempt, mw_quote(reason));
+	mw_log_as(j->voice, MW_WARN, "check_failed", "log_id=%s kind=%s attempt=%u reason=%s",
+		j->what->log_id, dispatch_kind_names[j->kind], j->attempt, mw_quote(reason));
 	job_end(d, j, &r);
 }
 
@@ -283,6 +283,11 @@ struct dispatch_job *dispatch_submit(struct dispatch *d, enum dispatch_kind kind
 	 */
 	mw_timer_start(d->soon, 0, 0);
 	return j;
+}
+
+void dispatch_speak_as(struct dispatch_job *job, const struct mw_log_voice *voice)
+{
+	job->voice = voice;
 }
 
 void dispatch_cancel(struct dispatch *d, struct dispatch_job **job_p)

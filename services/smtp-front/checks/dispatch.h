@@ -14,6 +14,7 @@
 #include "body.h"
 #include "conf.h"
 #include "events.h"
+#include "log.h"
 #include "loop.h"
 #include "wire.h"
 #include "zsock.h"
@@ -63,6 +64,8 @@ struct dispatch_job *dispatch_submit(struct dispatch *d, enum dispatch_kind kind
 	const struct mw_job *what, const struct dispatch_part *parts, size_t part_count,
 	uint64_t deadline_ms, void (*done)(void *arg, const struct dispatch_result *result),
 	void *arg);
+/* Lines about it are said so; voice lives as long as the job. */
+void dispatch_speak_as(struct dispatch_job *job, const struct mw_log_voice *voice);
 /* Nobody waits any more: done() is not called. Sets *job_p to NULL. */
 void dispatch_cancel(struct dispatch *d, struct dispatch_job **job_p);
 

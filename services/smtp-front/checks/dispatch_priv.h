@@ -21,6 +21,7 @@ struct dispatch_job {
 	struct dispatch_worker *worker; /* whose it is, NULL: waiting */
 	char avoid[MW_NAME_MAX];	/* who had the attempt before; "": the first */
 	const struct mw_job *what;
+	const struct mw_log_voice *voice; /* of lines about it; NULL: as all others */
 	struct dispatch_part parts[MW_JOB_PARTS_MAX];
 	size_t part_count;
 	/* NULL: a ghost. Cancelled, or taken away for time, it only keeps its worker's slot: until

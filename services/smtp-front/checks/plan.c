@@ -177,14 +177,19 @@ bool plan_sign(struct txn *t, const struct policy_signer **signer_r)
 void plan_sign_orders(struct txn *t, const struct policy_signer *signer)
 {
 	struct mw_pack *orders = &t->checks[JOB_SIGN].orders;
+	const struct mw_pack *fields = &t->policy->signed_fields;
 
 	mw_pack_fini(orders);
 	mw_pack_map(orders, 1);
 	mw_pack_text(orders, "signers");
 	mw_pack_array(orders, 1);
-	mw_pack_map(orders, 2);
+	mw_pack_map(orders, fields->n > 0 ? 3 : 2);
 	mw_pack_kv_text(orders, "d", signer->domain);
 	mw_pack_kv_text(orders, "s", signer->selector);
+	if (fields->n > 0) {
+		mw_pack_text(orders, "headers");
+		mw_pack_raw(orders, mw_octets_of(fields->p, fields->n));
+	}
 	plan_what(t, JOB_SIGN);
 }
 

@@ -52,7 +52,7 @@ void poison_remember(struct txn *t)
 	f->poison_next = (f->poison_next + 1) % FRONT_POISON_MAX;
 	if (f->poison_count < FRONT_POISON_MAX)
 		f->poison_count++;
-	mw_log(MW_WARN, "poison", "log_id=%s mail_id=%s octets=%zu", t->log_id, t->mail_id,
+	txn_log(t, MW_WARN, "poison", "log_id=%s mail_id=%s octets=%zu", t->log_id, t->mail_id,
 		smtp_body_size(t->body));
 	mw_publish_alert(f->pub, "poison", "log_id=%s mail_id=%s: two cages died on it", t->log_id,
 		t->mail_id);

@@ -96,8 +96,8 @@ bool client_tls_falls_back(struct client *c, struct delivery_run *run, const cha
 		return false;
 	if (!c->spoilt) /* else the mails of the next minute would go there in plaintext */
 		delivery_tls_failed(c);
-	mw_log(MW_WARN, "tls_failed", "log_id=%s hop=%s why=%s", run->mail->log_id, c->hop.text,
-		mw_quote(why));
+	mw_log_as(run->mail->voice, MW_WARN, "tls_failed", "log_id=%s hop=%s why=%s",
+		run->mail->log_id, c->hop.text, mw_quote(why));
 	if (c->hop.tls != TLS_MAY || run->plain || c->spoilt)
 		return false;
 	run->plain = true;

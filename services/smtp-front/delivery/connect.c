@@ -14,15 +14,17 @@ struct attempt {
 struct connector {
 	struct mw_loop *loop;
 	struct names_question *question;
-	void (*done)(void *arg, struct stream *st, int status, bool looking_up);
+	void (*done)(void *arg, struct stream *st, int status, enum connector_step step);
 	void *arg;
 	uint16_t port;
 	bool unix_socket;
+	struct next_hop_source from; /* the hop's */
 	struct names_addresses to;
 	size_t at; /* addresses tried */
 	struct attempt *attempts;
 	struct mw_timer *timer; /* the next attempt, or the end of the last one */
-	int status;
+	int status;		/* of the last attempt that failed */
+	enum connector_step step;
 };
 
 static void attempt_closed(void *owner)
@@ -61,13 +63,13 @@ void connector_cancel(struct connector **c_p)
 	free(c);
 }
 
-static void finish(struct connector *c, struct stream *st, int status, bool looking_up)
+static void finish(struct connector *c, struct stream *st, int status, enum connector_step step)
 {
-	void (*done)(void *, struct stream *, int, bool) = c->done;
+	void (*done)(void *, struct stream *, int, enum connector_step) = c->done;
 	void *arg = c->arg;
 
 	connector_cancel(&c);
-	done(arg, st, status, looking_up);
+	done(arg, st, status, step);
 }
 
 static void attempt_connected(void *owner, int status)
@@ -78,6 +80,7 @@ static void attempt_connected(void *owner, int status)
 
 	if (status != 0) {
 		c->status = status;
+		c->step = CONNECTOR_CONNECT;
 		attempt_end(a);
 		mw_timer_start(c->timer, 0, 0); /* no need to wait for the stagger */
 		return;
@@ -85,7 +88,7 @@ static void attempt_connected(void *owner, int status)
 	while (*p != a)
 		p = &(*p)->next;
 	*p = a->next;
-	finish(c, a->stream, 0, false);
+	finish(c, a->stream, 0, CONNECTOR_CONNECT);
 	free(a); /* the stream is another owner's by now */
 }
 
@@ -95,6 +98,17 @@ static void set_port(struct sockaddr_storage *ss, uint16_t port)
 		((struct sockaddr_in6 *)ss)->sin6_port = htons(port);
 	else if (ss->ss_family == AF_INET)
 		((struct sockaddr_in *)ss)->sin_port = htons(port);
+}
+
+/* From the address that it has to come from, if it has to. */
+static int bind_it(struct connector *c, struct stream *st, int family)
+{
+	bool none;
+	const struct sockaddr *from = next_hop_source_for(&c->from, family, &none);
+	int status = none ? UV_EADDRNOTAVAIL : from != NULL ? stream_bind(st, from) : 0;
+
+	c->step = status != 0 ? CONNECTOR_BIND : CONNECTOR_CONNECT;
+	return status;
 }
 
 static int attempt_begin(struct connector *c, struct sockaddr_storage *to)
@@ -113,7 +127,9 @@ static int attempt_begin(struct connector *c, struct sockaddr_storage *to)
 	a->next = c->attempts;
 	c->attempts = a;
 	set_port(to, c->port);
-	status = stream_connect(a->stream, (const struct sockaddr *)to);
+	status = bind_it(c, a->stream, to->ss_family);
+	if (status == 0)
+		status = stream_connect(a->stream, (const struct sockaddr *)to);
 	if (status != 0)
 		attempt_end(a);
 	return status;
@@ -135,7 +151,7 @@ static void next_attempt(void *arg)
 		return;
 	}
 	if (c->attempts == NULL)
-		finish(c, NULL, c->status, false);
+		finish(c, NULL, c->status, c->step);
 }
 
 /* IPv6 and IPv4 in turn, each family in its own order (RFC 8305 section 4). */
@@ -164,7 +180,7 @@ static void answered(void *arg, int status, const struct names_addresses *a)
 
 	c->question = NULL;
 	if (status != 0) {
-		finish(c, NULL, status, true);
+		finish(c, NULL, status, CONNECTOR_LOOKUP);
 		return;
 	}
 	interleave(c, a);
@@ -188,7 +204,7 @@ static bool is_known(const struct next_hop *hop, struct sockaddr_storage *ss)
 
 struct connector *connector_start(struct mw_loop *loop, struct names *names,
 	const struct next_hop *hop,
-	void (*done)(void *arg, struct stream *st, int status, bool looking_up), void *arg)
+	void (*done)(void *arg, struct stream *st, int status, enum connector_step step), void *arg)
 {
 	struct connector *c = calloc(1, sizeof(*c));
 
@@ -198,6 +214,7 @@ struct connector *connector_start(struct mw_loop *loop, struct names *names,
 	c->done = done;
 	c->arg = arg;
 	c->port = hop->port;
+	c->from = hop->from;
 	c->unix_socket = next_hop_is_unix(hop);
 	c->timer = mw_timer_new(loop, next_attempt, c);
 	if (is_known(hop, &c->to.at[0])) {

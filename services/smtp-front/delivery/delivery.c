@@ -1,6 +1,9 @@
 /* The pools of connections: which one takes which mail, and when one is closed. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "client_tls.h"
@@ -8,7 +11,7 @@
 
 #define TICK_MS 250 /* grain of the time limits */
 
-/* The connections to one hop. */
+/* The connections to one hop from one address. */
 struct hop_pool {
 	struct next_hop hop;
 	struct client *idle; /* last used first: the others grow old and go */
@@ -61,7 +64,8 @@ static struct hop_pool *pool_find(const struct delivery *d, const struct next_ho
 {
 	struct hop_pool *p = d->pools;
 
-	while (p != NULL && strcmp(p->hop.text, hop->text) != 0)
+	while (p != NULL && (strcmp(p->hop.text, hop->text) != 0 ||
+				    strcmp(p->hop.from.text, hop->from.text) != 0))
 		p = p->next;
 	return p;
 }
@@ -443,9 +447,34 @@ void delivery_configure(struct delivery *d, const struct mw_conf *conf)
 	};
 	d->max_connections = (unsigned)mw_conf_int(conf, "delivery.max_connections");
 	d->max_uses = (unsigned)mw_conf_int(conf, "delivery.max_uses");
-	d->idle_ms = (uint64_t)mw_conf_int(conf, "delivery.idle_time") * 1000;
+	d->idle_ms = mw_conf_bool(conf, "smtp_connection_cache_enable")
+			     ? (uint64_t)mw_conf_int(conf, "delivery.idle_time") * 1000
+			     : 0;
 	d->hop_pause_ms = (uint64_t)mw_conf_int(conf, "delivery.hop_pause") * 1000;
 	names_configure(d->names, (uint64_t)mw_conf_int(conf, "delivery.name_time") * 1000);
+}
+
+static void try_one(const struct sockaddr *from, socklen_t size, const char *bank, const char *text)
+{
+	int fd = socket(from->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, from, size) != 0)
+		mw_log(MW_WARN, "bind_address_unusable",
+			"bank=%s local_client_bind_address=%s family=%s error=%s hint=\"mail of "
+			"this "
+			"bank is deferred\"",
+			mw_quote(bank), text, from->sa_family == AF_INET6 ? "IPv6" : "IPv4",
+			mw_quote(strerror(errno)));
+	if (fd >= 0)
+		close(fd);
+}
+
+void delivery_try_source(const struct next_hop_source *from, const char *bank)
+{
+	if (from->v4.sin_family != 0)
+		try_one((const struct sockaddr *)&from->v4, sizeof(from->v4), bank, from->text);
+	if (from->v6.sin6_family != 0)
+		try_one((const struct sockaddr *)&from->v6, sizeof(from->v6), bank, from->text);
 }
 
 enum mw_rc delivery_open(struct delivery **d_r, struct mw_loop *loop, const struct mw_conf *conf,

@@ -11,6 +11,7 @@
 #define SMTP_DELIVERY_H
 
 #include "conf.h"
+#include "log.h"
 #include "loop.h"
 #include "delivery/next_hop.h"
 #include "intake/smtp_command.h"
@@ -33,6 +34,7 @@ struct delivery_mail {
 	const struct next_hop *hops;
 	size_t hop_count;
 	struct mw_tls_ctx *tls;			   /* NULL: all hops' tls is TLS_NONE */
+	const struct mw_log_voice *voice;	   /* of lines about the mail */
 	const char *log_id, *mail_id, *message_id; /* for delivery_committing */
 	const char *helo_name;
 	const char *sender;
@@ -63,6 +65,8 @@ enum mw_rc delivery_open(struct delivery **d_r, struct mw_loop *loop, const stru
 	struct mw_err *err_r);
 void delivery_close(struct delivery **d_p);
 void delivery_configure(struct delivery *d, const struct mw_conf *conf);
+/* Warn of the addresses of it that this host does not have, or may not use. */
+void delivery_try_source(const struct next_hop_source *from, const char *bank);
 /* done() is called once, never from inside this call; rcpts are filled in then. NULL: no memory. */
 struct delivery_run *delivery_send(struct delivery *d, const struct delivery_mail *mail,
 	void (*done)(void *arg, bool new_connection), void *arg);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/un.h>
+#include <uv.h>
 
 #define EXPECTED "expected smtp:[address]:port, smtp:host:port or smtp:/path, or the same with lmtp"
 
@@ -104,4 +105,68 @@ bool next_hop_fill(struct next_hop *h, const char *peer_ip, unsigned local_port)
 	h->any_host = h->any_port = false;
 	make_text(h);
 	return true;
+}
+
+static bool parse_source(const char *address, struct next_hop_source *from)
+{
+	size_t n = strlen(address);
+	char bare[64]; /* with a scope */
+
+	if (*address == '[' && n > 2 && address[n - 1] == ']') {
+		address++;
+		n -= 2;
+	}
+	if (!mw_strncpy(bare, sizeof(bare), address, n) || from->text[0] != '\0')
+		return false;
+	if (uv_ip4_addr(bare, 0, &from->v4) != 0) {
+		from->v4 = (struct sockaddr_in){ 0 };
+		if (uv_ip6_addr(bare, 0, &from->v6) != 0)
+			return false;
+	}
+	mw_strlcpy(from->text, bare, sizeof(from->text));
+	return true;
+}
+
+enum mw_rc next_hop_source_parse(const char *setting, const char *const *addresses, size_t count,
+	struct next_hop_source *from_r, struct mw_err *err_r)
+{
+	struct next_hop_source all = { .text = "" };
+
+	for (size_t i = 0; i < count; i++) {
+		struct next_hop_source one = { .text = "" };
+		size_t n = strlen(all.text);
+
+		if (!parse_source(addresses[i], &one))
+			return mw_fail(err_r, MW_ERR_CONF,
+				"%s = \"%.100s\": expected an IPv4 or IPv6 address", setting,
+				addresses[i]);
+		if ((one.v4.sin_family != 0 && all.v4.sin_family != 0) ||
+			(one.v6.sin6_family != 0 && all.v6.sin6_family != 0))
+			return mw_fail(err_r, MW_ERR_CONF,
+				"%s: expected one IPv4 and one IPv6 address at most", setting);
+		if (one.v4.sin_family != 0)
+			all.v4 = one.v4;
+		else
+			all.v6 = one.v6;
+		snprintf(all.text + n, sizeof(all.text) - n, "%s%.63s", n > 0 ? "," : "", one.text);
+	}
+	*from_r = all;
+	return MW_OK;
+}
+
+const struct sockaddr *next_hop_source_for(
+	const struct next_hop_source *from, int family, bool *none_r)
+{
+	const struct sockaddr *v4 = (const struct sockaddr *)&from->v4,
+			      *v6 = (const struct sockaddr *)&from->v6;
+
+	*none_r = false;
+	if (from->text[0] == '\0' || family == AF_UNIX)
+		return NULL;
+	if (family == AF_INET6 && from->v6.sin6_family != 0)
+		return v6;
+	if (family == AF_INET && from->v4.sin_family != 0)
+		return v4;
+	*none_r = true;
+	return NULL;
 }

@@ -6,16 +6,27 @@
 #ifndef SMTP_NEXT_HOP_H
 #define SMTP_NEXT_HOP_H
 
+#include <netinet/in.h>
+
 #include "base.h"
 #include "tls_level.h"
 
 #define NEXT_HOPS_MAX 16
+
+/* Where our connections come from: at most one address a family; of a family without one none
+ * does. */
+struct next_hop_source {
+	struct sockaddr_in v4;	/* family 0: none */
+	struct sockaddr_in6 v6; /* the same */
+	char text[136];		/* "192.0.2.6,2001:db8::6"; "": as the system chooses */
+};
 
 struct next_hop {
 	bool lmtp, any_host, any_port;
 	char host[256]; /* without []; the path of a Unix socket when it begins with / */
 	uint16_t port;
 	enum tls_level tls;
+	struct next_hop_source from;
 	char text[300]; /* "smtp:[host]:port" or "lmtp:/path", for replies and records */
 };
 
@@ -35,6 +46,13 @@ enum mw_rc next_hops_parse(const char *setting, const char *const *methods, size
  * neither.
  */
 bool next_hop_fill(struct next_hop *h, const char *peer_ip, unsigned local_port);
+
+/* setting: its name, for the error; no address: as the system chooses. */
+enum mw_rc next_hop_source_parse(const char *setting, const char *const *addresses, size_t count,
+	struct next_hop_source *from_r, struct mw_err *err_r);
+/* The address to come from when that family is connected to; NULL: whichever, or (*none_r) none. */
+const struct sockaddr *next_hop_source_for(
+	const struct next_hop_source *from, int family, bool *none_r);
 
 static inline bool next_hop_is_unix(const struct next_hop *h)
 {

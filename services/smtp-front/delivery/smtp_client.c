@@ -77,8 +77,8 @@ void client_fail(struct client *c, unsigned code, const char *enhanced, const ch
 		run->client = NULL;
 	snprintf(text, sizeof(text), "from MTA(%s): %s", c->hop.text, why);
 	if (run != NULL && !plain && is_at_the_door(c) && delivery_hop_failed(run, c)) {
-		mw_log(MW_INFO, "hop_failed", "log_id=%s hop=%s why=%s", run->mail->log_id,
-			c->hop.text, mw_quote(why));
+		mw_log_as(run->mail->voice, MW_INFO, "hop_failed", "log_id=%s hop=%s why=%s",
+			run->mail->log_id, c->hop.text, mw_quote(why));
 		client_close(c, false);
 		return;
 	}
@@ -335,7 +335,8 @@ static void log_dsn(const struct client *c)
 	for (size_t i = 0; i < m->rcpt_count; i++)
 		wanted |= m->rcpts[i].params.notify != 0 || m->rcpts[i].params.orcpt != NULL;
 	if (wanted && !c->offers.dsn)
-		mw_log(MW_INFO, "dsn_not_passed_on", "log_id=%s hop=%s", m->log_id, c->hop.text);
+		mw_log_as(m->voice, MW_INFO, "dsn_not_passed_on", "log_id=%s hop=%s", m->log_id,
+			c->hop.text);
 }
 
 /* One transaction with the active recipients; a mail may need several (RCPT 452). */
@@ -402,7 +403,7 @@ static void client_write_body(struct client *c)
 			/* From here on the next hop may have the mail although we die: see
 			 * docs/operations.md. */
 			c->run->committed = true;
-			mw_log(MW_INFO, "delivery_committing",
+			mw_log_as(c->run->mail->voice, MW_INFO, "delivery_committing",
 				"log_id=%s mail_id=%s message_id=%s rcpts=%zu hop=%s",
 				c->run->mail->log_id, c->run->mail->mail_id,
 				mw_quote(c->run->mail->message_id), c->accepted, c->hop.text);
@@ -699,7 +700,20 @@ void client_timeout(struct client *c)
 
 /* ------------------------------------------------------------------ connecting */
 
-static void on_connected(void *arg, struct stream *st, int status, bool looking_up)
+/* It is not from another address that this mail may come: the hop may know us by it. */
+static void cannot_bind(struct client *c, int status)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "cannot connect from %s (local_client_bind_address): %s",
+		c->hop.from.text, uv_strerror(status));
+	if (c->run != NULL)
+		mw_log_as(c->run->mail->voice, MW_WARN, "bind_failed", "log_id=%s hop=%s why=%s",
+			c->run->mail->log_id, c->hop.text, mw_quote(text));
+	client_fail(c, 451, "4.3.5", text);
+}
+
+static void on_connected(void *arg, struct stream *st, int status, enum connector_step step)
 {
 	static const struct stream_ops ops = {
 		.octets = on_octets,
@@ -709,9 +723,14 @@ static void on_connected(void *arg, struct stream *st, int status, bool looking_
 		.closed = stream_is_closed,
 	};
 	struct client *c = arg;
+	bool looking_up = step == CONNECTOR_LOOKUP;
 	char text[200];
 
 	c->connector = NULL;
+	if (st == NULL && step == CONNECTOR_BIND) {
+		cannot_bind(c, status);
+		return;
+	}
 	if (st == NULL) {
 		snprintf(text, sizeof(text), "%s: %s",
 			looking_up ? "cannot look up its name" : "cannot connect",

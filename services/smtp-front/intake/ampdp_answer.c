@@ -87,7 +87,7 @@ static void put_removed_recipients(
 			snprintf(addr, sizeof(addr), "<%s>", given);
 			ampdp_put_text(out, "delrcpt", addr);
 		}
-		mw_log(MW_INFO, "recipient_removed", "log_id=%s rcpt=%s why=%s", t->log_id,
+		txn_log(t, MW_INFO, "recipient_removed", "log_id=%s rcpt=%s why=%s", t->log_id,
 			mw_quote(t->rcpts[i].addr), mw_quote(t->rcpts[i].reply));
 	}
 }
@@ -135,7 +135,7 @@ static void put_edits(struct mw_text *out, struct txn *t)
 	size_t count;
 
 	if (t->cluster_count > 1)
-		mw_log(MW_WARN, "edits_differ",
+		txn_log(t, MW_WARN, "edits_differ",
 			"log_id=%s sets=%zu: the client can make one set only, the first "
 			"recipient's",
 			t->log_id, t->cluster_count);

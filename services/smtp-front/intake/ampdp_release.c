@@ -257,7 +257,7 @@ static void loaded(void *arg, struct mail_file_got *got)
 	s->txn->body = got->body;
 	got->body = NULL;
 	s->txn->params.body = got->eight_bit ? SMTP_BODY_8BITMIME : SMTP_BODY_NONE;
-	mw_log(strncmp(got->name, "poison/", 7) == 0 ? MW_WARN : MW_INFO, "release",
+	txn_log(s->txn, strncmp(got->name, "poison/", 7) == 0 ? MW_WARN : MW_INFO, "release",
 		"log_id=%s request=%s parent_mail_id=%s file=%s rcpts=%zu", s->txn->log_id,
 		q->request, mw_quote_octets(parent, sizeof(parent), c.id.p, c.id.n),
 		mw_quote(got->name), s->txn->rcpt_count);

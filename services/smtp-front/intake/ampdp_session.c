@@ -42,7 +42,7 @@ static void session_end(struct ampdp_session *s, const char *why)
 	if (s->state == AMPDP_GONE)
 		return;
 	if (s->txn != NULL)
-		mw_log(MW_INFO, "client_gone", "log_id=%s peer=%s why=%s", s->txn->log_id,
+		txn_log(s->txn, MW_INFO, "client_gone", "log_id=%s peer=%s why=%s", s->txn->log_id,
 			s->in.peer_ip, why);
 	s->state = AMPDP_GONE;
 	drop_request(s);
@@ -157,8 +157,9 @@ void ampdp_session_refuse(
 {
 	const char *log_id = s->txn != NULL ? s->txn->log_id : NULL;
 
-	mw_log(MW_INFO, "ampdp_refused", "log_id=%s peer=%s code=%u why=%s",
-		log_id != NULL ? log_id : "-", s->in.peer_ip, code, mw_quote(text));
+	mw_log_as(&(s->txn != NULL ? s->txn->policy : s->in.policy)->voice, MW_INFO,
+		"ampdp_refused", "log_id=%s peer=%s code=%u why=%s", log_id != NULL ? log_id : "-",
+		s->in.peer_ip, code, mw_quote(text));
 	ampdp_answer_failure(&s->out, log_id, code, enhanced, text);
 	ampdp_session_answered(s);
 }

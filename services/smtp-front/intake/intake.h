@@ -57,6 +57,7 @@ struct intake {
 	size_t session_count;
 	struct clients *clients; /* sessions by client address */
 	struct mw_timer *tick;
+	int backlog; /* listen_queue_size */
 	bool closing;
 };
 

@@ -12,7 +12,6 @@
 #include "log.h"
 #include "smtp_session.h"
 
-#define BACKLOG 1024 /* connections the kernel holds for us */
 #define TICK_MS 1000
 
 static void on_connection(uv_stream_t *server, int status)
@@ -52,7 +51,7 @@ static struct listener *listener_new(struct front *f, const char *address)
 static int listener_start(struct listener *l)
 {
 	struct listener **last = &l->front->intake->first;
-	int failed = uv_listen(&l->h.stream, BACKLOG, on_connection);
+	int failed = uv_listen(&l->h.stream, l->front->intake->backlog, on_connection);
 
 	if (failed != 0)
 		return failed;
@@ -234,6 +233,7 @@ enum mw_rc intake_open(struct front *f, const struct mw_conf *conf, struct mw_er
 		f->intake->clients = clients_new();
 	if (f->intake == NULL || f->intake->clients == NULL)
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory for listeners");
+	f->intake->backlog = (int)mw_conf_int(conf, "listen_queue_size");
 	rc = open_all(f, conf, err_r);
 	if (rc != MW_OK)
 		return rc;

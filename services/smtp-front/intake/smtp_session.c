@@ -35,7 +35,7 @@ static void session_end(struct smtp_session *s, const char *why)
 	if (s->state == SMTP_GONE)
 		return;
 	if (s->txn != NULL)
-		mw_log(MW_INFO, "client_gone", "log_id=%s peer=%s why=%s", s->txn->log_id,
+		txn_log(s->txn, MW_INFO, "client_gone", "log_id=%s peer=%s why=%s", s->txn->log_id,
 			s->in.peer_ip, why);
 	s->state = SMTP_GONE;
 	if (s->txn != NULL)
@@ -276,7 +276,7 @@ static void refuse_data(struct smtp_session *s, enum smtp_reply_id id, const cha
 	size_t answers = s->lmtp && !early ? s->txn->rcpt_count : 1;
 	unsigned errors = s->errors + 1;
 
-	mw_log(MW_INFO, "data_refused", "log_id=%s peer=%s code=%u why=%s", s->txn->log_id,
+	txn_log(s->txn, MW_INFO, "data_refused", "log_id=%s peer=%s code=%u why=%s", s->txn->log_id,
 		s->in.peer_ip, smtp_replies[id].code, mw_quote(smtp_replies[id].text));
 	txn_abandon(&s->txn);
 	smtp_session_enter(s, SMTP_READY);
@@ -292,7 +292,8 @@ static void tell_of_bare_lf(struct smtp_session *s)
 	uint64_t now = mw_loop_now_ms(f->loop);
 
 	f->stats.bare_lf++;
-	mw_log(MW_WARN, "bare_newline", "log_id=%s peer=%s", s->txn->log_id, s->in.peer_ip);
+	txn_log(s->txn, MW_WARN, "bare_newline", "log_id=%s peer=%s", s->txn->log_id,
+		s->in.peer_ip);
 	if (f->bare_lf_told_ms != 0 && now - f->bare_lf_told_ms < BARE_LF_ALERT_MS)
 		return;
 	f->bare_lf_told_ms = now;
@@ -331,7 +332,8 @@ static bool refuse_unkept(struct smtp_session *s)
 	}
 	if (s->data_rc == MW_OK)
 		return false;
-	mw_log(MW_ERROR, "data_not_kept", "log_id=%s %s", s->txn->log_id, s->data_err.text);
+	txn_log(s->txn, MW_ERROR, "data_not_kept", "log_id=%s %s", s->txn->log_id,
+		s->data_err.text);
 	refuse_data(s, s->data_rc == MW_ERR_LIMIT ? REPLY_HELD_FULL : REPLY_NOT_KEPT, NULL);
 	return true;
 }
@@ -608,8 +610,7 @@ void smtp_session_greet(struct smtp_session *s)
 		s->until_ms = mw_loop_now_ms(s->in.front->loop) + SMTP_LAST_WORDS_MS;
 		return;
 	}
-	mw_text_addf(&s->out, "220 %s %s Mailweir service ready\r\n", s->in.policy->localhost_name,
-		s->in.policy->protocol == PROTOCOL_LMTP ? "LMTP" : "ESMTP");
+	mw_text_addf(&s->out, "220 %s\r\n", s->in.policy->greeting);
 }
 
 void smtp_session_accept(struct listener *l)

@@ -303,7 +303,7 @@ static void verb_quit(struct smtp_session *s, const char *args)
 {
 	(void)args;
 	smtp_session_drop_mail(s);
-	smtp_session_say(s, REPLY_BYE, s->in.policy->localhost_name);
+	smtp_session_say(s, REPLY_BYE, s->in.policy->goodbye[s->lmtp]);
 	s->closing = true;
 }
 

@@ -9,7 +9,7 @@ static bool loaded(
 	struct txn *t, enum mail_bank_rule rule, const struct policy *p, const struct mw_err *why)
 {
 	if (p == NULL) {
-		mw_log(MW_ERROR, "policy_bank_failed", "log_id=%s why=%s", t->log_id,
+		txn_log(t, MW_ERROR, "policy_bank_failed", "log_id=%s why=%s", t->log_id,
 			mw_quote(why->text));
 		return false;
 	}
@@ -47,7 +47,7 @@ static bool load_asked(struct txn *t, const char *banks)
 		banks += strspn(banks, ", \t");
 		n = strcspn(banks, ", \t");
 		if (n > 0 && !policy_has_bank(t->set, banks, n))
-			mw_log(MW_WARN, "unknown_bank", "log_id=%s peer=%s bank=%s", t->log_id,
+			txn_log(t, MW_WARN, "unknown_bank", "log_id=%s peer=%s bank=%s", t->log_id,
 				t->peer_ip, mw_quote_octets(name, sizeof(name), banks, n));
 		else if (n > 0 &&
 			 !loaded(t, MAIL_BANK_ASKED,
@@ -199,7 +199,7 @@ static void failed(struct txn *t, const char *why)
 {
 	bool defers = db_failure_defers(t->front->db);
 
-	mw_log(MW_WARN, "lookup_failed", "log_id=%s deferred=%d why=%s", t->log_id, defers,
+	txn_log(t, MW_WARN, "lookup_failed", "log_id=%s deferred=%d why=%s", t->log_id, defers,
 		mw_quote(why));
 	if (!defers)
 		take(t, NULL);

@@ -32,8 +32,8 @@ static void add_bank(struct bank_list *l, struct mw_octets bank)
 	/* Names in the settings were checked at load: this one is a function's, has $n in it, or
 	 * came with a file that changed. */
 	if (!policy_has_bank(l->t->set, (const char *)bank.p, bank.n)) {
-		mw_log(MW_WARN, "unknown_bank", "log_id=%s map=%s bank=%s", l->t->log_id, l->map,
-			mw_quote_octets(shown, sizeof(shown), bank.p, bank.n));
+		txn_log(l->t, MW_WARN, "unknown_bank", "log_id=%s map=%s bank=%s", l->t->log_id,
+			l->map, mw_quote_octets(shown, sizeof(shown), bank.p, bank.n));
 		return;
 	}
 	if (has(l, bank) || l->count == MW_COUNT(l->name))
@@ -57,7 +57,7 @@ static void add_value(struct bank_list *l, const char *value)
 static bool load(const struct bank_list *l)
 {
 	if (l->failed)
-		mw_log(MW_ERROR, "policy_bank_failed", "log_id=%s why=\"out of memory\"",
+		txn_log(l->t, MW_ERROR, "policy_bank_failed", "log_id=%s why=\"out of memory\"",
 			l->t->log_id);
 	for (size_t i = 0; i < l->count && !l->failed; i++)
 		if (!mail_policy_load_by(l->t, l->rule, l->name[i]))
@@ -196,7 +196,8 @@ bool message_banks_wait_for_auth(const struct txn *t)
 
 /* ------------------------------------------------------------------ what was found */
 
-/* A signer that is testing asks for its signature to count as none (RFC 6376 section 3.6.1, t=y). */
+/* A signer that is testing asks for its signature to count as none (RFC 6376 section 3.6.1, t=y).
+ */
 static bool counts(const struct policy *p, const struct finding_signature *s)
 {
 	bool rsa = s->a.n >= 3 && memcmp(s->a.p, "rsa", 3) == 0;

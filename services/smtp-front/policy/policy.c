@@ -5,7 +5,11 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "log_conf.h"
+#include "signed_fields.h"
 #include "text.h"
+
+#define SMTP_CONTENT_MIN 65536 /* RFC 5321 section 4.5.3.1.7: a server has to take so much */
 
 static void copy_text(
 	char *dst, size_t size, const struct mw_conf *conf, const char *name, const char *dflt)
@@ -165,13 +169,29 @@ static enum mw_rc compile_route(
 	return next_hops_parse(name, methods, to->count, to->hop, err_r);
 }
 
+static enum mw_rc compile_source(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	struct next_hops *routes[] = { &p->forward, &p->release, &p->requeue };
+	const char *const *addresses;
+	size_t count = mw_conf_list(conf, "local_client_bind_address", &addresses);
+	enum mw_rc rc = next_hop_source_parse(
+		"local_client_bind_address", addresses, count, &p->source, err_r);
+
+	for (size_t r = 0; r < MW_COUNT(routes) && rc == MW_OK; r++)
+		for (size_t i = 0; i < routes[r]->count; i++)
+			routes[r]->hop[i].from = p->source;
+	return rc;
+}
+
 static enum mw_rc compile_hops(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
 {
 	enum mw_rc rc = compile_route(conf, "forward_method", &p->forward, err_r);
 
 	if (rc == MW_OK)
 		rc = compile_route(conf, "release_method", &p->release, err_r);
-	return rc == MW_OK ? compile_route(conf, "requeue_method", &p->requeue, err_r) : rc;
+	if (rc == MW_OK)
+		rc = compile_route(conf, "requeue_method", &p->requeue, err_r);
+	return rc == MW_OK ? compile_source(conf, p, err_r) : rc;
 }
 
 /* Quarantine by now is one gzip file a mail: local:NAME%m.gz. */
@@ -219,6 +239,45 @@ static void compile_texts(
 	copy_text(p->level_char, sizeof(p->level_char), conf, "sa_spam_level_char", "");
 }
 
+/* Where nobody says anything the worker has the same list. */
+static enum mw_rc compile_signed_fields(struct policy *p, struct mw_err *err_r)
+{
+	static const char name[] = "signed_header_fields";
+
+	return mw_conf_is_set(p->conf, name)
+		       ? mw_signed_fields_pack(mw_conf_val(p->conf, name), &p->signed_fields, err_r)
+		       : MW_OK;
+}
+
+static enum mw_rc compile_banners(
+	const struct policy_set *set, struct policy *p, struct mw_err *err_r)
+{
+	static const char greeting[] = "smtpd_greeting_banner", goodbye[] = "smtpd_quit_banner";
+	struct mw_banner_words words = { .helo_name = p->localhost_name,
+		.myhostname = set->myhostname,
+		.protocol = p->protocol == PROTOCOL_LMTP ? "LMTP" : "ESMTP" };
+	enum mw_rc rc = mw_banner_fill(
+		greeting, mw_conf_text(p->conf, greeting), &words, p->greeting, err_r);
+
+	for (int lmtp = 0; lmtp < 2 && rc == MW_OK; lmtp++) {
+		words.protocol = lmtp ? "LMTP" : "ESMTP";
+		rc = mw_banner_fill(
+			goodbye, mw_conf_text(p->conf, goodbye), &words, p->goodbye[lmtp], err_r);
+	}
+	return rc;
+}
+
+/* Where no bank says otherwise the level is the process's, which -d may have changed. */
+static enum mw_rc compile_voice(
+	const struct policy_set *set, struct policy *p, struct mw_err *err_r)
+{
+	enum mw_rc rc = mw_log_voice_of(p->conf, &p->voice, err_r);
+
+	if (mw_conf_val(p->conf, "log_level") == mw_conf_val(set->conf, "log_level"))
+		p->voice.level = MW_LOG_LEVEL_OF_ALL;
+	return rc;
+}
+
 enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct mw_err *err_r)
 {
 	const struct mw_conf *conf = p->conf;
@@ -238,6 +297,9 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 	p->dkim_sign = mw_conf_bool(conf, "enable_dkim_signing");
 	p->dkim_minimum_bits = (unsigned)mw_conf_int(conf, "dkim_minimum_key_bits");
 	p->message_size_limit = (uint64_t)mw_conf_int(conf, "smtpd_message_size_limit");
+	if (p->message_size_limit < SMTP_CONTENT_MIN &&
+		mw_conf_bool(conf, "enforce_smtpd_message_size_limit_64kb_min"))
+		p->message_size_limit = SMTP_CONTENT_MIN;
 	p->recipient_limit = (unsigned)mw_conf_int(conf, "smtpd_recipient_limit");
 	p->smtpd_timeout_ms = (uint64_t)mw_conf_int(conf, "smtpd_timeout") * 1000;
 	p->child_timeout_ms = (uint64_t)mw_conf_int(conf, "child_timeout") * 1000;
@@ -249,9 +311,12 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 			MW_OK ||
 		(rc = compile_destiny(conf, bank, "final_unchecked_destiny", &p->unchecked_destiny,
 			 err_r)) != MW_OK ||
+		(rc = compile_voice(set, p, err_r)) != MW_OK ||
 		(rc = compile_maps(set, p, err_r)) != MW_OK ||
 		(rc = policy_clients_compile(set, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
+		(rc = compile_signed_fields(p, err_r)) != MW_OK ||
+		(rc = compile_banners(set, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK ||
 		(rc = compile_quarantine(conf, "virus_quarantine_method", p->virus_quarantine,
@@ -268,6 +333,7 @@ void policy_fini(struct policy *p)
 	for (size_t i = 0; i < MW_COUNT(policy_maps); i++)
 		mw_lookup_unref(maps_field(p, i));
 	policy_clients_fini(p);
+	mw_pack_fini(&p->signed_fields);
 	free(p->forward.hop);
 	free(p->release.hop);
 	free(p->requeue.hop);

@@ -10,10 +10,13 @@
 #ifndef SMTP_POLICY_H
 #define SMTP_POLICY_H
 
+#include "banner.h"
 #include "conf.h"
 #include "delivery/delivery.h"
+#include "log.h"
 #include "lookup.h"
 #include "tls.h"
+#include "wire.h"
 
 /* What a listening socket speaks; auto: SMTP or LMTP, as the client greets. */
 enum policy_protocol { PROTOCOL_AUTO, PROTOCOL_SMTP, PROTOCOL_LMTP, PROTOCOL_AMPDP };
@@ -47,6 +50,7 @@ struct policy {
 	enum policy_newline bare_newline;
 	unsigned offers; /* bits of enum smtp_offer */
 	bool originating;
+	struct mw_log_voice voice; /* of lines about its mail */
 	/* By recipient. */
 	struct mw_lookup *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;
@@ -60,14 +64,17 @@ struct policy {
 	bool virus_failure_fatal, spam_failure_fatal;
 	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256],
 		localhost_name[256];
+	char greeting[MW_BANNER_MAX], goodbye[2][MW_BANNER_MAX]; /* [1]: to who said LHLO */
 	char virus_quarantine[104], spam_quarantine[104], unchecked_quarantine[104];
 	struct next_hops forward, release, requeue;
+	struct next_hop_source source; /* of connections to all of them; every hop has it, too */
 	bool auth_required_release;
 	enum tls_level tls_in;
 	uint64_t message_size_limit;
 	unsigned recipient_limit;
 	uint64_t smtpd_timeout_ms, child_timeout_ms;
 	bool dkim_verify, dkim_sign;
+	struct mw_pack signed_fields; /* of the order `headers`; empty: the worker's own list */
 	unsigned dkim_minimum_bits;
 	struct mw_lookup *author_banks, *virus_banks; /* names of banks by author, by virus */
 	bool ip_repu;

@@ -178,6 +178,7 @@ my %special = (
 # Give a name of amavisd's its place, or say why it has none.
 sub single {
 	my ($self, $name, $v, $bank, $where) = @_;
+	$name = 'do_syslog' if $name eq 'DO_SYSLOG'; # as it was once called
 	my $row = $self->{rows}{$name};
 	return $self->refused($name, $bank, $where, $UNNEEDED{$name}) if $UNNEEDED{$name};
 	return $self->refused($name, $bank, $where, $self->why_none($name, $bank, $v)) unless $row;

@@ -97,46 +97,20 @@ $CCAT_FIXED{final_destiny_by_ccat} = $CCAT_FIXED{final_destiny_maps_by_ccat};
 our %OLD_NAMES = (final_destiny_by_ccat => 'final_destiny_maps_by_ccat', defang_by_ccat => 'defang_maps_by_ccat');
 $CCAT{$_} = $CCAT{ $OLD_NAMES{$_} } for keys %OLD_NAMES;
 
-# Names without a place in Mailweir, by the reason.
-my %reasons = (
-	'not needed: Mailweir\'s processes run as the user mailweir, started by systemd, without chroot or Perl modules' =>
-		[qw(daemon_user daemon_group daemon_groups daemon_chroot_dir daemonize pid_file lock_file path
-			additional_perl_modules i_know_what_i_am_doing instance_name myproduct_name)],
-	'not needed: Mailweir has folders of its own (pipeline.run_dir, front.spool_dir, scanner.temp_dir)' =>
-		[qw(MYHOME TEMPBASE db_home helpers_home)],
-	'not needed: the front holds thousands of sessions at once; smtpd_session_limit and scanner.cages bound them' =>
-		[qw(max_servers max_requests min_servers min_spare_servers max_spare_servers listen_queue_size)],
-	'not needed: services speak through ZeroMQ (pipeline.*), there is no Berkeley DB' =>
-		[qw(enable_db enable_zmq zmq_sockets enable_global_cache nanny_details_level)],
-	'not needed: logs are lines on stderr, the record of each mail is the logger\'s (logger.*)' =>
-		[qw(do_syslog DO_SYSLOG syslog_ident syslog_facility syslog_priority SYSLOG_LEVEL logfile LOGFILE logline_maxlen
-			log_templ log_short_templ log_verbose_templ log_recip_templ DEBUG sa_debug
-			enable_log_capture_dump allow_preserving_evidence)],
-	'not needed: the scanner unpacks mail and archives itself, without external programs' =>
-		[qw(decoders file gzip bzip2 lzop gunzip bunzip2 unlzop rpm2cpio cabextract uncompress unfreeze arc unarj arj
-			unrar zoo lha pax cpio ar ripole tnef p7zip xz lzma lrzip lz4 rar unstuff dspam keep_decoded_original_maps
-			keep_decoded_original_re map_full_type_to_short_type_maps map_full_type_to_short_type_re)],
-	'not needed: SpamAssassin runs as spamd with settings of its own (scanner.spamd)' =>
-		[qw(sa_local_tests_only sa_configpath sa_siteconfigpath sa_userprefs_file sa_num_instances sa_spawned sa_timeout
-			sa_auto_whitelist)],
-	'not needed: a connection to the next hop is kept and used again (delivery.max_connections, delivery.idle_time)' =>
-		[qw(smtp_connection_cache_enable smtp_connection_cache_on_demand)],
-	'not needed: Mailweir offers no SMTP AUTH, the MTA does' =>
-		[qw(auth_mech_avail auth_required_inp auth_required_out amavis_auth_user amavis_auth_pass
-			auth_reauthenticate_forwarded)],
-	'not needed: how many octets identify a mail or a part is Mailweir\'s' =>
-		[qw(mail_id_size_bits mail_digest_algorithm mail_part_digest_algorithm sql_quarantine_chunksize_max)],
-	'not needed: quarantine folders are always hashed' => [qw(quarantine_subdir_levels)],
-	'not needed: a variable for the configuration\'s own use' => [qw(mydomain myversion myversion_id
-		myversion_id_numeric)],
-);
-our %UNNEEDED;
-for my $reason (keys %reasons) {
-	$UNNEEDED{$_} = $reason for @{ $reasons{$reason} };
+# Names without a place in Mailweir: the reason is the program's, whose unknown names are told the same.
+our %UNNEEDED = (daemon_user => 'not needed: systemd starts the processes as the user mailweir');
+{
+	(my $list = __FILE__) =~ s{[^/]*$}{amavisd.def};
+	open(my $in, '<', $list) or die "$list: $!\n";
+	while (my $line = readline $in) {
+		my ($names, $why) = $line =~ /^MW_WITHOUT\("([^"]*)", "([^"]*)"\)$/ or next;
+		$UNNEEDED{$_} = "not needed: $why" for split ' ', $names;
+	}
 }
 
 # Unset there means something else than unset here: told when a configuration leaves it so.
 our %DIFFERENT = (
+	do_syslog => 'amavisd then logs to syslog; Mailweir to stderr',
 	smtpd_message_size_limit => 'amavisd then has no limit; Mailweir takes 100 MiB',
 	virus_scanners_failure_is_fatal => 'amavisd then passes mail that no scanner could check; Mailweir answers 451',
 );
@@ -153,7 +127,8 @@ our @VARIABLES = (keys %UNNEEDED, keys %DIFFERENT, keys %MAPS, keys %CCAT, (map 
 	smtpd_tls_cert_file smtpd_tls_key_file haproxy_target_enabled resend_method release_method release_format
 	report_format attachment_password attachment_email_name attachment_outer_name local_client_bind_address
 	tls_security_level_out smtp_tls_client_options smtp_tls_client_verifycn_name_maps propagate_dsn_if_possible
-	terminate_dsn_on_notify_success soft_bounce recipient_delimiter per_recip_whitelist_sender_lookup_tables
+	terminate_dsn_on_notify_success soft_bounce do_syslog DO_SYSLOG syslog_ident syslog_facility listen_queue_size
+	smtp_connection_cache_enable recipient_delimiter per_recip_whitelist_sender_lookup_tables
 	per_recip_blacklist_sender_lookup_tables score_sender_maps author_to_policy_bank_maps signer_reputation_maps
 	debug_recipient_maps myauthservid bypass_decode_parts MAXLEVELS MAXFILES MIN_EXPANSION_QUOTA MAX_EXPANSION_QUOTA
 	banned_rules banned_filename_re banned_namepath_re allowed_header_tests av_scanners av_scanners_backup
