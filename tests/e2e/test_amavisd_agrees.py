@@ -70,7 +70,7 @@ for _, settings in pairs(policy_bank) do
     settings[name] = nil
   end
 end
-inet_socket_bind, local_client_bind_address = { "127.0.0.1" }, ""
+inet_socket_bind, local_client_bind_address = { "127.0.0.1" }, {}
 tls_security_level_in, tls_security_level_out = "none", "none"
 haproxy_target_enabled, enable_dkim_signing, enable_dkim_verification, enable_ldap = false, false, false, false
 lookup_sql_dsn, storage_redis_dsn, redis_logging_key = {}, {}, ""
