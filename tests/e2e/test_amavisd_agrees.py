@@ -66,9 +66,11 @@ EXPLAINED_MAX = 20  # recipients that explain takes
 # What the front has no neighbours for here; none of it is compared.
 OVERLAY = """
 for _, settings in pairs(policy_bank) do
-  for _, name in ipairs { "forward_method", "enable_dkim_signing", "enable_dkim_verification" } do settings[name] = nil end
+  for _, name in ipairs { "forward_method", "local_client_bind_address", "enable_dkim_signing", "enable_dkim_verification" } do
+    settings[name] = nil
+  end
 end
-inet_socket_bind = { "127.0.0.1" }
+inet_socket_bind, local_client_bind_address = { "127.0.0.1" }, {}
 tls_security_level_in, tls_security_level_out = "none", "none"
 haproxy_target_enabled, enable_dkim_signing, enable_dkim_verification, enable_ldap = false, false, false, false
 lookup_sql_dsn, storage_redis_dsn, redis_logging_key = {}, {}, ""
