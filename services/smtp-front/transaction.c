@@ -14,6 +14,7 @@
 #include "outcome/quarantine.h"
 #include "outcome/reply.h"
 #include "policy/db.h"
+#include "policy/hooks.h"
 #include "policy/mail_policy.h"
 #include "report.h"
 #include "transaction_priv.h"
@@ -137,6 +138,12 @@ bool txn_is_full(const struct txn *t)
 	return t->rcpt_count >= t->policy->recipient_limit || t->rcpt_octets >= RCPT_OCTETS_MAX;
 }
 
+bool txn_has_room(const struct txn *t, size_t rcpts, size_t octets)
+{
+	return t->rcpt_count + rcpts <= t->policy->recipient_limit &&
+	       t->rcpt_octets + octets <= RCPT_OCTETS_MAX;
+}
+
 enum mw_rc txn_add_rcpt(struct txn *t, const char *addr, const struct smtp_rcpt_params *params)
 {
 	struct txn_rcpt *r;
@@ -227,6 +234,7 @@ void txn_abandon(struct txn **t_p)
 	if (t->phase >= TXN_CHECKS && !t->released) {
 		t->front->stats.aborted++;
 		report_mail(t, true);
+		hooks_pass(t, HOOK_MAIL_DONE);
 	}
 	txn_destroy(&t);
 }
@@ -308,13 +316,28 @@ static bool step_trace(struct txn *t)
 /* Banks that depend on the message come before its recipients are asked about. */
 static void step_policy(struct txn *t)
 {
+	if (!hooks_pass(t, HOOK_NEW)) {
+		txn_defer(t, "hook FAILED: new");
+		return;
+	}
 	mail_policy_recipients(t, recipients_known);
+}
+
+/* Hooks have taken all recipients off: nobody will see what is in it. */
+static bool nobody_is_left(const struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (!t->rcpts[i].removed)
+			return false;
+	return t->rcpt_count > 0;
 }
 
 static void recipients_known(struct txn *t, const char *failed)
 {
 	if (failed != NULL)
 		txn_defer(t, failed);
+	else if (nobody_is_left(t))
+		checks_over(t);
 	else
 		checks_first(t);
 }
@@ -427,6 +450,10 @@ static void checks_spam(struct txn *t)
 {
 	struct dispatch_part whole = { smtp_body_octets(t->body), t->body };
 
+	if (hooks_viruses(t) != MW_OK) {
+		txn_defer(t, "out of memory");
+		return;
+	}
 	t->check_failure = decide_check_failure(t);
 	if (plan_spam(t)) {
 		txn_state(t, 'S');
@@ -442,6 +469,12 @@ static void checks_over(struct txn *t)
 	t->checks_us = mw_mono_us();
 	txn_state(t, 'r');
 	t->check_failure = decide_check_failure(t);
+	/* A mail that is deferred comes again. */
+	if (t->check_failure == NULL &&
+		(!hooks_pass(t, HOOK_CHECKS) || hooks_viruses(t) != MW_OK)) {
+		txn_defer(t, "hook FAILED: checks");
+		return;
+	}
 	decide(t);
 	t->cpu_checks_us += mw_mono_us() - cpu;
 	step_keep(t);
@@ -502,6 +535,10 @@ static void step_edit(struct txn *t)
 
 	if (t->check_failure != NULL) {
 		txn_defer(t, t->check_failure);
+		return;
+	}
+	if (!hooks_pass(t, HOOK_BEFORE_SEND)) {
+		txn_defer(t, "hook FAILED: before_send");
 		return;
 	}
 	rc = edit_clusters(t);
@@ -605,10 +642,13 @@ static void count(struct txn *t)
 void txn_reply(struct txn *t)
 {
 	struct txn_client *client = t->client;
+	bool sent = t->phase == TXN_DELIVER && !t->released;
 
 	t->phase = TXN_OVER;
 	txn_state(t, '.');
 	outcome_reply(t);
+	if (sent)
+		hooks_pass(t, HOOK_AFTER_SEND);
 	if (!t->released)
 		count(t);
 	t->client = NULL;
@@ -619,7 +659,9 @@ void txn_reply(struct txn *t)
 		mw_log(MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id,
 			t->mail_id, t->reply_code);
 	}
-	if (!t->released)
+	if (!t->released) {
 		report_mail(t, false);
+		hooks_pass(t, HOOK_MAIL_DONE);
+	}
 	let_go(t);
 }
