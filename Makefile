@@ -127,6 +127,13 @@ $(BUILD)/bench/mwdb: tests/bench/mwdb.c $(LOOKUP_OBJ) $(BUILD)/libmailweir.a
 	@echo '  LD $@'
 	$(Q)$(CC) $(MW_CFLAGS) -Iservices/smtp-front $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(LOOKUP_OBJ) \
 		$(LINK_common) $(call pkg_libs,$(PKGS_smtp-front))
+# The same with all of its policy.
+FRONT_OBJ := $(filter-out %/main.o,$(OBJ_smtp-front))
+$(BUILD)/bench/mwpolicy: tests/bench/mwpolicy.c $(FRONT_OBJ) $(BUILD)/libmailweir.a
+	@mkdir -p $(@D)
+	@echo '  LD $@'
+	$(Q)$(CC) $(MW_CFLAGS) -Iservices/smtp-front $(call pkg_cflags,$(PKGS_common)) -MF $@.d -o $@ $< $(FRONT_OBJ) \
+		$(LINK_common) $(call pkg_libs,$(PKGS_smtp-front))
 
 all: $(BINARIES) $(BENCH_BIN) $(IMPORT_OUT)
 
@@ -173,11 +180,12 @@ scanner-binaries: $(BUILD)/bin/mailweir-scanner $(BUILD)/bin/mailweir-cage
 # The two commands of the README build on all cores; a person's -j goes before that.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 RUN_ALL := /usr/bin/python3 tests/run_all.py
-# The end-to-end tests once more against the sanitized build; load tests, and those of perl and the shell, are left to the plain one.
+# The end-to-end tests once more against the sanitized build, files side by side on all cores: nothing is measured there. Load tests,
+# and those of perl and the shell, are left to the plain one.
 comma := ,
 ASAN_ENV := MW_SLOW=4,MW_TRIGGER_BIN=$(abspath $(BUILD)-triggers-asan/bin),LSAN_OPTIONS=suppressions=$(abspath tests/lsan.supp)
 ASAN_SKIPS := chaos compose deploy bench_tools crowd import_amavisd completion
-ASAN_E2E := $(subst $() ,$(comma),tests/e2e $(ASAN_SKIPS:%=--ignore=tests/e2e/test_%.py))
+ASAN_E2E = $(subst $() ,$(comma),tests/e2e -n=$(shell nproc) --dist=loadfile $(ASAN_SKIPS:%=--ignore=tests/e2e/test_%.py))
 
 test: deps ## everything; the last line is the count
 	+@$(MAKE) --no-print-directory $(JOBS) test-here

@@ -15,6 +15,8 @@ struct question {
 	const char *key; /* NULL: ip, not printed yet */
 	const struct mw_ip *ip;
 	struct mw_ip own_ip;
+	const char *signer;		    /* of MW_KEY_AUTHOR; NULL: none */
+	char author[MW_LOOKUP_KEY_MAX + 1]; /* what stands before it, when one text holds both */
 	bool ready;
 	struct mw_keys keys;
 };
@@ -34,7 +36,9 @@ static void make_keys(struct question *q)
 	if (q->ready)
 		return;
 	q->ready = true;
-	if (o->key == MW_KEY_ADDRESS)
+	if (o->key == MW_KEY_AUTHOR && q->signer != NULL)
+		mw_keys_of_author(&q->keys, q->key, q->signer, o->delimiters, o->case_sensitive);
+	else if (o->key == MW_KEY_ADDRESS || o->key == MW_KEY_AUTHOR)
 		mw_keys_of_address(&q->keys, q->key, o->delimiters, o->case_sensitive);
 	else if (o->key == MW_KEY_IP)
 		mw_keys_of_ip(&q->keys, q->ip);
@@ -69,7 +73,10 @@ static bool ask_nets(
 static bool ask_regexps(
 	const struct mw_table *t, const struct question *q, size_t *at, struct mw_lookup_result *r)
 {
-	return !q->keys.too_long && mw_regexps_find(t->regexps, q->keys.raw, at, r);
+	/* given is raw and the suffix */
+	struct mw_octets subject = mw_octets_of(q->keys.given, q->keys.raw.n + q->keys.suffix.n);
+
+	return !q->keys.too_long && mw_regexps_find(t->regexps, subject, at, r);
 }
 
 /* What a function said, as the setting wants it. */
@@ -192,8 +199,27 @@ static void question_of(struct question *q, const struct mw_lookup *l, const cha
 	q->key = key;
 	q->ready = false;
 	q->ip = NULL;
+	q->signer = NULL;
 	if (l->options.key == MW_KEY_IP && mw_ip_parse(key, &q->own_ip)) /* not of NULL */
 		q->ip = &q->own_ip;
+}
+
+/* As people ask: the author, and what stands behind "/@". */
+static void split_signer(struct question *q)
+{
+	size_t n = mw_keys_find_suffix(q->key);
+
+	if (q->key[n] == '\0' || !mw_strncpy(q->author, sizeof(q->author), q->key, n))
+		return;
+	q->signer = q->key + n + 2;
+	q->key = q->author;
+}
+
+static void question_of_one(struct question *q, const struct mw_lookup *l, const char *key)
+{
+	question_of(q, l, key);
+	if (l->options.key == MW_KEY_AUTHOR)
+		split_signer(q);
 }
 
 static bool first_defined(struct question *q, struct mw_lookup_result *r)
@@ -218,8 +244,27 @@ bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_resu
 		r->value.type = MW_VALUE_UNDEF;
 		return false;
 	}
-	question_of(&q, l, key);
+	question_of_one(&q, l, key);
 	return first_defined(&q, r);
+}
+
+bool mw_lookup_signed(const struct mw_lookup *l, const char *address, const char *signer,
+	struct mw_lookup_result *r)
+{
+	struct question q;
+
+	if (l->count == 0) {
+		r->value.type = MW_VALUE_UNDEF;
+		return false;
+	}
+	question_of(&q, l, address);
+	q.signer = signer;
+	return first_defined(&q, r);
+}
+
+bool mw_lookup_is_empty(const struct mw_lookup *l)
+{
+	return l->count == 0;
 }
 
 bool mw_lookup_ip(const struct mw_lookup *l, const struct mw_ip *ip, struct mw_lookup_result *r)
@@ -236,7 +281,7 @@ void mw_lookup_all(const struct mw_lookup *l, const char *key, struct mw_lookup_
 {
 	struct question q;
 
-	question_of(&q, l, key);
+	question_of_one(&q, l, key);
 	for (size_t i = 0; i < l->count; i++)
 		for (size_t at = 0; ask_table(&q, i, &at, r);)
 			if (r->value.type != MW_VALUE_UNDEF && !each(arg, r))
@@ -248,7 +293,7 @@ void mw_lookup_trace(const struct mw_lookup *l, const char *key, struct mw_looku
 {
 	struct question q;
 
-	question_of(&q, l, key);
+	question_of_one(&q, l, key);
 	for (size_t i = 0; i < l->count; i++) {
 		size_t at = 0;
 
@@ -258,6 +303,61 @@ void mw_lookup_trace(const struct mw_lookup *l, const char *key, struct mw_looku
 			return;
 	}
 	r->value.type = MW_VALUE_UNDEF;
+}
+
+/* ------------------------------------------------------------------ what there is */
+
+struct texts {
+	struct mw_lookup_entry item;
+	const struct mw_pool *pool;
+	bool (*each)(void *arg, const struct mw_lookup_entry *entry);
+	void *arg;
+};
+
+static bool tell_text(void *arg, const char *key, const struct mw_cell *c)
+{
+	struct texts *x = arg;
+
+	if (c->type != MW_VALUE_TEXT || c->subst)
+		return true;
+	x->item.text = x->pool->p + c->text;
+	x->item.key = key;
+	return x->each(x->arg, &x->item);
+}
+
+static bool tell_texts(const struct mw_table *t, struct texts *x)
+{
+	switch (t->kind) {
+	case MW_LOOKUP_CONSTANT:
+	case MW_LOOKUP_OPAQUE:
+		x->pool = &t->constant.pool;
+		return tell_text(x, NULL, &t->constant.cell);
+	case MW_LOOKUP_LIST:
+	case MW_LOOKUP_HASH:
+		x->pool = mw_hash_pool(t->hash);
+		return mw_hash_each(t->hash, tell_text, x);
+	case MW_LOOKUP_REGEXPS:
+		x->pool = mw_regexps_pool(t->regexps);
+		return mw_regexps_each(t->regexps, tell_text, x);
+	default:
+		return true;
+	}
+}
+
+bool mw_lookup_entries(const struct mw_lookup *l,
+	bool (*each)(void *arg, const struct mw_lookup_entry *entry), void *arg)
+{
+	struct texts x = { .each = each, .arg = arg };
+	bool more = true;
+
+	for (size_t i = 0; i < l->count && more; i++) {
+		const struct mw_table *t = &l->tables[i];
+
+		x.item.line = t->line;
+		x.item.source = t->source;
+		more = tell_texts(t->file != NULL ? mw_lookup_file_table(t->file) : t, &x);
+	}
+	return more;
 }
 
 /* ------------------------------------------------------------------ by type */

@@ -28,7 +28,8 @@
 enum mw_lookup_key {
 	MW_KEY_ADDRESS, /* mail addresses, as SMTP writes them without < > */
 	MW_KEY_IP,
-	MW_KEY_TEXT /* anything else: names of viruses, of files */
+	MW_KEY_AUTHOR, /* mail addresses, alone or with "/@" and a signature's domain behind */
+	MW_KEY_TEXT    /* anything else: names of viruses, of files */
 };
 
 /* What its values are. */
@@ -113,6 +114,7 @@ struct mw_lookup_options {
 	const struct mw_conf *conf; /* for the places in errors, while compiling only; or NULL */
 	enum mw_lookup_key key;
 	enum mw_lookup_want want;
+	bool banks; /* texts name policy banks of conf, or are "1" for one: others are refused */
 	const char *delimiters; /* recipient_delimiter: characters, or NULL */
 	bool case_sensitive;	/* localpart_is_case_sensitive */
 	struct mw_lookup_limits limits;
@@ -138,6 +140,28 @@ size_t mw_lookup_check_all(const struct mw_conf *conf, struct mw_text *errors);
 /* The first defined value. False, and r->value undefined, when there is none. r is not initialised
  * by the caller. */
 bool mw_lookup(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r);
+/*
+ * The same for an author whose mail bears a signature of that domain, be it the author's or not;
+ * for MW_KEY_AUTHOR. "/@" and the domain stand behind each of the address's keys in hashes and
+ * lists, and behind the whole address for patterns and functions. signer NULL: the address alone.
+ * mw_lookup() is asked for both at once: "author@example.org/@signer.example".
+ */
+bool mw_lookup_signed(const struct mw_lookup *l, const char *address, const char *signer,
+	struct mw_lookup_result *r);
+/* No table: it has never anything to say. */
+bool mw_lookup_is_empty(const struct mw_lookup *l);
+/*
+ * Every text that tables hold as a value, but for those with $n in them, which only a lookup
+ * knows; functions have none. key: under which it stands; NULL: a constant. each returns false to
+ * end it, and what it returned last is the result.
+ */
+struct mw_lookup_entry {
+	const char *text, *key;
+	unsigned line;	    /* as in struct mw_lookup_result */
+	const char *source; /* the file; NULL */
+};
+bool mw_lookup_entries(const struct mw_lookup *l,
+	bool (*each)(void *arg, const struct mw_lookup_entry *entry), void *arg);
 /* All defined values in the order of the search: within hashes and regexps every key that matches.
  * each returns false to end it. */
 void mw_lookup_all(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r,

@@ -267,6 +267,68 @@ static enum mw_rc compile_all(struct compile *c, const struct mw_val *maps)
 	return rc;
 }
 
+struct bank_check {
+	struct compile *c;
+	const struct mw_val *banks;
+	const char *last; /* the value seen before: a million entries have few that differ */
+	enum mw_rc rc;
+};
+
+static bool is_bank(const struct mw_val *banks, const char *name, size_t n)
+{
+	char whole[256];
+
+	return mw_strncpy(whole, sizeof(whole), name, n) && mw_val_field(banks, whole) != NULL;
+}
+
+static bool check_bank(
+	struct bank_check *k, const struct mw_lookup_entry *e, const char *name, size_t n)
+{
+	const struct mw_val at = { .line = e->line };
+	char text[400];
+
+	if (is_bank(k->banks, name, n))
+		return true;
+	snprintf(text, sizeof(text), "%s%.100s%sthere is no policy bank \"%.*s\"",
+		e->key != NULL ? "\"" : "", e->key != NULL ? e->key : "",
+		e->key != NULL ? "\": " : "", (int)(n < 80 ? n : 80), name);
+	k->rc = refuse(k->c, &at, MW_ERR_CONF, text);
+	return false;
+}
+
+static bool check_entry(void *arg, const struct mw_lookup_entry *e)
+{
+	static const char separators[] = ", \t";
+	struct bank_check *k = arg;
+	const char *p = e->text + strspn(e->text, separators);
+
+	if (strcmp(e->text, "1") == 0 || strcmp(e->text, "0") == 0 ||
+		(k->last != NULL && strcmp(k->last, e->text) == 0))
+		return true;
+	k->last = e->text;
+	while (*p != '\0') {
+		size_t n = strcspn(p, separators);
+
+		if (!check_bank(k, e, p, n))
+			return false;
+		p += n;
+		p += strspn(p, separators);
+	}
+	return true;
+}
+
+/* Functions, and texts with $n in them, are only known when they are asked. */
+static enum mw_rc check_banks(struct compile *c)
+{
+	struct bank_check k = { .c = c, .rc = MW_OK };
+
+	if (c->o->conf == NULL)
+		return MW_OK;
+	k.banks = mw_conf_val(c->o->conf, "policy_bank");
+	mw_lookup_entries(c->l, check_entry, &k);
+	return k.rc;
+}
+
 enum mw_rc mw_lookup_new(const struct mw_val *maps, const struct mw_lookup_options *options,
 	struct mw_lookup **l_r, struct mw_err *err_r)
 {
@@ -282,6 +344,8 @@ enum mw_rc mw_lookup_new(const struct mw_val *maps, const struct mw_lookup_optio
 	if (options->delimiters != NULL)
 		mw_strlcpy(l->delimiters, options->delimiters, sizeof(l->delimiters));
 	rc = compile_all(&c, maps);
+	if (rc == MW_OK && options->banks)
+		rc = check_banks(&c);
 	if (rc != MW_OK)
 		mw_lookup_unref(&l);
 	else
@@ -330,6 +394,8 @@ struct mw_lookup_options mw_lookup_options_of(
 		{ "", MW_KEY_ADDRESS, MW_WANT_BOOL },
 		{ "points", MW_KEY_ADDRESS, MW_WANT_MILLI },
 		{ "networks", MW_KEY_IP, MW_WANT_BOOL },
+		{ "banks", MW_KEY_AUTHOR, MW_WANT_TEXT },
+		{ "banks by name", MW_KEY_TEXT, MW_WANT_TEXT },
 	};
 	const struct mw_setting *s = mw_setting_find(name);
 	struct mw_lookup_options o = {
@@ -345,6 +411,7 @@ struct mw_lookup_options mw_lookup_options_of(
 		if (strcmp(units[i].unit, s->unit) == 0) {
 			o.key = units[i].key;
 			o.want = units[i].want;
+			o.banks = strncmp(s->unit, "banks", 5) == 0;
 			return o;
 		}
 	fprintf(stderr, "setting %s: no lookup is known for its unit\n", name);

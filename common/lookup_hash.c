@@ -28,10 +28,10 @@ struct mw_hash {
 	struct slot *slots; /* a power of two, at most half of them in use */
 	size_t mask, count;
 	unsigned char *records;
-	size_t used, cap;    /* octets of them, in whole units */
-	struct mw_pool pool; /* texts of values */
-	unsigned sorts;	     /* bits of enum mw_key_sort that are there */
-	size_t longest[8];   /* key of each sort */
+	size_t used, cap;	     /* octets of them, in whole units */
+	struct mw_pool pool;	     /* texts of values */
+	unsigned sorts;		     /* bits of enum mw_key_sort that are there */
+	size_t longest[MW_SORT_ALL]; /* key of each sort */
 };
 
 /* A lookup in a large table meets a page that the processor has no translation for, unless pages
@@ -155,10 +155,15 @@ static struct record *new_record(struct mw_hash *h, size_t octets)
 	return r;
 }
 
+static size_t record_octets(size_t n)
+{
+	return (offsetof(struct record, key) + n + 1 + UNIT - 1) / UNIT * UNIT;
+}
+
 bool mw_hash_add(struct mw_hash *h, const char *key, size_t n, enum mw_key_sort sort,
 	const struct mw_cell *c, bool first_wins)
 {
-	size_t octets = (offsetof(struct record, key) + n + 1 + UNIT - 1) / UNIT * UNIT;
+	size_t octets = record_octets(n);
 	uint32_t hash = mw_key_hash(key, n);
 	struct slot *slot;
 	struct record *r;
@@ -187,7 +192,47 @@ bool mw_hash_add(struct mw_hash *h, const char *key, size_t n, enum mw_key_sort 
 	return true;
 }
 
+bool mw_hash_each(const struct mw_hash *h,
+	bool (*each)(void *arg, const char *key, const struct mw_cell *c), void *arg)
+{
+	bool more = true;
+
+	for (size_t at = 0; at < h->used && more;) {
+		const struct record *r = record_at(h, (uint32_t)(at / UNIT));
+
+		more = each(arg, r->key, &r->cell);
+		at += record_octets(r->n);
+	}
+	return more;
+}
+
 /* ------------------------------------------------------------------ asking */
+
+/* A key of k as it is looked for: with what all of them have behind. */
+struct wanted {
+	const char *p;
+	size_t n;
+	enum mw_key_sort sort;
+	char whole[MW_KEYS_TEXT_MAX];
+};
+
+/* False: h has no such key for sure. */
+static bool want(const struct mw_hash *h, const struct mw_keys *k, const char *p, size_t n,
+	enum mw_key_sort sort, struct wanted *w_r)
+{
+	if (k->suffix.n > 0)
+		sort += MW_SORT_SIGNED;
+	if ((h->sorts & MW_BIT(sort)) == 0 || n + k->suffix.n > h->longest[sort])
+		return false;
+	w_r->p = p;
+	w_r->n = n + k->suffix.n;
+	if (k->suffix.n > 0) {
+		memcpy(w_r->whole, p, n);
+		memcpy(w_r->whole + n, k->suffix.p, k->suffix.n);
+		w_r->p = w_r->whole;
+	}
+	return true;
+}
 
 static const struct record *find(const struct mw_hash *h, const char *key, size_t n, uint32_t hash)
 {
@@ -229,12 +274,13 @@ bool mw_hash_find(
 	while (!k->too_long && *at < k->count) {
 		struct mw_key *key = &k->key[(*at)++];
 		const struct record *e;
+		struct wanted w;
 
-		if ((h->sorts & MW_BIT(key->sort)) == 0 || key->n > h->longest[key->sort])
+		if (!want(h, k, key->p, key->n, key->sort, &w))
 			continue;
 		if (key->hash == 0)
-			key->hash = mw_key_hash(key->p, key->n);
-		e = find(h, key->p, key->n, key->hash);
+			key->hash = mw_key_hash(w.p, w.n);
+		e = find(h, w.p, w.n, key->hash);
 		if (e != NULL) {
 			answer(h, e, k, r);
 			return true;
@@ -243,14 +289,15 @@ bool mw_hash_find(
 	return false;
 }
 
-static void earlier(const struct mw_hash *h, const char *key, size_t n, enum mw_key_sort sort,
-	const struct record **best)
+static void earlier(const struct mw_hash *h, const struct mw_keys *k, const char *key, size_t n,
+	enum mw_key_sort sort, const struct record **best)
 {
 	const struct record *e;
+	struct wanted w;
 
-	if ((h->sorts & MW_BIT(sort)) == 0 || n > h->longest[sort])
+	if (!want(h, k, key, n, sort, &w))
 		return;
-	e = find(h, key, n, mw_key_hash(key, n));
+	e = find(h, w.p, w.n, mw_key_hash(w.p, w.n));
 	if (e != NULL && (*best == NULL || e < *best))
 		*best = e;
 }
@@ -261,15 +308,18 @@ static void earlier_domains(
 	const struct mw_hash *h, const struct mw_keys *k, const struct record **best)
 {
 	const char *p = k->dotted, *end = p + 1 + k->domain.n;
-	size_t longest = h->longest[MW_SORT_DOTTED];
+	enum mw_key_sort sort = MW_SORT_DOTTED + (k->suffix.n > 0 ? MW_SORT_SIGNED : 0);
+	size_t longest = h->longest[sort];
 
-	earlier(h, p + 1, k->domain.n, MW_SORT_DOMAIN, best);
-	if ((h->sorts & MW_BIT(MW_SORT_DOTTED)) == 0 || memchr(p + 1, '[', k->domain.n) != NULL)
+	earlier(h, k, p + 1, k->domain.n, MW_SORT_DOMAIN, best);
+	if ((h->sorts & MW_BIT(sort)) == 0 || longest <= k->suffix.n ||
+		memchr(p + 1, '[', k->domain.n) != NULL)
 		return;
+	longest -= k->suffix.n;
 	if ((size_t)(end - p) > longest)
 		p = memchr(end - longest, '.', longest);
 	for (; p != NULL; p = memchr(p + 1, '.', (size_t)(end - p) - 1))
-		earlier(h, p, (size_t)(end - p), MW_SORT_DOTTED, best);
+		earlier(h, k, p, (size_t)(end - p), MW_SORT_DOTTED, best);
 }
 
 bool mw_hash_first(const struct mw_hash *h, struct mw_keys *k, enum mw_lookup_key type,
@@ -280,14 +330,14 @@ bool mw_hash_first(const struct mw_hash *h, struct mw_keys *k, enum mw_lookup_ke
 	if (k->too_long)
 		return false;
 	if (type == MW_KEY_TEXT) {
-		earlier(h, k->key[0].p, k->key[0].n, k->key[0].sort, &best);
+		earlier(h, k, k->key[0].p, k->key[0].n, k->key[0].sort, &best);
 	} else {
 		/* The null address or a whole address; a local part alone is no domain. */
 		if (k->key[0].sort != MW_SORT_DOMAIN)
-			earlier(h, k->key[0].p, k->key[0].n, k->key[0].sort, &best);
+			earlier(h, k, k->key[0].p, k->key[0].n, k->key[0].sort, &best);
 		if (k->domain.n > 0)
 			earlier_domains(h, k, &best);
-		earlier(h, ".", 1, MW_SORT_DOTTED, &best);
+		earlier(h, k, ".", 1, MW_SORT_DOTTED, &best);
 	}
 	if (best != NULL)
 		answer(h, best, k, r);

@@ -4,6 +4,8 @@
 
 #include "idna.h"
 
+#define SUFFIX "/@" /* between an author and a signature's domain */
+
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
@@ -203,6 +205,7 @@ void mw_keys_of_address(
 	bool bare;
 
 	k->count = 0;
+	k->suffix = (struct mw_octets){ NULL, 0 };
 	k->too_long = n > MW_LOOKUP_KEY_MAX;
 	if (k->too_long)
 		return;
@@ -236,11 +239,62 @@ void mw_keys_of_address(
 	add_domain(k, domain);
 }
 
+void mw_keys_of_author(struct mw_keys *k, const char *address, const char *signer,
+	const char *delimiters, bool case_sensitive)
+{
+	size_t n = strlen(signer);
+
+	mw_keys_of_address(k, address, delimiters, case_sensitive);
+	if (k->too_long)
+		return;
+	if (n >= MW_KEYS_DOMAIN_MAX) {
+		k->count = 0;
+		k->too_long = true;
+		return;
+	}
+	memcpy(k->suffix_text, SUFFIX, 2);
+	n = 2 + domain_form(signer, n, k->suffix_text + 2);
+	k->suffix = mw_octets_of(k->suffix_text, n);
+	memcpy(k->given + k->raw.n, k->suffix_text, n + 1);
+}
+
+size_t mw_keys_find_suffix(const char *key)
+{
+	size_t n = strlen(key);
+	const char *last = strrchr(key, '@');
+	bool quoted;
+	size_t at = find_at(key, n, &quoted);
+
+	/* Within quotes it is part of a name. */
+	if (last == NULL || last == key || last[-1] != '/' || last[1] == '\0' ||
+		(quoted && (size_t)(last - key) < at))
+		return n;
+	return (size_t)(last - 1 - key);
+}
+
+bool mw_keys_same_domain(const char *address, const char *domain)
+{
+	char one[MW_KEYS_TEXT_MAX], other[MW_KEYS_TEXT_MAX];
+	size_t n = strnlen(address, MW_LOOKUP_KEY_MAX + 1),
+	       m = strnlen(domain, MW_LOOKUP_KEY_MAX + 1), at;
+	bool quoted;
+
+	if (n > MW_LOOKUP_KEY_MAX || m > MW_LOOKUP_KEY_MAX)
+		return false;
+	at = find_at(address, n, &quoted);
+	if (at == n)
+		return false;
+	n = domain_form(address + at + 1, n - at - 1, one);
+	m = domain_form(domain, m, other);
+	return n > 0 && n == m && memcmp(one, other, n) == 0;
+}
+
 void mw_keys_of_text(struct mw_keys *k, const char *text)
 {
 	size_t n = strnlen(text, MW_LOOKUP_KEY_MAX + 1);
 
 	k->count = 0;
+	k->suffix = (struct mw_octets){ NULL, 0 };
 	k->too_long = n > MW_LOOKUP_KEY_MAX;
 	if (k->too_long)
 		return;
@@ -273,6 +327,7 @@ void mw_keys_of_ip(struct mw_keys *k, const struct mw_ip *ip)
 	size_t n;
 
 	k->count = 0;
+	k->suffix = (struct mw_octets){ NULL, 0 };
 	k->too_long = ip == NULL;
 	k->given[0] = '\0';
 	if (ip == NULL)
@@ -350,6 +405,24 @@ static bool normalise_address(
 	return true;
 }
 
+static bool normalise_author(
+	const char *key, bool case_sensitive, char *buf, enum mw_key_sort *sort_r)
+{
+	char address[MW_LOOKUP_KEY_MAX + 1];
+	size_t n = mw_keys_find_suffix(key), made;
+
+	memcpy(address, key, n);
+	address[n] = '\0';
+	normalise_address(address, n, case_sensitive, buf, sort_r);
+	if (key[n] == '\0')
+		return true;
+	made = strlen(buf);
+	memcpy(buf + made, SUFFIX, 2);
+	domain_form(key + n + 2, strlen(key) - n - 2, buf + made + 2);
+	*sort_r += MW_SORT_SIGNED;
+	return true;
+}
+
 bool mw_key_normalise(const char *key, enum mw_lookup_key type, bool case_sensitive, char *buf,
 	size_t size, enum mw_key_sort *sort_r)
 {
@@ -361,6 +434,8 @@ bool mw_key_normalise(const char *key, enum mw_lookup_key type, bool case_sensit
 		return normalise_ip(key, buf, sort_r);
 	if (type == MW_KEY_ADDRESS)
 		return normalise_address(key, n, case_sensitive, buf, sort_r);
+	if (type == MW_KEY_AUTHOR)
+		return normalise_author(key, case_sensitive, buf, sort_r);
 	memcpy(buf, key, n + 1);
 	*sort_r = MW_SORT_ADDRESS;
 	return true;

@@ -16,7 +16,10 @@
 
 #define MW_KEYS_DOTTED_MAX 20
 #define MW_KEYS_MAX (6 + MW_KEYS_DOTTED_MAX)
-#define MW_KEYS_TEXT_MAX (MW_LOOKUP_KEY_MAX + 260) /* local part, @, A-labels, NUL */
+#define MW_KEYS_DOMAIN_MAX 260			    /* A-labels, a dot in front, NUL */
+#define MW_KEYS_SUFFIX_MAX (2 + MW_KEYS_DOMAIN_MAX) /* "/@" and such a domain */
+/* Local part, @, domain, suffix. */
+#define MW_KEYS_TEXT_MAX (MW_LOOKUP_KEY_MAX + MW_KEYS_DOMAIN_MAX + MW_KEYS_SUFFIX_MAX)
 
 /* Of which sort a key is: tables know which sorts they hold. */
 enum mw_key_sort {
@@ -24,7 +27,10 @@ enum mw_key_sort {
 	MW_SORT_ADDRESS, /* user@domain, and local parts without a domain */
 	MW_SORT_USER,	 /* user@ */
 	MW_SORT_DOMAIN,
-	MW_SORT_DOTTED
+	MW_SORT_DOTTED,
+	MW_SORT_COUNT,
+	MW_SORT_SIGNED = MW_SORT_COUNT, /* is added to that of a key with a suffix */
+	MW_SORT_ALL = 2 * MW_SORT_COUNT
 };
 
 struct mw_key {
@@ -40,15 +46,27 @@ struct mw_keys {
 	struct mw_key key[MW_KEYS_MAX];
 	struct mw_octets raw; /* as given, but for quotes; what regexps see */
 	struct mw_octets full_local, user, extension, domain;
+	struct mw_octets suffix; /* is part of every key; of length 0: there is none */
+	char suffix_text[MW_KEYS_SUFFIX_MAX];
 	char text[MW_KEYS_TEXT_MAX];   /* user+foo@sub.example.com */
 	char plain[MW_KEYS_TEXT_MAX];  /* user@sub.example.com, when there is an extension */
 	char dotted[MW_KEYS_TEXT_MAX]; /* .sub.example.com */
-	char given[MW_LOOKUP_KEY_MAX + 1];
+	char given[MW_LOOKUP_KEY_MAX + MW_KEYS_SUFFIX_MAX]; /* raw, the suffix, NUL */
 };
 
 /* Keys of an address; they point into *k. */
 void mw_keys_of_address(
 	struct mw_keys *k, const char *address, const char *delimiters, bool case_sensitive);
+/*
+ * The same of an author with a signature of that domain: the suffix is "/@" and the domain in its
+ * one form. A domain that is longer than domains are meets constants only.
+ */
+void mw_keys_of_author(struct mw_keys *k, const char *address, const char *signer,
+	const char *delimiters, bool case_sensitive);
+/* Where "/@" stands, behind which a signature's domain is; strlen(key) when it does not. */
+size_t mw_keys_find_suffix(const char *key);
+/* The domain of the address is that one, both in their one form. */
+bool mw_keys_same_domain(const char *address, const char *domain);
 /* One key as it is. */
 void mw_keys_of_text(struct mw_keys *k, const char *text);
 /* a.b.c.d, a.b.c, a.b, a, and the full form 0000:0000:0000:0000:0000:ffff:c000:0201; IPv6 only

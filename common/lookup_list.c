@@ -29,6 +29,20 @@ static enum mw_rc add_net(struct mw_table *list, const char *entry,
 	return rc == MW_OK ? no_memory(mw_nets_add(list->nets, &net, entry, &cell), err_r) : rc;
 }
 
+/* A dot behind "/@" would be taken for all domains below, and no key that is asked for has one. */
+static enum mw_rc check_suffix(
+	const char *key, const struct mw_lookup_options *o, struct mw_err *err_r)
+{
+	const char *suffix = key + (o->key == MW_KEY_AUTHOR ? mw_keys_find_suffix(key) : 0);
+
+	if (o->key == MW_KEY_AUTHOR && strncmp(suffix, "/@.", 3) == 0)
+		return mw_fail(err_r, MW_ERR_CONF,
+			"\"%.100s\": behind \"/@\" stands the domain of a signature, whole and "
+			"without a dot in front",
+			key);
+	return MW_OK;
+}
+
 enum mw_rc mw_list_add(struct mw_table *list, const char *entry, const struct mw_lookup_options *o,
 	struct mw_err *err_r)
 {
@@ -43,6 +57,8 @@ enum mw_rc mw_list_add(struct mw_table *list, const char *entry, const struct mw
 		return add_net(list, entry, o, err_r);
 	for (; *key == '!'; key++)
 		yes.b = !yes.b;
+	if ((rc = check_suffix(key, o, err_r)) != MW_OK)
+		return rc;
 	if (!mw_key_normalise(key, o->key, o->case_sensitive, buf, sizeof(buf), &sort))
 		return mw_fail(
 			err_r, MW_ERR_LIMIT, "an entry of more than %d octets", MW_LOOKUP_KEY_MAX);
@@ -57,7 +73,10 @@ enum mw_rc mw_hash_entry(struct mw_hash *h, const char *key, const struct mw_cel
 {
 	char buf[MW_KEYS_TEXT_MAX];
 	enum mw_key_sort sort;
+	enum mw_rc rc = check_suffix(key, o, err_r);
 
+	if (rc != MW_OK)
+		return rc;
 	if (!mw_key_normalise(key, o->key, o->case_sensitive, buf, sizeof(buf), &sort))
 		return mw_fail(err_r, MW_ERR_CONF,
 			o->key == MW_KEY_IP ? "key \"%.100s\": expected an IP address, or the "

@@ -61,6 +61,9 @@ bool mw_hash_add(struct mw_hash *h, const char *key, size_t n, enum mw_key_sort 
 /* Asked as a hash: the first key at or behind *at that exists; *at is then behind it. */
 bool mw_hash_find(
 	const struct mw_hash *h, struct mw_keys *k, size_t *at, struct mw_lookup_result *r);
+/* Every entry in the order in which they were added; each returns false to end it. */
+bool mw_hash_each(const struct mw_hash *h,
+	bool (*each)(void *arg, const char *key, const struct mw_cell *c), void *arg);
 /* Asked as a list: the entry added first among all that match. */
 bool mw_hash_first(const struct mw_hash *h, struct mw_keys *k, enum mw_lookup_key type,
 	struct mw_lookup_result *r);
@@ -74,6 +77,8 @@ struct mw_pool *mw_regexps_pool(struct mw_regexps *x);
 /* err_r: what is wrong with the pattern. */
 enum mw_rc mw_regexps_add(
 	struct mw_regexps *x, const char *pattern, const struct mw_cell *c, struct mw_err *err_r);
+bool mw_regexps_each(const struct mw_regexps *x,
+	bool (*each)(void *arg, const char *key, const struct mw_cell *c), void *arg);
 /* The first entry at or behind *at that matches; *at is then behind it. An entry that met a limit
  * ends the search with r->error. */
 bool mw_regexps_find(const struct mw_regexps *x, struct mw_octets subject, size_t *at,

@@ -48,6 +48,16 @@ enum mw_rc mw_regexps_add(
 	return rc;
 }
 
+bool mw_regexps_each(const struct mw_regexps *x,
+	bool (*each)(void *arg, const char *key, const struct mw_cell *c), void *arg)
+{
+	bool more = true;
+
+	for (size_t i = 0; i < x->count && more; i++)
+		more = each(arg, mw_pattern_text(x->entry[i].pattern), &x->entry[i].cell);
+	return more;
+}
+
 struct caught {
 	const struct mw_pattern *pattern;
 	struct mw_octets subject;

@@ -7,7 +7,9 @@
 #define USAGE                                                                                      \
 	"lookup [-c FILE]... MAP KEY [--bank BANK] [--all]\n"                                      \
 	"  MAP  a setting whose value is a list of lookup tables, as local_domains_maps\n"         \
-	"  KEY  an address; \"\" or \"<>\" is the null address"
+	"  KEY  an address; \"\" or \"<>\" is the null address; an author and a signature's "      \
+	"domain are\n"                                                                             \
+	"       user@example.org/@signer.example"
 
 struct request {
 	const char *map, *key, *bank;

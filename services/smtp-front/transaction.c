@@ -16,15 +16,19 @@
 #include "policy/db.h"
 #include "policy/hooks.h"
 #include "policy/mail_policy.h"
+#include "policy/message_banks.h"
 #include "report.h"
 #include "transaction_priv.h"
 
 #define LEARN_MS                                                                                   \
 	10000 /* a lesson that finds no worker for so long is dropped: nobody waits for it */
+#define BANK_FAILED "its policy banks cannot be loaded"
 #define OVERDUE_MS 10000 /* behind the deadline that every step keeps by itself */
 
 static void recipients_known(struct txn *t, const char *failed);
 static void checks_first(struct txn *t);
+static void auth_first(struct txn *t);
+static void step_virus_banks(struct txn *t);
 static void checks_spam(struct txn *t);
 static void checks_over(struct txn *t);
 static void step_keep(struct txn *t);
@@ -190,6 +194,7 @@ void txn_destroy(struct txn **t_p)
 	f = t->front;
 	cancel_checks(t);
 	db_cancel(&t->asking);
+	mail_policy_forget(t);
 	delivery_cancel(&t->run);
 	quarantine_forget(&t->keeping);
 	for (int kind = 0; kind < JOB_KINDS; kind++)
@@ -313,14 +318,32 @@ static bool step_trace(struct txn *t)
 	return true;
 }
 
-/* Banks that depend on the message come before its recipients are asked about. */
+/* A hook has the last word on banks and recipients. */
+static void ask_about_recipients(struct txn *t)
+{
+	if (hooks_pass(t, HOOK_NEW))
+		mail_policy_recipients(t, recipients_known);
+	else
+		txn_defer(t, "hook FAILED: new");
+}
+
+/* Banks that depend on the message come before its recipients are asked about. Signatures that
+ * could bring some are verified first; all others beside the other checks. */
 static void step_policy(struct txn *t)
 {
-	if (!hooks_pass(t, HOOK_NEW)) {
-		txn_defer(t, "hook FAILED: new");
-		return;
-	}
-	mail_policy_recipients(t, recipients_known);
+	if (message_banks_wait_for_auth(t) && plan_auth(t))
+		auth_first(t);
+	else
+		ask_about_recipients(t);
+}
+
+/* Signatures that nobody could verify bring no bank. */
+static void step_author_banks(struct txn *t)
+{
+	if (message_banks_by_author(t))
+		ask_about_recipients(t);
+	else
+		txn_defer(t, BANK_FAILED);
 }
 
 /* Hooks have taken all recipients off: nobody will see what is in it. */
@@ -368,12 +391,16 @@ static void check_next(struct txn *t, enum dispatch_kind kind)
 {
 	if (t->checks_waiting > 0)
 		return;
-	if (kind == JOB_SIGN)
+	if (t->auth_first) {
+		t->auth_first = false;
+		step_author_banks(t);
+	} else if (kind == JOB_SIGN) {
 		step_sign(t);
-	else if (kind == JOB_SPAM)
+	} else if (kind == JOB_SPAM) {
 		checks_over(t);
-	else
-		checks_spam(t);
+	} else {
+		step_virus_banks(t);
+	}
 }
 
 static void check_done(void *arg, const struct dispatch_result *r)
@@ -406,20 +433,39 @@ static void check_done(void *arg, const struct dispatch_result *r)
 	check_next(t, c->kind);
 }
 
-static void submit(
-	struct txn *t, enum dispatch_kind kind, const struct dispatch_part *parts, size_t count)
+static void submit_until(struct txn *t, enum dispatch_kind kind, const struct dispatch_part *parts,
+	size_t count, uint64_t deadline_ms)
 {
 	struct txn_check *c = &t->checks[kind];
 
 	if (!c->orders.failed && !t->rcpts_packed.failed)
 		c->job = dispatch_submit(t->front->dispatch, kind, &c->what, parts, count,
-			t->checks_deadline_ms, check_done, c);
+			deadline_ms, check_done, c);
 	if (c->job == NULL) {
 		check_failed(c, "queue of jobs is full");
 		return;
 	}
 	c->state = CHECK_WAITING;
 	t->checks_waiting++;
+}
+
+static void submit(
+	struct txn *t, enum dispatch_kind kind, const struct dispatch_part *parts, size_t count)
+{
+	submit_until(t, kind, parts, count, t->checks_deadline_ms);
+}
+
+/* All attempts together, and the wait for a worker, take no more than one attempt may: the other
+ * checks need their time, too. */
+static void auth_first(struct txn *t)
+{
+	struct dispatch_part whole = { smtp_body_octets(t->body), t->body };
+	uint64_t until_ms = mw_mono_ms() + t->set->auth_timeout_ms;
+
+	t->auth_first = true;
+	submit_until(t, JOB_AUTH, &whole, 1,
+		until_ms < t->checks_deadline_ms ? until_ms : t->checks_deadline_ms);
+	check_next(t, JOB_AUTH);
 }
 
 /* A scan that may not be tried again fails here; step_keep makes no second copy of it. */
@@ -437,7 +483,7 @@ static void checks_first(struct txn *t)
 	struct dispatch_part whole = { smtp_body_octets(t->body), t->body };
 
 	txn_state(t, 'D');
-	if (plan_auth(t))
+	if (t->checks[JOB_AUTH].state != CHECK_OVER && plan_auth(t))
 		submit(t, JOB_AUTH, &whole, 1);
 	if (plan_scan(t) && !poison_before(t))
 		submit(t, JOB_SCAN, &whole, 1);
@@ -446,14 +492,32 @@ static void checks_first(struct txn *t)
 	check_next(t, JOB_SCAN);
 }
 
+static void virus_rcpts_known(struct txn *t, const char *failed)
+{
+	if (failed != NULL)
+		txn_defer(t, failed);
+	else
+		checks_spam(t);
+}
+
+static void step_virus_banks(struct txn *t)
+{
+	bool loaded;
+
+	if (hooks_viruses(t) != MW_OK)
+		txn_defer(t, "out of memory");
+	else if (!message_banks_by_virus(t, &loaded))
+		txn_defer(t, BANK_FAILED);
+	else if (loaded)
+		mail_policy_recipients(t, virus_rcpts_known);
+	else
+		checks_spam(t);
+}
+
 static void checks_spam(struct txn *t)
 {
 	struct dispatch_part whole = { smtp_body_octets(t->body), t->body };
 
-	if (hooks_viruses(t) != MW_OK) {
-		txn_defer(t, "out of memory");
-		return;
-	}
 	t->check_failure = decide_check_failure(t);
 	if (plan_spam(t)) {
 		txn_state(t, 'S');

@@ -12,6 +12,7 @@
 
 struct txn;
 struct db_request;
+struct db_answered;
 
 /* Where an admin's Lua function may have a say (docs/hooks.md). */
 enum hook_point {
@@ -74,7 +75,7 @@ struct finding_virus {
 struct finding_signature {
 	struct mw_octets d, s, a, b, result, reason;
 	int64_t bits;
-	bool expired;
+	bool expired, testing;
 };
 
 /* What the checks found, in the words of the decision; filled by checks/findings.c from
@@ -212,7 +213,9 @@ struct txn {
 	/* checks */
 	struct txn_check checks[JOB_KINDS];
 	unsigned checks_waiting;
-	struct db_request *asking;			  /* databases, about the recipients */
+	bool auth_first;	      /* alone: it decides which banks the rest goes by */
+	struct db_request *asking;    /* databases, about the recipients */
+	struct db_answered *answered; /* what they said, for when it is asked again */
 	void (*known)(struct txn *t, const char *failed); /* who goes on when they have answered */
 	struct findings found;
 	struct txn_hooked *hooked; /* NULL: no hook was called */

@@ -10,6 +10,7 @@
   (f) as (b), with TLS in, out, and both (tls_parts.py)
   (g) the front with LMTP, in company, with large mails: see front_parts.py
   (h) one question to a lookup table: see mwlookup.c
+  (i) the policy of a mail with 50 recipients: see mwpolicy.c
 
 (a) to (d) each at 1, 10 and 100 connections, as fast as it goes, and at a steady pace. CPU time is read from
 /proc/PID/task/*/schedstat and /proc/PID/stat before and after, cages and other children included.
@@ -31,6 +32,7 @@ import mw  # noqa: E402
 import mwmail  # noqa: E402
 import signatures  # noqa: E402
 from front_parts import part_g  # noqa: E402
+from policy_parts import part_i  # noqa: E402
 from tls_parts import certificate, part_f  # noqa: E402
 
 CONNECTIONS = (1, 10, 100)
@@ -55,7 +57,7 @@ def arguments():
     p.add_argument("--bin", default=str(mw.ROOT / "build/bin"), help="folder of the services")
     p.add_argument("--bench", default=str(mw.ROOT / "build/bench"), help="folder of mwload, mwsink, clambare; result.json goes there")
     p.add_argument("--seconds", type=float, default=CELL_S, help="length of one measurement")
-    p.add_argument("--only", default="abcdefgh", help="which parts: letters of abcdefgh")
+    p.add_argument("--only", default="abcdefghi", help="which parts: letters of abcdefghi")
     return p.parse_args()
 
 
@@ -337,6 +339,8 @@ def main():
             print("\n(h) lookup tables")
             sys.stdout.flush()
             subprocess.run([str(mw.BENCH / "mwlookup")], check=True)
+        if "i" in args.only:
+            part_i(suite.folder)
         if "c" in args.only:
             bare = bare_clamav(b)
         summary(b, memory, idle, bare)

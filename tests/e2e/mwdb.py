@@ -168,6 +168,10 @@ class MariaDB(Server):
     def dsn(self):
         return f"DBI:mysql:database=mail;host=127.0.0.1;port={self.port}", "mail", PASSWORD
 
+    def asked(self):
+        """What its threads work on."""
+        return subprocess.run([*self.client("mysql"), "-e", "SHOW FULL PROCESSLIST"], capture_output=True, text=True, check=True).stdout
+
     def socket_dsn(self):
         return f"DBI:MariaDB:mail;mariadb_socket={self.folder}/sock", "mail", PASSWORD
 

@@ -118,8 +118,8 @@ class DkimKey:
         texts = " ".join(f'"{self.record[i:i + 250]}"' for i in range(0, len(self.record), 250))
         return f"{self.name}. 60 IN TXT {texts}"
 
-    def sign(self, octets, names=("From", "To", "Date", "Subject", "Message-ID")):
-        """The mail with a relaxed/relaxed rsa-sha256 signature on top (RFC 6376)."""
+    def sign(self, octets, names=("From", "To", "Date", "Subject", "Message-ID"), tags=""):
+        """The mail with a relaxed/relaxed rsa-sha256 signature on top (RFC 6376); tags: more of them, as "x=1; "."""
         head, body = split(octets)
         raw = re.findall(rb"([^:\r\n]+):((?:[^\r\n]|\r\n[ \t])*)\r\n", head)
 
@@ -131,7 +131,7 @@ class DkimKey:
         present = [n for n in names if any(r[0].strip().lower() == n.lower().encode() for r in raw)]
         bh = base64.b64encode(self._digest(canon)).decode()
         value = (f" v=1; a=rsa-sha256; c=relaxed/relaxed; d={self.domain}; s={self.selector};\r\n"
-            f"\th={':'.join(present)};\r\n\tbh={bh};\r\n\tb=").encode()
+            f"\t{tags}h={':'.join(present)};\r\n\tbh={bh};\r\n\tb=").encode()
         signed = b""
         for n in present:
             last = [r for r in raw if r[0].strip().lower() == n.lower().encode()][-1]

@@ -151,6 +151,8 @@ def test_rules_for_attachments(tmp_path):
     got.has(MAXLEVELS="10", MAXFILES="3000", MIN_EXPANSION_QUOTA="524288", MAX_EXPANSION_QUOTA="1073741824")
     got.names_all("banned_rules", "banned_filename_re", "banned_filename_maps", "banned_namepath_re",
                   "bypass_banned_checks_maps", "virus_name_to_spam_score_maps", "final_banned_destiny")
+    got.has(virus_name_to_policy_bank_maps='{ new_RE({ { "(?i)^Phishing\\\\.", "PHISH" } }), { ["Eicar-Signature"] = 1 }, "PHISH" }')
+    assert got["PHISH/final_virus_destiny"] == "D_PASS"
     first = '{ ["sandbox@bank.example"] = true }'
     if "new_RE" in got["bypass_virus_checks_maps"]:
         assert "(?i)^audit@" in got["bypass_virus_checks_maps"]
@@ -167,7 +169,11 @@ def test_a_host_of_mailing_lists(tmp_path):
     assert got["MLIST-NOCHECKS/forward_method"] == '{ "smtp:[::1]:10025" }'
     assert got["WHITELIST/bypass_spam_checks_maps"] == "{ true }"
     assert "9999 became 1000" in got.tells("differs")["sa_kill_level_deflt"]
-    got.names_all("author_to_policy_bank_maps", "signed_header_fields", "soft_bounce", "recipient_delimiter")
+    assert got["author_to_policy_bank_maps"] == (
+        '{ { [".partner.example/@lists.example"] = "WHITELIST,MILD_WHITELIST", [".shop.example"] = "WHITELIST", '
+        '["daily@stars.example"] = "MILD_WHITELIST", ["ours.example"] = 1, ["uni.example"] = "WHITELIST" }, '
+        '{ "known.example", "!.bad.example" } }')
+    got.names_all("signed_header_fields", "soft_bounce", "recipient_delimiter")
 
 
 def test_before_the_queue(tmp_path):

@@ -60,6 +60,36 @@ static void ask(struct mw_keys *k, const char *address, bool case_sensitive)
 	mw_hash_destroy(&h);
 }
 
+/* An author and a signature, as one key of a table and as two texts of a mail, are found again. */
+static void ask_author(const char *key, const char *delimiters, bool case_sensitive)
+{
+	const struct mw_lookup_options o = {
+		.key = MW_KEY_AUTHOR, .want = MW_WANT_BOOL, .case_sensitive = case_sensitive
+	};
+	size_t n = mw_keys_find_suffix(key), at = 0;
+	struct mw_hash *h;
+	struct mw_lookup_result r;
+	struct mw_cell c = { .type = MW_VALUE_BOOL, .b = true };
+	struct mw_keys k;
+	struct mw_err err;
+	char *author;
+
+	require(n <= strlen(key));
+	if (key[n] == '\0')
+		return;
+	author = strndup(key, n);
+	h = mw_hash_new();
+	require(author != NULL && h != NULL);
+	mw_keys_same_domain(author, key + n + 2);
+	mw_keys_of_author(&k, author, key + n + 2, delimiters, case_sensitive);
+	if (!k.too_long && mw_hash_entry(h, key, &c, &o, &err) == MW_OK &&
+		memchr(k.key[0].p, '@', k.key[0].n) != NULL && k.domain.n > 0)
+		require(mw_hash_find(h, &k, &at, &r));
+	require(k.too_long || (k.given[k.raw.n + k.suffix.n] == '\0' && k.suffix.n >= 2));
+	mw_hash_destroy(&h);
+	free(author);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const delimiters[] = { NULL, "+", "-", "+-=" };
@@ -78,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		look_at(&k);
 		ask(&k, address, case_sensitive);
 	}
+	ask_author(address, delimiters[data[0] & 3], case_sensitive);
 	free(address);
 	return 0;
 }

@@ -122,6 +122,7 @@ static bool take_auth(struct txn *t, struct mw_octets map)
 			return false;
 		s->bits = mw_map_int(item, "bits", 0);
 		s->expired = mw_map_bool(item, "expired", false);
+		s->testing = mw_map_bool(item, "testing", false);
 	}
 	t->found.signature_count = count;
 	return true;

@@ -330,6 +330,19 @@ static enum mw_rc take_records(
 	return rc;
 }
 
+/* The library reads what is left to its end, whenever that may be: not of an answer that is too
+ * large. The server is told by a reset: behind an orderly end its thread would wait a minute for
+ * room in our closed window, with the table locked. */
+static void give_up(struct maria_conn *c)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	int fd = (int)mysql_get_socket(c->my);
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	shutdown(fd, SHUT_RDWR);
+	c->broken = true;
+}
+
 static enum mw_rc ask_one(struct maria_conn *c, const struct db_item *item,
 	const struct db_limit *limit, struct mw_err *err_r)
 {
@@ -340,12 +353,8 @@ static enum mw_rc ask_one(struct maria_conn *c, const struct db_item *item,
 		rc = execute(c, item, s, limit, err_r);
 	if (rc == MW_OK)
 		rc = take_records(item->records, s, limit, err_r);
-	/* The library reads what is left to its end, whenever that may be: not of an answer that is
-	 * too large. */
-	if (rc == MW_ERR_LIMIT) {
-		shutdown((int)mysql_get_socket(c->my), SHUT_RDWR);
-		c->broken = true;
-	}
+	if (rc == MW_ERR_LIMIT)
+		give_up(c);
 	if (s != NULL && mysql_stmt_free_result(s) != 0 && rc == MW_OK)
 		rc = statement_failed(s, limit, err_r);
 	return rc;

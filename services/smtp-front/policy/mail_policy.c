@@ -156,6 +156,58 @@ static void failed(struct txn *t, const char *why)
 	t->known(t, defers ? "lookup in the database FAILED" : NULL);
 }
 
+/* Of an earlier policy of the mail: what it asked, and what was said. */
+struct db_answered {
+	bool complete;
+	size_t count;
+	const char *delimiter; /* the settings', which live as long as the mail */
+	bool case_sensitive;
+	const struct db_query *queries;
+	struct db_records **answers;
+};
+
+void mail_policy_forget(struct txn *t)
+{
+	struct db_answered *a = t->answered;
+
+	t->answered = NULL;
+	for (size_t i = 0; a != NULL && i < a->count; i++)
+		if (a->answers[i] != NULL)
+			db_records_unref(&a->answers[i]);
+}
+
+/* The same questions: what was said is still true, and whether a database is there now does not
+ * matter. */
+static bool answers_all(
+	const struct db_answered *a, const struct txn *t, const struct db_query *queries)
+{
+	const char *now = t->policy->delimiters != NULL ? t->policy->delimiters : "";
+
+	if (a == NULL || !a->complete || a->case_sensitive != t->policy->case_sensitive ||
+		strcmp(a->delimiter != NULL ? a->delimiter : "", now) != 0)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->queries[i].local != queries[i].local)
+			return false;
+	return true;
+}
+
+/* A place for the answers to these questions; NULL: no memory. */
+static struct db_answered *ask_anew(struct txn *t, const struct db_query *queries)
+{
+	struct db_answered *a = smtp_arena_get(&t->arena, sizeof(*a));
+
+	mail_policy_forget(t);
+	if (a == NULL)
+		return NULL;
+	*a = (struct db_answered){ .count = t->rcpt_count,
+		.delimiter = t->policy->delimiters,
+		.case_sensitive = t->policy->case_sensitive,
+		.queries = queries };
+	a->answers = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*a->answers));
+	return a->answers != NULL ? (t->answered = a) : NULL;
+}
+
 static void answered(void *arg, enum mw_rc rc, struct db_records *const *answers, const char *error)
 {
 	struct txn *t = arg;
@@ -165,6 +217,9 @@ static void answered(void *arg, enum mw_rc rc, struct db_records *const *answers
 		failed(t, error);
 		return;
 	}
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		t->answered->answers[i] = db_records_ref(answers[i]);
+	t->answered->complete = true;
 	take(t, answers);
 	t->known(t, NULL);
 }
@@ -189,7 +244,7 @@ void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const ch
 		.wait_ms = t->checks_deadline_ms > now ? t->checks_deadline_ms - now : 1,
 		.done = answered,
 		.arg = t };
-	struct db_records **answers;
+	struct db_answered *a;
 	enum mw_rc rc;
 
 	t->known = known;
@@ -199,10 +254,13 @@ void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const ch
 		return;
 	}
 	ask.queries = queries_of(t);
-	answers = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*answers));
-	rc = ask.queries != NULL && answers != NULL
-		     ? db_ask(t->front->db, &ask, answers, &t->asking)
-		     : MW_ERR_NOMEM;
+	if (ask.queries != NULL && answers_all(t->answered, t, ask.queries)) {
+		take(t, t->answered->answers);
+		known(t, NULL);
+		return;
+	}
+	a = ask.queries != NULL ? ask_anew(t, ask.queries) : NULL;
+	rc = a != NULL ? db_ask(t->front->db, &ask, a->answers, &t->asking) : MW_ERR_NOMEM;
 	if (rc == MW_AGAIN)
 		return;
 	if (rc != MW_OK) {
@@ -210,8 +268,7 @@ void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const ch
 					     : "out of memory");
 		return;
 	}
-	take(t, answers);
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		db_records_unref(&answers[i]);
+	a->complete = true;
+	take(t, a->answers);
 	known(t, NULL);
 }

@@ -23,8 +23,12 @@ void mail_policy_recipient(
 	const struct policy *p, struct txn_rcpt *r, const struct db_records *records);
 /*
  * The same for all of t's, databases asked once for the mail. known: at once or later, never after
- * the mail's end; failed: why it cannot be known, and must not go on; NULL.
+ * the mail's end; failed: why it cannot be known, and must not go on; NULL. Asked again, under
+ * another policy, databases are not, unless that reads addresses otherwise.
  */
 void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const char *failed));
+
+/* Let go of what was kept to ask again; at the mail's end. */
+void mail_policy_forget(struct txn *t);
 
 #endif

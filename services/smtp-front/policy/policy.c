@@ -49,6 +49,8 @@ static const struct {
 	{ "inet_acl", offsetof(struct policy, acl) },
 	{ "haproxy_trusted_networks", offsetof(struct policy, proxies) },
 	{ "mynetworks", offsetof(struct policy, mynetworks) },
+	{ "author_to_policy_bank_maps", offsetof(struct policy, author_banks) },
+	{ "virus_name_to_policy_bank_maps", offsetof(struct policy, virus_banks) },
 };
 
 static struct mw_lookup **maps_field(const struct policy *p, size_t i)
@@ -234,6 +236,7 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 	p->spam_failure_fatal = mw_conf_bool(conf, "spam_scanners_failure_is_fatal");
 	p->dkim_verify = mw_conf_bool(conf, "enable_dkim_verification");
 	p->dkim_sign = mw_conf_bool(conf, "enable_dkim_signing");
+	p->dkim_minimum_bits = (unsigned)mw_conf_int(conf, "dkim_minimum_key_bits");
 	p->message_size_limit = (uint64_t)mw_conf_int(conf, "smtpd_message_size_limit");
 	p->recipient_limit = (unsigned)mw_conf_int(conf, "smtpd_recipient_limit");
 	p->smtpd_timeout_ms = (uint64_t)mw_conf_int(conf, "smtpd_timeout") * 1000;

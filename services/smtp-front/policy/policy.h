@@ -2,8 +2,9 @@
  * Who gets which treatment. A policy is what the base and the banks loaded on top of it say,
  * compiled from the settings into plain fields; nothing is looked up by name while mail runs. Every
  * bank is compiled at load, on the base and where a socket, a client's address and MYUSERS load it,
- * so that what is wrong with one, or with two together, is told then; a sequence of banks that only
- * AM.PDP's clients bring is compiled when it comes first. A set holds them all and lives until the
+ * so that what is wrong with one, or with two together, is told then; so is what a signature or a
+ * virus may load on top of that. A sequence of banks that only AM.PDP's clients bring, or several
+ * signatures, is compiled when it comes first. A set holds them all and lives until the
  * last mail that began with it is over.
  */
 #ifndef SMTP_POLICY_H
@@ -24,6 +25,7 @@ enum policy_newline { NEWLINE_REJECT, NEWLINE_NORMALISE, NEWLINE_PASS };
 #define POLICY_BANKS_MAX 12
 #define POLICIES_MAX 1000
 #define POLICIES_ASKED_MAX 500 /* of them, so many that AM.PDP's clients may bring */
+#define POLICIES_MADE_MAX 500  /* at load, no more of those that a message may bring */
 
 /* A pair of client_ipaddr_policy. */
 struct policy_client {
@@ -66,6 +68,8 @@ struct policy {
 	unsigned recipient_limit;
 	uint64_t smtpd_timeout_ms, child_timeout_ms;
 	bool dkim_verify, dkim_sign;
+	unsigned dkim_minimum_bits;
+	struct mw_lookup *author_banks, *virus_banks; /* names of banks by author, by virus */
 	bool ip_repu;
 	int32_t ip_repu_limit_milli; /* 0: none */
 	int32_t penpals_bonus_milli; /* 0: off */
@@ -103,6 +107,7 @@ struct policy_set {
 	struct hooks *hooks; /* NULL: none is set */
 	bool check_spam, check_reputation;
 	unsigned delivery_reserve_percent;
+	uint64_t auth_timeout_ms;
 };
 
 /* Compile all banks. err_r names the setting that cannot be. */
@@ -125,6 +130,16 @@ const struct policy *policy_load(struct policy_set *set, const struct policy *p,
  */
 const struct policy *policy_load_all(
 	struct policy_set *set, const struct policy *p, const char *banks, struct mw_err *err_r);
+/*
+ * Which banks a value of author_to_policy_bank_maps or virus_name_to_policy_bank_maps means, as a
+ * list: "1" is the bank approved, where there is one. NULL: none.
+ */
+const char *policy_banks_meant(
+	const struct policy_set *set, const char *value, const char *approved);
+#define BANK_OF_AUTHORS "AUTHOR_APPROVED"
+#define BANK_OF_VIRUSES "VIRUS"
+/* The next name of a list of banks, *rest_p is then behind it; of length 0: the list has ended. */
+struct mw_octets policy_next_bank(const char **rest_p);
 /* There is a bank of that name. */
 bool policy_has_bank(const struct policy_set *set, const char *bank, size_t n);
 /* The banks that the original client's address loads (policy-and-lookups 2, step 3); ip NULL: it is

@@ -1,5 +1,6 @@
 /* What the files of the policies share: policy.c (one policy from its settings), policy_clients.c
- * (its networks), policy_tls.c, policy_set.c (all of them). Nobody else includes this. */
+ * (its networks), policy_banks.c (what its message may load), policy_tls.c, policy_set.c (all of
+ * them). Nobody else includes this. */
 #ifndef SMTP_POLICY_PRIV_H
 #define SMTP_POLICY_PRIV_H
 
@@ -15,5 +16,11 @@ void policy_fini(struct policy *p);
 enum mw_rc policy_clients_compile(
 	const struct policy_set *set, struct policy *p, struct mw_err *err_r);
 void policy_clients_fini(struct policy *p);
+
+/* What a message may load on a mail's policy, each by itself, while there is room in the set. */
+enum mw_rc policy_banks_compile(
+	struct policy_set *set, const struct policy *p, struct mw_err *err_r);
+/* Tables that never say anything are told in the log. */
+void policy_banks_warn(const struct policy_set *set);
 
 #endif

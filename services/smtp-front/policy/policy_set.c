@@ -188,8 +188,12 @@ static enum mw_rc compile_mail(
 							       : ours;
 		const struct policy *p = policy_load_all(set, socket, banks, &why);
 
+		if (p != NULL && policy_banks_compile(set, p, err_r) != MW_OK)
+			return MW_ERR_CONF;
 		if (p != NULL && policy_has_bank(set, users, strlen(users)))
 			p = policy_load_all(set, p, users, &why);
+		if (p != NULL && policy_banks_compile(set, p, err_r) != MW_OK)
+			return MW_ERR_CONF;
 		if (p == NULL)
 			return mw_fail(err_r, MW_ERR_CONF, "client_ipaddr_policy, \"%s\": %s",
 				banks, why.text);
@@ -266,6 +270,7 @@ static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
 					? mw_conf_bool(conf, "checks.reputation")
 					: (redis->tag == MW_V_TABLE && redis->count > 0) ||
 						  (server != NULL && *server != '\0');
+	set->auth_timeout_ms = (uint64_t)mw_conf_int(conf, "checks.auth_timeout") * 1000;
 	set->delivery_reserve_percent = (unsigned)mw_conf_int(conf, "checks.delivery_reserve");
 }
 
@@ -303,7 +308,9 @@ enum mw_rc policy_set_new(
 		rc = policy_tls_open(conf, set, err_r);
 	if (rc == MW_OK)
 		rc = hooks_new(conf, &set->hooks, err_r);
-	if (rc != MW_OK)
+	if (rc == MW_OK)
+		policy_banks_warn(set);
+	else
 		policy_set_unref(&set);
 	*set_r = set;
 	return rc;

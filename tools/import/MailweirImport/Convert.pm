@@ -265,7 +265,7 @@ sub to_maps {
 	for my $i (0 .. $#tables) {
 		my ($lua, $why) = $self->any($tables[$i], $row, 1);
 		# Strings that stand directly in the list would become one list of keys.
-		($lua, $why) = (undef, 'a text for all') if defined $lua && $lua =~ /^"/ && $row->{unit} ne 'texts';
+		($lua, $why) = (undef, 'a text for all') if defined $lua && $lua =~ /^"/ && $row->{unit} !~ /^(?:texts|banks)/;
 		if (!defined $lua) {
 			return (undef, $why) unless @parts;
 			$self->tell("incomplete: table " . ($i + 1) . ' and those behind it are missing: ' . $why);
