@@ -695,10 +695,19 @@ void hook_mail_open(lua_State *L)
 	static const luaL_Reg methods[] = { { "header", on_header }, { "headers", on_headers },
 		{ "decoded", on_decoded }, { "match", on_match }, { NULL, NULL } };
 
-	if (luaL_newmetatable(L, HOOK_MAIL) == 0) {
-		lua_pop(L, 1); /* other settings of the same program have opened it */
+	/* Other settings of the same program may have opened it; the mail's is finished last. */
+	if (luaL_getmetatable(L, HOOK_MAIL) == LUA_TTABLE &&
+		lua_getfield(L, -1, "__newindex") != LUA_TNIL)
 		return;
+	lua_settop(L, 0);
+	luaL_newmetatable(L, HOOK_RCPT);
+	lua_newtable(L);
+	for (size_t i = 0; i < MW_COUNT(rcpt_fields); i++) {
+		lua_pushinteger(L, (lua_Integer)i);
+		lua_setfield(L, -2, rcpt_fields[i].name);
 	}
+	finish(L, on_rcpt_index);
+	luaL_newmetatable(L, HOOK_MAIL);
 	lua_newtable(L);
 	for (size_t i = 0; i < MW_COUNT(mail_fields); i++) {
 		lua_pushinteger(L, (lua_Integer)i);
@@ -707,11 +716,4 @@ void hook_mail_open(lua_State *L)
 	luaL_setfuncs(L, methods, 0);
 	hook_acts_open(L);
 	finish(L, on_mail_index);
-	luaL_newmetatable(L, HOOK_RCPT);
-	lua_newtable(L);
-	for (size_t i = 0; i < MW_COUNT(rcpt_fields); i++) {
-		lua_pushinteger(L, (lua_Integer)i);
-		lua_setfield(L, -2, rcpt_fields[i].name);
-	}
-	finish(L, on_rcpt_index);
 }

@@ -1,6 +1,6 @@
-/* What the files of the hooks share: hooks.c (settings, calls, failures), hooks_mail.c (the mail as
- * Lua reads it), hooks_act.c (what Lua asks for), hooks_apply.c (doing it). Nobody else includes
- * this. */
+/* What the files of the hooks share: hooks.c (settings), hooks_call.c (calls, failures),
+ * hooks_mail.c (the mail as Lua reads it), hooks_act.c (what Lua asks for), hooks_apply.c (doing
+ * it). Nobody else includes this. */
 #ifndef SMTP_HOOKS_PRIV_H
 #define SMTP_HOOKS_PRIV_H
 
