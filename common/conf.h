@@ -176,6 +176,16 @@ bool mw_conf_is_set(const struct mw_conf *conf, const char *name);
  */
 const char *mw_conf_origin(const struct mw_conf *conf, const char *name, char *buf, size_t size);
 
+/* Append the value as Lua source, cut at about `most` octets; a password is "(hidden)". */
+void mw_conf_print(
+	struct mw_text *out, const struct mw_conf *conf, const struct mw_setting *s, size_t most);
+/* The built-in defaults alone. Takes the MAILWEIR_* variables of settings out of the environment:
+ * read the other settings first. */
+enum mw_rc mw_conf_defaults(struct mw_conf **conf_r, char **errors_r);
+/* The file or the environment set it to something else than usual. */
+bool mw_conf_differs(
+	const struct mw_conf *conf, const struct mw_conf *defaults, const struct mw_setting *s);
+
 /*
  * A policy bank's view: bank settings overlaid on the base, hashes merged key by key unless the
  * bank's has REPLACE = true. MYNETS sets originating before its own settings. NULL when there is no

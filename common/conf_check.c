@@ -319,9 +319,9 @@ static void wrap_single(const struct mw_setting *s, struct mw_val *v)
 
 bool mw_setting_is_secret(const char *name, const struct mw_val *v)
 {
-	/* Tables with a password in them go by their names, too. */
+	/* Where a password has no name of its own the setting goes by its name. */
 	if (strstr(name, "password") != NULL || strstr(name, "secret") != NULL ||
-		strstr(name, "_dsn") != NULL || strcmp(name, "default_ldap") == 0)
+		strstr(name, "sql_dsn") != NULL || strcmp(name, "default_ldap") == 0)
 		return true;
 	for (size_t i = 0; v != NULL && i < v->count; i++)
 		if (mw_setting_is_secret(v->keys[i], &v->vals[i]))

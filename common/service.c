@@ -342,6 +342,16 @@ static int live(struct run *r)
 	return rc == MW_OK ? 0 : rc == MW_ERR_CONF ? MW_EX_CONFIG : 1;
 }
 
+static void print_warnings(struct mw_text *lines)
+{
+	char *save = NULL;
+
+	for (char *line = lines->p != NULL ? strtok_r(lines->p, "\n", &save) : NULL; line != NULL;
+		line = strtok_r(NULL, "\n", &save))
+		fprintf(stderr, "warning: %s\n", line);
+	mw_text_fini(lines);
+}
+
 /* --check, of settings that were read without an error. */
 static int check(const struct run *r)
 {
@@ -353,6 +363,15 @@ static int check(const struct run *r)
 		fprintf(stderr, "%s%s\n", text.p != NULL ? text.p : "", err.text);
 		mw_text_fini(&text);
 		return MW_EX_CONFIG;
+	}
+	if (r->ops->check != NULL) {
+		enum mw_rc rc = r->ops->check(r->arg, r->s.conf, &text, &err);
+
+		print_warnings(&text);
+		if (rc != MW_OK) {
+			fprintf(stderr, "%s\n", err.text);
+			return MW_EX_CONFIG;
+		}
 	}
 	mw_conf_print_files(&text, r->s.conf);
 	printf("settings ok: %s\n", text.p != NULL ? text.p : "");

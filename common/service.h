@@ -35,6 +35,10 @@ struct mw_service_ops {
 	/* Prometheus text of this service for GET /metrics, appended to *out (NUL-terminated,
 	 * malloc'ed); may be NULL. */
 	void (*metrics)(void *arg, struct mw_service *s, struct mw_text *out);
+	/* --check, without a loop: what is wrong beyond what the settings' own check tells, and
+	 * what is hardly meant, a line each, appended to *warnings. May be NULL. */
+	enum mw_rc (*check)(void *arg, const struct mw_conf *conf, struct mw_text *warnings,
+		struct mw_err *err_r);
 	/* False with *why_r filled: GET /health says 503. May be NULL. */
 	bool (*healthy)(void *arg, struct mw_service *s, struct mw_err *why_r);
 };

@@ -44,12 +44,13 @@ static bool check_user(const struct mw_conf *conf, const char *user)
 	return user == NULL || safe;
 }
 
-struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user)
+struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user, bool front)
 {
 	struct mw_text files = { 0 };
 	struct mw_conf *conf = mw_tool_conf(given);
 
-	if (conf == NULL || !tables_are_right(conf) || !check_user(conf, user)) {
+	if (conf == NULL || !tables_are_right(conf) || !check_user(conf, user) ||
+		(front && !mw_tool_front_agrees(given))) {
 		mw_conf_destroy(&conf);
 		return NULL;
 	}
@@ -77,7 +78,7 @@ int mw_tool_check_config(int argc, char **argv)
 			return MW_TOOL_USAGE;
 		}
 	}
-	conf = mw_tool_checked(&given, user);
+	conf = mw_tool_checked(&given, user, true);
 	ok = conf != NULL;
 	mw_conf_destroy(&conf);
 	return ok ? MW_TOOL_OK : MW_TOOL_CONFIG;

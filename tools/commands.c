@@ -15,6 +15,12 @@ const struct mw_tool mw_tools[] = {
 		mw_tool_reload, "-c=FILE SERVICE" },
 	{ "lookup", "MAP KEY [--bank BANK]", "what a *_maps setting says for an address, and why",
 		mw_tool_lookup, "SETTING --bank=BANK --all -c=FILE" },
+	{ "explain", "--from A --to B ...",
+		"what would become of a mail, and which line of the settings says so",
+		mw_tool_explain,
+		"--from=VALUE --to=VALUE --client=VALUE --port=VALUE --address=VALUE --socket=FILE "
+		"--author=VALUE --dkim=VALUE --peer=VALUE --helo=VALUE --asked=BANK --score=VALUE --size=VALUE --header=VALUE "
+		"--json --config=FILE -c=FILE --help FILE" },
 	{ "import-amavisd", "FILE|FOLDER ...", "make mailweir.lua of an amavisd.conf",
 		mw_tool_import_amavisd, "-o=FILE --time-limit=VALUE --run-commands FILE" },
 	{ "keys", "DIR", "make the CURVE keys of all services", mw_tool_keys, "DIR" },

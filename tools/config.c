@@ -8,29 +8,6 @@
 	"config [-c FILE]... get NAME [--origin] [--bank BANK] | dump [--all] [--bank BANK] | "    \
 	"doc | table"
 
-/* Passwords are for the services alone. */
-static bool is_secret(const struct mw_setting *s, const struct mw_val *v)
-{
-	bool empty = v->tag == MW_V_NIL || (v->tag == MW_V_TABLE && v->count == 0);
-
-	return !empty && mw_setting_is_secret(s->name, v);
-}
-
-/* As Lua source. */
-static void add_value(struct mw_text *text, const struct mw_conf *conf, const struct mw_setting *s)
-{
-	const struct mw_val *v = mw_conf_val(conf, s->name);
-	const char *destiny =
-		s->type == MW_T_DESTINY ? mw_destiny_name(mw_conf_int(conf, s->name)) : NULL;
-
-	if (is_secret(s, v))
-		mw_text_add(text, "\"(hidden)\"");
-	else if (destiny != NULL && v->tag != MW_V_NIL)
-		mw_text_add(text, destiny);
-	else
-		mw_val_print(text, v, SIZE_MAX);
-}
-
 static int get(const struct mw_conf *conf, const char *name, bool origin)
 {
 	const struct mw_setting *s = mw_setting_find(name);
@@ -43,7 +20,7 @@ static int get(const struct mw_conf *conf, const char *name, bool origin)
 			name);
 		return MW_TOOL_FAILED;
 	}
-	add_value(&text, conf, s);
+	mw_conf_print(&text, conf, s, SIZE_MAX);
 	printf("%s", text.p != NULL ? text.p : "");
 	if (origin)
 		printf("\t%s", mw_conf_origin(conf, name, where, sizeof(where)));
@@ -54,16 +31,13 @@ static int get(const struct mw_conf *conf, const char *name, bool origin)
 
 /* ------------------------------------------------------------------ dump */
 
-/* The built-in defaults alone. NULL: errors were printed. */
+/* NULL: errors were printed. */
 static struct mw_conf *defaults(void)
 {
 	struct mw_conf *conf = NULL;
 	char *errors = NULL;
 
-	for (size_t i = 0; i < mw_settings_count; i++)
-		if (mw_settings[i].env != NULL)
-			unsetenv(mw_settings[i].env);
-	if (mw_conf_load(NULL, &conf, &errors) != MW_OK)
+	if (mw_conf_defaults(&conf, &errors) != MW_OK)
 		fputs(errors, stderr);
 	free(errors);
 	return conf;
@@ -96,23 +70,18 @@ static void dump_one(
 	const struct mw_conf *conf, const struct mw_conf *base, const struct mw_setting *s)
 {
 	const struct mw_val *v = mw_conf_val(conf, s->name);
-	struct mw_text text = { 0 }, usual = { 0 };
+	struct mw_text text = { 0 };
 	char where[1024];
 
-	add_value(&text, conf, s);
-	if (base != NULL)
-		add_value(&usual, base, s);
-	if (base != NULL && (!mw_conf_is_set(conf, s->name) ||
-				    (!is_secret(s, v) && text.p != NULL && usual.p != NULL &&
-					    strcmp(text.p, usual.p) == 0)))
-		; /* as it always is */
-	else if (s->type == MW_T_TABLE && v->count > 0 && !v->is_array)
+	if (base != NULL && !mw_conf_differs(conf, base, s))
+		return; /* as it always is */
+	mw_conf_print(&text, conf, s, SIZE_MAX);
+	if (s->type == MW_T_TABLE && v->count > 0 && !v->is_array)
 		dump_hash(conf, s);
 	else
 		printf("%s = %s -- %s\n", s->name, text.p != NULL ? text.p : "",
 			mw_conf_origin(conf, s->name, where, sizeof(where)));
 	mw_text_fini(&text);
-	mw_text_fini(&usual);
 }
 
 static int dump(const struct mw_conf *conf, bool all)

@@ -248,7 +248,7 @@ int mw_tool_reload(int argc, char **argv)
 		if (!mw_tool_give(&given, argv[i + 1]))
 			return MW_TOOL_USAGE;
 	}
-	conf = mw_tool_checked(&given, NULL);
+	conf = mw_tool_checked(&given, NULL, false);
 	if (conf == NULL) {
 		fprintf(stderr, "mailweir: no service was told; all keep the settings they have\n");
 		return MW_TOOL_CONFIG;

@@ -29,6 +29,7 @@ int mw_tool_check_config(int argc, char **argv);
 int mw_tool_config(int argc, char **argv);
 int mw_tool_lookup(int argc, char **argv);
 int mw_tool_import_amavisd(int argc, char **argv);
+int mw_tool_explain(int argc, char **argv);
 int mw_tool_reload(int argc, char **argv);
 int mw_tool_completion(int argc, char **argv);
 int mw_tool_keys(int argc, char **argv);
@@ -40,8 +41,10 @@ void mw_tool_usage(const char *line);
  * when there were any. */
 struct mw_conf *mw_tool_conf(struct mw_conf_given *given);
 /* As mw_tool_conf, and who could write them is checked; tells errors, or "settings ok". user: who
- * must not be able to; NULL: that is a warning. */
-struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user);
+ * must not be able to; NULL: that is a warning. front: it is asked as well. */
+struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user, bool front);
+/* smtp-front takes the settings too; tells what it says of them on stderr. */
+bool mw_tool_front_agrees(const struct mw_conf_given *given);
 /* One more for -c; false after telling that there is no room. */
 bool mw_tool_give(struct mw_conf_given *given, const char *name);
 

@@ -6,9 +6,11 @@
 
 #include "endpoint.h"
 #include "front.h"
+#include "explain/explain.h"
 #include "intake/intake.h"
 #include "log.h"
 #include "policy/db.h"
+#include "policy/policy_warn.h"
 #include "policy/policy_watch.h"
 #include "transaction.h"
 
@@ -68,6 +70,16 @@ static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *
 	return MW_OK;
 }
 
+/* Of the sockets that there are: they stay as they are until a restart. */
+static void tell_warnings(const struct front *f)
+{
+	struct policy_socket *sockets;
+	size_t count = intake_sockets(f, &sockets);
+
+	policy_warn_log(f->policies, sockets, count);
+	free(sockets);
+}
+
 static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err_r)
 {
 	struct front *f = arg;
@@ -102,6 +114,7 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory");
 	f->state_timer = mw_timer_new(s->loop, state_tick, f);
 	mw_timer_start(f->state_timer, STATE_MS, STATE_MS);
+	tell_warnings(f);
 	intake_describe(f, &where);
 	mw_service_ready(s, "smtp=%s verdicts=%s", where.p != NULL ? where.p : "",
 		doors.door[MW_DOOR_VERDICTS]);
@@ -128,6 +141,22 @@ static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *e
 	policy_watch_every(f->watch, file_interval_ms(s->conf));
 	dispatch_configure(f->dispatch, s->conf);
 	delivery_configure(f->delivery, s->conf);
+	tell_warnings(f);
+	return MW_OK;
+}
+
+/* --check: everything that can be told without a socket. */
+static enum mw_rc front_check(
+	void *arg, const struct mw_conf *conf, struct mw_text *warnings, struct mw_err *err_r)
+{
+	struct policy_set *set;
+	enum mw_rc rc = policy_set_new(conf, &set, err_r);
+
+	(void)arg;
+	if (rc != MW_OK)
+		return rc;
+	policy_warn_print(set, warnings);
+	policy_set_unref(&set);
 	return MW_OK;
 }
 
@@ -182,6 +211,7 @@ int main(int argc, char **argv)
 		.drain = front_drain,
 		.close = front_close,
 		.metrics = metrics,
+		.check = front_check,
 	};
 	struct front *f = calloc(1, sizeof(*f));
 	int code;
@@ -189,7 +219,11 @@ int main(int argc, char **argv)
 	if (f == NULL)
 		return 1;
 	smtp_body_pool_init(&f->bodies);
-	code = mw_service_main(argc, argv, "smtp-front", &ops, f);
+	/* For `mailweir explain`, which asks whoever knows. */
+	if (argc > 1 && strcmp(argv[1], "--explain") == 0)
+		code = explain_main(f, argc - 1, argv + 1);
+	else
+		code = mw_service_main(argc, argv, "smtp-front", &ops, f);
 	smtp_body_pool_fini(&f->bodies);
 	free(f->intake);
 	free(f);

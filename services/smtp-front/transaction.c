@@ -286,7 +286,7 @@ void txn_tick(struct front *f)
 
 /* ------------------------------------------------------------------ 1 trace, 2 policy */
 
-static bool step_trace(struct txn *t)
+enum mw_rc txn_read(struct txn *t)
 {
 	struct mw_octets message = smtp_body_octets(t->body);
 	/* x: a Unix socket's client has no address */
@@ -297,14 +297,23 @@ static bool step_trace(struct txn *t)
 
 	if (rc == MW_OK && hop != NULL)
 		rc = facts_collect(&t->facts, &t->arena, &t->header, hop, t->sender);
-	if (rc != MW_OK || hop == NULL) {
+	if (rc != MW_OK || hop == NULL)
+		return rc != MW_OK ? rc : MW_ERR_NOMEM;
+	t->client_ip = t->has_xforward ? t->xforward.addr : t->facts.first_ip;
+	if (t->has_xforward && t->xforward.port != NULL)
+		t->client_port = (unsigned)strtoul(t->xforward.port, NULL, 10) & 0xffff;
+	return MW_OK;
+}
+
+static bool step_trace(struct txn *t)
+{
+	enum mw_rc rc = txn_read(t);
+
+	if (rc != MW_OK) {
 		txn_defer(
 			t, rc == MW_ERR_LIMIT ? "header section over its limits" : "out of memory");
 		return false;
 	}
-	t->client_ip = t->has_xforward ? t->xforward.addr : t->facts.first_ip;
-	if (t->has_xforward && t->xforward.port != NULL)
-		t->client_port = (unsigned)strtoul(t->xforward.port, NULL, 10) & 0xffff;
 	if (t->facts.received > FACTS_HOPS_MAX) {
 		for (size_t i = 0; i < t->rcpt_count; i++) {
 			t->rcpts[i].code = 554;

@@ -12,6 +12,7 @@
 
 struct txn;
 struct db_request;
+struct db_records;
 struct db_answered;
 
 /* Where an admin's Lua function may have a say (docs/hooks.md). */
@@ -201,6 +202,9 @@ struct txn {
 	const char *client_ip; /* of the original client; NULL: unknown */
 	unsigned client_port;
 	bool originating;
+	unsigned char bank_rules[POLICY_BANKS_MAX]; /* enum mail_bank_rule of policy->banks */
+	/* NULL, or who wants to hear what databases said of each recipient, while it is there. */
+	void (*hears)(struct txn *t, size_t rcpt, const struct db_records *records);
 	struct txn_rcpt *rcpts;
 	size_t rcpt_count, rcpt_cap, rcpt_octets;
 	size_t added_count; /* recipients that hooks have added; they stand last */
@@ -262,6 +266,11 @@ void txn_forward(struct txn *t, const struct next_hops *route, const char *field
 void txn_abandon(struct txn **t_p);
 /* End of everything: also from txn_run's end. */
 void txn_destroy(struct txn **t_p);
+/* What the whole body's header section says: t->header, facts, client_ip. MW_OK, MW_ERR_LIMIT or
+ * MW_ERR_NOMEM. */
+enum mw_rc txn_read(struct txn *t);
+/* t->hops: those of the route, with * filled in for this mail. False: why it cannot go there. */
+bool txn_find_hops(struct txn *t, const struct next_hops *route, const char **why_r);
 /* Enter a state of the status display. */
 void txn_state(struct txn *t, char letter);
 /* Mails whose deadline is long over although every step has its own (a disk that hangs): 451. Every

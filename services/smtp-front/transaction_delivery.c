@@ -66,10 +66,8 @@ static void skip_rest(struct txn *t)
 		}
 }
 
-/* Where to, with * filled in for this mail. False: it was deferred. */
-static bool find_hops(struct txn *t)
+bool txn_find_hops(struct txn *t, const struct next_hops *route, const char **why_r)
 {
-	const struct next_hops *route = t->route;
 	struct next_hop *own = NULL;
 
 	t->hops = route->hop;
@@ -79,15 +77,14 @@ static bool find_hops(struct txn *t)
 		if (own == NULL) {
 			own = smtp_arena_array(&t->arena, route->count, sizeof(*own));
 			if (own == NULL) {
-				txn_defer(t, "out of memory");
+				*why_r = "out of memory";
 				return false;
 			}
 			memcpy(own, route->hop, route->count * sizeof(*own));
 			t->hops = own;
 		}
 		if (!next_hop_fill(&own[i], t->peer_ip, t->local_port)) {
-			txn_defer(t,
-				"the next hop's method has *, and the mail came by a Unix socket");
+			*why_r = "the next hop's method has *, and the mail came by a Unix socket";
 			return false;
 		}
 	}
@@ -114,6 +111,7 @@ static void hand_back(struct txn *t)
 void txn_deliver(struct txn *t)
 {
 	struct txn_cluster *c;
+	const char *why;
 
 	t->phase = TXN_DELIVER;
 	if (t->client_delivers) {
@@ -128,8 +126,10 @@ void txn_deliver(struct txn *t)
 	}
 	if (t->cluster_at == 0) {
 		txn_state(t, 'F');
-		if (!find_hops(t))
+		if (!txn_find_hops(t, t->route, &why)) {
+			txn_defer(t, why);
 			return;
+		}
 	}
 	c = &t->clusters[t->cluster_at];
 	c->mail = (struct delivery_mail){

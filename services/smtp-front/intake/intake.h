@@ -64,6 +64,8 @@ struct intake {
 enum mw_rc intake_open(struct front *f, const struct mw_conf *conf, struct mw_err *err_r);
 /* "127.0.0.1:10024,[::1]:10024,/run/mailweir/smtp.sock" for the ready line. */
 void intake_describe(const struct front *f, struct mw_text *out);
+/* What is listened at, with the ports that the kernel picked; to be freed. NULL: no memory. */
+size_t intake_sockets(const struct front *f, struct policy_socket **sockets_r);
 /* No new sessions; idle ones are dismissed; returns when nothing is left to the sessions' own end.
  */
 void intake_drain(struct front *f);

@@ -157,122 +157,60 @@ static enum mw_rc open_unix(struct front *f, const char *path, unsigned mode, st
 	return MW_OK;
 }
 
-/* "address:port", "[v6]:port" */
-static enum mw_rc open_text(struct front *f, const char *text, struct mw_err *err_r)
+/* One value of the settings: all of its sockets, or at least one where a host may lack an address
+ * family. */
+static enum mw_rc open_group(struct front *f, const struct policy_socket *s, size_t count,
+	unsigned mode, struct mw_err *err_r)
 {
-	const char *colon = strrchr(text, ':');
-	char address[64];
-	char *end;
-	unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 65536;
-	bool bracket = text[0] == '[';
-
-	if (port > 65535 || *end != '\0' || (bracket && colon[-1] != ']') ||
-		!mw_strncpy(address, sizeof(address), text + bracket,
-			(size_t)(colon - text) - 2 * (size_t)bracket))
-		return mw_fail(err_r, MW_ERR_CONF,
-			"inet_socket_port: \"%s\" is neither a port nor address:port", text);
-	return open_one(f, address, (unsigned)port, err_r);
-}
-
-static enum mw_rc open_port(
-	struct front *f, const struct mw_conf *conf, unsigned port, struct mw_err *err_r)
-{
-	const char *const *addresses;
-	size_t count = mw_conf_list(conf, "inet_socket_bind", &addresses), opened = 0;
 	struct mw_err first = { "" }, err;
+	size_t opened = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		bool any = strcmp(addresses[i], "*") == 0;
-		char plain[64];
-		size_t n = strlen(addresses[i]);
-		enum mw_rc rc;
+		enum mw_rc rc = s[i].unix_socket ? open_unix(f, s[i].address, mode, &err)
+						 : open_one(f, s[i].address, s[i].port, &err);
 
-		if (addresses[i][0] == '[' && n > 2)
-			mw_strncpy(plain, sizeof(plain), addresses[i] + 1, n - 2);
-		else
-			mw_strlcpy(plain, any ? "0.0.0.0" : addresses[i], sizeof(plain));
-		rc = open_one(f, plain, port, &err);
 		opened += rc == MW_OK;
-		if (any)
-			opened += open_one(f, "::", port, &err) == MW_OK;
-		if (rc == MW_ERR_CONF) {
+		if (rc != MW_OK && !s[i].may_fail) {
 			*err_r = err;
 			return rc;
 		}
-		if (rc != MW_OK && first.text[0] == '\0')
+		if (rc != MW_OK && !s[i].silent && first.text[0] == '\0')
 			first = err;
 	}
-	/* A host without IPv6 (or without IPv4) has the other one; but one has to be there. */
 	if (opened == 0)
-		return mw_fail(err_r, MW_ERR_IO, "%s",
-			first.text[0] != '\0' ? first.text : "inet_socket_bind is empty");
+		return mw_fail(err_r, MW_ERR_IO, "%s", first.text);
 	if (first.text[0] != '\0')
 		mw_log(MW_WARN, "listener_missing", "%s", first.text);
 	return MW_OK;
 }
 
-static enum mw_rc open_value(
-	struct front *f, const struct mw_conf *conf, const struct mw_val *v, struct mw_err *err_r)
-{
-	char *end;
-	unsigned long port;
-
-	if (v->tag == MW_V_NUM && v->num >= 0 && v->num <= 65535)
-		return open_port(f, conf, (unsigned)v->num, err_r);
-	if (v->tag != MW_V_STR)
-		return mw_fail(err_r, MW_ERR_CONF,
-			"inet_socket_port: expected ports (0 to 65535) or \"address:port\"");
-	port = strtoul(v->str, &end, 10);
-	if (*v->str != '\0' && *end == '\0' && port <= 65535)
-		return open_port(f, conf, (unsigned)port, err_r);
-	return open_text(f, v->str, err_r);
-}
-
 /* "0660": octal, as an admin writes modes. */
-static enum mw_rc open_unix_all(struct front *f, const struct mw_conf *conf, struct mw_err *err_r)
+static enum mw_rc unix_mode(const struct mw_conf *conf, unsigned *mode_r, struct mw_err *err_r)
 {
-	const char *const *paths;
 	const char *text = mw_conf_text(conf, "unix_socket_mode");
-	size_t count = mw_conf_list(conf, "unix_socketname", &paths);
 	char *end;
 	unsigned long mode = strtoul(text, &end, 8);
-	enum mw_rc rc = MW_OK;
 
 	if (*text == '\0' || *end != '\0' || mode > 0777)
 		return mw_fail(err_r, MW_ERR_CONF,
 			"unix_socket_mode = \"%s\": expected an octal mode, as \"0660\"", text);
-	for (size_t i = 0; i < count && rc == MW_OK; i++)
-		rc = open_unix(f, paths[i], (unsigned)mode, err_r);
-	return rc;
+	*mode_r = (unsigned)mode;
+	return MW_OK;
 }
 
-static bool names(const struct listener *l, const char *key)
-{
-	char whole[128], number[8];
-
-	if (l->unix_socket)
-		return strcmp(key, "SOCK") == 0 || strcmp(key, l->address) == 0;
-	snprintf(whole, sizeof(whole), "[%s]:%u", l->address, l->port);
-	snprintf(number, sizeof(number), "%u", l->port);
-	return strcmp(key, number) == 0 || strcmp(key, whole) == 0;
-}
-
-/* A classic mistake: mail that was to have a bank's treatment comes in without it. */
-static void tell_unused_banks(const struct front *f)
+static enum mw_rc open_all(struct front *f, const struct mw_conf *conf, struct mw_err *err_r)
 {
 	const struct policy_set *set = f->policies;
+	unsigned mode = 0;
+	enum mw_rc rc = unix_mode(conf, &mode, err_r);
 
-	for (size_t i = 0; i < set->port_count; i++) {
-		const struct listener *l = f->intake->first;
-
-		while (l != NULL && !names(l, set->ports[i].key))
-			l = l->next;
-		if (l == NULL)
-			mw_log(MW_WARN, "interface_policy_unused",
-				"key=%s hint=\"nobody listens there: see inet_socket_port, "
-				"inet_socket_bind and unix_socketname\"",
-				mw_quote(set->ports[i].key));
+	for (size_t i = 0, n; i < set->socket_count && rc == MW_OK; i += n) {
+		for (n = 1; i + n < set->socket_count &&
+			    set->sockets[i + n].group == set->sockets[i].group;)
+			n++;
+		rc = open_group(f, &set->sockets[i], n, mode, err_r);
 	}
+	return rc;
 }
 
 static void tick(void *arg)
@@ -289,23 +227,16 @@ static void tick(void *arg)
 
 enum mw_rc intake_open(struct front *f, const struct mw_conf *conf, struct mw_err *err_r)
 {
-	const struct mw_val *ports = mw_conf_val(conf, "inet_socket_port");
-	enum mw_rc rc = MW_OK;
+	enum mw_rc rc;
 
 	f->intake = calloc(1, sizeof(*f->intake));
 	if (f->intake != NULL)
 		f->intake->clients = clients_new();
 	if (f->intake == NULL || f->intake->clients == NULL)
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory for listeners");
-	if (ports->tag != MW_V_TABLE)
-		rc = open_value(f, conf, ports, err_r);
-	for (size_t i = 0; ports->tag == MW_V_TABLE && i < ports->count && rc == MW_OK; i++)
-		rc = open_value(f, conf, &ports->vals[i], err_r);
-	if (rc == MW_OK)
-		rc = open_unix_all(f, conf, err_r);
+	rc = open_all(f, conf, err_r);
 	if (rc != MW_OK)
 		return rc;
-	tell_unused_banks(f);
 	f->intake->tick = mw_timer_new(f->loop, tick, f);
 	mw_timer_start(f->intake->tick, TICK_MS, TICK_MS);
 	return MW_OK;
@@ -322,6 +253,24 @@ void intake_describe(const struct front *f, struct mw_text *out)
 			mw_text_addf(out, strchr(l->address, ':') != NULL ? "%s[%s]:%u" : "%s%s:%u",
 				comma, l->address, l->port);
 	}
+}
+
+size_t intake_sockets(const struct front *f, struct policy_socket **sockets_r)
+{
+	size_t count = 0, n = 0;
+
+	for (const struct listener *l = f->intake->first; l != NULL; l = l->next)
+		count++;
+	*sockets_r = calloc(count + 1, sizeof(**sockets_r));
+	for (const struct listener *l = f->intake->first; l != NULL && *sockets_r != NULL;
+		l = l->next) {
+		struct policy_socket *s = &(*sockets_r)[n++];
+
+		mw_strlcpy(s->address, l->address, sizeof(s->address));
+		s->port = l->port;
+		s->unix_socket = l->unix_socket;
+	}
+	return n;
 }
 
 void intake_drain(struct front *f)

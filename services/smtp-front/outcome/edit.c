@@ -11,7 +11,8 @@
 #define LEVEL_BAR_MAX 64    /* characters of X-Spam-Level */
 #define FOLD_AT 76	    /* columns */
 #define LINE_MAX_OCTETS 998 /* RFC 5322 section 2.1.1 */
-#define FOR_OCTETS_MAX 900  /* an address that fits a line of 998 (RFC 5322 section 2.1.1) */
+#define NOT_LOCAL "the recipient is not local (local_domains_maps)"
+#define FOR_OCTETS_MAX 900 /* an address that fits a line of 998 (RFC 5322 section 2.1.1) */
 
 /* ------------------------------------------------------------------ single fields */
 
@@ -124,30 +125,37 @@ static void add_spam_status(struct txn *t, const struct txn_rcpt *r, struct mw_t
 	mw_text_add(out, "\r\n");
 }
 
-static void add_spam_fields(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+static void add_spam_flag(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+{
+	(void)t;
+	mw_text_addf(out, "X-Spam-Flag: %s\r\n", r->tag2 ? "YES" : "NO");
+}
+
+static void add_spam_score(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+{
+	(void)t;
+	mw_text_add(out, "X-Spam-Score: ");
+	add_score(out, r->score_milli);
+	mw_text_add(out, "\r\n");
+}
+
+static void add_spam_level(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
 {
 	int bar = r->score_milli / 1000;
 
-	mw_text_addf(out, "X-Spam-Flag: %s\r\nX-Spam-Score: ", r->tag2 ? "YES" : "NO");
-	add_score(out, r->score_milli);
+	mw_text_add(out, "X-Spam-Level: ");
+	for (int i = 0; i < bar && i < LEVEL_BAR_MAX; i++)
+		mw_text_add(out, t->policy->level_char);
 	mw_text_add(out, "\r\n");
-	if (t->policy->level_char[0] != '\0' && bar > 0) {
-		mw_text_add(out, "X-Spam-Level: ");
-		for (int i = 0; i < bar && i < LEVEL_BAR_MAX; i++)
-			mw_text_add(out, t->policy->level_char);
-		mw_text_add(out, "\r\n");
-	}
-	add_spam_status(t, r, out);
 }
 
 /* decision.md 10.1, RFC 8601. Nothing without signatures; a check that did not run is temperror,
  * never silence. */
-static void add_authentication_results(struct txn *t, struct mw_text *out)
+static void add_authentication_results(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
 {
 	const struct txn_check *auth = &t->checks[JOB_AUTH];
 
-	if (auth->state != CHECK_OVER)
-		return;
+	(void)r;
 	mw_text_addf(out, "Authentication-Results: %s (mailweir)", t->policy->authserv_id);
 	if (auth->status == MW_FAILED)
 		mw_text_add(out, ";\r\n\tdkim=temperror reason=\"check failed\"");
@@ -186,34 +194,52 @@ static void add_authentication_results(struct txn *t, struct mw_text *out)
 	mw_text_add(out, "\r\n");
 }
 
-static void add_penpals(const struct txn_rcpt *r, struct mw_text *out)
+static void add_penpals(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
 {
 	int64_t s = r->penpals_age_s;
 
+	(void)t;
 	mw_text_addf(out, "X-Amavis-PenPals: age %lld %lld:%02lld:%02lld\r\n",
 		(long long)(s / 86400), (long long)(s / 3600 % 24), (long long)(s / 60 % 60),
 		(long long)(s % 60));
 }
 
-static void add_alerts(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+static void add_infected(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
 {
-	const struct txn_check *spam = &t->checks[JOB_SPAM];
+	(void)r;
+	mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n",
+		decide_virus_names(t));
+}
 
-	if (t->found.virus_count > 0 && !r->bypass_virus)
-		mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n",
-			decide_virus_names(t));
+static void add_unchecked(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+{
+	(void)t;
 	for (size_t i = 0; i < r->ccat_count; i++)
 		if (r->ccats[i] / 10 == MW_CC_UNCHECKED)
 			mw_text_addf(out, "X-Amavis-Alert: UNCHECKED, %s\r\n",
 				mw_ccat_name(r->ccats[i]));
 	if (t->hooked != NULL && t->hooked->unchecked && !r->bypass_virus)
 		mw_text_addf(out, "X-Amavis-Alert: UNCHECKED: %s\r\n", t->hooked->unchecked_why);
-	if (spam->state == CHECK_OVER && spam->status == MW_FAILED && r->is_local &&
-		!r->bypass_spam) {
-		mw_text_add(out, "X-Amavis-Alert: UNCHECKED, spam check failed: ");
-		add_safe(out, spam->reason);
-		mw_text_add(out, "\r\n");
-	}
+}
+
+static void add_no_score(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+{
+	(void)r;
+	mw_text_add(out, "X-Amavis-Alert: UNCHECKED, spam check failed: ");
+	add_safe(out, t->checks[JOB_SPAM].reason);
+	mw_text_add(out, "\r\n");
+}
+
+static void add_scanned(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+{
+	(void)r;
+	mw_text_addf(out, "%s: %s\r\n", t->policy->x_header_tag, t->policy->x_header_line);
+}
+
+static void add_received(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
+{
+	(void)r;
+	edit_received(t, out);
 }
 
 void edit_guard(const struct txn *t, struct mw_text *out)
@@ -249,24 +275,148 @@ static void add_subject(const struct txn *t, struct mw_text *out)
 	mw_text_add(out, "\r\n");
 }
 
-/* Everything of ours for one recipient, top-down. */
-static char *fields_for(struct txn *t, const struct txn_rcpt *r)
+/* ------------------------------------------------------------------ who gets which field */
+
+/* Each says whether, and why or why not, for a person who asks. */
+static bool because(const char **why_r, const char *why, bool yes)
+{
+	*why_r = why;
+	return yes;
+}
+
+static bool wants_received(const struct txn *t, const struct txn_rcpt *r, const char **why_r)
+{
+	(void)r;
+	return t->client_delivers
+		       ? because(why_r, "the client delivers by itself: this is no hop", false)
+		       : because(why_r, "every mail that is sent on has it", true);
+}
+
+static bool wants_scanned(const struct txn *t, const struct txn_rcpt *r, const char **why_r)
 {
 	const struct txn_check *scan = &t->checks[JOB_SCAN];
+
+	if (scan->state != CHECK_OVER)
+		return because(why_r, scan->skipped, false);
+	if (scan->status == MW_FAILED)
+		return because(why_r, "the virus check failed", false);
+	return r->bypass_virus ? because(why_r, "bypass_virus_checks of the recipient", false)
+			       : because(why_r, "the mail was scanned", true);
+}
+
+static bool wants_infected(const struct txn *t, const struct txn_rcpt *r, const char **why_r)
+{
+	if (t->found.virus_count == 0)
+		return because(why_r, "no virus was found", false);
+	return r->bypass_virus ? because(why_r, "bypass_virus_checks of the recipient", false)
+			       : because(why_r, "a virus was found", true);
+}
+
+static bool wants_unchecked(const struct txn *t, const struct txn_rcpt *r, const char **why_r)
+{
+	(void)t;
+	for (size_t i = 0; i < r->ccat_count; i++)
+		if (r->ccats[i] / 10 == MW_CC_UNCHECKED)
+			return because(why_r, "the mail could not be checked whole", true);
+	return because(why_r, "nothing was left unchecked", false);
+}
+
+static bool wants_no_score(const struct txn *t, const struct txn_rcpt *r, const char **why_r)
+{
+	const struct txn_check *spam = &t->checks[JOB_SPAM];
+
+	if (spam->state != CHECK_OVER || spam->status != MW_FAILED)
+		return because(why_r, "the spam check did not fail", false);
+	if (r->bypass_spam)
+		return because(why_r, "bypass_spam_checks of the recipient", false);
+	return because(why_r, r->is_local ? "the spam check failed" : NOT_LOCAL, r->is_local);
+}
+
+static bool wants_spam(const struct txn *t, const struct txn_rcpt *r, const char **why_r)
+{
+	const struct txn_check *spam = &t->checks[JOB_SPAM];
+
+	if (!r->is_local)
+		return because(why_r, NOT_LOCAL, false);
+	if (r->bypass_spam)
+		return because(why_r, "bypass_spam_checks of the recipient", false);
+	if (!r->has_score)
+		return because(why_r,
+			spam->skipped != NULL ? spam->skipped : "the mail has no score", false);
+	return because(why_r,
+		r->tag ? "the score reaches spam_tag_level" : "the score is below spam_tag_level",
+		r->tag);
+}
+
+static bool wants_level(const struct txn *t, const struct txn_rcpt *r, const char **why_r)
+{
+	if (!wants_spam(t, r, why_r))
+		return false;
+	if (t->policy->level_char[0] == '\0')
+		return because(why_r, "sa_spam_level_char is empty", false);
+	return r->score_milli >= 1000 || because(why_r, "the score is below 1", false);
+}
+
+static bool wants_penpals(const struct txn *t, const struct txn_rcpt *r, const char **why_r)
+{
+	(void)t;
+	if (!r->is_local)
+		return because(why_r, NOT_LOCAL, false);
+	return r->penpals_age_s >= 0
+		       ? because(why_r, "the recipient wrote to the sender before", true)
+		       : because(why_r, "no pen pals, or nobody asked", false);
+}
+
+static bool wants_results(const struct txn *t, const struct txn_rcpt *r, const char **why_r)
+{
+	const struct txn_check *auth = &t->checks[JOB_AUTH];
+
+	if (!r->is_local)
+		return because(why_r, NOT_LOCAL, false);
+	return auth->state == CHECK_OVER ? because(why_r, "signatures were looked at", true)
+					 : because(why_r, auth->skipped, false);
+}
+
+/* All fields of ours, top-down: the only place that says who gets one. */
+static const struct edit_rule {
+	const char *field; /* NULL: X_HEADER_TAG's */
+	bool (*wanted)(const struct txn *t, const struct txn_rcpt *r, const char **why_r);
+	void (*add)(struct txn *t, const struct txn_rcpt *r, struct mw_text *out);
+} rules[EDIT_FIELDS] = {
+	{ "Received", wants_received, add_received },
+	{ NULL, wants_scanned, add_scanned },
+	{ "X-Amavis-Alert", wants_infected, add_infected },
+	{ "X-Amavis-Alert", wants_unchecked, add_unchecked },
+	{ "X-Amavis-Alert", wants_no_score, add_no_score },
+	{ "X-Spam-Flag", wants_spam, add_spam_flag },
+	{ "X-Spam-Score", wants_spam, add_spam_score },
+	{ "X-Spam-Level", wants_level, add_spam_level },
+	{ "X-Spam-Status", wants_spam, add_spam_status },
+	{ "X-Amavis-PenPals", wants_penpals, add_penpals },
+	{ "Authentication-Results", wants_results, add_authentication_results },
+};
+
+void edit_verdicts(
+	const struct txn *t, const struct txn_rcpt *r, struct edit_verdict verdicts[EDIT_FIELDS])
+{
+	for (size_t i = 0; i < EDIT_FIELDS; i++) {
+		struct edit_verdict *v = &verdicts[i];
+
+		v->field = rules[i].field != NULL ? rules[i].field : t->policy->x_header_tag;
+		v->added = rules[i].wanted(t, r, &v->why);
+	}
+}
+
+/* Everything of ours for one recipient. */
+static char *fields_for(struct txn *t, const struct txn_rcpt *r)
+{
 	struct mw_text out = { 0 };
+	const char *why;
 	char *s = NULL;
 
-	if (!t->client_delivers) /* then it is no hop of its own */
-		edit_received(t, &out);
-	if (scan->state == CHECK_OVER && scan->status != MW_FAILED && !r->bypass_virus)
-		mw_text_addf(&out, "%s: %s\r\n", t->policy->x_header_tag, t->policy->x_header_line);
-	add_alerts(t, r, &out);
-	if (r->is_local && r->tag)
-		add_spam_fields(t, r, &out);
-	if (r->is_local && r->penpals_age_s >= 0)
-		add_penpals(r, &out);
-	if (r->is_local)
-		add_authentication_results(t, &out);
+	for (size_t i = 0; i < EDIT_FIELDS; i++)
+		if (rules[i].wanted(t, r, &why))
+			rules[i].add(t, r, &out);
 	if (t->hooked != NULL) {
 		mw_text_add(&out, t->hooked->fields);
 		if (t->hooked->subject_prefix != NULL)
@@ -312,7 +462,7 @@ static bool is_ours(const struct txn *t, struct mw_octets value)
 	return n == 0 || mw_octets_ieq(mw_octets_of(p, n), t->policy->authserv_id);
 }
 
-static bool goes(const struct txn *t, const struct mw_field *f)
+bool edit_removes(const struct txn *t, const struct mw_field *f)
 {
 	struct mw_octets name = mw_field_name(&t->header, f);
 
@@ -340,7 +490,7 @@ static enum mw_rc fill_pieces(struct txn *t, struct txn_cluster *c)
 	size_t going = 0, at = 0;
 
 	for (size_t i = 0; i < t->header.count; i++)
-		going += goes(t, &t->header.fields[i]);
+		going += edit_removes(t, &t->header.fields[i]);
 	/* signature, our fields, the slices, the end */
 	c->pieces = smtp_arena_array(&t->arena, going + 4, sizeof(*c->pieces));
 	if (c->pieces == NULL)
@@ -350,7 +500,7 @@ static enum mw_rc fill_pieces(struct txn *t, struct txn_cluster *c)
 	for (size_t i = 0; i < t->header.count && going > 0; i++) {
 		const struct mw_field *f = &t->header.fields[i];
 
-		if (!goes(t, f))
+		if (!edit_removes(t, f))
 			continue;
 		if (f->at > at)
 			c->pieces[c->piece_count++] = mw_octets_of(message.p + at, f->at - at);
@@ -400,7 +550,7 @@ enum mw_rc edit_removals(struct txn *t, struct edit_removal **list_r, size_t *co
 	struct edit_removal *list;
 
 	for (size_t i = 0; i < t->header.count; i++)
-		going += goes(t, &t->header.fields[i]);
+		going += edit_removes(t, &t->header.fields[i]);
 	while (size < 2 * going + 1)
 		size *= 2;
 	list = smtp_arena_array(&t->arena, going + 1, sizeof(*list));
@@ -412,11 +562,11 @@ enum mw_rc edit_removals(struct txn *t, struct edit_removal **list_r, size_t *co
 		const struct mw_field *f = &t->header.fields[i];
 
 		/* Of a name of which some stay (Authentication-Results) all count. */
-		if (goes(t, f) || f->id == MW_H_AUTHENTICATION_RESULTS) {
+		if (edit_removes(t, f) || f->id == MW_H_AUTHENTICATION_RESULTS) {
 			struct mw_octets name = mw_field_name(&t->header, f);
 			unsigned index = count_name(table, size, name);
 
-			if (goes(t, f))
+			if (edit_removes(t, f))
 				list[--at] = (struct edit_removal){ name, index };
 		}
 	}

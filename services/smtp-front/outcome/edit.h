@@ -16,6 +16,19 @@ enum mw_rc edit_clusters(struct txn *t);
  */
 enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from);
 
+/* The fields that we may add (edit.c's rules), top-down; a name may come several times. */
+#define EDIT_FIELDS 11
+struct edit_verdict {
+	const char *field;
+	bool added;
+	const char *why; /* or why not */
+};
+/* For a recipient of a decided mail, whether it passes or not: what a person asks about. */
+void edit_verdicts(
+	const struct txn *t, const struct txn_rcpt *r, struct edit_verdict verdicts[EDIT_FIELDS]);
+/* That field of the original does not go on. */
+bool edit_removes(const struct txn *t, const struct mw_field *f);
+
 /* A field of the original that goes: the index-th of its name, whatever its case; the first is 1.
  */
 struct edit_removal {

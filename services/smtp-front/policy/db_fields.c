@@ -100,15 +100,16 @@ static bool is_catch_all(const struct db_record *record)
  * that then reads as true.
  */
 static const struct db_cell *first_value(const struct db_records *r, const struct db_field *f,
-	enum db_source *source_r, bool *missing_r)
+	const struct db_record **record_r, bool *missing_r)
 {
 	*missing_r = false;
+	*record_r = NULL;
 	for (size_t i = 0; i < r->count; i++) {
 		const struct db_record *record = &r->records[i];
 		const char *name = record->source == DB_SQL ? f->column : f->attribute;
 		const struct db_cell *cell = name != NULL ? db_record_cell(record, name) : NULL;
 
-		*source_r = record->source;
+		*record_r = record;
 		if (cell != NULL && cell->value != NULL)
 			return cell;
 		if (cell == NULL && name != NULL && f->missing_is_true && !is_catch_all(record)) {
@@ -117,6 +118,23 @@ static const struct db_cell *first_value(const struct db_records *r, const struc
 		}
 	}
 	return NULL;
+}
+
+const struct db_record *db_field_record(const struct db_records *r, const struct db_field *f)
+{
+	const struct db_record *record;
+	bool missing;
+	const struct db_cell *cell = first_value(r, f, &record, &missing);
+
+	return cell != NULL || missing ? record : NULL;
+}
+
+const char *db_record_key(const struct db_record *record)
+{
+	const struct db_cell *key =
+		db_record_cell(record, record->source == DB_SQL ? "email" : "mail");
+
+	return key != NULL ? key->value : NULL;
 }
 
 static size_t without_blanks(const char *p, size_t n)
@@ -129,9 +147,9 @@ static size_t without_blanks(const char *p, size_t n)
 bool db_field_text(
 	const struct db_records *r, const struct db_field *f, bool trim, struct mw_octets *text_r)
 {
-	enum db_source source;
+	const struct db_record *record;
 	bool missing;
-	const struct db_cell *cell = first_value(r, f, &source, &missing);
+	const struct db_cell *cell = first_value(r, f, &record, &missing);
 
 	if (cell == NULL)
 		return false;
@@ -158,15 +176,15 @@ static bool sql_truth(const struct db_cell *cell)
 
 bool db_field_bool(const struct db_records *r, const struct db_field *f, bool *value_r)
 {
-	enum db_source source;
+	const struct db_record *record;
 	bool missing;
-	const struct db_cell *cell = first_value(r, f, &source, &missing);
+	const struct db_cell *cell = first_value(r, f, &record, &missing);
 
 	if (cell == NULL && !missing)
 		return false;
 	if (missing)
 		*value_r = true;
-	else if (source == DB_LDAP)
+	else if (record->source == DB_LDAP)
 		*value_r = cell->n == 4 && memcmp(cell->value, "TRUE", 4) == 0;
 	else
 		*value_r = sql_truth(cell);
@@ -175,9 +193,9 @@ bool db_field_bool(const struct db_records *r, const struct db_field *f, bool *v
 
 bool db_field_number(const struct db_records *r, const struct db_field *f, double *value_r)
 {
-	enum db_source source;
+	const struct db_record *record;
 	bool missing;
-	const struct db_cell *cell = first_value(r, f, &source, &missing);
+	const struct db_cell *cell = first_value(r, f, &record, &missing);
 	char text[NUMBER_MAX + 1];
 	size_t n;
 

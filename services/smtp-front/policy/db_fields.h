@@ -24,6 +24,11 @@ extern const size_t db_field_count;
 /* NULL: no database has that setting. */
 const struct db_field *db_field_find(const char *setting);
 
+/* The record that defines the setting, also by not having such a field; NULL: none does. */
+const struct db_record *db_field_record(const struct db_records *r, const struct db_field *f);
+/* The address or domain that a record is about, as it stands there; NULL: it does not say. */
+const char *db_record_key(const struct db_record *record);
+
 /*
  * False: undefined, and what stands behind the databases in the maps is asked. trim: without the
  * blanks at its end (trim_trailing_space_in_lookup_result_fields), for CHAR columns. The text is

@@ -5,25 +5,33 @@
 
 #define OUR_USERS "MYUSERS"
 
-static bool loaded(struct txn *t, const struct policy *p, const struct mw_err *why)
+static bool loaded(
+	struct txn *t, enum mail_bank_rule rule, const struct policy *p, const struct mw_err *why)
 {
 	if (p == NULL) {
 		mw_log(MW_ERROR, "policy_bank_failed", "log_id=%s why=%s", t->log_id,
 			mw_quote(why->text));
 		return false;
 	}
+	for (size_t i = t->policy->bank_count; i < p->bank_count; i++)
+		t->bank_rules[i] = (unsigned char)rule;
 	t->policy = p;
 	t->originating = p->originating;
 	t->route = &p->forward;
 	return true;
 }
 
-bool mail_policy_load(struct txn *t, const char *banks)
+bool mail_policy_load_by(struct txn *t, enum mail_bank_rule rule, const char *banks)
 {
 	struct mw_err why = { "" };
 
-	return loaded(t,
+	return loaded(t, rule,
 		banks != NULL ? policy_load_all(t->set, t->policy, banks, &why) : t->policy, &why);
+}
+
+bool mail_policy_load(struct txn *t, const char *banks)
+{
+	return mail_policy_load_by(t, MAIL_BANK_OF_MESSAGE, banks);
 }
 
 /* A peer that names a bank we do not have has other settings than ours: worth a warning each time,
@@ -42,7 +50,7 @@ static bool load_asked(struct txn *t, const char *banks)
 			mw_log(MW_WARN, "unknown_bank", "log_id=%s peer=%s bank=%s", t->log_id,
 				t->peer_ip, mw_quote_octets(name, sizeof(name), banks, n));
 		else if (n > 0 &&
-			 !loaded(t,
+			 !loaded(t, MAIL_BANK_ASKED,
 				 policy_load(t->set, t->policy, banks, n, POLICIES_ASKED_MAX, &why),
 				 &why))
 			return false;
@@ -60,9 +68,12 @@ static bool is_ours(const struct txn *t)
 bool mail_policy_begin(struct txn *t, const char *asked)
 {
 	const char *client = t->has_xforward ? t->xforward.addr : NULL;
+	struct mw_lookup_result r;
 
-	return mail_policy_load(t, policy_banks_of_client(t->set, t->policy, client)) &&
-	       load_asked(t, asked) && mail_policy_load(t, is_ours(t) ? OUR_USERS : NULL);
+	return mail_policy_load_by(t, MAIL_BANK_OF_CLIENT,
+		       policy_banks_of_client(t->set, t->policy, client, &r)) &&
+	       load_asked(t, asked) &&
+	       mail_policy_load_by(t, MAIL_BANK_OF_USER, is_ours(t) ? OUR_USERS : NULL);
 }
 
 /* ------------------------------------------------------------------ recipients */
@@ -88,12 +99,15 @@ static const struct rcpt_flag {
 };
 
 static const struct rcpt_level {
-	const char *name;
+	const char *name, *otherwise;
 	size_t map, dflt, field;
 } levels[] = {
-	{ "spam_tag_level_maps", offsetof(struct policy, tag_levels), AT(tag_milli) },
-	{ "spam_tag2_level_maps", offsetof(struct policy, tag2_levels), AT(tag2_milli) },
-	{ "spam_kill_level_maps", offsetof(struct policy, kill_levels), AT(kill_milli) },
+	{ "spam_tag_level_maps", "sa_tag_level_deflt", offsetof(struct policy, tag_levels),
+		AT(tag_milli) },
+	{ "spam_tag2_level_maps", "sa_tag2_level_deflt", offsetof(struct policy, tag2_levels),
+		AT(tag2_milli) },
+	{ "spam_kill_level_maps", "sa_kill_level_deflt", offsetof(struct policy, kill_levels),
+		AT(kill_milli) },
 };
 
 static const struct mw_lookup *map_at(const struct policy *p, size_t at)
@@ -136,11 +150,45 @@ void mail_policy_recipient(
 			level_of(&levels[i], p, r->addr, records);
 }
 
+bool mail_policy_say(const struct policy *p, const struct txn_rcpt *r,
+	const struct db_records *records, size_t i, struct mail_policy_said *said_r)
+{
+	const struct rcpt_flag *flag = i < MW_COUNT(flags) ? &flags[i] : NULL;
+	const struct rcpt_level *level;
+	size_t map = flag != NULL ? flag->map : 0;
+
+	if (i >= MW_COUNT(flags) + MW_COUNT(levels))
+		return false;
+	level = &levels[flag == NULL ? i - MW_COUNT(flags) : 0];
+	said_r->setting = flag != NULL ? flag->name : level->name;
+	said_r->dflt = flag != NULL ? NULL : level->otherwise;
+	said_r->type = flag != NULL ? MW_VALUE_BOOL : MW_VALUE_MILLI;
+	if (flag != NULL) {
+		said_r->yes = *(const bool *)((const char *)r + flag->field);
+	} else {
+		said_r->milli = *(const int32_t *)(const void *)((const char *)r + level->field);
+		map = level->map;
+	}
+	said_r->field = db_field_find(said_r->setting);
+	said_r->record = records != NULL && records->count > 0
+				 ? db_field_record(records, said_r->field)
+				 : NULL;
+	said_r->by = said_r->record != NULL				  ? MAIL_SAID_BY_DATABASE
+		     : mw_lookup(map_at(p, map), r->addr, &said_r->table) ? MAIL_SAID_BY_TABLE
+									  : MAIL_SAID_BY_NOBODY;
+	return true;
+}
+
 /* answers NULL: the databases say nothing. */
 static void take(struct txn *t, struct db_records *const *answers)
 {
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		mail_policy_recipient(t->policy, &t->rcpts[i], answers != NULL ? answers[i] : NULL);
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct db_records *records = answers != NULL ? answers[i] : NULL;
+
+		mail_policy_recipient(t->policy, &t->rcpts[i], records);
+		if (t->hears != NULL)
+			t->hears(t, i, records);
+	}
 }
 
 /* A database that failed has not said that there is nothing: the mail waits for a better day,

@@ -11,6 +11,7 @@
 struct bank_list {
 	struct txn *t;
 	const char *map, *approved;
+	enum mail_bank_rule rule;
 	size_t count;
 	const char *name[POLICY_BANKS_MAX + 1];
 	bool failed;
@@ -59,7 +60,7 @@ static bool load(const struct bank_list *l)
 		mw_log(MW_ERROR, "policy_bank_failed", "log_id=%s why=\"out of memory\"",
 			l->t->log_id);
 	for (size_t i = 0; i < l->count && !l->failed; i++)
-		if (!mail_policy_load(l->t, l->name[i]))
+		if (!mail_policy_load_by(l->t, l->rule, l->name[i]))
 			return false;
 	return !l->failed;
 }
@@ -214,6 +215,7 @@ bool message_banks_by_author(struct txn *t)
 {
 	struct bank_list l = { .t = t,
 		.map = "author_to_policy_bank_maps",
+		.rule = MAIL_BANK_OF_AUTHOR,
 		.approved = BANK_OF_AUTHORS };
 	struct signers s;
 
@@ -231,6 +233,7 @@ bool message_banks_by_virus(struct txn *t, bool *loaded_r)
 {
 	struct bank_list l = { .t = t,
 		.map = "virus_name_to_policy_bank_maps",
+		.rule = MAIL_BANK_OF_VIRUS,
 		.approved = BANK_OF_VIRUSES };
 	const struct policy *before = t->policy;
 	bool ok;

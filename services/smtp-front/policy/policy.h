@@ -89,6 +89,17 @@ struct policy_port {
 	const struct policy *policy;
 };
 
+/* A socket that the settings want to listen at. */
+struct policy_socket {
+	char address[108]; /* without [], or the path of a Unix socket */
+	unsigned port;	   /* 0: the kernel picks one, or a Unix socket */
+	bool unix_socket;
+	unsigned group; /* sockets of one value of the settings have the same */
+	bool may_fail;	/* as long as another of its group opens */
+	bool silent;	/* and nobody is told */
+	unsigned line;	/* mw_conf_at() */
+};
+
 struct policy_set {
 	unsigned refs;
 	struct mw_conf *conf;
@@ -96,6 +107,8 @@ struct policy_set {
 	size_t count;
 	struct policy_port *ports;
 	size_t port_count;
+	struct policy_socket *sockets;
+	size_t socket_count;
 	struct policy_signer *signers; /* domains that the dkim workers have a key for */
 	size_t signer_count;
 	struct mw_lookup_files *files; /* behind the tables of all policies */
@@ -119,6 +132,8 @@ void policy_set_unref(struct policy_set **set_p);
  * those of SOCK, then those of a Unix socket's path; the base when none are named. */
 const struct policy *policy_for_socket(
 	const struct policy_set *set, const char *address, unsigned port);
+/* A key of interface_policy means that socket. */
+bool policy_socket_is(const struct policy_socket *s, const char *key);
 /*
  * The policy with that bank on top of p; p itself when it is on top already. NULL, and *err_r says
  * why: there is no such bank, more than POLICY_BANKS_MAX, it would be one more sequence than most,
@@ -143,9 +158,10 @@ struct mw_octets policy_next_bank(const char **rest_p);
 /* There is a bank of that name. */
 bool policy_has_bank(const struct policy_set *set, const char *bank, size_t n);
 /* The banks that the original client's address loads (policy-and-lookups 2, step 3); ip NULL: it is
- * not known. NULL: none. */
-const char *policy_banks_of_client(
-	const struct policy_set *set, const struct policy *p, const char *ip);
+ * not known. NULL: none. r: the entry that matched, of client_ipaddr_policy, or of mynetworks where
+ * p has no such pairs. */
+const char *policy_banks_of_client(const struct policy_set *set, const struct policy *p,
+	const char *ip, struct mw_lookup_result *r);
 /* The key to sign with for that address's domain; NULL: none. */
 const struct policy_signer *policy_signer_for(const struct policy_set *set, const char *address);
 

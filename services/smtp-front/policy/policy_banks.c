@@ -93,21 +93,3 @@ enum mw_rc policy_banks_compile(
 }
 
 /* ------------------------------------------------------------------ what cannot work */
-
-void policy_banks_warn(const struct policy_set *set)
-{
-	const struct policy *useless = NULL;
-
-	/* A bank of outgoing mail may leave verifying out; where nobody does it something is wrong.
-	 */
-	for (const struct policy *p = set->base; p != NULL; p = p->next) {
-		if (mw_lookup_is_empty(p->author_banks))
-			continue;
-		if (p->dkim_verify)
-			return;
-		useless = p;
-	}
-	if (useless != NULL)
-		mw_log(MW_WARN, "author_banks_unused",
-			AUTHORS " loads no bank: enable_dkim_verification is off");
-}

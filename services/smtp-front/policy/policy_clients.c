@@ -52,25 +52,23 @@ void policy_clients_fini(struct policy *p)
 	free(p->clients);
 }
 
-static bool is_in(const struct mw_lookup *nets, const struct mw_ip *ip)
+static bool is_in(const struct mw_lookup *nets, const struct mw_ip *ip, struct mw_lookup_result *r)
 {
-	struct mw_lookup_result r;
-
-	return mw_lookup_ip(nets, ip, &r) && r.value.b;
+	return mw_lookup_ip(nets, ip, r) && r->value.b;
 }
 
-const char *policy_banks_of_client(
-	const struct policy_set *set, const struct policy *p, const char *ip)
+const char *policy_banks_of_client(const struct policy_set *set, const struct policy *p,
+	const char *ip, struct mw_lookup_result *r)
 {
 	struct mw_ip parsed;
 
 	if (!mw_ip_parse(ip != NULL ? ip : UNKNOWN_CLIENT, &parsed))
 		return NULL;
 	for (size_t i = 0; i < p->client_count; i++)
-		if (is_in(p->clients[i].nets, &parsed))
+		if (is_in(p->clients[i].nets, &parsed, r))
 			return p->clients[i].banks;
 	return p->client_count == 0 && policy_has_bank(set, OURS, strlen(OURS)) &&
-			       is_in(p->mynetworks, &parsed)
+			       is_in(p->mynetworks, &parsed, r)
 		       ? OURS
 		       : NULL;
 }

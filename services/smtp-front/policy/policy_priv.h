@@ -17,10 +17,10 @@ enum mw_rc policy_clients_compile(
 	const struct policy_set *set, struct policy *p, struct mw_err *err_r);
 void policy_clients_fini(struct policy *p);
 
+/* policy_sockets.c: set->sockets. */
+enum mw_rc policy_sockets_compile(struct policy_set *set, struct mw_err *err_r);
 /* What a message may load on a mail's policy, each by itself, while there is room in the set. */
 enum mw_rc policy_banks_compile(
 	struct policy_set *set, const struct policy *p, struct mw_err *err_r);
-/* Tables that never say anything are told in the log. */
-void policy_banks_warn(const struct policy_set *set);
 
 #endif

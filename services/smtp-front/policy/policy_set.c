@@ -297,6 +297,8 @@ enum mw_rc policy_set_new(
 	if (rc == MW_OK)
 		rc = db_settings_check(conf, err_r);
 	if (rc == MW_OK)
+		rc = policy_sockets_compile(set, err_r);
+	if (rc == MW_OK)
 		rc = compile_ports(set, err_r);
 	if (rc == MW_OK)
 		rc = compile_mails(set, err_r);
@@ -308,9 +310,7 @@ enum mw_rc policy_set_new(
 		rc = policy_tls_open(conf, set, err_r);
 	if (rc == MW_OK)
 		rc = hooks_new(conf, &set->hooks, err_r);
-	if (rc == MW_OK)
-		policy_banks_warn(set);
-	else
+	if (rc != MW_OK)
 		policy_set_unref(&set);
 	*set_r = set;
 	return rc;
@@ -354,6 +354,7 @@ void policy_set_unref(struct policy_set **set_p)
 		free(set->mail_dirs[i]);
 	free(set->mail_dirs);
 	free(set->ports);
+	free(set->sockets);
 	free(set->signers);
 	mw_tls_ctx_unref(&set->tls_in);
 	mw_tls_ctx_unref(&set->tls_out);

@@ -399,7 +399,8 @@ static void a_client_s_address_loads_the_banks_of_the_first_pair_that_matches(vo
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(rows); i++) {
 		struct policy_set *set = loaded(rows[i].lua);
-		const char *banks = policy_banks_of_client(set, set->base, rows[i].ip);
+		struct mw_lookup_result r;
+		const char *banks = policy_banks_of_client(set, set->base, rows[i].ip, &r);
 
 		if ((banks == NULL) != (rows[i].banks == NULL))
 			fail_msg("row %zu: %s", i, banks != NULL ? banks : "none");

@@ -1,0 +1,317 @@
+/* Which line of the settings, which entry of a table or database says so. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "explain.h"
+#include "lookup_keys.h"
+
+static const char *place(struct explain *x, unsigned line)
+{
+	char where[1024];
+
+	return explain_text(x, "%s", mw_conf_where(x->conf, line, where, sizeof(where)));
+}
+
+/* The line that a bank begins at. */
+static unsigned bank_line(const struct explain *x, const char *bank)
+{
+	const struct mw_val *v = mw_val_field(mw_conf_val(x->conf, "policy_bank"), bank);
+
+	return v != NULL ? v->line : 0;
+}
+
+const char *explain_origin(
+	struct explain *x, const struct policy *p, const char *setting, const char **bank_r)
+{
+	const struct mw_val *v = mw_conf_val(p->conf, setting);
+	char where[1024];
+
+	while (p->below != NULL && mw_conf_val(p->below->conf, setting) == v)
+		p = p->below;
+	*bank_r = p->below != NULL ? p->bank : NULL;
+	if (*bank_r != NULL) /* MYNETS is originating without a line that says so */
+		return place(x, v->line != 0 ? v->line : bank_line(x, p->bank));
+	return explain_text(x, "%s", mw_conf_origin(p->conf, setting, where, sizeof(where)));
+}
+
+/* What in a table answered: `table 2 (hash), "example.org"`. */
+static const char *entry(struct explain *x, const struct mw_lookup_result *r)
+{
+	struct mw_text text = { 0 };
+	const char *s;
+
+	mw_text_addf(&text, "table %u (%s)", r->table + 1, mw_lookup_kind_name(r->kind));
+	if (r->source != NULL)
+		mw_text_addf(&text, " of %s", r->source);
+	if (r->key != NULL)
+		mw_text_addf(&text, ", \"%s\"", r->key);
+	s = explain_text(x, "%s", text.p != NULL ? text.p : "");
+	mw_text_fini(&text);
+	return s;
+}
+
+/* ------------------------------------------------------------------ banks */
+
+static bool names_bank(const char *banks, const char *bank)
+{
+	size_t n;
+
+	for (; *banks != '\0'; banks += n) {
+		banks += strspn(banks, ", \t");
+		n = strcspn(banks, ", \t");
+		if (n == strlen(bank) && strncmp(banks, bank, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void why_socket(struct explain *x, struct explain_bank *b)
+{
+	const struct mw_val *table = mw_conf_val(x->conf, "interface_policy");
+
+	for (size_t i = 0; i < table->count; i++)
+		if (policy_socket_is(&x->socket, table->keys[i]) &&
+			names_bank(mw_val_text(&table->vals[i], ""), b->name)) {
+			b->why = explain_text(x, "interface_policy[\"%s\"]", table->keys[i]);
+			b->origin = place(x, table->vals[i].line);
+			return;
+		}
+}
+
+static void why_client(struct explain *x, struct explain_bank *b)
+{
+	const struct txn *t = x->txn;
+	const char *ip = t->has_xforward ? t->xforward.addr : NULL;
+	struct mw_lookup_result r;
+
+	if (policy_banks_of_client(x->set, x->socket_policy, ip, &r) == NULL)
+		return;
+	b->why = explain_text(x, "%s: client %s, %s",
+		x->socket_policy->client_count > 0 ? "client_ipaddr_policy" : "mynetworks",
+		ip != NULL ? ip : "unknown", entry(x, &r));
+	b->origin = place(x, r.line);
+}
+
+static void why_user(struct explain *x, struct explain_bank *b)
+{
+	const struct policy *p = x->txn->policy;
+	struct mw_lookup_result r;
+
+	while (p->below != NULL && strcmp(p->bank, b->name) != 0)
+		p = p->below;
+	/* As it was asked before the bank lay on it. */
+	if (p->below == NULL || !mw_lookup(p->below->local_domains, x->txn->sender, &r))
+		return;
+	b->why = explain_text(
+		x, "originating, and the sender is in local_domains_maps: %s", entry(x, &r));
+	b->origin = place(x, r.line);
+}
+
+static void why_asked(struct explain *x, struct explain_bank *b)
+{
+	b->why = "the client asks for it";
+	b->origin = place(x, bank_line(x, b->name));
+}
+
+/* The entry for that author, signed by signer (NULL: by the author's own domain), names the bank.
+ */
+static bool author_names(struct explain *x, const struct policy *p, const char *author,
+	const char *signer, const char *bank, struct mw_lookup_result *r)
+{
+	const char *banks;
+
+	if (!mw_lookup_signed(p->author_banks, author, signer, r) || r->value.type != MW_VALUE_TEXT)
+		return false;
+	banks = policy_banks_meant(x->set, r->value.text, BANK_OF_AUTHORS);
+	return banks != NULL && names_bank(banks, bank);
+}
+
+/* Of all signatures the first that names the bank. */
+static void why_author(struct explain *x, struct explain_bank *b)
+{
+	const struct txn *t = x->txn;
+	const struct policy *p = t->policy;
+	struct mw_lookup_result r;
+
+	b->why = "author_to_policy_bank_maps";
+	while (p->below != NULL && t->bank_rules[p->bank_count - 1] == MAIL_BANK_OF_AUTHOR)
+		p = p->below; /* as they were asked */
+	for (size_t i = 0; i < x->ask->signer_count; i++) {
+		const char *signer = x->ask->signer[i], *author;
+
+		if (t->facts.author.count == 0)
+			return;
+		author = (const char *)t->facts.author.items[0].p;
+		if (!(mw_keys_same_domain(author, signer) &&
+			    author_names(x, p, author, NULL, b->name, &r)) &&
+			!author_names(x, p, author, signer, b->name, &r))
+			continue;
+		b->why = explain_text(x, "author_to_policy_bank_maps: %s, signed by %s: %s", author,
+			signer, entry(x, &r));
+		b->origin = place(x, r.line);
+		return;
+	}
+}
+
+static void why_message(struct explain *x, struct explain_bank *b)
+{
+	b->why = "what the message is";
+	b->origin = place(x, bank_line(x, b->name));
+}
+
+bool explain_banks(struct explain *x)
+{
+	static void (*const whys[])(struct explain *, struct explain_bank *) = {
+		[MAIL_BANK_OF_SOCKET] = why_socket,
+		[MAIL_BANK_OF_CLIENT] = why_client,
+		[MAIL_BANK_ASKED] = why_asked,
+		[MAIL_BANK_OF_USER] = why_user,
+		[MAIL_BANK_OF_AUTHOR] = why_author,
+		[MAIL_BANK_OF_VIRUS] = why_message,
+		[MAIL_BANK_OF_MESSAGE] = why_message,
+	};
+	const struct txn *t = x->txn;
+
+	for (size_t i = 0; i < t->policy->bank_count; i++) {
+		struct explain_bank *b = &x->banks[x->bank_count++];
+
+		*b = (struct explain_bank){ .name = t->policy->banks[i], .why = "", .origin = "" };
+		whys[t->bank_rules[i]](x, b);
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------ settings */
+
+static const char *printed(
+	struct explain *x, const struct mw_conf *conf, const struct mw_setting *s)
+{
+	struct mw_text text = { 0 };
+	const char *copy;
+
+	mw_conf_print(&text, conf, s, EXPLAIN_VALUE_MAX);
+	copy = explain_text(x, "%s", text.p != NULL ? text.p : "");
+	mw_text_fini(&text);
+	return copy;
+}
+
+bool explain_settings(struct explain *x)
+{
+	const struct policy *p = x->txn->policy;
+
+	x->settings = smtp_arena_array(&x->arena, mw_settings_count, sizeof(*x->settings));
+	for (size_t i = 0; i < mw_settings_count && x->settings != NULL; i++) {
+		const struct mw_setting *s = &mw_settings[i];
+		struct explain_setting *to = &x->settings[x->setting_count];
+
+		/* Banks are there one by one where they are loaded. */
+		if (strcmp(s->name, "policy_bank") == 0 ||
+			!mw_conf_differs(p->conf, x->defaults, s))
+			continue;
+		to->name = s->name;
+		to->value = printed(x, p->conf, s);
+		to->origin = explain_origin(x, p, s->name, &to->bank);
+		x->setting_count++;
+	}
+	return x->settings != NULL;
+}
+
+/* ------------------------------------------------------------------ recipients */
+
+/* amavisd's name of a recipient's setting: that of its column. */
+static const char *stem(struct explain *x, const struct mail_policy_said *said)
+{
+	size_t n = strlen(said->setting);
+
+	if (said->field != NULL && said->field->column != NULL)
+		return said->field->column;
+	return explain_text(x, "%.*s", (int)(n > 5 ? n - 5 : n), said->setting);
+}
+
+static const char *who_said(struct explain *x, const struct mail_policy_said *said)
+{
+	const char *key, *bank, *where;
+
+	switch (said->by) {
+	case MAIL_SAID_BY_DATABASE:
+		key = db_record_key(said->record);
+		return explain_text(x, "%s, %s of the record of \"%s\"",
+			said->record->source == DB_SQL ? "SQL" : "LDAP",
+			said->record->source == DB_SQL ? said->field->column
+						       : said->field->attribute,
+			key != NULL ? key : "?");
+	case MAIL_SAID_BY_TABLE:
+		where = explain_origin(x, x->txn->policy, said->setting, &bank);
+		if (said->table.line != 0)
+			where = place(x, said->table.line);
+		return explain_text(x, "%s: %s%s%s%s", where, said->setting,
+			bank != NULL ? " of bank " : "", bank != NULL ? bank : "",
+			explain_text(x, ", %s", entry(x, &said->table)));
+	default:
+		if (said->dflt == NULL)
+			return explain_text(x, "no table of %s says anything", said->setting);
+		where = explain_origin(x, x->txn->policy, said->dflt, &bank);
+		return explain_text(x, "%s: %s%s%s", where, said->dflt,
+			bank != NULL ? " of bank " : "", bank != NULL ? bank : "");
+	}
+}
+
+/* What all recipients of a mail have alike. */
+static struct explain_said common(
+	struct explain *x, const char *name, const char *setting, const char *value)
+{
+	const char *bank, *where = explain_origin(x, x->txn->policy, setting, &bank);
+
+	return (struct explain_said){ name, value,
+		explain_text(x, "%s: %s%s%s", where, setting, bank != NULL ? " of bank " : "",
+			bank != NULL ? bank : "") };
+}
+
+static const char *quoted(struct explain *x, const char *s)
+{
+	return explain_text(x, "\"%s\"", s);
+}
+
+#define COMMON_COUNT 5
+
+static void add_common(struct explain *x, struct explain_rcpt *r)
+{
+	const struct policy *p = x->txn->policy;
+	const struct {
+		const char *name, *setting;
+		enum mw_destiny destiny;
+	} destinies[] = { { "virus_destiny", "final_virus_destiny", p->virus_destiny },
+		{ "spam_destiny", "final_spam_destiny", p->spam_destiny },
+		{ "unchecked_destiny", "final_unchecked_destiny", p->unchecked_destiny } };
+
+	for (size_t i = 0; i < MW_COUNT(destinies); i++)
+		r->said[r->said_count++] = common(x, destinies[i].name, destinies[i].setting,
+			quoted(x, mw_destiny_name(destinies[i].destiny)));
+	r->said[r->said_count++] = common(x, "message_size_limit", "smtpd_message_size_limit",
+		explain_text(x, "%llu", (unsigned long long)p->message_size_limit));
+	r->said[r->said_count++] =
+		common(x, "forward_method", "forward_method", quoted(x, p->forward.hop[0].text));
+}
+
+bool explain_said(struct explain *x, size_t rcpt, const struct db_records *records)
+{
+	const struct txn_rcpt *from = &x->txn->rcpts[rcpt];
+	struct explain_rcpt *r = &x->rcpts[rcpt];
+	struct mail_policy_said *said = malloc(sizeof(*said));
+	size_t count = 0;
+
+	while (said != NULL && mail_policy_say(x->txn->policy, from, records, count, said))
+		count++;
+	r->said = smtp_arena_array(&x->arena, count + COMMON_COUNT, sizeof(*r->said));
+	for (size_t i = 0; i < count && r->said != NULL; i++) {
+		mail_policy_say(x->txn->policy, from, records, i, said);
+		r->said[r->said_count++] = (struct explain_said){ stem(x, said),
+			said->type == MW_VALUE_BOOL ? said->yes ? "true" : "false"
+						    : explain_points(x, said->milli),
+			who_said(x, said) };
+	}
+	free(said);
+	if (r->said != NULL)
+		add_common(x, r);
+	return r->said != NULL;
+}

@@ -1,0 +1,78 @@
+/* What smtp-front alone knows is asked from it: its program stands beside this one. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tools.h"
+
+#define FRONT "mailweir-smtp-front"
+
+/* False: its path is too long, or /proc is not there. */
+static bool front_path(char *path, size_t size)
+{
+	char own[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	char *slash;
+
+	if (n <= 0)
+		return false;
+	own[n] = '\0';
+	slash = strrchr(own, '/');
+	if (slash == NULL)
+		return false;
+	*slash = '\0';
+	return snprintf(path, size, "%s/" FRONT, own) < (int)size;
+}
+
+int mw_tool_explain(int argc, char **argv)
+{
+	char path[PATH_MAX];
+	char **args = calloc((size_t)argc + 2, sizeof(*args));
+
+	if (args == NULL || !front_path(path, sizeof(path)))
+		return MW_TOOL_FAILED;
+	args[0] = (char *)FRONT;
+	args[1] = (char *)"--explain";
+	memcpy(args + 2, argv + 1, (size_t)(argc - 1) * sizeof(*args));
+	execv(path, args);
+	fprintf(stderr, "mailweir: %s: %s; explain asks smtp-front, where it is installed\n", path,
+		strerror(errno));
+	free(args);
+	return MW_TOOL_FAILED;
+}
+
+/* With the files as they were given. */
+static void run_warnings(const char *path, const struct mw_conf_given *given)
+{
+	char *args[2 * MW_CONF_GIVEN_MAX + 4] = { (char *)FRONT, (char *)"--explain",
+		(char *)"--warnings" };
+	size_t n = 3;
+
+	for (size_t i = 0; i < given->count; i++) {
+		args[n++] = (char *)"-c";
+		args[n++] = (char *)(uintptr_t)given->names[i];
+	}
+	execv(path, args);
+	_exit(127);
+}
+
+bool mw_tool_front_agrees(const struct mw_conf_given *given)
+{
+	char path[PATH_MAX];
+	int status = 0;
+	pid_t pid;
+
+	if (!front_path(path, sizeof(path)) || access(path, X_OK) != 0) {
+		fprintf(stderr, "note: " FRONT " is not installed here: what it would say of these "
+				"settings is left out\n");
+		return true;
+	}
+	pid = fork();
+	if (pid == 0)
+		run_warnings(path, given);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
