@@ -23,8 +23,10 @@ enum mw_type {
 	MW_T_LIST,    /* array of strings */
 	MW_T_DESTINY, /* D_PASS D_DISCARD D_BOUNCE D_REJECT D_TEMPFAIL; see enum mw_destiny */
 	MW_T_MAPS,    /* *_maps: an array of lookup tables, see lookup.h */
-	MW_T_TABLE /* any Lua table of scalars and tables: policy_bank, interface_policy, dkim_key
-		      ... */
+	MW_T_TABLE,   /* any Lua table of scalars and tables: policy_bank, interface_policy,
+			 dkim_key ... */
+	MW_T_HOOK     /* a function, or { run = function, on_failure = "pass" or "defer" }; most 0:
+			 "defer" comes too late there */
 };
 
 /* amavisd's values. */

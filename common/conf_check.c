@@ -253,6 +253,27 @@ bool mw_setting_is_by_category(const struct mw_setting *s)
 	return s->type == MW_T_TABLE && strstr(s->unit, " by category") != NULL;
 }
 
+/* A function alone is { run = function }. */
+static bool fits_hook(const struct mw_setting *s, struct mw_val *v)
+{
+	const struct mw_val *run = mw_val_field(v, "run"),
+			    *on_failure = mw_val_field(v, "on_failure");
+	const char *word = on_failure != NULL ? mw_val_text(on_failure, "") : "pass";
+	struct mw_val table = { .tag = MW_V_NIL, .line = v->line };
+
+	if (v->tag == MW_V_TABLE)
+		return v->made == MW_MADE_NOT && run != NULL && run->tag == MW_V_FUNC &&
+		       v->count == 1u + (on_failure != NULL) &&
+		       (strcmp(word, "pass") == 0 || (strcmp(word, "defer") == 0 && s->most > 0));
+	if (v->tag != MW_V_FUNC || !mw_val_set_table(&table, 0) || !mw_val_put(&table, "run", v)) {
+		mw_val_fini(&table);
+		return false;
+	}
+	mw_val_fini(v);
+	*v = table;
+	return true;
+}
+
 static bool (*const fits[])(const struct mw_setting *s, struct mw_val *v) = {
 	[MW_T_BOOL] = fits_bool,
 	[MW_T_INT] = fits_int,
@@ -262,6 +283,7 @@ static bool (*const fits[])(const struct mw_setting *s, struct mw_val *v) = {
 	[MW_T_DESTINY] = fits_destiny,
 	[MW_T_MAPS] = fits_maps,
 	[MW_T_TABLE] = fits_table,
+	[MW_T_HOOK] = fits_hook,
 };
 
 /* A table setting whose default is a list of items, as inet_socket_port, and not a hash. */
@@ -307,6 +329,10 @@ const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t si
 		snprintf(buf, size, "a %s of at most %lld entries%s%s",
 			is_listing(s) ? "list" : "table", (long long)s->most,
 			is_listing(s) ? ", as " : "", is_listing(s) ? s->dflt : "");
+		break;
+	case MW_T_HOOK:
+		snprintf(buf, size, "a function, or { run = function, on_failure = \"pass\"%s }",
+			s->most > 0 ? " or \"defer\"" : "");
 		break;
 	}
 	return buf;
@@ -473,6 +499,8 @@ bool mw_setting_from_env(
 	case MW_T_MAPS:
 	case MW_T_TABLE:
 		ok = env_list(text, true, v);
+		break;
+	case MW_T_HOOK: /* no variable holds a program */
 		break;
 	}
 	if (ok && fits[s->type](s, v))

@@ -3,11 +3,15 @@
  * instructions, CPU time and memory; meeting one, or an error of the function, ends the call and
  * nothing else. Functions see what the file saw, settings to be read included; they can change
  * none.
+ *
+ * All functions of a file share one Lua state, and what they keep in the file's local variables.
  */
 #ifndef MW_CONF_FUNC_H
 #define MW_CONF_FUNC_H
 
 #include "conf.h"
+
+struct lua_State;
 
 #define MW_FUNC_TEXT_MAX 1024 /* octets of a text that a function returns, NUL included */
 
@@ -29,5 +33,23 @@ struct mw_func_answer {
  * functions of a file. */
 enum mw_rc mw_func_call(const struct mw_val *f, const char *arg,
 	const struct mw_func_limits *limits, struct mw_func_answer *answer_r, struct mw_err *err_r);
+
+/* ---- for who hands more than a text to a function (hooks) ---- */
+
+/*
+ * Run body as a Lua C function within the limits; f is at index 1, arg as light userdata at index
+ * 2. What body leaves is dropped. Errors, its own and those of what it calls, are as above; after
+ * one the body has been left by longjmp. Not to be nested.
+ */
+enum mw_rc mw_func_run(const struct mw_val *f, int (*body)(struct lua_State *L), void *arg,
+	const struct mw_func_limits *limits, struct mw_err *err_r);
+/* A C function that body's functions call has done the work of so many instructions; raises an
+ * error when that, or the time, is too much. */
+void mw_func_charge(struct lua_State *L, size_t steps);
+/*
+ * Functions called by mw_func_run keep and use up to that many octets, and what the program holds
+ * now is not counted: then what they keep is not taken from functions called by mw_func_call.
+ */
+void mw_func_reserve(const struct mw_val *f, size_t octets);
 
 #endif

@@ -14,7 +14,11 @@
 #include <stdlib.h>
 #include "conf_lua.h"
 
-#define HOOK_STEPS 100 /* instructions between two looks at the bounds */
+#define LOOK_STEPS 100 /* instructions between two looks at the bounds */
+#define LOOK_STEPS_LARGE                                                                           \
+	10 /* while much memory is in use: an instruction on a text takes longer then */
+#define LARGE_OCTETS (1u << 20)
+#define SORT_OCTETS_A_STEP 64 /* octets compared that count as an instruction */
 #define TABLE_ITEMS_MAX                                                                            \
 	100000 /* items of a table that table.insert and table.remove will shift                   \
 		*/
@@ -24,7 +28,7 @@ static char store_key;	 /* name -> value as assigned */
 static char proxies_key; /* name -> proxy */
 static char library_key; /* what programs may call, and the constants */
 
-static struct mw_lua_reader *reader_of(lua_State *L)
+struct mw_lua_reader *mw_lua_reader_of(lua_State *L)
 {
 	return *(struct mw_lua_reader **)lua_getextraspace(L);
 }
@@ -51,21 +55,47 @@ static void *bounded_alloc(void *ud, void *p, size_t had, size_t want)
 	return q;
 }
 
+static void look_at_bounds(struct mw_lua_reader *r)
+{
+	const char *what = r->raw != NULL ? "file" : "function";
+
+	if (r->steps > r->steps_max)
+		luaL_error(r->L, "the %s takes more than %d instructions", what, (int)r->steps_max);
+	if (mw_cpu_us() - r->cpu_began_us > r->cpu_max_us)
+		luaL_error(r->L, "the %s takes more than %d ms of CPU time", what,
+			(int)(r->cpu_max_us / 1000));
+}
+
+void mw_lua_charge(struct mw_lua_reader *r, long steps)
+{
+	long before = r->steps;
+
+	r->steps += steps;
+	if (before / LOOK_STEPS != r->steps / LOOK_STEPS)
+		look_at_bounds(r);
+}
+
 static void budget(lua_State *L, lua_Debug *ar)
 {
-	struct mw_lua_reader *r = reader_of(L);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 
 	if (ar->event == LUA_HOOKLINE) {
 		mw_conf_lines_passed(r->lines, mw_conf_at(r->file, (unsigned)ar->currentline));
 		return;
 	}
-	r->steps += HOOK_STEPS;
-	if (r->steps > r->steps_max)
-		luaL_error(L, "the %s takes more than %d instructions",
-			r->raw != NULL ? "file" : "function", (int)r->steps_max);
-	if (mw_cpu_us() - r->cpu_began_us > r->cpu_max_us)
-		luaL_error(L, "the %s takes more than %d ms of CPU time",
-			r->raw != NULL ? "file" : "function", (int)(r->cpu_max_us / 1000));
+	r->steps += r->look_every;
+	look_at_bounds(r);
+	if (r->raw == NULL)
+		mw_lua_look_every(r,
+			r->memory > r->memory_base + LARGE_OCTETS ? LOOK_STEPS_LARGE : LOOK_STEPS);
+}
+
+void mw_lua_look_every(struct mw_lua_reader *r, int steps)
+{
+	if (r->look_every == steps)
+		return;
+	r->look_every = steps;
+	lua_sethook(r->L, budget, LUA_MASKCOUNT, steps);
 }
 
 /* ------------------------------------------------------------------ library */
@@ -80,6 +110,39 @@ static int shift_bounded(lua_State *L)
 	lua_insert(L, 1);
 	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
 	return lua_gettop(L);
+}
+
+/* Two items, whoever compares them, at their price: sorting runs outside of Lua's own count. */
+static int compare_bounded(lua_State *L)
+{
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
+	size_t a = lua_rawlen(L, 1), b = lua_rawlen(L, 2);
+
+	mw_lua_charge(r, 1 + (long)((a < b ? a : b) / SORT_OCTETS_A_STEP));
+	lua_settop(L, 2);
+	if (lua_isnil(L, lua_upvalueindex(1))) {
+		lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
+		return 1;
+	}
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, 2, 1);
+	return 1;
+}
+
+static int sort_bounded(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	if (luaL_len(L, 1) > TABLE_ITEMS_MAX)
+		return luaL_error(L, "table of more than %d items", TABLE_ITEMS_MAX);
+	if (!lua_isnoneornil(L, 2))
+		luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 2);
+	lua_pushcclosure(L, compare_bounded, 1);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, 2, 0);
+	return 0;
 }
 
 /* What programs may call. Patterns, rep, format-free: no single call may take long or much. */
@@ -103,6 +166,8 @@ static void keep_only(lua_State *L, const char *const *names, size_t most)
 		lua_getfield(L, -2, names[i]);
 		if (strcmp(names[i], "insert") == 0 || strcmp(names[i], "remove") == 0)
 			lua_pushcclosure(L, shift_bounded, 1);
+		else if (strcmp(names[i], "sort") == 0)
+			lua_pushcclosure(L, sort_bounded, 1);
 		lua_setfield(L, -2, names[i]);
 	}
 	lua_remove(L, -2);
@@ -230,7 +295,7 @@ static void push_library(lua_State *L)
 /* Functions run when the settings are in use already. */
 static void must_load(lua_State *L)
 {
-	if (reader_of(L)->raw == NULL)
+	if (mw_lua_reader_of(L)->raw == NULL)
 		luaL_error(L, "a function cannot change settings");
 }
 
@@ -249,7 +314,7 @@ static void assign(lua_State *L, const char *name, int value, unsigned line);
 /* Every field of a table that was assigned to an own table's name. */
 static void assign_group(lua_State *L, const char *name, int value, unsigned line)
 {
-	struct mw_lua_reader *r = reader_of(L);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 
 	if (!lua_istable(L, value) || mw_lua_is_proxy(L, value)) {
 		mw_conf_error(r->errors, line, "%s = %s: expected a table of its settings", name,
@@ -270,7 +335,7 @@ static void assign_group(lua_State *L, const char *name, int value, unsigned lin
 /* value: absolute index. name may be any text of the file. */
 static void assign(lua_State *L, const char *name, int value, unsigned line)
 {
-	struct mw_lua_reader *r = reader_of(L);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 	int i = mw_setting_index(name);
 	char hint[MW_HINT_MAX];
 
@@ -316,7 +381,7 @@ static void push_content(lua_State *L, const char *name)
  * statement. */
 static void assign_key(lua_State *L, const char *name, unsigned line)
 {
-	struct mw_lua_reader *r = reader_of(L);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 	int i = mw_setting_index(name), key = lua_gettop(L) - 1;
 
 	push_content(L, name);
@@ -362,7 +427,7 @@ static void push_default(lua_State *L, const struct mw_setting *s)
  * proxies. */
 static void push_setting(lua_State *L, int i, const char *name)
 {
-	struct mw_lua_reader *r = reader_of(L);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 
 	if (mw_settings[i].type == MW_T_TABLE) {
 		push_proxy(L, name);
@@ -399,9 +464,9 @@ static int on_read(lua_State *L)
 		push_proxy(L, name);
 		return 1;
 	}
-	if (reader_of(L)->raw == NULL)
+	if (mw_lua_reader_of(L)->raw == NULL)
 		return luaL_error(L, "%s: unknown name", name);
-	mw_conf_error(reader_of(L)->errors, current_line(L), "%.100s: unknown name%s", name,
+	mw_conf_error(mw_lua_reader_of(L)->errors, current_line(L), "%.100s: unknown name%s", name,
 		mw_setting_hint(name, hint, sizeof(hint)));
 	lua_pushnil(L);
 	return 1;
@@ -409,7 +474,7 @@ static int on_read(lua_State *L)
 
 static int on_write(lua_State *L)
 {
-	struct mw_lua_reader *r = reader_of(L);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 	unsigned line = current_line(L);
 	char name[200];
 
@@ -431,7 +496,7 @@ static int on_table_read(lua_State *L)
 
 static int on_table_write(lua_State *L)
 {
-	struct mw_lua_reader *r = reader_of(L);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 	const char *name = lua_tostring(L, lua_upvalueindex(1));
 	unsigned line = current_line(L);
 	char key[100];
@@ -474,13 +539,13 @@ static int on_dkim_key(lua_State *L)
 	lua_settop(L, 5); /* the proxy, three texts, options */
 	for (int i = 0; i < 3; i++)
 		if (lua_type(L, 2 + i) != LUA_TSTRING) {
-			mw_conf_error(reader_of(L)->errors, line,
+			mw_conf_error(mw_lua_reader_of(L)->errors, line,
 				"dkim_key: argument %d: expected the %s as a string", i + 1,
 				names[i]);
 			return 0;
 		}
 	if (!lua_isnil(L, 5) && !lua_istable(L, 5)) {
-		mw_conf_error(reader_of(L)->errors, line,
+		mw_conf_error(mw_lua_reader_of(L)->errors, line,
 			"dkim_key: argument 4: expected a table of options");
 		return 0;
 	}
@@ -540,7 +605,7 @@ static void push_proxy(lua_State *L, const char *name)
 
 static int convert_all(lua_State *L)
 {
-	struct mw_lua_reader *r = reader_of(L);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 
 	for (size_t i = 0; i < mw_settings_count; i++) {
 		if (!r->raw[i].set)
@@ -569,10 +634,11 @@ static int prepare(lua_State *L)
 static int run_file(lua_State *L)
 {
 	const struct mw_conf_source *src = lua_touserdata(L, 1);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 	char chunk[32];
 
-	snprintf(chunk, sizeof(chunk), "=conf%zu", reader_of(L)->file);
-	lua_sethook(L, budget, LUA_MASKCOUNT | LUA_MASKLINE, HOOK_STEPS);
+	snprintf(chunk, sizeof(chunk), "=conf%zu", mw_lua_reader_of(L)->file);
+	lua_sethook(L, budget, LUA_MASKCOUNT | LUA_MASKLINE, r->look_every);
 	if (luaL_loadbufferx(L, src->text, src->n, chunk, "t") != LUA_OK)
 		return lua_error(L);
 	push_proxy(L, "");
@@ -583,7 +649,7 @@ static int run_file(lua_State *L)
 
 static int read_defaults(lua_State *L)
 {
-	struct mw_lua_reader *r = reader_of(L);
+	struct mw_lua_reader *r = mw_lua_reader_of(L);
 
 	for (size_t i = 0; i < mw_settings_count; i++) {
 		lua_settop(L, 0);
@@ -617,6 +683,7 @@ static bool protected_call(struct mw_lua_reader *r, lua_CFunction f, void *arg)
 
 static bool reader_open(struct mw_lua_reader *r)
 {
+	r->look_every = LOOK_STEPS;
 	r->memory_max = MW_CONF_MEMORY_MAX;
 	r->steps_max = MW_CONF_STEPS_MAX;
 	r->cpu_max_us = MW_CONF_CPU_US_MAX;
@@ -661,7 +728,7 @@ void mw_conf_lua_read(const struct mw_conf_source *files, size_t count, struct m
 		protected_call(r, convert_all, NULL);
 	}
 	if (r->refs > 1) { /* functions stay: this is what their calls start from */
-		lua_sethook(r->L, budget, LUA_MASKCOUNT, HOOK_STEPS);
+		lua_sethook(r->L, budget, LUA_MASKCOUNT, r->look_every);
 		lua_gc(r->L, LUA_GCCOLLECT);
 	}
 	r->memory_base = r->memory;

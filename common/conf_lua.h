@@ -17,7 +17,9 @@ struct mw_lua_reader {
 	struct mw_conf_lines *lines;
 	size_t file; /* number of the one that runs */
 	size_t memory, memory_max, memory_base, values;
+	size_t reserved; /* of memory, what hooks may have beside the tables' functions */
 	long steps, steps_max;
+	int look_every; /* instructions between two looks at the bounds */
 	uint64_t cpu_began_us, cpu_max_us;
 	char path[MW_CONF_PATH_MAX]; /* of the value in hand, as conf_lines.c writes paths */
 };
@@ -44,5 +46,12 @@ const char *mw_lua_key_text(lua_State *L, int at, char *buf, size_t size);
 /* The value at the top of Lua's stack into *v, of which the line is set; its path is in r. depth: 1
  * at the top. */
 void mw_lua_convert(struct mw_lua_reader *r, const char *name, struct mw_val *v, unsigned depth);
+
+/* Count so many instructions, and look at the bounds every hundred; raises an error when one is
+ * met. */
+void mw_lua_charge(struct mw_lua_reader *r, long steps);
+struct mw_lua_reader *mw_lua_reader_of(lua_State *L);
+/* Called for every look_every instructions: set by whoever calls functions. */
+void mw_lua_look_every(struct mw_lua_reader *r, int steps);
 
 #endif

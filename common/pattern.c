@@ -83,6 +83,11 @@ const char *mw_pattern_text(const struct mw_pattern *p)
 	return p->text;
 }
 
+unsigned mw_pattern_captures(const struct mw_pattern *p)
+{
+	return pcre2_get_ovector_count(p->data) - 1;
+}
+
 enum mw_rc mw_pattern_match(struct mw_pattern *p, struct mw_octets subject)
 {
 	PCRE2_SPTR s = subject.p != NULL ? subject.p : (PCRE2_SPTR) "";

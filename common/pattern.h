@@ -29,6 +29,7 @@ const char *mw_pattern_text(const struct mw_pattern *p);
  * a limit was met. Nothing is allocated, but for the heap that a match without JIT may need. */
 enum mw_rc mw_pattern_match(struct mw_pattern *p, struct mw_octets subject);
 /* What the n-th group of the last match caught; empty when there is none. 0: all that matched. */
+unsigned mw_pattern_captures(const struct mw_pattern *p); /* how many groups it has */
 struct mw_octets mw_pattern_capture(
 	const struct mw_pattern *p, struct mw_octets subject, unsigned n);
 

@@ -11,6 +11,7 @@ static const char *const types[] = {
 	[MW_T_DESTINY] = "destiny",
 	[MW_T_MAPS] = "maps",
 	[MW_T_TABLE] = "table",
+	[MW_T_HOOK] = "hook",
 };
 
 /* A setting a line, tabs between: name, type, scope, unit, least, most (thousandths for milli),

@@ -142,15 +142,26 @@ static void put_sequence(struct logsvc_json *j, const struct field *f, const str
 
 /* ------------------------------------------------------------------ envelope, header */
 
+/* ASCII letters rotated by 13, in place. */
+static void rot13(char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char lower = (char)(p[i] | 0x20), base = (char)(p[i] & 0x60);
+
+		if ((unsigned char)p[i] < 0x80 && lower >= 'a' && lower <= 'z')
+			p[i] = (char)(base + 1 + (lower - 'a' + 13) % 26);
+	}
+}
+
 static void put_subject(struct logsvc_json *j, const struct field *f, const struct mw_record *r)
 {
 	struct mw_text text = { 0 };
 
 	if (r->subject.n == 0)
 		return;
-	logsvc_subject_decode(r->subject, &text);
+	mw_subject_decode(r->subject, &text);
 	if (f->at == 1 && text.n > 0)
-		logsvc_rot13(text.p, text.n);
+		rot13(text.p, text.n);
 	logsvc_json_text(j, f->name, mw_octets_of(text.p, text.n));
 	if (text.failed)
 		j->out->failed = true;

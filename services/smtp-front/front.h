@@ -55,6 +55,9 @@ struct front {
 	uint64_t drain_until_ms; /* mails still being received at TERM have until then; 0: not
 				    draining */
 	struct {
+		uint64_t calls, failed, us;
+	} hooks[5]; /* by enum hook_point */
+	struct {
 		uint64_t mails, passed, rejected, discarded, tempfailed, aborted, bare_lf, sessions,
 			refused, tls_in, tls_in_failed;
 	} stats;

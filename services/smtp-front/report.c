@@ -2,6 +2,7 @@
 
 #include "policy/db.h"
 #include "policy/dnsl.h"
+#include "policy/hooks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,9 +61,30 @@ static void fill_rcpts(struct txn *t, struct mw_record *r, bool aborted)
 	r->rcpt_count = t->rcpt_count;
 }
 
+/* Hooks stand behind the checks, as hook_new and so on. */
+static void fill_hooks(struct txn *t, struct mw_record *r, struct mw_record_check *out)
+{
+	for (int i = 0; i < HOOK_POINTS && t->hooked != NULL; i++) {
+		const struct hook_said *s = &t->hooked->said[i];
+
+		if (s->called)
+			out[r->check_count++] = (struct mw_record_check){
+				.kind = text(
+					smtp_arena_printf(&t->arena, "hook_%s", hook_names[i])),
+				.ran = true,
+				.status = s->failed ? MW_FAILED : MW_DONE,
+				.reason = text(s->text),
+				.attempts = 1,
+				.wall_us = s->wall_us,
+				.cpu_us = s->wall_us,
+			};
+	}
+}
+
 static void fill_checks(struct txn *t, struct mw_record *r)
 {
-	struct mw_record_check *out = smtp_arena_array(&t->arena, JOB_LEARN, sizeof(*out));
+	struct mw_record_check *out =
+		smtp_arena_array(&t->arena, JOB_LEARN + HOOK_POINTS, sizeof(*out));
 
 	if (out == NULL)
 		return;
@@ -85,6 +107,7 @@ static void fill_checks(struct txn *t, struct mw_record *r)
 			.cpu_us = c->cpu_us,
 		};
 	}
+	fill_hooks(t, r, out);
 	r->checks = out;
 }
 
@@ -319,6 +342,20 @@ static void counter(struct mw_text *out, const char *name, uint64_t value)
 	mw_text_addf(out, "mailweir_front_%s %llu\n", name, (unsigned long long)value);
 }
 
+static void hook_metrics(const struct front *f, struct mw_text *out)
+{
+	for (int i = 0; i < HOOK_POINTS; i++) {
+		const char *point = hook_names[i];
+
+		mw_text_addf(out, "mailweir_front_hook_calls_total{point=\"%s\"} %llu\n", point,
+			(unsigned long long)f->hooks[i].calls);
+		mw_text_addf(out, "mailweir_front_hook_failures_total{point=\"%s\"} %llu\n", point,
+			(unsigned long long)f->hooks[i].failed);
+		mw_text_addf(out, "mailweir_front_hook_us_total{point=\"%s\"} %llu\n", point,
+			(unsigned long long)f->hooks[i].us);
+	}
+}
+
 void front_metrics(const struct front *f, struct mw_text *out)
 {
 	struct dispatch_stats d = dispatch_stats(f->dispatch);
@@ -342,6 +379,8 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	counter(out, "sessions_tls_failed_total", f->stats.tls_in_failed);
 	counter(out, "lookup_files", mw_lookup_files_count(f->policies->files));
 	counter(out, "lookup_files_bad", mw_lookup_files_bad(f->policies->files));
+	if (f->policies->hooks != NULL)
+		hook_metrics(f, out);
 	counter(out, "workers", d.workers);
 	counter(out, "jobs_redispatched_total", d.redispatched);
 	counter(out, "verdicts_late_total", d.late);

@@ -15,6 +15,7 @@
 #include "outcome/reply.h"
 #include "policy/db.h"
 #include "policy/dnsl.h"
+#include "policy/hooks.h"
 #include "policy/mail_policy.h"
 #include "policy/message_banks.h"
 #include "report.h"
@@ -143,6 +144,12 @@ bool txn_is_full(const struct txn *t)
 	return t->rcpt_count >= t->policy->recipient_limit || t->rcpt_octets >= RCPT_OCTETS_MAX;
 }
 
+bool txn_has_room(const struct txn *t, size_t rcpts, size_t octets)
+{
+	return t->rcpt_count + rcpts <= t->policy->recipient_limit &&
+	       t->rcpt_octets + octets <= RCPT_OCTETS_MAX;
+}
+
 enum mw_rc txn_add_rcpt(struct txn *t, const char *addr, const struct smtp_rcpt_params *params)
 {
 	struct txn_rcpt *r;
@@ -237,6 +244,7 @@ void txn_abandon(struct txn **t_p)
 	if (t->phase >= TXN_CHECKS && !t->released) {
 		t->front->stats.aborted++;
 		report_mail(t, true);
+		hooks_pass(t, HOOK_MAIL_DONE);
 	}
 	txn_destroy(&t);
 }
@@ -324,6 +332,15 @@ static bool step_trace(struct txn *t)
 	return true;
 }
 
+/* A hook has the last word on banks and recipients. */
+static void ask_about_recipients(struct txn *t)
+{
+	if (hooks_pass(t, HOOK_NEW))
+		mail_policy_recipients(t, recipients_known);
+	else
+		txn_defer(t, "hook FAILED: new");
+}
+
 /* Banks that depend on the message come before its recipients are asked about. Signatures that
  * could bring some are verified first; all others beside the other checks. */
 static void step_policy(struct txn *t)
@@ -331,22 +348,33 @@ static void step_policy(struct txn *t)
 	if (message_banks_wait_for_auth(t) && plan_auth(t))
 		auth_first(t);
 	else
-		mail_policy_recipients(t, recipients_known);
+		ask_about_recipients(t);
 }
 
 /* Signatures that nobody could verify bring no bank. */
 static void step_author_banks(struct txn *t)
 {
 	if (message_banks_by_author(t))
-		mail_policy_recipients(t, recipients_known);
+		ask_about_recipients(t);
 	else
 		txn_defer(t, BANK_FAILED);
+}
+
+/* Hooks have taken all recipients off: nobody will see what is in it. */
+static bool nobody_is_left(const struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (!t->rcpts[i].removed)
+			return false;
+	return t->rcpt_count > 0;
 }
 
 static void recipients_known(struct txn *t, const char *failed)
 {
 	if (failed != NULL)
 		txn_defer(t, failed);
+	else if (nobody_is_left(t))
+		checks_over(t);
 	else
 		checks_first(t);
 }
@@ -491,7 +519,9 @@ static void step_virus_banks(struct txn *t)
 {
 	bool loaded;
 
-	if (!message_banks_by_virus(t, &loaded))
+	if (hooks_viruses(t) != MW_OK)
+		txn_defer(t, "out of memory");
+	else if (!message_banks_by_virus(t, &loaded))
 		txn_defer(t, BANK_FAILED);
 	else if (loaded)
 		mail_policy_recipients(t, virus_rcpts_known);
@@ -518,6 +548,12 @@ static void checks_over(struct txn *t)
 	t->checks_us = mw_mono_us();
 	txn_state(t, 'r');
 	t->check_failure = decide_check_failure(t);
+	/* A mail that is deferred comes again. */
+	if (t->check_failure == NULL &&
+		(!hooks_pass(t, HOOK_CHECKS) || hooks_viruses(t) != MW_OK)) {
+		txn_defer(t, "hook FAILED: checks");
+		return;
+	}
 	decide(t);
 	t->cpu_checks_us += mw_mono_us() - cpu;
 	step_keep(t);
@@ -592,6 +628,10 @@ static void step_edit(struct txn *t)
 
 	if (t->check_failure != NULL) {
 		txn_defer(t, t->check_failure);
+		return;
+	}
+	if (!hooks_pass(t, HOOK_BEFORE_SEND)) {
+		txn_defer(t, "hook FAILED: before_send");
 		return;
 	}
 	rc = edit_clusters(t);
@@ -696,10 +736,13 @@ static void count(struct txn *t)
 void txn_reply(struct txn *t)
 {
 	struct txn_client *client = t->client;
+	bool sent = t->phase == TXN_DELIVER && !t->released;
 
 	t->phase = TXN_OVER;
 	txn_state(t, '.');
 	outcome_reply(t);
+	if (sent)
+		hooks_pass(t, HOOK_AFTER_SEND);
 	if (!t->released)
 		count(t);
 	t->client = NULL;
@@ -710,7 +753,9 @@ void txn_reply(struct txn *t)
 		txn_log(t, MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id,
 			t->mail_id, t->reply_code);
 	}
-	if (!t->released)
+	if (!t->released) {
 		report_mail(t, false);
+		hooks_pass(t, HOOK_MAIL_DONE);
+	}
 	let_go(t);
 }

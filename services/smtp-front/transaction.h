@@ -16,6 +16,16 @@ struct db_request;
 struct db_records;
 struct db_answered;
 
+/* Where an admin's Lua function may have a say (docs/hooks.md). */
+enum hook_point {
+	HOOK_NEW,
+	HOOK_CHECKS,
+	HOOK_BEFORE_SEND,
+	HOOK_AFTER_SEND,
+	HOOK_MAIL_DONE,
+	HOOK_POINTS
+};
+
 /* Who waits for the end of a mail: a session of SMTP or LMTP, a request of AM.PDP. */
 struct txn_client {
 	/*
@@ -93,11 +103,40 @@ struct findings {
 	struct mw_list signed_domains;
 };
 
+/* What hooks have done to the mail: filled by policy/hooks*.c, in the arena, within the limits of
+ * policy/hooks_priv.h. */
+struct txn_hooked {
+	struct hook_said {
+		bool called, failed;
+		uint64_t wall_us; /* nothing else runs meanwhile: its CPU time, nearly */
+		const char *text; /* what it did, or why it failed; printable */
+	} said[HOOK_POINTS];
+	/* findings */
+	size_t test_count;
+	struct mw_record_test *tests;
+	int32_t milli; /* sum of the tests for all recipients */
+	size_t virus_count;
+	struct finding_virus *viruses; /* not yet among those of the scan */
+	bool unchecked;
+	const char *unchecked_why; /* printable */
+	/* edits */
+	size_t edit_count, edit_octets;
+	const char *fields; /* on top of the mail, CRLF-terminated; "" */
+	size_t removed_count;
+	const char **removed;	    /* names of fields that go */
+	const char *subject_prefix; /* NULL: none */
+};
+
 #define TXN_CCATS_MAX 9
 
 struct txn_rcpt {
 	const char *addr;
 	struct smtp_rcpt_params params;
+	/* Hooks: the client does not know it; it is taken off; the address that the client gave,
+	 * NULL: it is addr. */
+	bool added, removed;
+	const char *given;
+	int32_t hook_milli;
 	/* policy */
 	bool is_local, bypass_virus, bypass_spam, bypass_banned;
 	int32_t tag_milli, tag2_milli, kill_milli;
@@ -176,6 +215,7 @@ struct txn {
 	void (*hears)(struct txn *t, size_t rcpt, const struct db_records *records);
 	struct txn_rcpt *rcpts;
 	size_t rcpt_count, rcpt_cap, rcpt_octets;
+	size_t added_count; /* recipients that hooks have added; they stand last */
 	struct mw_pack rcpts_packed;
 	/* octets */
 	struct smtp_body *body;
@@ -193,6 +233,7 @@ struct txn {
 	struct db_answered *answered; /* what they said, for when it is asked again */
 	void (*known)(struct txn *t, const char *failed); /* who goes on when they have answered */
 	struct findings found;
+	struct txn_hooked *hooked; /* NULL: no hook was called */
 	bool poison, poison_known;
 	/* outcome */
 	const char *check_failure; /* NULL, or why the mail is tempfailed: "virus check FAILED:
@@ -217,6 +258,8 @@ struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn
 /* True when no further recipient is taken: smtpd_recipient_limit, or addresses that would not fit a
  * job's header. */
 bool txn_is_full(const struct txn *t);
+/* True when so many more, of so many octets together, would still be within those limits. */
+bool txn_has_room(const struct txn *t, size_t rcpts, size_t octets);
 /* Add a recipient; addr and what params point to are in t's arena. MW_OK or MW_ERR_NOMEM. */
 enum mw_rc txn_add_rcpt(struct txn *t, const char *addr, const struct smtp_rcpt_params *params);
 /* The final dot was seen: from here on the transaction runs by itself and ends with client->over().

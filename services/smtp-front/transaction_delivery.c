@@ -17,6 +17,16 @@ static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery
 					 : MW_ACT_TEMPFAIL;
 	if (!r->delivered && d->code / 100 != 5)
 		r->code = d->code / 100 == 4 ? d->code : 451;
+	/* The client cannot be told of a recipient that it does not know, and a 2xx means that all
+	 * have the mail. */
+	if (!r->delivered && r->added && r->code / 100 == 5) {
+		r->code = 451;
+		r->action = MW_ACT_TEMPFAIL;
+		r->from_next_hop = false;
+		r->reply = smtp_arena_printf(&t->arena,
+			"451 4.5.0 id=%s, a recipient that policy added was refused: %s", t->log_id,
+			r->reply);
+	}
 	if (!r->delivered && r->ccats[0] < MW_CCAT(MW_CC_MTA, 0))
 		r->ccats[0] = MW_CCAT(MW_CC_MTA, d->code / 100 == 5 ? 2 : 1);
 }
@@ -34,10 +44,10 @@ static void delivered(void *arg, bool new_connection)
 }
 
 /* SMTP has one reply: a 4xx for one recipient makes the client send to all again, so nobody may get
- * it before. */
+ * it before. So it is for whoever sends to recipients beside whom hooks have put others. */
 static bool must_not_go_on(const struct txn *t)
 {
-	if (t->per_rcpt)
+	if (t->per_rcpt && t->added_count == 0)
 		return false;
 	for (size_t i = 0; i < t->rcpt_count; i++)
 		if (t->rcpts[i].code / 100 == 4)
@@ -139,7 +149,7 @@ void txn_deliver(struct txn *t)
 		.pieces = c->pieces,
 		.piece_count = c->piece_count,
 		.dots = t->dots,
-		.all_or_nothing = !t->per_rcpt,
+		.all_or_nothing = !t->per_rcpt || t->added_count > 0,
 		.deadline_ms = t->deadline_ms,
 	};
 	t->run = c->mail.message_id != NULL

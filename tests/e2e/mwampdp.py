@@ -164,6 +164,8 @@ def applied(answer, octets, rcpts):
             fields.insert(at, f"{f[1]}: {value}\n".replace("\n", "\r\n").encode("latin-1"))
         elif name == "delrcpt":
             left.remove(f[0].strip("<>"))
+        elif name == "addrcpt":
+            left.append(f[0].strip("<>"))
         else:
             assert name in ("version_server", "log_id", "setreply", "return_value", "exit_code"), name
     return b"".join(fields) + b"\r\n" + body, left

@@ -53,7 +53,7 @@ void plan_what(struct txn *t, enum dispatch_kind kind)
 static bool all_bypass(const struct txn *t, size_t offset)
 {
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (!*(const bool *)((const char *)&t->rcpts[i] + offset))
+		if (!t->rcpts[i].removed && !*(const bool *)((const char *)&t->rcpts[i] + offset))
 			return false;
 	return t->rcpt_count > 0;
 }

@@ -25,6 +25,8 @@ static void decide_at(struct explain *x, int32_t milli)
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		struct txn_rcpt *r = &t->rcpts[i];
 
+		if (r->removed)
+			continue; /* by a hook: it has its reply */
 		r->ccat_count = 0;
 		r->ccat_blocking = 0;
 		r->code = 0;

@@ -6,6 +6,8 @@
 #include "explain.h"
 #include "log.h"
 #include "policy/db.h"
+#include "policy/hooks.h"
+#include "policy/mail_policy.h"
 #include "policy/message_banks.h"
 
 #define EXPLAIN_KEY_BITS 2048 /* of the signatures that are taken to be there */
@@ -138,6 +140,16 @@ static bool recipients(struct explain *x)
 		if (txn_add_rcpt(t, addr, &(struct smtp_rcpt_params){ 0 }) != MW_OK)
 			return complain("out of memory", "");
 	}
+	return true;
+}
+
+/* A hook has the last word on banks and recipients. */
+static bool hook(struct explain *x)
+{
+	struct txn *t = x->txn;
+
+	if (!hooks_pass(t, HOOK_NEW))
+		x->refused = "451 4.5.0 hook FAILED: new";
 	x->rcpts = smtp_arena_array(&x->arena, t->rcpt_count, sizeof(*x->rcpts));
 	for (size_t i = 0; x->rcpts != NULL && i < t->rcpt_count; i++)
 		x->rcpts[i].address = t->rcpts[i].addr;
@@ -302,7 +314,7 @@ static void brought(struct explain *x)
 bool explain_mail(struct explain *x)
 {
 	if (!find_socket(x) || !begin(x) || !recipients(x) || !message(x) || !message_banks(x) ||
-		!explain_banks(x) || !explain_settings(x) || !ask_recipients(x))
+		!hook(x) || !explain_banks(x) || !explain_settings(x) || !ask_recipients(x))
 		return false;
 	if (x->refused == NULL) {
 		checks(x);

@@ -159,6 +159,14 @@ static void why_message(struct explain *x, struct explain_bank *b)
 	b->origin = place(x, bank_line(x, b->name));
 }
 
+static void why_hook(struct explain *x, struct explain_bank *b)
+{
+	const char *bank;
+
+	b->why = "hooks.new";
+	b->origin = explain_origin(x, x->set->base, "hooks.new", &bank);
+}
+
 bool explain_banks(struct explain *x)
 {
 	static void (*const whys[])(struct explain *, struct explain_bank *) = {
@@ -168,7 +176,7 @@ bool explain_banks(struct explain *x)
 		[MAIL_BANK_OF_USER] = why_user,
 		[MAIL_BANK_OF_AUTHOR] = why_author,
 		[MAIL_BANK_OF_VIRUS] = why_message,
-		[MAIL_BANK_OF_MESSAGE] = why_message,
+		[MAIL_BANK_OF_HOOK] = why_hook,
 	};
 	const struct txn *t = x->txn;
 

@@ -71,24 +71,32 @@ void ampdp_answer_failure(struct mw_text *out, const char *log_id, unsigned code
 
 /* ------------------------------------------------------------------ edits */
 
-/* In the words that the client's MTA knows the recipient by. */
-static void put_removed_recipients(
-	struct mw_text *out, const struct txn *t, const struct ampdp_request *q)
+static void put_recipient(struct mw_text *out, const char *name, const char *given)
+{
+	char addr[SMTP_PATH_MAX + 3];
+
+	if (*given == '<') {
+		ampdp_put_text(out, name, given);
+		return;
+	}
+	snprintf(addr, sizeof(addr), "<%s>", given);
+	ampdp_put_text(out, name, addr);
+}
+
+/* Those that go in the words that the client's MTA knows them by; the old form of one that hooks
+ * have rewritten goes, too. */
+static void put_recipients(struct mw_text *out, const struct txn *t, const struct ampdp_request *q)
 {
 	for (size_t i = 0; i < t->rcpt_count; i++) {
-		char addr[SMTP_PATH_MAX + 3];
-		const char *given = q->recipients[i];
+		const struct txn_rcpt *r = &t->rcpts[i];
 
-		if (t->rcpts[i].delivered)
-			continue;
-		if (*given == '<') {
-			ampdp_put_text(out, "delrcpt", given);
-		} else {
-			snprintf(addr, sizeof(addr), "<%s>", given);
-			ampdp_put_text(out, "delrcpt", addr);
-		}
-		txn_log(t, MW_INFO, "recipient_removed", "log_id=%s rcpt=%s why=%s", t->log_id,
-			mw_quote(t->rcpts[i].addr), mw_quote(t->rcpts[i].reply));
+		if (!r->added && (!r->delivered || r->given != NULL))
+			put_recipient(out, "delrcpt", q->recipients[i]);
+		if (r->delivered && (r->added || r->given != NULL))
+			put_recipient(out, "addrcpt", r->addr);
+		if (!r->delivered)
+			txn_log(t, MW_INFO, "recipient_removed", "log_id=%s rcpt=%s why=%s", t->log_id,
+				mw_quote(r->addr), mw_quote(r->reply));
 	}
 }
 
@@ -179,7 +187,7 @@ void ampdp_answer(struct mw_text *out, struct txn *t, const struct ampdp_request
 	ampdp_answer_head(&whole, t->log_id);
 	ampdp_answer_setreply(&whole, t->reply);
 	if (a == CONTINUE) {
-		put_removed_recipients(&whole, t, q);
+		put_recipients(&whole, t, q);
 		put_edits(&whole, t);
 	}
 	put_answer(&whole, a);

@@ -578,7 +578,7 @@ void smtp_session_resume(struct smtp_session *s)
 /* One answer for each recipient that was accepted, in their order (RFC 2033 section 4.2). */
 static void answer_each(struct smtp_session *s, const struct txn *t)
 {
-	for (size_t i = 0; i < t->rcpt_count; i++) {
+	for (size_t i = 0; i < t->rcpt_count - t->added_count; i++) {
 		const struct txn_rcpt *r = &t->rcpts[i];
 		unsigned class = r->code / 100;
 

@@ -69,6 +69,10 @@ static void score(const struct txn *t, struct txn_rcpt *r)
 
 	r->has_score = t->found.has_spam || t->found.ip_milli != 0;
 	before = (t->found.has_spam ? t->found.spam_milli : 0) + t->found.ip_milli;
+	if (t->hooked != NULL && t->hooked->test_count > 0) {
+		r->has_score = true;
+		before += t->hooked->milli + r->hook_milli;
+	}
 	r->score_milli = before;
 	/* reputation.md 5.1: pen pals only rescue what needs it. */
 	if (r->penpals_age_s >= 0 &&
@@ -104,7 +108,7 @@ static void categorise(const struct txn *t, struct txn_rcpt *r)
 			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 2));
 		if (t->found.encrypted > 0)
 			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 1));
-		if (failed(t, JOB_SCAN))
+		if (failed(t, JOB_SCAN) || (t->hooked != NULL && t->hooked->unchecked))
 			add_ccat(r, MW_CCAT(MW_CC_UNCHECKED, 0));
 	}
 	if (r->kill)
@@ -130,6 +134,9 @@ static const char *reason(struct txn *t, unsigned ccat)
 	case MW_CCAT(MW_CC_UNCHECKED, 3):
 		return "UNCHECKED: ambiguous content";
 	case MW_CCAT(MW_CC_UNCHECKED, 0):
+		if (!failed(t, JOB_SCAN) && t->hooked != NULL && t->hooked->unchecked)
+			return smtp_arena_printf(
+				&t->arena, "UNCHECKED: %s", t->hooked->unchecked_why);
 		return "UNCHECKED";
 	case MW_CCAT(MW_CC_SPAM, 0):
 		return "spam";
@@ -158,6 +165,9 @@ static void block(struct txn *t, struct txn_rcpt *r, unsigned ccat, enum mw_dest
 	bool oversized = ccat / 10 == MW_CC_OVERSIZED;
 	size_t i = 0;
 
+	/* Nobody can be told that a recipient unknown to the client is refused. */
+	if (r->added && destiny == MW_D_REJECT)
+		destiny = MW_D_DISCARD;
 	r->ccat_blocking = ccat;
 	r->destiny = destiny;
 	r->cluster = -1;
@@ -183,9 +193,13 @@ static void wait_for_route(struct txn *t, struct txn_rcpt *r)
 
 static void decide_rcpt(struct txn *t, struct txn_rcpt *r)
 {
-	score(t, r);
-	levels(r);
+	if (!r->removed) {
+		score(t, r);
+		levels(r);
+	}
 	categorise(t, r);
+	if (r->removed)
+		return;
 	r->destiny = MW_D_PASS;
 	for (size_t i = 0; i < r->ccat_count; i++) {
 		enum ccat_slot slot = ccat_slot_of(r->ccats[i]);
@@ -210,15 +224,26 @@ static void add_test(struct txn *t, const char *name, int32_t milli)
 /* The pseudo-tests of reputation.md stand among the engine's. */
 static void add_own_tests(struct txn *t)
 {
+	size_t own = t->hooked != NULL ? t->hooked->test_count : 0;
 	int32_t penpals = 0;
 
 	for (size_t i = 0; i < t->rcpt_count; i++)
 		if (t->rcpts[i].penpals_milli < penpals)
 			penpals = t->rcpts[i].penpals_milli;
-	if (t->found.tests == NULL)
-		t->found.tests = smtp_arena_array(&t->arena, 2, sizeof(*t->found.tests));
-	if (t->found.tests == NULL)
-		return;
+	if (t->found.tests == NULL || own > 0) {
+		struct mw_record_test *all =
+			smtp_arena_array(&t->arena, t->found.test_count + own + 2, sizeof(*all));
+
+		if (all == NULL)
+			return;
+		if (t->found.test_count > 0)
+			memcpy(all, t->found.tests, t->found.test_count * sizeof(*all));
+		t->found.tests = all;
+	}
+	if (own > 0)
+		memcpy(t->found.tests + t->found.test_count, t->hooked->tests,
+			own * sizeof(*t->found.tests));
+	t->found.test_count += own;
 	if (t->found.ip_milli != 0)
 		add_test(t,
 			smtp_arena_printf(&t->arena, "AM.IP_BAD_%.*s", (int)t->found.ip_worst.n,

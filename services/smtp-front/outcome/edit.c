@@ -8,8 +8,9 @@
 
 #include "decide.h"
 
-#define LEVEL_BAR_MAX 64 /* characters of X-Spam-Level */
-#define FOLD_AT 76	 /* columns */
+#define LEVEL_BAR_MAX 64    /* characters of X-Spam-Level */
+#define FOLD_AT 76	    /* columns */
+#define LINE_MAX_OCTETS 998 /* RFC 5322 section 2.1.1 */
 #define NOT_LOCAL "the recipient is not local (local_domains_maps)"
 #define FOR_OCTETS_MAX 900 /* an address that fits a line of 998 (RFC 5322 section 2.1.1) */
 
@@ -217,6 +218,8 @@ static void add_unchecked(struct txn *t, const struct txn_rcpt *r, struct mw_tex
 		if (r->ccats[i] / 10 == MW_CC_UNCHECKED)
 			mw_text_addf(out, "X-Amavis-Alert: UNCHECKED, %s\r\n",
 				mw_ccat_name(r->ccats[i]));
+	if (t->hooked != NULL && t->hooked->unchecked && !r->bypass_virus)
+		mw_text_addf(out, "X-Amavis-Alert: UNCHECKED: %s\r\n", t->hooked->unchecked_why);
 }
 
 static void add_no_score(struct txn *t, const struct txn_rcpt *r, struct mw_text *out)
@@ -245,6 +248,31 @@ void edit_guard(const struct txn *t, struct mw_text *out)
 
 	if (message.n > 0 && (message.p[0] == ' ' || message.p[0] == '\t'))
 		mw_text_add(out, EDIT_GUARD_FIELD);
+}
+
+static bool hook_removes(const struct txn *t, const char *name, size_t n)
+{
+	for (size_t i = 0; i < t->hooked->removed_count; i++)
+		if (mw_octets_ieq(mw_octets_of(name, n), t->hooked->removed[i]))
+			return true;
+	return false;
+}
+
+/* The subject with what hooks put before it; the original's first line may be long. */
+static void add_subject(const struct txn *t, struct mw_text *out)
+{
+	const struct mw_field *f = mw_header_first(&t->header, MW_H_SUBJECT);
+	struct mw_octets value = f != NULL ? mw_field_value(&t->header, f) : mw_octets_of("", 0);
+	const unsigned char *end = value.n > 0 ? memchr(value.p, '\r', value.n) : NULL;
+	size_t first = end != NULL ? (size_t)(end - value.p) : value.n, from = out->n;
+
+	mw_text_addf(out, "Subject: %s", t->hooked->subject_prefix);
+	if (first + out->n - from > LINE_MAX_OCTETS)
+		mw_text_add(out, "\r\n ");
+	if (hook_removes(t, "Subject", 7))
+		value.n = 0;
+	mw_text_add_octets(out, value.p, value.n);
+	mw_text_add(out, "\r\n");
 }
 
 /* ------------------------------------------------------------------ who gets which field */
@@ -389,6 +417,11 @@ static char *fields_for(struct txn *t, const struct txn_rcpt *r)
 	for (size_t i = 0; i < EDIT_FIELDS; i++)
 		if (rules[i].wanted(t, r, &why))
 			rules[i].add(t, r, &out);
+	if (t->hooked != NULL) {
+		mw_text_add(&out, t->hooked->fields);
+		if (t->hooked->subject_prefix != NULL)
+			add_subject(t, &out);
+	}
 	edit_guard(t, &out);
 	if (!out.failed)
 		s = smtp_arena_copy(&t->arena, out.p, out.n);
@@ -431,6 +464,13 @@ static bool is_ours(const struct txn *t, struct mw_octets value)
 
 bool edit_removes(const struct txn *t, const struct mw_field *f)
 {
+	struct mw_octets name = mw_field_name(&t->header, f);
+
+	if (t->hooked != NULL &&
+		(hook_removes(t, (const char *)name.p, name.n) ||
+			(t->hooked->subject_prefix != NULL && f->id == MW_H_SUBJECT &&
+				f == mw_header_first(&t->header, MW_H_SUBJECT))))
+		return true;
 	switch (f->id) {
 	case MW_H_X_SPAM:
 	case MW_H_X_AMAVIS: /* fields others trust when they come from us */
@@ -560,41 +600,53 @@ static bool same_edits(const struct txn_rcpt *a, const struct txn_rcpt *b)
 	       memcmp(a->ccats, b->ccats, a->ccat_count * sizeof(a->ccats[0])) == 0;
 }
 
+/* The recipient at i into the cluster of its edits: *c_p, where *before was put, or another. */
+static enum mw_rc put_rcpt(
+	struct txn *t, size_t i, const struct txn_rcpt **before, struct txn_cluster **c_p)
+{
+	struct txn_rcpt *r = &t->rcpts[i];
+	const struct next_hops *route = r->route != NULL ? r->route : t->route;
+	const char *fields = *c_p != NULL ? (*c_p)->fields : NULL;
+	struct txn_cluster *c;
+
+	if (*before == NULL || !same_edits(*before, r))
+		fields = fields_for(t, r);
+	if (fields == NULL)
+		return MW_ERR_NOMEM;
+	if (*c_p == NULL || fields != (*c_p)->fields || route != (*c_p)->route)
+		*c_p = cluster_for(t, fields, route);
+	*before = r;
+	c = *c_p;
+	r->cluster = (int)(c - t->clusters);
+	r->tagged = r->is_local && r->tag2;
+	if (c->rcpts == NULL) {
+		c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
+		c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
+		if (c->rcpts == NULL || c->rcpt_index == NULL || fill_pieces(t, c) != MW_OK)
+			return MW_ERR_NOMEM;
+	}
+	c->rcpt_index[c->rcpt_count] = i;
+	c->rcpts[c->rcpt_count].params = r->params;
+	c->rcpts[c->rcpt_count++].addr = r->addr;
+	return MW_OK;
+}
+
 enum mw_rc edit_clusters(struct txn *t)
 {
 	const struct txn_rcpt *before = NULL;
 	struct txn_cluster *c = NULL;
+	/* When those that hooks have added do not get it, nobody else shall have it: they go first.
+	 * Who delivers by itself makes the first client's recipient's edits. */
+	bool added = t->added_count > 0 && !t->client_delivers;
 
 	t->clusters = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*t->clusters));
 	if (t->clusters == NULL)
 		return MW_ERR_NOMEM;
-	for (size_t i = 0; i < t->rcpt_count; i++) {
-		struct txn_rcpt *r = &t->rcpts[i];
-		const struct next_hops *route = r->route != NULL ? r->route : t->route;
-		const char *fields = c != NULL ? c->fields : NULL;
-
-		if (r->code != 0)
-			continue; /* blocked */
-		if (before == NULL || !same_edits(before, r))
-			fields = fields_for(t, r);
-		if (fields == NULL)
-			return MW_ERR_NOMEM;
-		if (c == NULL || fields != c->fields || route != c->route)
-			c = cluster_for(t, fields, route);
-		before = r;
-		r->cluster = (int)(c - t->clusters);
-		r->tagged = r->is_local && r->tag2;
-		if (c->rcpts == NULL) {
-			c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
-			c->rcpt_index =
-				smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
-			if (c->rcpts == NULL || c->rcpt_index == NULL || fill_pieces(t, c) != MW_OK)
+	for (int turn = 0; turn < 1 + (t->added_count > 0); turn++, added = !added)
+		for (size_t i = 0; i < t->rcpt_count; i++)
+			if (t->rcpts[i].code == 0 && t->rcpts[i].added == added && /* not blocked */
+				put_rcpt(t, i, &before, &c) != MW_OK)
 				return MW_ERR_NOMEM;
-		}
-		c->rcpt_index[c->rcpt_count] = i;
-		c->rcpts[c->rcpt_count].params = r->params;
-		c->rcpts[c->rcpt_count++].addr = r->addr;
-	}
 	return MW_OK;
 }
 

@@ -86,10 +86,36 @@ static void say_to_deliverer(struct txn *t, size_t rejected, size_t discarded)
 		}
 }
 
+/* A recipient that hooks have added has not got the mail: those that the client gave have to be
+ * sent again. What the next hop or policy said of one of them is said of it still. */
+static void wait_for_added(struct txn *t)
+{
+	const struct txn_rcpt *missing = NULL;
+
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].added && t->rcpts[i].code / 100 != 2)
+			missing = &t->rcpts[i];
+	for (size_t i = 0; i < t->rcpt_count && missing != NULL; i++) {
+		struct txn_rcpt *r = &t->rcpts[i];
+
+		if (!r->delivered &&
+			(r->code / 100 != 5 || r->from_next_hop || r->ccat_blocking != 0))
+			continue;
+		r->code = 451;
+		r->action = MW_ACT_TEMPFAIL;
+		r->reply = smtp_arena_printf(&t->arena,
+			"451 4.5.0 id=%s, a recipient that policy added has not got it: %s",
+			t->log_id, missing->reply != NULL ? missing->reply : "-");
+	}
+}
+
 void outcome_reply(struct txn *t)
 {
 	const struct txn_rcpt *r;
 	size_t discarded = 0, rejected = 0;
+
+	if (t->added_count > 0)
+		wait_for_added(t);
 
 	if (t->rcpt_count == 0) {
 		say(t, 250, smtp_arena_printf(&t->arena, "250 2.5.0 Ok, id=%s", t->log_id));

@@ -22,17 +22,12 @@ static bool loaded(
 	return true;
 }
 
-bool mail_policy_load_by(struct txn *t, enum mail_bank_rule rule, const char *banks)
+bool mail_policy_load(struct txn *t, enum mail_bank_rule rule, const char *banks)
 {
 	struct mw_err why = { "" };
 
 	return loaded(t, rule,
 		banks != NULL ? policy_load_all(t->set, t->policy, banks, &why) : t->policy, &why);
-}
-
-bool mail_policy_load(struct txn *t, const char *banks)
-{
-	return mail_policy_load_by(t, MAIL_BANK_OF_MESSAGE, banks);
 }
 
 /* A peer that names a bank we do not have has other settings than ours: worth a warning each time,
@@ -123,9 +118,9 @@ bool mail_policy_begin(struct txn *t, const char *asked)
 {
 	const char *banks = banks_of_client(t);
 
-	return !t->undecided && mail_policy_load_by(t, MAIL_BANK_OF_CLIENT, banks) &&
+	return !t->undecided && mail_policy_load(t, MAIL_BANK_OF_CLIENT, banks) &&
 	       load_asked(t, asked) &&
-	       mail_policy_load_by(t, MAIL_BANK_OF_USER, is_ours(t) ? OUR_USERS : NULL);
+	       mail_policy_load(t, MAIL_BANK_OF_USER, is_ours(t) ? OUR_USERS : NULL);
 }
 
 /* ------------------------------------------------------------------ recipients */

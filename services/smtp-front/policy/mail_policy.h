@@ -14,7 +14,7 @@ enum mail_bank_rule {
 	MAIL_BANK_OF_USER,    /* originating, and a local sender: MYUSERS */
 	MAIL_BANK_OF_AUTHOR,  /* author_to_policy_bank_maps: signatures */
 	MAIL_BANK_OF_VIRUS,   /* virus_name_to_policy_bank_maps */
-	MAIL_BANK_OF_MESSAGE, /* anything else that it is */
+	MAIL_BANK_OF_HOOK,    /* hooks.new */
 };
 
 /*
@@ -32,12 +32,10 @@ bool mail_policy_is_undecided(const struct txn *t);
  */
 bool mail_policy_begin(struct txn *t, const char *asked);
 /*
- * Load these banks, comma-separated, on top of the mail's; NULL: none. False as above. What was
- * asked about recipients before stays as it was: call it first, or ask again.
+ * Load these banks, comma-separated, on top of the mail's, by that rule; NULL: none. False as above.
+ * What was asked about recipients before stays as it was: call it first, or ask again.
  */
-bool mail_policy_load(struct txn *t, const char *banks);
-/* The same, and this rule is why. */
-bool mail_policy_load_by(struct txn *t, enum mail_bank_rule rule, const char *banks);
+bool mail_policy_load(struct txn *t, enum mail_bank_rule rule, const char *banks);
 
 /*
  * What each of t's recipients has of its own, databases asked once for the mail. known: at once or

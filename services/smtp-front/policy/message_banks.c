@@ -60,7 +60,7 @@ static bool load(const struct bank_list *l)
 		txn_log(l->t, MW_ERROR, "policy_bank_failed", "log_id=%s why=\"out of memory\"",
 			l->t->log_id);
 	for (size_t i = 0; i < l->count && !l->failed; i++)
-		if (!mail_policy_load_by(l->t, l->rule, l->name[i]))
+		if (!mail_policy_load(l->t, l->rule, l->name[i]))
 			return false;
 	return !l->failed;
 }

@@ -131,6 +131,7 @@ struct policy_set {
 	char myhostname[256], quarantine_dir[256];
 	char **mail_dirs; /* of AM.PDP's clients */
 	size_t mail_dir_count;
+	struct hooks *hooks; /* NULL: none is set */
 	bool check_spam, check_reputation;
 	bool dns_lists; /* some policy has them */
 	unsigned delivery_reserve_percent;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "db.h"
+#include "hooks.h"
 #include "policy_priv.h"
 #include "policy_route.h"
 
@@ -310,6 +311,8 @@ enum mw_rc policy_set_new(
 		rc = compile_mail_dirs(conf, set, err_r);
 	if (rc == MW_OK)
 		rc = policy_tls_open(conf, set, err_r);
+	if (rc == MW_OK)
+		rc = hooks_new(conf, &set->hooks, err_r);
 	if (rc != MW_OK)
 		policy_set_unref(&set);
 	*set_r = set;
@@ -349,6 +352,7 @@ void policy_set_unref(struct policy_set **set_p)
 		return;
 	destroy_policies(set);
 	policy_routes_destroy(&set->routes);
+	hooks_destroy(&set->hooks);
 	mw_lookup_files_destroy(&set->files);
 	for (size_t i = 0; i < set->mail_dir_count; i++)
 		free(set->mail_dirs[i]);

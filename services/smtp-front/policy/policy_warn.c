@@ -468,6 +468,8 @@ static void look_banks(struct look *l)
 {
 	const struct mw_val *banks = value(l->set->base, "policy_bank");
 
+	if (value(l->set->base, "hooks.new")->tag != MW_V_NIL)
+		return; /* it may load any */
 	for (const struct policy *p = l->set->base; p != NULL; p = p->next)
 		if (p->protocol == PROTOCOL_AMPDP)
 			return; /* its clients may ask for any */

@@ -394,11 +394,11 @@ static void what_a_message_may_load_is_made_at_load(void **state)
 	/* the base, 8 banks, B C, and C on base, A, (B) C, AUTHOR_APPROVED: what was there is not
 	 * made again */
 	assert_int_equal(count, 1 + 8 + 1 + 2);
-	assert_true(mail_policy_load(&m->txn, "B,C"));
+	assert_true(mail_policy_load(&m->txn, MAIL_BANK_OF_HOOK, "B,C"));
 	assert_string_equal(banks_of(&m->txn, got, sizeof(got)), "B C");
 	assert_int_equal(m->txn.set->count, count);
 	m->txn.policy = m->txn.set->base;
-	assert_true(mail_policy_load(&m->txn, "A,C"));
+	assert_true(mail_policy_load(&m->txn, MAIL_BANK_OF_HOOK, "A,C"));
 	assert_int_equal(m->txn.set->count, count);
 	end_txn(m);
 }

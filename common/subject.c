@@ -169,8 +169,8 @@ static bool word_decode(const struct word *w, struct mw_text *out)
 
 static struct mw_octets trimmed(struct mw_octets s)
 {
-	if (s.n > LOGSVC_SUBJECT_MAX)
-		s.n = LOGSVC_SUBJECT_MAX;
+	if (s.n > MW_SUBJECT_MAX)
+		s.n = MW_SUBJECT_MAX;
 	while (s.n > 0 && is_blank(s.p[0]))
 		s = mw_octets_of(s.p + 1, s.n - 1);
 	while (s.n > 0 && is_blank(s.p[s.n - 1]))
@@ -178,7 +178,7 @@ static struct mw_octets trimmed(struct mw_octets s)
 	return s;
 }
 
-void logsvc_subject_decode(struct mw_octets raw, struct mw_text *out)
+void mw_subject_decode(struct mw_octets raw, struct mw_text *out)
 {
 	struct mw_octets s = trimmed(raw);
 	size_t i = 0, blanks = 0, words = 0;
@@ -187,7 +187,7 @@ void logsvc_subject_decode(struct mw_octets raw, struct mw_text *out)
 	while (i < s.n) {
 		struct word w;
 
-		if (s.p[i] == '=' && words < LOGSVC_WORDS_MAX &&
+		if (s.p[i] == '=' && words < MW_SUBJECT_WORDS_MAX &&
 			word_parse(mw_octets_of(s.p + i, s.n - i), &w)) {
 			size_t before = out->n;
 
@@ -212,15 +212,5 @@ void logsvc_subject_decode(struct mw_octets raw, struct mw_text *out)
 			after_word = false;
 		}
 		i++;
-	}
-}
-
-void logsvc_rot13(char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		char lower = (char)(p[i] | 0x20), base = (char)(p[i] & 0x60);
-
-		if ((unsigned char)p[i] < 0x80 && lower >= 'a' && lower <= 'z')
-			p[i] = (char)(base + 1 + (lower - 'a' + 13) % 26);
 	}
 }
