@@ -18,7 +18,7 @@ struct question {
 	struct mw_dnsl_source *dnsl;
 	const char *signer;		    /* of MW_KEY_AUTHOR; NULL: none */
 	char author[MW_LOOKUP_KEY_MAX + 1]; /* what stands before it, when one text holds both */
-	bool *ready_p; /* keys are made */
+	bool *ready_p;			    /* keys are made */
 	struct mw_keys *keys;
 	/* Where they are, unless somebody has them for several questions. */
 	bool ready;

@@ -149,8 +149,7 @@ enum mw_rc mw_service_log(
 		return rc;
 	if (args->level != INT_MIN)
 		voice.level = args->level;
-	if ((!mw_log_configure(&voice, path) ||
-		    (path != NULL && !mw_syslog_answers(path, &why))) &&
+	if ((!mw_log_configure(&voice, path) || (path != NULL && !mw_syslog_answers(path, &why))) &&
 		args->mode == MW_RUN)
 		mw_log(MW_WARN, "syslog_away",
 			"socket=%s error=%s hint=\"lines go to stderr until somebody takes them "

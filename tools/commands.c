@@ -19,7 +19,8 @@ const struct mw_tool mw_tools[] = {
 		"what would become of a mail, and which line of the settings says so",
 		mw_tool_explain,
 		"--from=VALUE --to=VALUE --client=VALUE --port=VALUE --address=VALUE --socket=FILE "
-		"--author=VALUE --dkim=VALUE --peer=VALUE --helo=VALUE --asked=BANK --score=VALUE --size=VALUE --header=VALUE "
+		"--author=VALUE --dkim=VALUE --peer=VALUE --helo=VALUE --asked=BANK --score=VALUE "
+		"--size=VALUE --header=VALUE "
 		"--json --config=FILE -c=FILE --help FILE" },
 	{ "import-amavisd", "FILE|FOLDER ...", "make mailweir.lua of an amavisd.conf",
 		mw_tool_import_amavisd, "-o=FILE --time-limit=VALUE --run-commands FILE" },

@@ -583,7 +583,8 @@ static void kept(void *arg, enum mw_rc rc, const char *error)
 						  is on disk */
 		return;
 	}
-	txn_log(t, MW_INFO, "quarantined", "log_id=%s mail_id=%s file=%s", t->log_id, t->mail_id, file);
+	txn_log(t, MW_INFO, "quarantined", "log_id=%s mail_id=%s file=%s", t->log_id, t->mail_id,
+		file);
 	if (++t->copy_at < t->copy_count) {
 		keep_copy(t);
 		return;

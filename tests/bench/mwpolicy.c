@@ -53,11 +53,10 @@ static void next_mail(struct run *r, long mail)
 	t->rcpt_count = 0;
 	t->rcpt_octets = 0;
 	for (long i = 0; i < r->rcpts; i++) {
-		const char *addr = smtp_arena_printf(&t->arena, "User%ld@%s",
-			mail % FOLDED_MAILS * r->rcpts + i, r->domain);
+		const char *addr = smtp_arena_printf(
+			&t->arena, "User%ld@%s", mail % FOLDED_MAILS * r->rcpts + i, r->domain);
 
-		if (addr == NULL ||
-			txn_add_rcpt(t, addr, &(struct smtp_rcpt_params){ 0 }) != MW_OK)
+		if (addr == NULL || txn_add_rcpt(t, addr, &(struct smtp_rcpt_params){ 0 }) != MW_OK)
 			die("out of memory");
 	}
 }

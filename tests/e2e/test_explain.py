@@ -264,7 +264,7 @@ lookup_sql_dsn = {{ {{ "DBI:SQLite:dbname={base}", "user", "s3cret" }} }}
     first, second = answer["recipients"]
     assert (first["settings"]["spam_kill_level"], second["settings"]["spam_kill_level"]) == (12.5, 9)
     assert first["from"]["spam_kill_level"] == "SQL, spam_kill_level of the record of \"@example.org\""
-    assert second["from"]["spam_kill_level"] == f"{path}:1: spam_kill_level_maps, table 1 (constant)"
+    assert second["from"]["spam_kill_level"] == f"{path}:1: spam_kill_level_maps, a constant"
     assert (first["settings"]["local"], first["settings"]["bypass_virus_checks"]) == (True, True)
     assert (second["settings"]["local"], second["settings"]["bypass_virus_checks"]) == (False, False)
     assert "s3cret" not in json.dumps(answer)

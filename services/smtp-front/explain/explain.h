@@ -60,7 +60,7 @@ struct explain_rcpt {
 	size_t said_count;
 	const char **hops; /* of which the first that can be talked to */
 	size_t hop_count;
-	const char *no_hop; /* why there is none; NULL */
+	const char *no_hop;			      /* why there is none; NULL */
 	struct explain_field fields[EDIT_FIELDS + 1]; /* and DKIM-Signature */
 	enum explain_when blocked;
 	int32_t blocked_milli;

@@ -272,8 +272,8 @@ bool explain_said(struct explain *x, size_t rcpt, const struct db_records *recor
 
 	r->said_count = 0;
 	r->said = smtp_arena_array(&x->arena, RCPT_ASKS, sizeof(*r->said));
-	for (size_t i = 0; said != NULL && r->said != NULL &&
-			   rcpt_policy_say(x->txn, from, records, i, said);
+	for (size_t i = 0;
+		said != NULL && r->said != NULL && rcpt_policy_say(x->txn, from, records, i, said);
 		i++)
 		if (said->name != NULL)
 			r->said[r->said_count++] = (struct explain_said){ said->name,

@@ -95,8 +95,8 @@ static void put_recipients(struct mw_text *out, const struct txn *t, const struc
 		if (r->delivered && (r->added || r->given != NULL))
 			put_recipient(out, "addrcpt", r->addr);
 		if (!r->delivered)
-			txn_log(t, MW_INFO, "recipient_removed", "log_id=%s rcpt=%s why=%s", t->log_id,
-				mw_quote(r->addr), mw_quote(r->reply));
+			txn_log(t, MW_INFO, "recipient_removed", "log_id=%s rcpt=%s why=%s",
+				t->log_id, mw_quote(r->addr), mw_quote(r->reply));
 	}
 }
 

@@ -8,13 +8,13 @@
 
 /* What loads banks, in the order of the mail's path. */
 enum mail_bank_rule {
-	MAIL_BANK_OF_SOCKET,  /* interface_policy */
-	MAIL_BANK_OF_CLIENT,  /* client_ipaddr_policy, or mynetworks and MYNETS */
-	MAIL_BANK_ASKED,      /* by AM.PDP's client */
-	MAIL_BANK_OF_USER,    /* originating, and a local sender: MYUSERS */
-	MAIL_BANK_OF_AUTHOR,  /* author_to_policy_bank_maps: signatures */
-	MAIL_BANK_OF_VIRUS,   /* virus_name_to_policy_bank_maps */
-	MAIL_BANK_OF_HOOK,    /* hooks.new */
+	MAIL_BANK_OF_SOCKET, /* interface_policy */
+	MAIL_BANK_OF_CLIENT, /* client_ipaddr_policy, or mynetworks and MYNETS */
+	MAIL_BANK_ASKED,     /* by AM.PDP's client */
+	MAIL_BANK_OF_USER,   /* originating, and a local sender: MYUSERS */
+	MAIL_BANK_OF_AUTHOR, /* author_to_policy_bank_maps: signatures */
+	MAIL_BANK_OF_VIRUS,  /* virus_name_to_policy_bank_maps */
+	MAIL_BANK_OF_HOOK,   /* hooks.new */
 };
 
 /*
@@ -32,8 +32,8 @@ bool mail_policy_is_undecided(const struct txn *t);
  */
 bool mail_policy_begin(struct txn *t, const char *asked);
 /*
- * Load these banks, comma-separated, on top of the mail's, by that rule; NULL: none. False as above.
- * What was asked about recipients before stays as it was: call it first, or ask again.
+ * Load these banks, comma-separated, on top of the mail's, by that rule; NULL: none. False as
+ * above. What was asked about recipients before stays as it was: call it first, or ask again.
  */
 bool mail_policy_load(struct txn *t, enum mail_bank_rule rule, const char *banks);
 

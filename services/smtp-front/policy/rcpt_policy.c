@@ -324,15 +324,17 @@ static void print_field(const struct txn *t, const struct txn_rcpt *r, enum kind
 		if (*(const uint64_t *)field == 0)
 			snprintf(out, size, "null");
 		else
-			snprintf(out, size, "%llu",
-				(unsigned long long)*(const uint64_t *)field);
+			snprintf(out, size, "%llu", (unsigned long long)*(const uint64_t *)field);
 		break;
 	case KIND_DESTINY:
 		snprintf(out, size, "\"%s\"", mw_destiny_name(*(const enum mw_destiny *)field));
 		break;
 	case KIND_FOLDER:
 		text = *(const char *const *)field;
-		snprintf(out, size, text != NULL ? "\"%s\"" : "null", text);
+		if (text == NULL)
+			snprintf(out, size, "\"\"");
+		else
+			snprintf(out, size, "\"%s\"", *text != '\0' ? text : "QUARANTINEDIR");
 		break;
 	case KIND_HOPS:
 		snprintf(out, size, "\"%s\"", route->hop[0].text);

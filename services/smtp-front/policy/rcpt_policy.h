@@ -69,11 +69,17 @@ void rcpt_policy_resolve(struct txn *t, struct txn_rcpt *r, const struct db_reco
 struct rcpt_said {
 	const char *name;    /* amavisd's, without _maps */
 	const char *setting; /* of the tables, or of what counts where they say nothing; NULL */
-	enum { RCPT_SAID_BY_NOBODY, RCPT_SAID_BY_DATABASE, RCPT_SAID_BY_TABLE, RCPT_SAID_BY_CONSTANT } by;
+	enum {
+		RCPT_SAID_BY_NOBODY,
+		RCPT_SAID_BY_DATABASE,
+		RCPT_SAID_BY_TABLE,
+		RCPT_SAID_BY_CONSTANT
+	} by;
 	const struct db_field *field; /* of a database */
 	const struct db_record *record;
 	struct mw_lookup_result table; /* of tables */
-	char value[MW_LOOKUP_TEXT_MAX + 8]; /* true, 6.31, "D_REJECT", null: as JSON but for escapes */
+	char value[MW_LOOKUP_TEXT_MAX +
+		   8]; /* true, 6.31, "D_REJECT", null: as JSON but for escapes */
 };
 /*
  * For explain: the i-th question, answered as rcpt_policy_resolve left r, of the same records.

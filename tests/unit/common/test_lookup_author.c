@@ -6,9 +6,9 @@
 #include "lookup_keys.h"
 #include "lookup_priv.h"
 
-static const struct mw_lookup_options by_author = { .key = MW_KEY_AUTHOR,
-	.want = MW_WANT_TEXT,
-	.delimiters = "+" };
+static const struct mw_lookup_options by_author = {
+	.key = MW_KEY_AUTHOR, .want = MW_WANT_TEXT, .delimiters = "+"
+};
 
 /* ------------------------------------------------------------------ keys */
 
@@ -353,8 +353,8 @@ static struct mw_lookup *author_maps(const char *maps, struct mw_err *err_r)
 	struct mw_lookup *l = NULL;
 	struct mw_lookup_options o;
 
-	mw_text_addf(&lua, "policy_bank = { A = {}, B = {} }\nauthor_to_policy_bank_maps = %s\n",
-		maps);
+	mw_text_addf(
+		&lua, "policy_bank = { A = {}, B = {} }\nauthor_to_policy_bank_maps = %s\n", maps);
 	conf = conf_of(lua.p);
 	mw_text_fini(&lua);
 	o = mw_lookup_options_of(conf, "author_to_policy_bank_maps", NULL);

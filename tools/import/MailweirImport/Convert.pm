@@ -273,7 +273,7 @@ sub to_maps {
 	$v = $self->follow($v);
 	# inet_acl: networks that stand directly in it are one list.
 	return $self->any($v, $row, 1)
-		if $row->{unit} eq 'networks' && ref $v eq 'ARRAY' && !grep { ref $self->follow($_) } @$v;
+		if $row->{unit} =~ /^networks/ && ref $v eq 'ARRAY' && !grep { ref $self->follow($_) } @$v;
 	my @tables = grep { !$self->is_empty($_) } ref $v eq 'ARRAY' ? @$v : ($v);
 	my @parts;
 	for my $i (0 .. $#tables) {

@@ -256,7 +256,7 @@ sub maps {
 	return $self->refused($what, $bank, $where, $UNNEEDED{$name} // $UNNEEDED{$what}
 		// $self->why_none($what, $bank, \@tables)) unless @short;
 	my $row = $self->{rows}{ $short[0] };
-	my $is_list = $row->{type} eq 'list' || $row->{unit} eq 'networks';
+	my $is_list = $row->{type} eq 'list' || $row->{unit} =~ /^networks/;
 	return $self->single($short[0], \@tables, $bank, $where)
 		if $is_list && !grep { my $t = $self->follow($_); ref $t && ref $t ne 'ARRAY' } @tables;
 	$self->refused($what, $bank, $where, "Mailweir has one value for all recipients ($short[0]): those by recipient are "
@@ -311,9 +311,17 @@ sub categories {
 		next if defined $fixed && defined $plain && $plain eq $fixed;
 		if ($table =~ /^final_destiny/ && (!defined $target || $self->is_by_recipient($value))) {
 			$self->destiny_by_ccat($table, $category, $value, \%by, $bank, $where);
+			$self->{by_recipient}{ $bank // '' }{$target} = 1 if defined $target;
 		} elsif (defined $target) { $override{$target} = $value }
 		else { $self->missed(label("$table\{$category}", $bank), $where, NOT_YET) }
 	}
+	# A bank's own table is all there is: nothing of the base's may be asked before its values.
+	if (defined $bank && $self->follow($has{REPLACE})) {
+		for my $name (grep { $self->{by_ccat}{$table}{$_} } qw(final_destiny_by_ccat final_destiny_maps_by_ccat)) {
+			unshift @{ $by{$name} }, 'REPLACE', 'true';
+		}
+	}
+	$self->{by_ccat}{$table}{$_} = 1 for defined $bank ? () : keys %by;
 	$self->unit($self->{rows}{$_}, $bank, lua_hash(@{ $by{$_} }), $where) for sort keys %by;
 	return %override;
 }
@@ -356,7 +364,8 @@ sub bank {
 		}
 	}
 	for my $name (sort keys %single) {
-		my $table = exists $override{$name} ? 'the bank\'s own table' : $self->{fixed}{$name};
+		my $own = exists $override{$name} || $self->{by_recipient}{$bank}{$name};
+		my $table = $own ? 'the bank\'s own table' : $self->{fixed}{$name};
 		if (defined $table) { $self->refused($name, $bank, $where, "not needed: without effect there, $table goes before it") }
 		else { $self->place($name, $single{$name}, $bank, $where) }
 	}
@@ -577,7 +586,7 @@ sub run {
 		my %of = $self->categories($table, $self->value("%$table"), undef, $self->where($table));
 		%override = (%override, %of);
 		$self->{left}{places}{$_} = $self->where($table) for keys %of;
-		$self->{fixed}{$_} = "%$table" for keys %of;
+		$self->{fixed}{$_} = "%$table" for keys %of, keys %{ $self->{by_recipient}{''} // {} };
 	}
 	$self->banks;
 	$self->interfaces;
@@ -587,6 +596,11 @@ sub run {
 	$self->dkim_keys;
 	$self->key_options_left;
 	$self->lists(\%override);
+	for my $name (sort keys %{ $self->{by_recipient}{''} // {} }) {
+		$self->{done}{$name} = 1;
+		$self->refused($name, undef, $self->where($name), "not needed: without effect, $self->{fixed}{$name} goes before it")
+			if $self->is_set("\$$name");
+	}
 	for my $name (sort keys %override) {
 		$self->{done}{$name} = 1;
 		$self->place($name, $override{$name}, undef, $self->where($name));
