@@ -48,6 +48,7 @@ static void next_mail(struct run *r, long mail)
 {
 	struct txn *t = &r->txn;
 
+	mail_policy_forget(t);
 	t->policy = t->set->base;
 	t->originating = false;
 	t->rcpt_count = 0;
@@ -121,17 +122,20 @@ int main(int argc, char **argv)
 	for (long m = 0; m < FOLDED_MAILS + r.mails; m++) {
 		uint64_t began;
 
+		if (m % FOLDED_MAILS == 0) {
+			mail_policy_forget(&r.txn);
+			smtp_arena_fini(&r.txn.arena);
+		}
 		next_mail(&r, m);
 		began = now_us();
 		ask(&r);
 		began = now_us() - began;
 		first += m == 0 ? began : 0;
 		asking += m >= FOLDED_MAILS ? began : 0;
-		if (m % FOLDED_MAILS == 0)
-			smtp_arena_fini(&r.txn.arena);
 	}
 	printf("%ld recipients, %zu banks: %.1f us a mail, the first %.1f us\n", r.rcpts,
 		r.txn.policy->bank_count, (double)asking / (double)r.mails, (double)first);
+	mail_policy_forget(&r.txn);
 	policy_set_unref(&r.txn.set);
 	policy_set_unref(&r.front.policies);
 	db_destroy(&r.front.db);

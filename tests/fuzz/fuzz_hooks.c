@@ -94,6 +94,11 @@ static void end_as_a_mail_does(struct txn *t)
 {
 	require(hooks_viruses(t) == MW_OK);
 	require(t->found.virus_count >= 1); /* the scan's */
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		rcpt_policy_resolve(t, &t->rcpts[i], NULL);
+		for (unsigned s = 0; s < CCAT_SLOTS; s++)
+			t->rcpts[i].destinies[s] = MW_D_PASS;
+	}
 	decide(t);
 	for (size_t i = 0; i < t->rcpt_count; i++)
 		require(t->rcpts[i].ccats[0] == MW_CCAT(MW_CC_VIRUS, 0));
@@ -126,7 +131,6 @@ static void run(struct policy_set *set, enum hook_point point, const uint8_t *ma
 	front.bodies = (struct smtp_body_pool){
 		.memory_octets = 1u << 20, .held_limit = 1u << 30, .spool_dir = "/tmp"
 	};
-	set->base->virus_destiny = MW_D_PASS;
 	t.found.viruses = &virus;
 	t.found.virus_count = 1;
 	t.checks[JOB_SCAN].state = CHECK_OVER;

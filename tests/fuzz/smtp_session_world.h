@@ -13,6 +13,7 @@
 #include "intake/clients.h"
 #include "intake/smtp_session_priv.h"
 #include "log.h"
+#include "policy/db.h"
 #include "policy/mail_policy.h"
 
 #define FATES 16	 /* octets of input that say what happens next, round and round */
@@ -77,6 +78,19 @@ uint64_t mw_loop_now_ms(const struct mw_loop *loop)
 {
 	(void)loop;
 	return world.now_ms;
+}
+
+/* No databases, and none of their threads. */
+bool db_enabled(const struct db *db)
+{
+	(void)db;
+	return false;
+}
+
+bool db_trims(const struct db *db)
+{
+	(void)db;
+	return false;
 }
 
 /* Whatever a client says, it is one line. */
