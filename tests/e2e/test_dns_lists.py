@@ -1,4 +1,5 @@
 """DNS lists among the tables of client addresses: a real nsd, a name server that misbehaves, and mails that wait."""
+import json
 import os
 import re
 import signal
@@ -386,3 +387,22 @@ def test_the_command_asks_the_lists(suite, fake):
     assert lookup("10.1.2.3")[-1] == "= true" and len(fake.asked) == asked
     shown = suite.tool("config", "dump").stdout
     assert f'dnsl("{ZONE}", "127.0.0.4/30")' in shown
+
+
+def test_explain_asks_the_lists_as_a_mail_does(suite, fake):
+    fake.answer = lambda name: ["127.0.0.5"] if name.startswith("1.") else None if name.startswith("9.") else []
+    suite.set(lookup__nameservers=[fake.address], lookup__dns_timeout=300,
+        **pairs(([zone(ZONE, '"127.0.0.4/30"')], "BAD"), ([zone("must.example", '"127.0.0.2"', '{ failure = "defer" }')], "OURS")))
+    suite.env["MAILWEIR_CONFIG"] = str(suite.conf_path("smtp-front", "1"))
+
+    def explain(client):
+        done = suite.tool("explain", "--json", "--from", "x@example.com", "--to", A, "--client", client)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    told = explain(LISTED)
+    assert [b["name"] for b in told["banks"]] == ["BAD"] and f"(dnsl) of {ZONE}, \"127.0.0.5\"" in told["banks"][0]["why"], told["banks"]
+    told = explain(UNLISTED)
+    assert told["banks"] == [] and told["refused"] is None
+    told = explain("192.0.2.9")
+    assert told["banks"] == [] and told["refused"].startswith("451 4.4.3 "), told["refused"]

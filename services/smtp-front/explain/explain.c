@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "policy/db.h"
+#include "policy/dnsl.h"
 
 #define EX_USAGE 64
 #define EX_CONFIG 78
@@ -298,6 +299,7 @@ int explain_main(struct front *f, int argc, char **argv)
 		code = ask.warnings ? warnings(&x) : answer(&x);
 	txn_destroy(&x.txn);
 	db_destroy(&f->db);
+	dnsl_destroy(&f->dnsl);
 	mw_loop_destroy(&f->loop);
 	policy_set_unref(&x.set);
 	mw_conf_destroy(&x.defaults);

@@ -6,6 +6,7 @@
 #include "explain.h"
 #include "log.h"
 #include "policy/db.h"
+#include "policy/dnsl.h"
 #include "policy/hooks.h"
 #include "policy/mail_policy.h"
 #include "policy/message_banks.h"
@@ -86,6 +87,32 @@ static bool over(struct txn_client *client, const struct txn *t)
 	return true;
 }
 
+static void lists_ready(struct txn *t)
+{
+	known = true;
+	mw_loop_stop(t->front->loop);
+}
+
+/* What DNS lists say of the client. */
+static bool ask_lists(struct explain *x)
+{
+	struct front *f = x->front;
+	struct mw_err err = { "" };
+	enum mw_rc rc;
+
+	f->loop = mw_loop_new();
+	f->dnsl = f->loop != NULL ? dnsl_new(f->loop) : NULL;
+	if (f->dnsl == NULL)
+		return complain("out of memory", "");
+	if (dnsl_configure(f->dnsl, x->conf, x->set->dns_lists > 0, &err) != MW_OK)
+		return complain("DNS lists", err.text);
+	known = false;
+	rc = mail_policy_ready(x->txn, lists_ready);
+	if (rc == MW_AGAIN && !known)
+		mw_loop_run(f->loop);
+	return rc != MW_ERR_NOMEM || complain("out of memory", "");
+}
+
 static bool begin(struct explain *x)
 {
 	static struct txn_client client = { .over = over };
@@ -116,8 +143,15 @@ static bool begin(struct explain *x)
 	x->txn = txn_new(x->front, &client, &origin, from);
 	if (x->txn == NULL)
 		return complain("out of memory", "");
-	return mail_policy_begin(x->txn, a->asked) ||
-	       complain("a policy bank cannot be loaded; its reason stands in the log above", "");
+	if (!ask_lists(x))
+		return false;
+	if (mail_policy_begin(x->txn, a->asked))
+		return true;
+	if (!mail_policy_is_undecided(x->txn))
+		return complain(
+			"a policy bank cannot be loaded; its reason stands in the log above", "");
+	x->refused = "451 4.4.3 a DNS list about the client does not answer, try again later";
+	return true;
 }
 
 /* What MAIL and RCPT would refuse. */
@@ -244,9 +278,9 @@ static bool ask_recipients(struct explain *x)
 	struct front *f = x->front;
 	struct mw_err err = { "" };
 
-	f->loop = mw_loop_new();
-	if (f->loop == NULL || db_new(f->loop, x->conf, &f->db, &err) != MW_OK)
+	if (db_new(f->loop, x->conf, &f->db, &err) != MW_OK)
 		return complain("lookups", err.text);
+	known = false;
 	x->txn->checks_deadline_ms = mw_mono_ms() + x->txn->policy->child_timeout_ms;
 	x->txn->hears = hears;
 	asking = x;

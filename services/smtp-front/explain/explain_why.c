@@ -4,6 +4,7 @@
 
 #include "explain.h"
 #include "lookup_keys.h"
+#include "policy/dnsl.h"
 
 static const char *place(struct explain *x, unsigned line)
 {
@@ -81,10 +82,18 @@ static void why_socket(struct explain *x, struct explain_bank *b)
 static void why_client(struct explain *x, struct explain_bank *b)
 {
 	const struct txn *t = x->txn;
-	const char *ip = t->has_xforward ? t->xforward.addr : NULL;
+	const char *ip = t->has_xforward ? t->xforward.addr : NULL, *banks;
+	struct dnsl_ask *lists = NULL;
 	struct mw_lookup_result r;
+	struct mw_ip addr;
 
-	if (policy_banks_of_client(x->set, x->socket_policy, ip, NULL, &r) == NULL)
+	/* What DNS lists said a moment ago is kept; what is not is unknown, as it was for the mail. */
+	if (x->socket_policy->dns_lists > 0 && ip != NULL && mw_ip_parse(ip, &addr))
+		lists = dnsl_ask_new(x->front->dnsl, &addr);
+	banks = policy_banks_of_client(
+		x->set, x->socket_policy, ip, lists != NULL ? dnsl_ask_source(lists) : NULL, &r);
+	dnsl_ask_destroy(&lists);
+	if (banks == NULL)
 		return;
 	b->why = explain_text(x, "%s: client %s, %s",
 		x->socket_policy->client_count > 0 ? "client_ipaddr_policy" : "mynetworks",
