@@ -108,8 +108,32 @@ static void hand_back(struct txn *t)
 	txn_reply(t);
 }
 
+/* Whose next hop cannot be said for this mail is told before anybody gets it. */
+static void check_routes(struct txn *t)
+{
+	const char *why;
+
+	for (size_t i = 0; i < t->cluster_count; i++) {
+		struct txn_cluster *c = &t->clusters[i];
+
+		if (txn_find_hops(t, c->route, &why))
+			continue;
+		txn_log(t, MW_WARN, "deferred", "log_id=%s mail_id=%s why=%s", t->log_id,
+			t->mail_id, mw_quote(why));
+		for (size_t k = 0; k < c->rcpt_count; k++) {
+			struct txn_rcpt *r = &t->rcpts[c->rcpt_index[k]];
+
+			r->code = 451;
+			r->action = MW_ACT_TEMPFAIL;
+			r->reply = smtp_arena_printf(&t->arena,
+				"451 4.5.0 Error in processing, id=%s, %s", t->log_id, why);
+		}
+	}
+}
+
 void txn_deliver(struct txn *t)
 {
+	bool first = t->cluster_at == 0;
 	struct txn_cluster *c;
 	const char *why;
 
@@ -118,13 +142,18 @@ void txn_deliver(struct txn *t)
 		hand_back(t);
 		return;
 	}
+	if (first)
+		check_routes(t);
 	if (must_not_go_on(t))
 		skip_rest(t);
-	if (t->cluster_at == t->cluster_count || must_not_go_on(t)) {
+	while (t->cluster_at < t->cluster_count &&
+		t->rcpts[t->clusters[t->cluster_at].rcpt_index[0]].code != 0)
+		t->cluster_at++;
+	if (t->cluster_at == t->cluster_count) {
 		txn_reply(t);
 		return;
 	}
-	if (t->cluster_at == 0)
+	if (first)
 		txn_state(t, 'F');
 	c = &t->clusters[t->cluster_at];
 	if (!txn_find_hops(t, c->route, &why)) {

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import mw
 import mwhop
 from mwhop import A, B
 from mwlua import D_DISCARD, D_PASS, D_REJECT, D_TEMPFAIL, Raw
 from mwmail import eicar_mail, field, gtube, mail
-from mwsmtp import stuffed
+from mwsmtp import Smtp, stuffed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fakes"))
 
@@ -171,6 +172,19 @@ def test_a_hop_that_is_down_is_no_other_s_trouble(behind, suite):
     hop = behind({"forward_method_maps": [{B: "smtp:[127.0.0.1]:9"}]})
     assert [r.code // 100 for r in talk(suite, mail())] == [2, 4]
     assert got(hop) == [A]
+
+
+@pytest.mark.parametrize("verb, expected", [("LHLO", [250, 451]), ("EHLO", [450])])
+def test_a_next_hop_that_nobody_can_know_is_told_before_anybody_gets_it(behind, suite, verb, expected):
+    path = suite.folder / "in.sock"  # a client there has no address: "*" stands for nothing
+    hop = behind({"forward_method_maps": [{B: "smtp:*:10025"}], "unix_socketname": [str(path)]})
+    with Smtp(str(path), 20 * mw.SLOW) as c:
+        c.hello(verb=verb)
+        assert c.envelope("x@example.com", [A, B]) is None
+        assert c.cmd("DATA").code == 354
+        c.write(stuffed(mail()))
+        assert [c.reply().code for _ in expected] == expected
+    assert got(hop) == ([A] if verb == "LHLO" else [])
 
 
 # ------------------------------------------------------------------ sizes
