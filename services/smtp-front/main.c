@@ -136,6 +136,18 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 	return MW_OK;
 }
 
+/* Both or none. */
+static enum mw_rc reload_lookups(struct front *f, const struct mw_conf *conf,
+	const struct policy_set *set, struct mw_err *err_r)
+{
+	enum mw_rc rc = dnsl_configure(f->dnsl, conf, set->dns_lists, err_r);
+	struct mw_err ignored;
+
+	if (rc == MW_OK && (rc = db_reload(f->db, conf, err_r)) != MW_OK)
+		dnsl_configure(f->dnsl, f->policies->conf, f->policies->dns_lists, &ignored);
+	return rc;
+}
+
 /* New limits and policies; sockets stay as they are until a restart. Mails in flight keep what they
  * began with. */
 static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *err_r)
@@ -144,10 +156,8 @@ static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *e
 	struct policy_set *set;
 	enum mw_rc rc = policy_set_new(s->conf, &set, err_r);
 
-	if (rc == MW_OK &&
-		((rc = check_quarantine(set, err_r)) != MW_OK ||
-			(rc = dnsl_configure(f->dnsl, s->conf, set->dns_lists, err_r)) != MW_OK ||
-			(rc = db_reload(f->db, s->conf, err_r)) != MW_OK))
+	if (rc == MW_OK && ((rc = check_quarantine(set, err_r)) != MW_OK ||
+				   (rc = reload_lookups(f, s->conf, set, err_r)) != MW_OK))
 		policy_set_unref(&set);
 	if (rc != MW_OK)
 		return rc;

@@ -549,11 +549,8 @@ static void checks_over(struct txn *t)
 	txn_state(t, 'r');
 	t->check_failure = decide_check_failure(t);
 	/* A mail that is deferred comes again. */
-	if (t->check_failure == NULL &&
-		(!hooks_pass(t, HOOK_CHECKS) || hooks_viruses(t) != MW_OK)) {
-		txn_defer(t, "hook FAILED: checks");
-		return;
-	}
+	if (t->check_failure == NULL && (!hooks_pass(t, HOOK_CHECKS) || hooks_viruses(t) != MW_OK))
+		t->check_failure = "hook FAILED: checks";
 	decide(t);
 	t->cpu_checks_us += mw_mono_us() - cpu;
 	step_keep(t);

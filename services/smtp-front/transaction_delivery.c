@@ -108,6 +108,15 @@ static void hand_back(struct txn *t)
 	txn_reply(t);
 }
 
+/* Somebody among its recipients whose refusal is everybody's. */
+static bool has_added(const struct txn *t, const struct txn_cluster *c)
+{
+	for (size_t i = 0; i < c->rcpt_count; i++)
+		if (t->rcpts[c->rcpt_index[i]].added)
+			return true;
+	return false;
+}
+
 /* Whose next hop cannot be said for this mail is told before anybody gets it. */
 static void check_routes(struct txn *t)
 {
@@ -178,7 +187,7 @@ void txn_deliver(struct txn *t)
 		.pieces = c->pieces,
 		.piece_count = c->piece_count,
 		.dots = t->dots,
-		.all_or_nothing = !t->per_rcpt || t->added_count > 0,
+		.all_or_nothing = !t->per_rcpt || has_added(t, c),
 		.deadline_ms = t->deadline_ms,
 	};
 	t->run = c->mail.message_id != NULL

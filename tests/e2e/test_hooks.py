@@ -186,6 +186,22 @@ def test_with_other_edits_the_added_one_goes_first(behind, suite, verb):
     assert not hop.mails
 
 
+@pytest.mark.parametrize("code", [b"450 4.2.0 later\r\n", b"550 5.1.1 nobody\r\n"], ids=["4xx", "5xx"])
+def test_a_redirected_mail_that_is_refused_comes_again(behind, suite, code):
+    """The only recipient of the client's is taken off, and the one in its place has no reply of its own."""
+    hook(suite, new=f'mail:remove_recipient("{A}") mail:remove_recipient("{B}") mail:add_recipient("{C}")')
+    hop = behind(rcpt=refusing(code, C))
+    assert [r.code // 100 for r in over(suite, "LHLO")] == [4, 4]
+    assert not hop.mails
+
+
+def test_an_added_one_s_delivery_makes_no_refusal_everybody_s(behind, suite):
+    hook(suite, new=f'mail:add_recipient("{C}") mail:add_score(3, "X")')
+    hop = behind({"local_domains_maps": [".example.org"]}, rcpt=refusing(b"550 5.1.1 nobody\r\n", B))
+    assert [r.code for r in over(suite, "LHLO")] == [250, 550]
+    assert rcpts_of(hop) == [A, C]
+
+
 def test_an_added_one_that_policy_blocks_is_nobody_s_refusal(behind, suite):
     hook(suite, new=f'mail:add_recipient("{C}") mail:add_virus("X")')
     hop = behind({"final_virus_destiny": D_REJECT, "virus_quarantine_method": "", "virus_lovers_maps": [A, B]},

@@ -160,6 +160,12 @@ def test_next_hops_by_recipient(behind, suite, second_hop, verb):
     assert got(hop) == [A] and got(second_hop) == [B, C]
 
 
+def test_the_bank_s_source_address_is_that_of_each_next_hop(behind, suite, second_hop):
+    hop = behind({"forward_method_maps": [{B: second_hop.method}], "local_client_bind_address": "127.0.0.5"})
+    assert codes(talk(suite, mail())) == [250, 250]
+    assert [h.connections[0].sock.getpeername()[0] for h in (hop, second_hop)] == ["127.0.0.5"] * 2
+
+
 @pytest.mark.parametrize("verb, expected", [("LHLO", [250, 451]), ("EHLO", [450])])
 def test_a_function_s_wrong_next_hop_defers_that_recipient(behind, suite, verb, expected):
     hop = behind({"forward_method_maps": [Raw(f'function(a) if a == "{B}" then return "smtp:" end end')]})

@@ -218,9 +218,13 @@ static const char *ip_outcome(const struct txn *t)
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		int32_t score = t->rcpts[i].score_milli - t->found.ip_milli;
 
+		if (t->rcpts[i].removed || t->rcpts[i].ccat_count == 0)
+			continue; /* by a hook; or nothing was decided: nobody has its score */
 		low = score < low ? score : low;
 		high = score > high ? score : high;
 	}
+	if (low > high)
+		return "";
 	return high < 500 ? "h" : low >= 5000 ? "s" : "";
 }
 

@@ -100,7 +100,8 @@ bool next_hops_same(const struct next_hops *a, const struct next_hops *b)
 	for (size_t i = 0; i < a->count; i++)
 		if (a->hop[i].tls != b->hop[i].tls || a->hop[i].any_host != b->hop[i].any_host ||
 			a->hop[i].any_port != b->hop[i].any_port ||
-			strcmp(a->hop[i].text, b->hop[i].text) != 0)
+			strcmp(a->hop[i].text, b->hop[i].text) != 0 ||
+			strcmp(a->hop[i].from.text, b->hop[i].from.text) != 0)
 			return false;
 	return true;
 }

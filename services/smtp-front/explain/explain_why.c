@@ -87,7 +87,8 @@ static void why_client(struct explain *x, struct explain_bank *b)
 	struct mw_lookup_result r;
 	struct mw_ip addr;
 
-	/* What DNS lists said a moment ago is kept; what is not is unknown, as it was for the mail. */
+	/* What DNS lists said a moment ago is kept; what is not is unknown, as it was for the mail.
+	 */
 	if (x->socket_policy->dns_lists > 0 && ip != NULL && mw_ip_parse(ip, &addr))
 		lists = dnsl_ask_new(x->front->dnsl, &addr);
 	banks = policy_banks_of_client(

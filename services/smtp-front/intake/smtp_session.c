@@ -97,6 +97,15 @@ static void session_secured(void *owner, const char *failed)
 	start_reading(s);
 }
 
+/* What was said while the client did not read. Where all of it goes at once nobody else reads on.
+ */
+static void flush_and_read(struct smtp_session *s)
+{
+	flush(s);
+	if (s->writing == NULL && s->state != SMTP_TLS)
+		start_reading(s);
+}
+
 static void session_written(void *owner, int status)
 {
 	struct smtp_session *s = owner;
@@ -108,7 +117,7 @@ static void session_written(void *owner, int status)
 	else if (s->closing && s->out.n == 0)
 		hang_up(s);
 	else if (s->out.n > 0)
-		flush(s);
+		flush_and_read(s);
 	else if (s->state == SMTP_TLS)
 		begin_tls(s);
 	else

@@ -43,7 +43,7 @@ static bool copy_into(struct txn *t, struct txn_rcpt *r, const char *name)
 			return true;
 		}
 	if (t->copy_count == QUARANTINE_COPIES_MAX) {
-		mw_log(MW_WARN, "quarantine_copies", "log_id=%s rcpt=%s wanted=%s kept=%s",
+		txn_log(t, MW_WARN, "quarantine_copies", "log_id=%s rcpt=%s wanted=%s kept=%s",
 			t->log_id, mw_quote(r->addr), name, t->copies[0]);
 		r->copy = 0;
 		return true;

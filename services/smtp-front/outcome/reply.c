@@ -51,6 +51,18 @@ static const struct txn_rcpt *first_unkept(const struct txn *t)
 	return NULL;
 }
 
+/* The client, who was to deliver, does not: it has one reply for all. */
+static void take_back(struct txn *t, enum mw_action action)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (t->rcpts[i].delivered) {
+			t->rcpts[i].delivered = false;
+			t->rcpts[i].code = t->reply_code;
+			t->rcpts[i].reply = t->reply;
+			t->rcpts[i].action = action;
+		}
+}
+
 /*
  * The same for a client that delivers by itself: it can take recipients off, but has one reply for
  * its own client. A reject that it cannot tell has to be in the quarantine; otherwise all are
@@ -77,17 +89,12 @@ static void say_to_deliverer(struct txn *t, size_t rejected, size_t discarded)
 	say(t, no->code,
 		smtp_arena_printf(&t->arena, "%s (for %zu of %zu recipients)", no->reply, rejected,
 			t->rcpt_count));
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].delivered) {
-			t->rcpts[i].delivered = false;
-			t->rcpts[i].code = t->reply_code;
-			t->rcpts[i].reply = t->reply;
-			t->rcpts[i].action = MW_ACT_REJECT;
-		}
+	take_back(t, MW_ACT_REJECT);
 }
 
 /* A recipient that hooks have added has not got the mail: those that the client gave have to be
- * sent again. What the next hop or policy said of one of them is said of it still. */
+ * sent again, also those that are done with, for LMTP has no reply for the added one. A refusal of
+ * the next hop's or of policy is said still. */
 static void wait_for_added(struct txn *t)
 {
 	const struct txn_rcpt *missing = NULL;
@@ -98,8 +105,8 @@ static void wait_for_added(struct txn *t)
 	for (size_t i = 0; i < t->rcpt_count && missing != NULL; i++) {
 		struct txn_rcpt *r = &t->rcpts[i];
 
-		if (!r->delivered &&
-			(r->code / 100 != 5 || r->from_next_hop || r->ccat_blocking != 0))
+		if (r->code / 100 == 4 ||
+			(r->code / 100 == 5 && (r->from_next_hop || r->ccat_blocking != 0)))
 			continue;
 		r->code = 451;
 		r->action = MW_ACT_TEMPFAIL;
@@ -134,6 +141,8 @@ void outcome_reply(struct txn *t)
 		}
 	if ((r = first_with(t, 4, true)) != NULL || (r = first_with(t, 4, false)) != NULL) {
 		say(t, r->code, r->reply);
+		if (t->client_delivers)
+			take_back(t, MW_ACT_TEMPFAIL);
 		return;
 	}
 	for (size_t i = 0; i < t->rcpt_count; i++) {

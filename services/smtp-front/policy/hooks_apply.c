@@ -83,10 +83,21 @@ static void rewrite_rcpt(struct txn *t, struct txn_rcpt *r, const char *addr)
 	r->addr = addr;
 }
 
-static void change_rcpts(struct txn *t, const struct hook_act *a)
+/* Is the recipient at i the one that the hook means? It saw those of before its acts: one may have
+ * got the address that another had. */
+static bool is_meant(const struct hook_call *c, size_t i, const char *addr)
 {
+	const struct txn_rcpt *r = &c->t->rcpts[i];
+
+	return !r->removed && mw_ieq(i < c->seen_count ? c->seen[i] : r->addr, addr);
+}
+
+static void change_rcpts(struct hook_call *c, const struct hook_act *a)
+{
+	struct txn *t = c->t;
+
 	for (size_t i = 0; i < t->rcpt_count; i++) {
-		if (!same_rcpt(&t->rcpts[i], a->text))
+		if (!is_meant(c, i, a->text))
 			continue;
 		if (a->kind == ACT_REMOVE_RCPT)
 			remove_rcpt(t, &t->rcpts[i]);
@@ -97,8 +108,9 @@ static void change_rcpts(struct txn *t, const struct hook_act *a)
 
 /* ------------------------------------------------------------------ findings */
 
-static enum mw_rc add_score(struct txn *t, const struct hook_act *a)
+static enum mw_rc add_score(struct hook_call *c, const struct hook_act *a)
 {
+	struct txn *t = c->t;
 	struct txn_hooked *all = t->hooked;
 
 	if (all->tests == NULL)
@@ -110,7 +122,7 @@ static enum mw_rc add_score(struct txn *t, const struct hook_act *a)
 	if (a->for_all)
 		all->milli += a->milli;
 	for (size_t i = 0; i < t->rcpt_count && !a->for_all; i++)
-		if (mw_ieq(t->rcpts[i].addr, a->more))
+		if (is_meant(c, i, a->more))
 			t->rcpts[i].hook_milli += a->milli;
 	return MW_OK;
 }
@@ -185,13 +197,15 @@ static enum mw_rc prefix_subject(struct txn *t, const char *prefix)
 
 /* ------------------------------------------------------------------ all */
 
-static enum mw_rc do_act(struct txn *t, const struct hook_act *a)
+static enum mw_rc do_act(struct hook_call *c, const struct hook_act *a)
 {
+	struct txn *t = c->t;
+
 	switch (a->kind) {
 	case ACT_LOAD_BANK:
 		return MW_OK; /* load_banks() */
 	case ACT_ADD_SCORE:
-		return add_score(t, a);
+		return add_score(c, a);
 	case ACT_ADD_VIRUS:
 		return add_virus(t, a->text);
 	case ACT_ADD_UNCHECKED:
@@ -208,16 +222,27 @@ static enum mw_rc do_act(struct txn *t, const struct hook_act *a)
 		return add_rcpt(t, a->text);
 	case ACT_REMOVE_RCPT:
 	case ACT_REWRITE_RCPT:
-		change_rcpts(t, a);
+		change_rcpts(c, a);
 		return MW_OK;
 	}
+	return MW_OK;
+}
+
+static enum mw_rc see_rcpts(struct hook_call *c)
+{
+	c->seen = smtp_arena_array(&c->t->arena, c->t->rcpt_count, sizeof(*c->seen));
+	if (c->seen == NULL)
+		return MW_ERR_NOMEM;
+	c->seen_count = c->t->rcpt_count;
+	for (size_t i = 0; i < c->seen_count; i++)
+		c->seen[i] = c->t->rcpts[i].addr;
 	return MW_OK;
 }
 
 enum mw_rc hook_apply(struct hook_call *c, struct mw_err *err_r)
 {
 	struct txn_hooked *all = c->t->hooked;
-	enum mw_rc rc = MW_OK;
+	enum mw_rc rc = c->act_count > 0 ? see_rcpts(c) : MW_OK;
 
 	/* What can refuse comes first; the rest can only run out of memory. */
 	if (!has_room(c))
@@ -226,7 +251,10 @@ enum mw_rc hook_apply(struct hook_call *c, struct mw_err *err_r)
 	if (!load_banks(c))
 		return mw_fail(err_r, MW_ERR_CONF, "a policy bank cannot be loaded");
 	for (size_t i = 0; i < c->act_count && rc == MW_OK; i++)
-		rc = do_act(c->t, &c->acts[i]);
+		rc = do_act(c, &c->acts[i]);
+	/* Jobs from here on name the recipients of now; the one before, of signatures, is over. */
+	if (c->point == HOOK_NEW)
+		mw_pack_fini(&c->t->rcpts_packed);
 	all->edit_count = c->edits;
 	all->edit_octets = c->edit_octets;
 	return rc == MW_OK ? MW_OK : mw_fail(err_r, rc, "out of memory");

@@ -72,6 +72,8 @@ struct hook_call {
 	size_t act_count, log_count;
 	size_t tests, viruses, edits, edit_octets; /* the mail's, with those of this call */
 	bool nomem;
+	const char **seen; /* addresses of the recipients before its acts */
+	size_t seen_count;
 	struct hook_act acts[HOOK_ACTS_MAX];
 };
 

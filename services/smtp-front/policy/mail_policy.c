@@ -109,7 +109,7 @@ static const char *banks_of_client(struct txn *t)
 	t->undecided = dnsl != NULL && dnsl->undecided;
 	dnsl_ask_destroy(&t->lists);
 	if (t->undecided)
-		mw_log(MW_WARN, "dns_list_undecided", "log_id=%s client=%s", t->log_id,
+		txn_log(t, MW_WARN, "dns_list_undecided", "log_id=%s client=%s", t->log_id,
 			client_of(t));
 	return banks;
 }

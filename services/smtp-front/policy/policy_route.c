@@ -8,8 +8,7 @@
 
 struct route {
 	char *text;
-	enum tls_level level;
-	struct next_hops hops;
+	struct next_hops hops; /* at least one */
 };
 
 struct policy_routes {
@@ -77,14 +76,16 @@ static uint32_t hash(const char *text, enum tls_level level)
 }
 
 /* The slot that has it, or the free one that would. */
-static uint16_t *slot_for(struct policy_routes *routes, const char *text, enum tls_level level)
+static uint16_t *slot_for(
+	struct policy_routes *routes, const char *text, const struct next_hop *like)
 {
-	size_t i = hash(text, level) & (SLOTS - 1);
+	size_t i = hash(text, like->tls) & (SLOTS - 1);
 
 	while (routes->slots[i] != 0) {
 		const struct route *r = &routes->list[routes->slots[i] - 1];
 
-		if (r->level == level && strcmp(r->text, text) == 0)
+		if (r->hops.hop[0].tls == like->tls && strcmp(r->text, text) == 0 &&
+			strcmp(r->hops.hop[0].from.text, like->from.text) == 0)
 			break;
 		i = (i + 1) & (SLOTS - 1);
 	}
@@ -92,11 +93,11 @@ static uint16_t *slot_for(struct policy_routes *routes, const char *text, enum t
 }
 
 static enum mw_rc keep(struct policy_routes *routes, uint16_t *slot, const char *text,
-	enum tls_level level, const struct next_hop *hops, size_t count)
+	const struct next_hop *hops, size_t count)
 {
 	struct route *r = &routes->list[routes->count];
 
-	*r = (struct route){ .text = strdup(text), .level = level };
+	*r = (struct route){ .text = strdup(text) };
 	r->hops.hop = calloc(count, sizeof(*hops));
 	if (r->text == NULL || r->hops.hop == NULL) {
 		free(r->text);
@@ -123,8 +124,9 @@ static enum mw_rc lend(struct smtp_arena *a, const struct next_hop *hops, size_t
 	return MW_OK;
 }
 
-enum mw_rc policy_route(struct policy_routes **routes_p, const char *text, enum tls_level level,
-	struct smtp_arena *a, const struct next_hops **route_r, struct mw_err *err_r)
+enum mw_rc policy_route(struct policy_routes **routes_p, const char *text,
+	const struct next_hop *like, struct smtp_arena *a, const struct next_hops **route_r,
+	struct mw_err *err_r)
 {
 	struct policy_routes *routes = *routes_p;
 	struct next_hop hops[NEXT_HOPS_MAX];
@@ -136,14 +138,15 @@ enum mw_rc policy_route(struct policy_routes **routes_p, const char *text, enum 
 		routes = *routes_p = calloc(1, sizeof(*routes));
 	if (routes == NULL)
 		return mw_fail(err_r, MW_ERR_NOMEM, "out of memory");
-	slot = slot_for(routes, text, level);
+	slot = slot_for(routes, text, like);
 	if (*slot == 0) {
-		rc = parse(text, level, hops, &count, err_r);
+		rc = parse(text, like->tls, hops, &count, err_r);
 		if (rc != MW_OK)
 			return rc;
-		rc = routes->count < POLICY_ROUTES_MAX
-			     ? keep(routes, slot, text, level, hops, count)
-			     : lend(a, hops, count, route_r);
+		for (size_t i = 0; i < count; i++)
+			hops[i].from = like->from;
+		rc = routes->count < POLICY_ROUTES_MAX ? keep(routes, slot, text, hops, count)
+						       : lend(a, hops, count, route_r);
 		if (rc != MW_OK)
 			return mw_fail(err_r, rc, "out of memory");
 	}

@@ -17,11 +17,13 @@ struct policy_routes;
 enum mw_rc policy_route_check(const char *text, struct mw_err *err_r);
 enum mw_rc policy_route_check_named(const char *text, struct mw_err *err_r);
 /*
- * *route_r lives as long as the routes, or the arena where those are full. *routes_p is made when
- * it is NULL. MW_ERR_CONF: err_r says what is wrong with the text; MW_ERR_NOMEM.
+ * With TLS and source address as that hop. *route_r lives as long as the routes, or the arena where
+ * those are full. *routes_p is made when it is NULL. MW_ERR_CONF: err_r says what is wrong with the
+ * text; MW_ERR_NOMEM.
  */
-enum mw_rc policy_route(struct policy_routes **routes_p, const char *text, enum tls_level level,
-	struct smtp_arena *a, const struct next_hops **route_r, struct mw_err *err_r);
+enum mw_rc policy_route(struct policy_routes **routes_p, const char *text,
+	const struct next_hop *like, struct smtp_arena *a, const struct next_hops **route_r,
+	struct mw_err *err_r);
 void policy_routes_destroy(struct policy_routes **routes_p);
 
 #endif

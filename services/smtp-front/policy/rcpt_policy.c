@@ -117,7 +117,7 @@ static void set_folder(struct rcpt_resolve *q, const char *text, const char **fo
 {
 	if (!rcpt_policy_folder(text, folder_r)) {
 		/* Not where it was meant to go, but never nowhere. */
-		mw_log(MW_WARN, "quarantine_to_unknown",
+		txn_log(q->t, MW_WARN, "quarantine_to_unknown",
 			"log_id=%s rcpt=%s to=%s kept=QUARANTINEDIR", q->t->log_id,
 			mw_quote(q->r->addr), mw_quote(text));
 		*folder_r = "";
@@ -136,10 +136,10 @@ static void set_route(struct rcpt_resolve *q, const char *text, const struct nex
 
 	*route_r = NULL;
 	q->r->no_route = NULL;
-	if (text == NULL || policy_route(&q->t->set->routes, text, q->t->policy->forward.hop[0].tls,
+	if (text == NULL || policy_route(&q->t->set->routes, text, &q->t->policy->forward.hop[0],
 				    &q->t->arena, route_r, &why) == MW_OK)
 		return;
-	mw_log(MW_WARN, "bad_next_hop", "log_id=%s rcpt=%s why=%s", q->t->log_id,
+	txn_log(q->t, MW_WARN, "bad_next_hop", "log_id=%s rcpt=%s why=%s", q->t->log_id,
 		mw_quote(q->r->addr), mw_quote(why.text));
 	q->r->no_route = "the next hop's method for this recipient is wrong (forward_method_maps)";
 }

@@ -245,7 +245,8 @@ static void recipients_are_changed(void **state)
 	assert_int_equal(edit_clusters(t), MW_OK);
 	assert_int_equal(t->cluster_count, 1);
 	assert_string_equal(t->clusters[0].rcpts[0].addr, "archive@example.net"); /* first */
-	/* The added one fails: the client's have to come again, the removed one is done with. */
+	/* The added one fails: the client's have to come again, the removed one too: over LMTP it
+	 * may be the only one that there is a reply for. */
 	for (size_t i = 0; i < 3; i += 2) {
 		t->rcpts[i].code = i == 2 ? 451 : 250;
 		t->rcpts[i].delivered = i != 2;
@@ -253,8 +254,30 @@ static void recipients_are_changed(void **state)
 	}
 	outcome_reply(t);
 	assert_int_equal(t->rcpts[0].code, 451);
-	assert_int_equal(t->rcpts[1].code, 250);
+	assert_int_equal(t->rcpts[1].code, 451);
 	assert_int_equal(t->reply_code, 451);
+	end_txn(m);
+}
+
+/* Each act means the recipients as the hook saw them, whatever those before it have done. */
+static void recipients_that_change_places_are_not_mixed_up(void **state)
+{
+	struct made *m = good(HOOK_NEW, "local a, b = mail.recipients[1], mail.recipients[2] "
+					"mail:rewrite_recipient(a, b.address) "
+					"mail:rewrite_recipient(b, 'c@example.org') "
+					"mail:add_score(5, 'OF_B', b)");
+	struct txn *t = &m->txn;
+	const char *second = t->rcpts[1].given;
+
+	(void)state;
+	assert_string_equal(t->rcpts[0].addr, second);
+	assert_string_equal(t->rcpts[1].addr, "c@example.org");
+	assert_int_equal(t->rcpts[0].hook_milli, 0);
+	assert_int_equal(t->rcpts[1].hook_milli, 5000);
+	end_txn(m);
+	m = good(HOOK_NEW, "mail:rewrite_recipient('a@example.org', 'x@example.org') "
+			   "mail:remove_recipient('a@example.org')");
+	assert_true(m->txn.rcpts[0].removed);
 	end_txn(m);
 }
 
@@ -669,6 +692,7 @@ int main(void)
 		cmocka_unit_test(a_hook_makes_mail_worse),
 		cmocka_unit_test(header_edits_are_made),
 		cmocka_unit_test(recipients_are_changed),
+		cmocka_unit_test(recipients_that_change_places_are_not_mixed_up),
 		cmocka_unit_test(an_added_recipient_is_not_refused_to_the_client),
 		cmocka_unit_test(what_was_done_before_a_failure_is_not_done),
 		cmocka_unit_test(state_is_kept_from_mail_to_mail),

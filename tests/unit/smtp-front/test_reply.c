@@ -169,7 +169,7 @@ static void a_client_that_delivers_is_told_of_all_or_of_what_is_kept(void **stat
 			1 },
 		{ 2, { PASSES, REFUSED }, false,
 			"554 5.7.0 Reject, id=1 - spam (for 1 of 2 recipients)", 0 },
-		{ 2, { PASSES, LATER }, true, "450 4.7.0 Temporary failure, id=1", 1 },
+		{ 2, { PASSES, LATER }, true, "450 4.7.0 Temporary failure, id=1", 0 },
 		{ 1, { THROWN }, true, "250 2.7.0 Ok, discarded, id=1 - spam", 0 },
 		{ 2, { REFUSED, THROWN }, true, "554 5.7.0 Reject, id=1 - spam", 0 },
 	};
