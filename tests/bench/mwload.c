@@ -22,6 +22,7 @@
 
 #define REPLY_OCTETS 16384 /* of replies not read to their end yet */
 #define EVENTS_AT_ONCE 256
+#define OPENING_MOST 500 /* idle connections that are not there yet */
 #define CORPUS_MAX 100000
 #define RETRY_FIRST_MS 50 /* pause before the second attempt; doubled up to RETRY_MOST_MS */
 #define RETRY_MOST_MS 1000
@@ -673,10 +674,25 @@ static void report(double seconds)
 
 /* ------------------------------------------------------------------ running */
 
-/* Start connections that are due, give idle ones work; returns how long epoll may sleep, in ms. */
+/* Connections on their way to S_IDLE. */
+static long count_opening(void)
+{
+	long n = 0;
+
+	for (long i = 0; i < opt.connections; i++)
+		n += conns[i].state != S_OFF && conns[i].state != S_IDLE;
+	return n;
+}
+
+/*
+ * Start connections that are due, give idle ones work; returns how long epoll may sleep, in ms. Of
+ * those that shall only be there no more come at once than a listen queue holds: one whose last ACK
+ * finds it full is there for us, and for nobody else.
+ */
 static int tick(uint64_t now)
 {
 	uint64_t least = now + 1000000;
+	long opening = opt.idle != 0 ? count_opening() : 0;
 
 	for (long i = 0; i < opt.connections; i++) {
 		struct conn *c = &conns[i];
@@ -684,7 +700,9 @@ static int tick(uint64_t now)
 
 		if (c->state == S_OFF && c->due_us > now)
 			again_us = c->due_us;
-		else if (c->state == S_OFF && (opt.idle != 0 || !all_settled()))
+		else if (c->state == S_OFF && opt.idle != 0 && opening++ < OPENING_MOST)
+			conn_open(c);
+		else if (c->state == S_OFF && opt.idle == 0 && !all_settled())
 			conn_open(c);
 		if (c->state == S_IDLE && opt.idle == 0)
 			again_us = hand_out(c, now);
