@@ -53,26 +53,13 @@ static const char *entry(struct explain *x, const struct mw_lookup_result *r)
 
 /* ------------------------------------------------------------------ banks */
 
-static bool names_bank(const char *banks, const char *bank)
-{
-	size_t n;
-
-	for (; *banks != '\0'; banks += n) {
-		banks += strspn(banks, ", \t");
-		n = strcspn(banks, ", \t");
-		if (n == strlen(bank) && strncmp(banks, bank, n) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void why_socket(struct explain *x, struct explain_bank *b)
 {
 	const struct mw_val *table = mw_conf_val(x->conf, "interface_policy");
 
 	for (size_t i = 0; i < table->count; i++)
 		if (policy_socket_is(&x->socket, table->keys[i]) &&
-			names_bank(mw_val_text(&table->vals[i], ""), b->name)) {
+			policy_names_bank(mw_val_text(&table->vals[i], ""), b->name)) {
 			b->why = explain_text(x, "interface_policy[\"%s\"]", table->keys[i]);
 			b->origin = place(x, table->vals[i].line);
 			return;
@@ -133,7 +120,7 @@ static bool author_names(struct explain *x, const struct policy *p, const char *
 	if (!mw_lookup_signed(p->author_banks, author, signer, r) || r->value.type != MW_VALUE_TEXT)
 		return false;
 	banks = policy_banks_meant(x->set, r->value.text, BANK_OF_AUTHORS);
-	return banks != NULL && names_bank(banks, bank);
+	return banks != NULL && policy_names_bank(banks, bank);
 }
 
 /* Of all signatures the first that names the bank. */

@@ -172,6 +172,8 @@ const char *policy_banks_meant(
 #define BANK_OF_VIRUSES "VIRUS"
 /* The next name of a list of banks, *rest_p is then behind it; of length 0: the list has ended. */
 struct mw_octets policy_next_bank(const char **rest_p);
+/* It is among those of such a list. */
+bool policy_names_bank(const char *banks, const char *bank);
 /* There is a bank of that name. */
 bool policy_has_bank(const struct policy_set *set, const char *bank, size_t n);
 /* The banks that the original client's address loads (policy-and-lookups 2, step 3); ip NULL: it is

@@ -111,6 +111,19 @@ const struct policy *policy_load_all(
 	return p;
 }
 
+bool policy_names_bank(const char *banks, const char *bank)
+{
+	size_t n;
+
+	for (; *banks != '\0'; banks += n) {
+		banks += strspn(banks, ", \t");
+		n = strcspn(banks, ", \t");
+		if (n == strlen(bank) && strncmp(banks, bank, n) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Each on the base: what is wrong with one is told now. */
 static enum mw_rc compile_banks(struct policy_set *set, struct mw_err *err_r)
 {

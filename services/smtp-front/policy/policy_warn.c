@@ -386,19 +386,6 @@ static void look_sockets(struct look *l)
 	}
 }
 
-static bool names_bank(const char *banks, const char *bank)
-{
-	size_t n;
-
-	for (; *banks != '\0'; banks += n) {
-		banks += strspn(banks, ", \t");
-		n = strcspn(banks, ", \t");
-		if (n == strlen(bank) && strncmp(banks, bank, n) == 0)
-			return true;
-	}
-	return false;
-}
-
 struct banks_of_tables {
 	const struct policy_set *set;
 	const char *approved, *bank; /* what "1" means; which is looked for */
@@ -410,7 +397,7 @@ static bool look_entry(void *arg, const struct mw_lookup_entry *entry)
 	struct banks_of_tables *b = arg;
 	const char *banks = policy_banks_meant(b->set, entry->text, b->approved);
 
-	b->found = banks != NULL && names_bank(banks, b->bank);
+	b->found = banks != NULL && policy_names_bank(banks, b->bank);
 	return !b->found;
 }
 
@@ -452,13 +439,13 @@ static bool is_loaded(const struct policy_set *set, const char *bank)
 	bool ours = strcmp(bank, "MYNETS") == 0, users = strcmp(bank, "MYUSERS") == 0;
 
 	for (size_t i = 0; sockets->tag == MW_V_TABLE && i < sockets->count; i++)
-		if (names_bank(mw_val_text(&sockets->vals[i], ""), bank))
+		if (policy_names_bank(mw_val_text(&sockets->vals[i], ""), bank))
 			return true;
 	for (const struct policy *p = set->base; p != NULL; p = p->next) {
 		if ((ours && p->client_count == 0) || (users && p->originating))
 			return true;
 		for (size_t i = 0; i < p->client_count; i++)
-			if (names_bank(p->clients[i].banks, bank))
+			if (policy_names_bank(p->clients[i].banks, bank))
 				return true;
 	}
 	return false;
