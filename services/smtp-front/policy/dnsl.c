@@ -63,6 +63,7 @@ struct dnsl {
 	struct mw_resolver *resolver; /* NULL: nobody needed it yet */
 	struct mw_conf *conf;	      /* what it was made from */
 	bool resolver_gone, ending;   /* its thread ended; those who wait are just being told */
+	uint64_t retry_ms; /* another that could not be had is tried no sooner: it takes seconds */
 	uint64_t timeout_ms, seed;
 	size_t most_queries, query_count, cache_entries;
 	struct dnsl_cache *cache;
@@ -371,11 +372,13 @@ static void item_ask(struct item *i)
 	struct dnsl *d = i->ask->dnsl;
 	struct query *q = query_find(d, &i->ask->ip, i->zone);
 
-	if (q != NULL) {
-		d->stats.joined++;
-	} else if (zone_pauses(d, i->zone)) {
+	/* A question that is late already is no reason to wait for it once more. */
+	if ((q == NULL || q->late) && zone_pauses(d, i->zone)) {
 		d->stats.paused++;
 		i->why = "not asked: it did not answer before";
+		q = NULL;
+	} else if (q != NULL) {
+		d->stats.joined++;
 	} else {
 		q = query_new(d, &i->ask->ip, i->zone, &i->why);
 		d->stats.refused += q == NULL;
@@ -398,12 +401,14 @@ bool dnsl_ask_start(struct dnsl_ask *a, void (*done)(void *arg), void *arg)
 	struct dnsl *d = a->dnsl;
 	struct mw_err err;
 
-	if (d->resolver_gone && !d->ending) {
+	if (d->resolver_gone && !d->ending && mw_mono_ms() >= d->retry_ms) {
 		mw_resolver_close(&d->resolver);
-		if (open_resolver(d, d->conf, &d->resolver, &err) != MW_OK)
+		if (open_resolver(d, d->conf, &d->resolver, &err) != MW_OK) {
 			mw_log(MW_ERROR, "resolver_failed", "%s", err.text);
-		else
+			d->retry_ms = mw_mono_ms() + DNSL_PAUSE_MS;
+		} else {
 			d->resolver_gone = false;
+		}
 	}
 	a->started = true;
 	a->done = done;
