@@ -118,7 +118,8 @@ const char *mw_setting_expected(const struct mw_setting *s, char *buf, size_t si
 /* True when the value is for the services alone: a password, by the name or by that of a key in it.
  * v may be NULL. */
 bool mw_setting_is_secret(const char *name, const struct mw_val *v);
-/* Its values are lists of lookup tables, each under the name of a contents category. */
+/* Its values are lists of lookup tables, each under the name of a contents category, or a name of
+ * the admin's. */
 bool mw_setting_is_by_category(const struct mw_setting *s);
 /* "D_PASS"...; NULL when it is none. */
 const char *mw_destiny_name(int64_t value);

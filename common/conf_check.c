@@ -236,13 +236,16 @@ static bool fits_maps(const struct mw_setting *s, struct mw_val *v)
 }
 
 /* Settings in a policy bank are checked one by one, the lookup tables in pairs of
- * client_ipaddr_policy where they are compiled; elsewhere nobody would know what to do with code.
+ * client_ipaddr_policy and lists of senders where they are compiled; elsewhere nobody would know
+ * what to do with code.
  */
 static bool fits_table(const struct mw_setting *s, struct mw_val *v)
 {
 	bool may_have_code =
 		v->made == MW_MADE_NOT && (strcmp(s->name, "policy_bank") == 0 ||
-						  strcmp(s->name, "client_ipaddr_policy") == 0);
+						  strcmp(s->name, "client_ipaddr_policy") == 0 ||
+						  strcmp(s->unit, "points by sender") == 0 ||
+						  strcmp(s->unit, "senders by recipient") == 0);
 
 	return v->tag == MW_V_TABLE && in_range(s, (double)v->count) &&
 	       (may_have_code || mw_setting_is_by_category(s) || !mw_val_has_code(v));
@@ -250,7 +253,8 @@ static bool fits_table(const struct mw_setting *s, struct mw_val *v)
 
 bool mw_setting_is_by_category(const struct mw_setting *s)
 {
-	return s->type == MW_T_TABLE && strstr(s->unit, " by category") != NULL;
+	return s->type == MW_T_TABLE &&
+	       (strstr(s->unit, " by category") != NULL || strstr(s->unit, " by name") != NULL);
 }
 
 /* A function alone is { run = function }. */

@@ -59,6 +59,11 @@ static enum mw_field_id x_name_id(const unsigned char *name, size_t n)
  * key do not compile (duplicate case).
  */
 #define KEY(n, middle) ((n)*32u + ((middle)&31u))
+#define NAME_2(middle, id, lower, id_2, lower_2) /* two that have the same key */                  \
+	case KEY(sizeof(lower) - 1, middle):                                                       \
+		return name_is(name, lower, sizeof(lower) - 1)	     ? (id)                        \
+		       : name_is(name, lower_2, sizeof(lower_2) - 1) ? (id_2)                      \
+								     : MW_H_OTHER;
 #define NAME(middle, id, lower)                                                                    \
 	case KEY(sizeof(lower) - 1, middle):                                                       \
 		return name_is(name, lower, sizeof(lower) - 1) ? (id) : MW_H_OTHER;
@@ -93,8 +98,13 @@ static enum mw_field_id name_id(const unsigned char *name, size_t n)
 	NAME('b', MW_H_AUTO_SUBMITTED, "auto-submitted")
 	NAME('g', MW_H_DKIM_SIGNATURE, "dkim-signature")
 	NAME('u', MW_H_LIST_UNSUBSCRIBE, "list-unsubscribe")
-	NAME('i', MW_H_AUTHENTICATION_RESULTS, "authentication-results")
+	NAME_2('i', MW_H_AUTHENTICATION_RESULTS, "authentication-results",
+		MW_H_MIME_AMBIGUITY_RESULTS, "mime-ambiguity-results")
 	NAME('s', MW_H_CONTENT_TRANSFER_ENCODING, "content-transfer-encoding")
+	NAME('n', MW_H_CONTENT_ID, "content-id")
+	NAME('e', MW_H_CONTENT_DESCRIPTION, "content-description")
+	NAME('i', MW_H_CONTENT_DISPOSITION, "content-disposition")
+	NAME('e', MW_H_MIME_VERSION, "mime-version")
 	default:
 		return MW_H_OTHER;
 	}
@@ -280,4 +290,9 @@ size_t mw_field_unfold(const struct mw_header *h, const struct mw_field *f, char
 	}
 	buf[n] = '\0';
 	return n;
+}
+
+enum mw_field_id mw_field_id_of(struct mw_octets name)
+{
+	return name_id(name.p, name.n);
 }

@@ -45,8 +45,13 @@ enum mw_field_id {
 	MW_H_MAILING_LIST,
 	MW_H_DKIM_SIGNATURE,
 	MW_H_AUTHENTICATION_RESULTS,
+	MW_H_MIME_AMBIGUITY_RESULTS,
 	MW_H_CONTENT_TYPE,
 	MW_H_CONTENT_TRANSFER_ENCODING,
+	MW_H_CONTENT_ID,
+	MW_H_CONTENT_DESCRIPTION,
+	MW_H_CONTENT_DISPOSITION,
+	MW_H_MIME_VERSION,
 	MW_H_X_SPAM, /* any of X-Spam-{Status,Level,Flag,Score,Report,Checker-Version,Tests} */
 	MW_H_X_VIRUS_SCANNED,
 	MW_H_X_AMAVIS, /* X-Amavis-* */
@@ -71,6 +76,8 @@ void mw_header_fini(struct mw_header *h);
 struct mw_octets mw_field_name(const struct mw_header *h, const struct mw_field *f);
 /* Raw value with its folds, without the last CRLF and without leading blanks. */
 struct mw_octets mw_field_value(const struct mw_header *h, const struct mw_field *f);
+/* Whose id a name of printable octets is. */
+enum mw_field_id mw_field_id_of(struct mw_octets name);
 /* First (top) or last field of that id; NULL: none. */
 const struct mw_field *mw_header_first(const struct mw_header *h, enum mw_field_id id);
 const struct mw_field *mw_header_last(const struct mw_header *h, enum mw_field_id id);

@@ -40,3 +40,14 @@ bool mw_idna_to_ascii(const char *domain, char buf[MW_IDNA_MAX])
 	idn2_free(made);
 	return ok;
 }
+
+bool mw_idna_to_unicode(const char *domain, struct mw_text *out)
+{
+	char *made = NULL;
+
+	if (strcasestr(domain, "xn--") == NULL || idn2_to_unicode_8z8z(domain, &made, 0) != IDN2_OK)
+		return false;
+	mw_text_add(out, made);
+	idn2_free(made);
+	return true;
+}

@@ -3,6 +3,7 @@
 #define MW_IDNA_H
 
 #include "base.h"
+#include "text.h"
 
 #define MW_IDNA_MAX 256 /* octets of a domain of A-labels and its NUL */
 
@@ -14,5 +15,8 @@ bool mw_is_ascii(const void *p, size_t n);
  * unless the domain is ASCII.
  */
 bool mw_idna_to_ascii(const char *domain, char buf[MW_IDNA_MAX]);
+/* For people: the domain with its A-labels as letters, UTF-8, appended. False, and nothing is: it
+ * has none, or none that mean anything. */
+bool mw_idna_to_unicode(const char *domain, struct mw_text *out);
 
 #endif

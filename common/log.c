@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "log_syslog.h"
 
 #define LOG_LINE_MAX                                                                               \
@@ -14,15 +15,16 @@
 
 static const struct {
 	const char *name;
-	int least;    /* log_level that shows it */
-	int severity; /* RFC 3164 section 4.1.1 */
+	int least;	  /* log_level that shows it */
+	int severity;	  /* RFC 3164 section 4.1.1 */
+	const char *mark; /* of a line without level and event */
 } levels[MW_LEVEL_COUNT] = {
-	[MW_CRIT] = { "crit", -3, 2 },
-	[MW_ERROR] = { "error", -2, 3 },
-	[MW_WARN] = { "warn", -1, 4 },
-	[MW_INFO] = { "info", 0, 5 },
-	[MW_DETAIL] = { "detail", 2, 6 },
-	[MW_DEBUG] = { "debug", 3, 7 },
+	[MW_CRIT] = { "crit", -3, 2, "(!!)" },
+	[MW_ERROR] = { "error", -2, 3, "(!!)" },
+	[MW_WARN] = { "warn", -1, 4, "(!)" },
+	[MW_INFO] = { "info", 0, 5, "" },
+	[MW_DETAIL] = { "detail", 2, 6, "" },
+	[MW_DEBUG] = { "debug", 3, 7, "" },
 };
 
 /* The process's voice, and where lines go. Two of them, used in turn: a thread in the middle of a
@@ -128,14 +130,16 @@ static size_t print_second(char *line, size_t size, time_t second)
 	return mw_strlcpy(line, text, size);
 }
 
-/* line: room for a head in front of the n octets of text. */
-static void to_stderr(char *line, size_t n, const struct timespec *now)
+/* line: room for a head in front of the n octets of text, and for the newline behind. */
+static void to_stderr(char *line, size_t n, const struct timespec *now, const char *behind)
 {
 	char head[LOG_HEAD_MAX];
 	size_t at = print_second(head, sizeof(head), now->tv_sec);
+	long ms = now->tv_nsec / 1000000;
 
-	at += (size_t)snprintf(head + at, sizeof(head) - at, ".%03ldZ %s[%d] ",
-		now->tv_nsec / 1000000, log_service, (int)getpid());
+	at += (size_t)mw_format(head + at, sizeof(head) - at, ".%c%c%cZ %s[%d]%s ",
+		(int)('0' + ms / 100), (int)('0' + ms / 10 % 10), (int)('0' + ms % 10), log_service,
+		(int)getpid(), behind);
 	memcpy(line + LOG_HEAD_MAX - at, head, at);
 	line[LOG_HEAD_MAX + n] = '\n';
 	if (write(STDERR_FILENO, line + LOG_HEAD_MAX - at, at + n + 1) != (ssize_t)(at + n + 1))
@@ -173,14 +177,14 @@ static void say(const struct mw_log_voice *voice, enum mw_level level, const cha
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	n = (size_t)snprintf(text, room, "%s %s ", levels[level].name, event);
+	n = (size_t)mw_format(text, room, "%s %s ", levels[level].name, event);
 	if (n >= room)
 		n = room - 1;
-	more = vsnprintf(text + n, room - n, fmt, args);
+	more = mw_vformat(text + n, room - n, fmt, args);
 	if (more > 0)
 		n += (size_t)more < room - n ? (size_t)more : room - n - 1;
 	if (!m->syslog || !to_syslog(line, n, &now, level, m, voice))
-		to_stderr(line, n, &now);
+		to_stderr(line, n, &now, "");
 	errno = saved;
 }
 
@@ -205,6 +209,68 @@ void mw_log_as(const struct mw_log_voice *voice, enum mw_level level, const char
 	va_start(args, fmt);
 	say(voice, level, event, fmt, args);
 	va_end(args);
+}
+
+/* ------------------------------------------------------------------ lines of others' forms */
+
+#define PIECE_MAX (MW_LOG_MOST_MAX + LOG_HEAD_MAX + 8)
+
+/* So many octets of p, not cutting through a character of UTF-8 while there is another place. */
+static size_t piece_of(const unsigned char *p, size_t n, size_t room)
+{
+	size_t at = room;
+
+	if (n <= room)
+		return n;
+	while (at > 0 && room - at < 4 && (p[at] & 0xc0) == 0x80)
+		at--;
+	return at > 0 && (p[at] & 0xc0) != 0x80 ? at : room;
+}
+
+/* Copies, with what would end a line or move a terminal's cursor taken for '?'. */
+static void copy_safe(char *to, const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = p[i] < 0x20 || p[i] == 0x7f ? '?' : (char)p[i];
+}
+
+void mw_log_line_as(const struct mw_log_voice *voice, enum mw_level level, const char *id,
+	struct mw_octets text, size_t most)
+{
+	const struct manner *m = manner();
+	int saved = errno;
+	char line[PIECE_MAX], *out = line + LOG_HEAD_MAX;
+	struct timespec now;
+	size_t begun;
+
+	if (!mw_log_voice_wants(voice, level))
+		return;
+	if (!m->syslog || most > MW_LOG_MOST_MAX)
+		most = m->syslog ? MW_LOG_MOST_MAX : LOG_LINE_MAX - LOG_HEAD_MAX - 1;
+	clock_gettime(CLOCK_REALTIME, &now);
+	begun = (size_t)snprintf(out, 64, "(%.40s) %s", id, levels[level].mark);
+	for (int piece = 0; piece < MW_LOG_PIECES_MAX && (piece == 0 || text.n > 0); piece++) {
+		size_t n = begun, room, take;
+
+		if (piece > 0) {
+			memcpy(out + n, "...", 3);
+			n += 3;
+		}
+		/* An id that leaves no room is longer than any setting allows for. */
+		room = most > n + 8 ? most - n : 8;
+		take = text.n <= room ? text.n : piece_of(text.p, text.n, room - 3);
+		copy_safe(out + n, text.p, take);
+		n += take;
+		text.p += take;
+		text.n -= take;
+		if (text.n > 0) {
+			memcpy(out + n, "...", 3);
+			n += 3;
+		}
+		if (!m->syslog || !to_syslog(line, n, &now, level, m, voice))
+			to_stderr(line, n, &now, ":");
+	}
+	errno = saved;
 }
 
 const char *mw_quote_octets(char *buf, size_t size, const void *p, size_t n)

@@ -42,6 +42,17 @@ void mw_log(enum mw_level level, const char *event, const char *fmt, ...) MW_PRI
 /* The same with a voice; NULL: the process's. */
 void mw_log_as(const struct mw_log_voice *voice, enum mw_level level, const char *event,
 	const char *fmt, ...) MW_PRINTF(4, 5);
+/*
+ * A line for other people's eyes: "(ID) text" without level and event, as amavisd writes them, in
+ * the level's priority; at level MW_WARN and above with its mark, (!) or (!!), in front. In syslog
+ * a line of more than `most` octets ends with "..." and goes on, "(ID) ..." in front, on up to
+ * MW_LOG_PIECES_MAX lines; on stderr "SERVICE[PID]: " stands before it. Control characters become
+ * \xHH: text should hold none.
+ */
+#define MW_LOG_PIECES_MAX 64
+#define MW_LOG_MOST_MAX 8192 /* of `most` */
+void mw_log_line_as(const struct mw_log_voice *voice, enum mw_level level, const char *id,
+	struct mw_octets text, size_t most);
 bool mw_log_voice_wants(const struct mw_log_voice *voice, enum mw_level level);
 /*
  * From now on: the process's own voice, and the path of syslog's socket, NULL: stderr. Other

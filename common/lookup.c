@@ -334,6 +334,71 @@ void mw_lookup_all(const struct mw_lookup *l, const char *key, struct mw_lookup_
 				return;
 }
 
+/* A table that has no word about all keys at once: one after the other. */
+bool mw_lookup_is_late(uint64_t until_us, struct mw_lookup_result *r)
+{
+	if (mw_mono_us() < until_us)
+		return false;
+	r->value.type = MW_VALUE_UNDEF;
+	r->key = NULL;
+	r->error = "its time was up";
+	return true;
+}
+
+static bool ask_one_by_one(const struct mw_lookup *l, size_t i, const struct mw_octets *keys,
+	size_t count, uint64_t until_us, struct mw_lookup_result *r)
+{
+	char key[MW_LOOKUP_KEY_MAX];
+	struct question q;
+
+	for (size_t k = 0; k < count; k++) {
+		size_t at = 0;
+
+		if (mw_lookup_is_late(until_us, r))
+			return false;
+		if (!mw_strncpy(key, sizeof(key), keys[k].p, keys[k].n))
+			continue;
+		question_of(&q, l, key);
+		if (ask_table(&q, i, &at, r) || r->error != NULL) {
+			r->key = r->kind == MW_LOOKUP_CONSTANT ? NULL : r->key;
+			return r->error == NULL;
+		}
+	}
+	return false;
+}
+
+bool mw_lookup_any(const struct mw_lookup *l, const struct mw_octets *keys, size_t count,
+	uint64_t until_us, struct mw_lookup_result *r)
+{
+	struct question q;
+	bool found;
+
+	for (size_t i = 0; i < l->count; i++) {
+		const struct mw_table *t = &l->tables[i];
+
+		if (t->kind != MW_LOOKUP_REGEXPS) {
+			found = ask_one_by_one(l, i, keys, count, until_us, r);
+		} else {
+			r->value.type = MW_VALUE_UNDEF;
+			r->kind = t->kind;
+			r->table = (unsigned)i;
+			r->line = t->line;
+			r->source = t->source;
+			r->key = r->error = NULL;
+			found = mw_regexps_find_any(t->regexps, keys, count, until_us, r);
+			if (r->error != NULL) {
+				question_of(&q, l, "");
+				tell_error(&q, r);
+			}
+		}
+		if (r->error != NULL || (found && r->value.type != MW_VALUE_UNDEF))
+			return r->error == NULL;
+	}
+	r->value.type = MW_VALUE_UNDEF;
+	r->key = r->error = NULL;
+	return false;
+}
+
 void mw_lookup_trace(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r,
 	void (*each)(void *arg, const struct mw_lookup_result *r), void *arg)
 {

@@ -38,7 +38,7 @@ enum mw_lookup_want {
 	MW_WANT_BOOL,
 	MW_WANT_MILLI, /* numbers, in thousandths */
 	MW_WANT_TEXT,
-	MW_WANT_DESTINY, /* D_PASS ... but not D_BOUNCE: as numbers, so in thousandths too */
+	MW_WANT_DESTINY, /* D_PASS ...: as numbers, so in thousandths too */
 	MW_WANT_ANY	 /* as written: also tables */
 };
 
@@ -221,6 +221,14 @@ bool mw_lookup_entries(const struct mw_lookup *l,
  * each returns false to end it. */
 void mw_lookup_all(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r,
 	bool (*each)(void *arg, const struct mw_lookup_result *r), void *arg);
+/*
+ * Several texts at once (MW_KEY_TEXT), as names and types of one part: in a list of patterns each
+ * is tried on all of them before the next one is, other tables are asked for one after the other.
+ * Whoever sends a thousand names would make of one match's limit many seconds: at until_us
+ * (mw_mono_us) it is over, with r->error.
+ */
+bool mw_lookup_any(const struct mw_lookup *l, const struct mw_octets *keys, size_t count,
+	uint64_t until_us, struct mw_lookup_result *r);
 /* What each table says, up to and with the first that has a value: also "nothing", for a person. */
 void mw_lookup_trace(const struct mw_lookup *l, const char *key, struct mw_lookup_result *r,
 	void (*each)(void *arg, const struct mw_lookup_result *r), void *arg);

@@ -66,7 +66,8 @@ void mw_table_fini(struct mw_table *t)
 static enum mw_rc cell_of(struct compile *c, const struct mw_val *v, struct mw_pool *pool,
 	struct mw_cell *cell_r, struct mw_err *err_r)
 {
-	if (v->tag == MW_V_TABLE && v->made == MW_MADE_NOT && c->o->want == MW_WANT_ANY) {
+	if (v->tag == MW_V_TABLE && c->o->want == MW_WANT_ANY &&
+		(v->made == MW_MADE_NOT || v->made == MW_MADE_RE)) {
 		*cell_r = (struct mw_cell){ .type = MW_VALUE_TABLE, .table = v };
 		return MW_OK;
 	}
@@ -446,7 +447,14 @@ struct mw_lookup_options mw_lookup_options_of(
 		{ "networks", MW_KEY_IP, MW_WANT_BOOL, false },
 		{ "networks, DNS lists", MW_KEY_IP, MW_WANT_BOOL, true },
 		{ "banks", MW_KEY_AUTHOR, MW_WANT_TEXT, false },
+		{ "rules", MW_KEY_TEXT, MW_WANT_ANY, false },
+		{ "rules by name", MW_KEY_TEXT, MW_WANT_ANY, false },
+		{ "banned rules", MW_KEY_ADDRESS, MW_WANT_ANY, false },
 		{ "banks by name", MW_KEY_TEXT, MW_WANT_TEXT, false },
+		{ "points by name", MW_KEY_TEXT, MW_WANT_MILLI, false },
+		{ "by name", MW_KEY_TEXT, MW_WANT_BOOL, false },
+		{ "points by sender", MW_KEY_ADDRESS, MW_WANT_MILLI, false },
+		{ "senders by recipient", MW_KEY_ADDRESS, MW_WANT_BOOL, false },
 	};
 	const struct mw_setting *s = mw_setting_find(name);
 	struct mw_lookup_options o = {

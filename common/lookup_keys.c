@@ -129,6 +129,23 @@ static size_t user_length(const char *s, size_t n, const char *delimiters)
 	return n;
 }
 
+bool mw_address_split(const char *address, const char *delimiters, struct mw_address_parts *parts_r)
+{
+	size_t n = strlen(address), at;
+
+	if (n >= sizeof(parts_r->local))
+		return false;
+	at = find_at(address, n, &parts_r->quoted);
+	if (parts_r->quoted)
+		parts_r->local_len = unquote(address, at, parts_r->local);
+	else
+		memcpy(parts_r->local, address, parts_r->local_len = at);
+	parts_r->local[parts_r->local_len] = '\0';
+	parts_r->user = user_length(parts_r->local, parts_r->local_len, delimiters);
+	parts_r->domain = address + at;
+	return true;
+}
+
 /* ------------------------------------------------------------------ the sequence */
 
 static void add(struct mw_keys *k, const char *p, size_t n, enum mw_key_sort sort)

@@ -95,4 +95,16 @@ bool mw_key_normalise(const char *key, enum mw_lookup_key type, bool case_sensit
 
 uint32_t mw_key_hash(const char *p, size_t n); /* never 0 */
 
+/* What an address is made of, its case kept. */
+struct mw_address_parts {
+	char local[MW_LOOKUP_KEY_MAX]; /* without quotes, NUL behind it */
+	size_t local_len;
+	size_t user;	    /* octets of it in front of the extension; all: there is none */
+	bool quoted;	    /* it stood in quotes */
+	const char *domain; /* of the address given, from its @ on; "" */
+};
+/* delimiters: recipient_delimiter, or NULL. False: longer than any key may be. */
+bool mw_address_split(
+	const char *address, const char *delimiters, struct mw_address_parts *parts_r);
+
 #endif

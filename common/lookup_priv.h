@@ -92,6 +92,13 @@ bool mw_regexps_each(const struct mw_regexps *x,
 bool mw_regexps_find(const struct mw_regexps *x, struct mw_octets subject, size_t *at,
 	struct mw_lookup_result *r);
 
+/* The same with several subjects: each entry is tried on all before the next one is. At until_us it
+ * ends with r->error. */
+bool mw_regexps_find_any(const struct mw_regexps *x, const struct mw_octets *subjects, size_t count,
+	uint64_t until_us, struct mw_lookup_result *r);
+/* True, and r->error says so: it is until_us, or later. */
+bool mw_lookup_is_late(uint64_t until_us, struct mw_lookup_result *r);
+
 /* ------------------------------------------------------------------ networks */
 
 struct mw_nets;

@@ -58,6 +58,8 @@ bool mw_regexps_each(const struct mw_regexps *x,
 	return more;
 }
 
+#define MATCHES_A_LOOK 8 /* between two looks at the clock */
+
 struct caught {
 	const struct mw_pattern *pattern;
 	struct mw_octets subject;
@@ -99,5 +101,38 @@ bool mw_regexps_find(const struct mw_regexps *x, struct mw_octets subject, size_
 		mw_cell_read(&e->cell, &x->pool, capture, &c, r);
 		return true;
 	}
+	return false;
+}
+
+static bool find_on(const struct mw_regexps *x, const struct regexp *e, struct mw_octets subject,
+	struct mw_lookup_result *r)
+{
+	struct caught c = { .pattern = e->pattern, .subject = subject };
+
+	if (!matches(e, subject, r))
+		return false;
+	r->key = mw_pattern_text(e->pattern);
+	mw_cell_read(&e->cell, &x->pool, capture, &c, r);
+	return true;
+}
+
+bool mw_regexps_find_any(const struct mw_regexps *x, const struct mw_octets *subjects, size_t count,
+	uint64_t until_us, struct mw_lookup_result *r)
+{
+	unsigned matches_left = 0;
+
+	for (size_t i = 0; i < x->count; i++)
+		for (size_t k = 0; k < count; k++) {
+			if (matches_left-- == 0) {
+				if (mw_lookup_is_late(until_us, r))
+					return false;
+				matches_left = MATCHES_A_LOOK;
+			}
+			/* An entry with an undefined value ends its table. */
+			if (find_on(x, &x->entry[i], subjects[k], r))
+				return true;
+			if (r->error != NULL)
+				return false;
+		}
 	return false;
 }

@@ -104,14 +104,11 @@ static enum mw_rc cell_destiny(
 
 		if (name == NULL || (text != NULL ? strcmp(text, name) != 0 : num != d))
 			continue;
-		if (d == MW_D_BOUNCE)
-			break;
 		*c = (struct mw_cell){ .type = MW_VALUE_MILLI, .milli = d * 1000 };
 		return MW_OK;
 	}
-	return mw_fail(err_r, MW_ERR_CONF,
-		"expected D_PASS, D_REJECT, D_DISCARD or D_TEMPFAIL (this version sends no "
-		"bounces)");
+	return mw_fail(
+		err_r, MW_ERR_CONF, "expected D_PASS, D_REJECT, D_BOUNCE, D_DISCARD or D_TEMPFAIL");
 }
 
 /* A whole number, or a name. */

@@ -59,12 +59,35 @@ static const struct field av_fields[] = {
 };
 static const struct row av_row = ROW(av_fields, mw_record_av);
 
+#define F(s, m)                                                                                    \
+	{                                                                                          \
+		.shape = (s), .at = offsetof(struct mw_record_part, m)                             \
+	}
+static const struct field part_fields[] = {
+	F(UINT32, parent),
+	F(OCTETS, place),
+	F(OCTETS, type),
+	F(OCTETS, name),
+	F(OCTETS, attributes),
+	F(UINT64, size),
+	F(OCTETS, digest),
+};
+#undef F
+static const struct row part_row = ROW(part_fields, mw_record_part);
+
 static const struct field elapsed_fields[] = {
 	{ .shape = OCTETS, .at = offsetof(struct mw_record_elapsed, section) },
 	{ .shape = UINT64, .at = offsetof(struct mw_record_elapsed, wall_us) },
 	{ .shape = UINT64, .at = offsetof(struct mw_record_elapsed, cpu_us) },
 };
 static const struct row elapsed_row = ROW(elapsed_fields, mw_record_elapsed);
+
+static const struct field said_fields[] = {
+	{ .shape = OCTETS, .at = offsetof(struct mw_record_said, name) },
+	{ .shape = OCTETS, .at = offsetof(struct mw_record_said, value) },
+	{ .shape = OCTETS, .at = offsetof(struct mw_record_said, by) },
+};
+static const struct row said_row = ROW(said_fields, mw_record_said);
 
 #define CCAT_MOST 99 /* major * 10 + minor */
 
@@ -89,6 +112,19 @@ static const struct field rcpt_fields[] = {
 	F(INT64, penpals_age_s),
 	F(BOOL, tagged),
 	F(BOOL, delivered),
+	{ .shape = ROWS,
+		.at = offsetof(struct mw_record_rcpt, said),
+		.count_at = offsetof(struct mw_record_rcpt, said_count),
+		.row = &said_row },
+	F(OCTETS, ccats),
+	F(OCTETS, destiny),
+	F(INT32, cluster),
+	F(OCTETS, deliver_to),
+	{ .shape = SMALL, .at = offsetof(struct mw_record_rcpt, dsn), .most = MW_DSN_COUNT - 1 },
+	F(OCTETS, banned_part),
+	F(OCTETS, banned_key),
+	F(OCTETS, banned_comment),
+	F(LIST, banned_paths),
 };
 #undef F
 static const struct row rcpt_row = ROW(rcpt_fields, mw_record_rcpt);
@@ -169,6 +205,14 @@ static const struct field record_fields[] = {
 	F(UINT32, conn_quit),
 	F(UINT32, conn_reuse),
 	F(UINT32, conn_reuse_fail),
+	F(UINT64, settings_ms),
+	F(LIST, bank_rules),
+	F(LIST, edits),
+	{ .shape = SMALL, .at = offsetof(struct mw_record, own), .most = MW_OWN_COUNT - 1 },
+	F(BOOL, header_checked),
+	F(BOOL, banned_checked),
+	F(LIST, bad_header),
+	R(parts, part_count, part_row),
 };
 #undef F
 #undef R
@@ -188,7 +232,7 @@ const char *mw_ccat_name(unsigned ccat)
 		[MW_CC_SPAMMY] = { "Spammy", "Spammy3" },
 		[MW_CC_SPAM] = { "Spam" },
 		[MW_CC_UNCHECKED] = { "Unchecked", "UncheckedEncrypted", "UncheckedOverLimits",
-			"UncheckedAmbiguousContent" },
+			"UncheckedAmbiguousContent", "UncheckedNotScored" },
 		[MW_CC_BANNED] = { "Banned" },
 		[MW_CC_VIRUS] = { "Virus" },
 	};
@@ -205,6 +249,13 @@ const char *mw_action_name(enum mw_action action)
 		"TEMPFAIL" };
 
 	return (unsigned)action < MW_ACT_COUNT ? names[action] : "?";
+}
+
+const char *mw_own_name(enum mw_own own)
+{
+	static const char *const names[MW_OWN_COUNT] = { "mail", "dsn", "notice", "copy" };
+
+	return (unsigned)own < MW_OWN_COUNT ? names[own] : "?";
 }
 
 /* ------------------------------------------------------------------ encode */

@@ -34,7 +34,8 @@ enum mw_ccat {
 	MW_CC_BADH = 4,
 	MW_CC_SPAMMY = 5,    /* minor 1: tag3 */
 	MW_CC_SPAM = 6,	     /* kill */
-	MW_CC_UNCHECKED = 7, /* minor 1 encrypted, 2 over limits, 3 ambiguous */
+	MW_CC_UNCHECKED = 7, /* minor 1 encrypted, 2 over limits, 3 ambiguous, 4 not
+			     scored */
 	MW_CC_BANNED = 8,
 	MW_CC_VIRUS = 9,
 	MW_CC_COUNT
@@ -56,6 +57,16 @@ enum mw_action {
 };
 const char *mw_action_name(enum mw_action action); /* "PASS" ... */
 
+/* A mail that came, or one of our own on behalf of another (mail_id_parent). */
+enum mw_own {
+	MW_OWN_NONE,
+	MW_OWN_DSN,    /* a delivery status notification */
+	MW_OWN_NOTICE, /* to an administrator or a recipient */
+	MW_OWN_COPY,   /* for a quarantine that is a mailbox */
+	MW_OWN_COUNT
+};
+const char *mw_own_name(enum mw_own own); /* "dsn", "notice", "copy"; "mail" */
+
 struct mw_record_check {
 	struct mw_octets kind, worker;
 	bool ran; /* false: skipped, and reason says why */
@@ -75,12 +86,29 @@ struct mw_record_av {
 	struct mw_octets scanner, name;
 };
 
+/* A part or member, as far as they were told and fit. */
+struct mw_record_part {
+	uint32_t parent;	/* number of the part it lies in, from 1; 0: none */
+	struct mw_octets place; /* "1/2" of MIME's entities */
+	struct mw_octets type, name, attributes; /* declared; letters as in docs/wire.md */
+	uint64_t size;
+	struct mw_octets digest; /* SHA-256, 32 octets; empty: not known */
+};
+
 /* "receiving", "checks", "decode", "virus", "spam", "penpals", "sending", "total": wall and, where
  * known, CPU time. */
 struct mw_record_elapsed {
 	struct mw_octets section;
 	uint64_t wall_us, cpu_us;
 };
+
+/* What a recipient's treatment came from: a setting's value, and who said it: a line of the
+ * settings, an entry of a table, a database. */
+struct mw_record_said {
+	struct mw_octets name, value, by;
+};
+
+enum mw_dsn { MW_DSN_NONE, MW_DSN_SENT, MW_DSN_SUPPRESSED, MW_DSN_COUNT };
 
 struct mw_record_rcpt {
 	struct mw_octets addr;
@@ -97,6 +125,17 @@ struct mw_record_rcpt {
 	int64_t penpals_age_s; /* -1: no pen pal */
 	bool tagged;	       /* delivered with a visible mark */
 	bool delivered;	       /* the next hop took it */
+	/* For who asks why: settings that mattered (none: not told for this recipient), all
+	 * categories as octets of MW_CCAT(), the destiny's name, and which of `edits` it got. */
+	size_t said_count;
+	const struct mw_record_said *said;
+	struct mw_octets ccats, destiny;
+	int32_t cluster;	      /* -1: not delivered */
+	struct mw_octets deliver_to;  /* where it went instead of addr; empty: to addr */
+	enum mw_dsn dsn;	      /* whether we have told the sender */
+	struct mw_octets banned_part; /* the first that is: "(?#)'s comment:type,.type,name" */
+	struct mw_octets banned_key, banned_comment; /* of the rule that says so */
+	struct mw_list banned_paths; /* of all: what they lie in, and they themselves */
 };
 
 struct mw_record {
@@ -145,6 +184,15 @@ struct mw_record {
 	uint64_t out_octets;
 	bool out_lmtp;
 	uint32_t conn_new, conn_quit, conn_reuse, conn_reuse_fail;
+	/* For who asks why: when the settings in force were read, for each policy bank what loaded
+	 * it, for each group of recipients what was added on top and how much was taken away. */
+	uint64_t settings_ms;
+	struct mw_list bank_rules, edits;
+	enum mw_own own;
+	bool header_checked, banned_checked;
+	size_t part_count;
+	const struct mw_record_part *parts;
+	struct mw_list bad_header; /* what the header section breaks, as amavisd tells it */
 };
 
 /* Appends to *b; *b->failed tells of no memory. What is too long is cut (limits above), so that the
@@ -173,6 +221,10 @@ enum mw_direction {
 	MW_DIR_COUNT
 };
 enum mw_direction mw_record_direction(const struct mw_record *r, const struct mw_record_rcpt *rcpt);
+/* "RelayedInbound,Quarantined": status words, sorted, each joined with its direction; all there are
+ * fit. Returns their octets. */
+#define MW_ACTIONS_MAX 1024
+size_t mw_record_actions(const struct mw_record *r, char by, char text[MW_ACTIONS_MAX]);
 /* The section's row, or NULL: it did not run. */
 const struct mw_record_elapsed *mw_record_section(const struct mw_record *r, const char *section);
 /* True when a check of that kind ran. */

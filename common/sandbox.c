@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -65,6 +66,10 @@ int mw_landlock_abi(void)
 		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |                     \
 		LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_TRUNCATE)
 
+#define FILE_RIGHTS                                                                                \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |                            \
+		LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_TRUNCATE)
+
 static uint64_t rights_of_abi(int abi)
 {
 	uint64_t rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1; /* ABI 1: bits 0 to 12 */
@@ -98,9 +103,12 @@ static bool ruleset_add(int rules, const struct mw_sandbox_folder *f, int abi)
 		.parent_fd = f->fd,
 		.allowed_access = (f->writable ? WRITE_RIGHTS : READ_RIGHTS) & rights_of_abi(abi),
 	};
+	struct stat st;
 
 	if (f->runnable)
 		rule.allowed_access |= LANDLOCK_ACCESS_FS_EXECUTE;
+	if (fstat(f->fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		rule.allowed_access &= FILE_RIGHTS; /* the kernel refuses those of folders there */
 	return syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
 
@@ -243,4 +251,64 @@ enum mw_rc mw_sandbox_calls(enum mw_sandbox_mode mode, const struct mw_sandbox_c
 		return missing(mode, err, "seccomp refuses the filter");
 	}
 	return MW_OK;
+}
+
+/* ------------------------------------------------------------------ other people's programs */
+
+static const char *const foreign[] = {
+	"socket",
+	"ptrace",
+	"process_vm_readv",
+	"process_vm_writev",
+	"process_madvise",
+	"kill",
+	"tkill",
+	"pidfd_send_signal",
+	"pidfd_getfd",
+	"unshare",
+	"setns",
+	"mount",
+	"umount2",
+	"pivot_root",
+	"chroot",
+	"bpf",
+	"io_uring_setup",
+	"keyctl",
+	"add_key",
+	"request_key",
+	"userfaultfd",
+	"perf_event_open",
+	"kexec_load",
+	"init_module",
+	"finit_module",
+};
+
+static int foreign_fill(scmp_filter_ctx f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < MW_COUNT(foreign) && rc == 0; i++) {
+		int nr = seccomp_syscall_resolve_name(foreign[i]);
+
+		if (nr != __NR_SCMP_ERROR && nr >= 0)
+			rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), nr, 0);
+	}
+	/* abort() of the program itself stays what it is; exec keeps the number. */
+	if (rc == 0)
+		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
+			SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+	return rc;
+}
+
+enum mw_rc mw_sandbox_program(enum mw_sandbox_mode mode, struct mw_err *err)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	int rc = f != NULL ? foreign_fill(f) : -ENOMEM;
+
+	if (rc == 0)
+		rc = seccomp_load(f);
+	if (f != NULL)
+		seccomp_release(f);
+	errno = -rc;
+	return rc == 0 ? MW_OK : missing(mode, err, "seccomp cannot be had");
 }

@@ -18,7 +18,7 @@ enum mw_rc mw_sandbox_mode_of(const char *text, enum mw_sandbox_mode *mode_r, st
 /* Landlock's version on this kernel; 0: none. */
 int mw_landlock_abi(void);
 
-/* A folder that stays open to the process, with everything beneath. */
+/* A folder that stays open to the process, with everything beneath; or one file. */
 struct mw_sandbox_folder {
 	int fd;	       /* opened with O_PATH */
 	bool writable; /* make, write, remove files and folders; else read */
@@ -48,5 +48,12 @@ struct mw_sandbox_call {
  */
 enum mw_rc mw_sandbox_calls(enum mw_sandbox_mode mode, const struct mw_sandbox_call *calls,
 	size_t count, struct mw_err *err_r);
+
+/*
+ * For a process that is about to become a program of the administrator's choice, whose calls nobody
+ * can list: everything works but sockets (none can be made), signals to others, and what looks into
+ * or takes over other processes or the kernel; those fail with EPERM.
+ */
+enum mw_rc mw_sandbox_program(enum mw_sandbox_mode mode, struct mw_err *err_r);
 
 #endif

@@ -301,6 +301,18 @@ static enum mw_rc open_doors(struct run *r, struct mw_err *err)
 		&r->health, r->s.loop, r->s.conf, r->s.name, r->s.instance, is_well, r, err);
 }
 
+/* One more SIGTERM must not turn an orderly end into a death by it. */
+static void hold_signals(void)
+{
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGHUP);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &ends, NULL);
+}
+
 static int live(struct run *r)
 {
 	struct mw_err err = { "" };
@@ -334,6 +346,7 @@ static int live(struct run *r)
 	mw_control_close(&r->control);
 	mw_health_close(&r->health);
 	mw_http_close(&r->s.http);
+	hold_signals();
 	for (size_t i = 0; i < MW_COUNT(r->signals); i++)
 		mw_signal_destroy(&r->signals[i]);
 	mw_timer_destroy(&r->anchor);
@@ -421,6 +434,7 @@ int mw_service_main(
 		return MW_EX_CONFIG;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its writer's */
 	if (r.args.mode == MW_CHECK) {
 		code = check(&r);
 	} else if (r.args.mode == MW_HEALTH) {

@@ -2,9 +2,10 @@
 
 #include "banner.h"
 #include "log_conf.h"
+#include "quarantine_sweep.h"
 #include "signed_fields.h"
 
-#define CHECKS 4
+#define CHECKS 5
 
 static enum mw_rc check_log(const struct mw_conf *view, struct mw_err *err_r)
 {
@@ -45,6 +46,13 @@ static enum mw_rc check_signed(const struct mw_conf *view, struct mw_err *err_r)
 	return rc;
 }
 
+static enum mw_rc check_retention(const struct mw_conf *view, struct mw_err *err_r)
+{
+	struct mw_qretention retention;
+
+	return mw_qretention_from(view, &retention, err_r);
+}
+
 /* What the base has wrong is not told again of its banks. */
 static size_t check_view(const struct mw_conf *view, const char *bank, const bool *told,
 	bool *wrong_r, struct mw_text *errors)
@@ -54,6 +62,7 @@ static size_t check_view(const struct mw_conf *view, const char *bank, const boo
 		check_greeting,
 		check_goodbye,
 		check_signed,
+		check_retention,
 	};
 	size_t wrong = 0;
 

@@ -318,9 +318,12 @@ static void door_readable(void *arg)
 
 static void front_hang_up(struct sub_front *f)
 {
-	/* A request that a dead front did not take must not hold up our end (the role's linger). */
+	/* What a dead front did not take, a request or a subscription, must not hold up our end
+	 * (the role's linger). */
 	const int no_linger = 0;
 
+	if (f->events != NULL)
+		(void)zmq_setsockopt(f->events, ZMQ_LINGER, &no_linger, sizeof(no_linger));
 	if (f->door != NULL)
 		(void)zmq_setsockopt(f->door, ZMQ_LINGER, &no_linger, sizeof(no_linger));
 	mw_zwatch_destroy(&f->events_watch);

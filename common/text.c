@@ -1,8 +1,9 @@
 #include "text.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "format.h"
 
 void mw_text_fini(struct mw_text *t)
 {
@@ -63,14 +64,14 @@ void mw_text_addf(struct mw_text *t, const char *fmt, ...)
 
 	va_start(args, fmt);
 	va_copy(again, args);
-	n = vsnprintf(room > 0 ? t->p + t->n : NULL, room, fmt, args);
+	n = mw_vformat(room > 0 ? t->p + t->n : NULL, room, fmt, args);
 	va_end(args);
 	if (n < 0 || t->failed)
 		t->failed = true;
 	else if ((size_t)n < room)
 		t->n += (size_t)n; /* the usual case: it fitted at once */
 	else if (text_room(t, (size_t)n)) {
-		vsnprintf(t->p + t->n, (size_t)n + 1, fmt, again);
+		mw_vformat(t->p + t->n, (size_t)n + 1, fmt, again);
 		t->n += (size_t)n;
 	}
 	if (t->failed && t->p != NULL)

@@ -355,27 +355,48 @@ void mw_pack_fini(struct mw_pack *b)
 	*b = (struct mw_pack){ 0 };
 }
 
+static bool pack_room(struct mw_pack *b, size_t n)
+{
+	size_t cap = b->cap != 0 ? b->cap : 512;
+	unsigned char *p;
+
+	if (b->failed)
+		return false;
+	if (b->cap - b->n >= n)
+		return true;
+	while (cap - b->n < n)
+		cap *= 2;
+	p = realloc(b->p, cap);
+	if (p == NULL) {
+		b->failed = true;
+		return false;
+	}
+	b->p = p;
+	b->cap = cap;
+	return true;
+}
+
 void mw_pack_raw(struct mw_pack *b, struct mw_octets value)
 {
-	if (b->failed || value.n == 0)
+	if (value.n == 0 || !pack_room(b, value.n))
 		return;
-	if (b->cap - b->n < value.n) {
-		size_t cap = b->cap != 0 ? b->cap : 512;
-		unsigned char *p;
-
-		while (cap - b->n < value.n)
-			cap *= 2;
-		p = realloc(b->p, cap);
-		if (p == NULL) {
-			b->failed = true;
-			return;
-		}
-		b->p = p;
-		b->cap = cap;
-	}
 	memcpy(b->p + b->n, value.p, value.n);
 	b->n += value.n;
 }
+
+/* Nearly every value of a record is one octet, or has a length of one octet (msgpack's fix*
+ * formats): the library's way there takes ten times as long. */
+static void pack_octet(struct mw_pack *b, unsigned octet)
+{
+	if (pack_room(b, 1))
+		b->p[b->n++] = (unsigned char)octet;
+}
+
+#define FIX_INT 0x80u	/* below */
+#define FIX_MAP 0x80u	/* and the pairs, to 15 */
+#define FIX_ARRAY 0x90u /* and the items, to 15 */
+#define FIX_STR 0xa0u	/* and the octets, to 31 */
+#define FALSE_OCTET 0xc2u
 
 static msgpack_packer packer(struct mw_pack *b)
 {
@@ -387,40 +408,55 @@ static msgpack_packer packer(struct mw_pack *b)
 
 void mw_pack_array(struct mw_pack *b, size_t items)
 {
-	msgpack_packer pk = packer(b);
+	msgpack_packer pk;
 
+	if (items < 16) {
+		pack_octet(b, FIX_ARRAY | (unsigned)items);
+		return;
+	}
+	pk = packer(b);
 	msgpack_pack_array(&pk, items);
 }
 
 void mw_pack_map(struct mw_pack *b, size_t pairs)
 {
-	msgpack_packer pk = packer(b);
+	msgpack_packer pk;
 
+	if (pairs < 16) {
+		pack_octet(b, FIX_MAP | (unsigned)pairs);
+		return;
+	}
+	pk = packer(b);
 	msgpack_pack_map(&pk, pairs);
 }
 
 void mw_pack_uint(struct mw_pack *b, uint64_t v)
 {
-	msgpack_packer pk = packer(b);
+	msgpack_packer pk;
 
+	if (v < FIX_INT) {
+		pack_octet(b, (unsigned)v);
+		return;
+	}
+	pk = packer(b);
 	msgpack_pack_uint64(&pk, v);
 }
 
 void mw_pack_int(struct mw_pack *b, int64_t v)
 {
-	msgpack_packer pk = packer(b);
+	msgpack_packer pk;
 
+	if (v >= 0 && v < (int64_t)FIX_INT) {
+		pack_octet(b, (unsigned)v);
+		return;
+	}
+	pk = packer(b);
 	msgpack_pack_int64(&pk, v);
 }
 
 void mw_pack_bool(struct mw_pack *b, bool v)
 {
-	msgpack_packer pk = packer(b);
-
-	if (v)
-		msgpack_pack_true(&pk);
-	else
-		msgpack_pack_false(&pk);
+	pack_octet(b, FALSE_OCTET + v);
 }
 
 void mw_pack_nil(struct mw_pack *b)
@@ -432,9 +468,27 @@ void mw_pack_nil(struct mw_pack *b)
 
 void mw_pack_octets(struct mw_pack *b, struct mw_octets o)
 {
+	msgpack_packer pk;
+
+	if (o.n < 32) {
+		if (pack_room(b, 1 + o.n)) {
+			b->p[b->n++] = (unsigned char)(FIX_STR | o.n);
+			if (o.n > 0)
+				memcpy(b->p + b->n, o.p, o.n);
+			b->n += o.n;
+		}
+		return;
+	}
+	pk = packer(b);
+	msgpack_pack_str(&pk, o.n);
+	mw_pack_raw(b, o);
+}
+
+void mw_pack_bin(struct mw_pack *b, struct mw_octets o)
+{
 	msgpack_packer pk = packer(b);
 
-	msgpack_pack_str(&pk, o.n);
+	msgpack_pack_bin(&pk, o.n);
 	mw_pack_raw(b, o);
 }
 

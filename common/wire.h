@@ -13,7 +13,9 @@
 #include "base.h"
 
 #define MW_WIRE_VERSION 1
-#define MW_NAME_MAX 32 /* kind, worker, service names: [a-z0-9_.-]+ and the NUL */
+#define MW_NAME_MAX 32		    /* kind, worker, service names: [a-z0-9_.-]+ and the NUL */
+#define MW_SPAM_REPORT_MAX 8192	    /* octets of a spam check's report ... */
+#define MW_SPAM_REPORT_LINE_MAX 240 /* ... and of one of its lines, without its newline */
 #define MW_REASON_MAX                                                                              \
 	160 /* why a verdict is not MW_DONE; printable ASCII, may end up in an SMTP reply */
 #define MW_ENDPOINT_MAX 256 /* a ZeroMQ endpoint */
@@ -24,7 +26,7 @@
 #define MW_JOB_HEADER_MAX (1024 * 1024)
 #define MW_RCPTS_MAX 2000 /* recipients in one job; smtpd_recipient_limit is bounded by it */
 #define MW_JOB_PARTS_MAX                                                                           \
-	2 /* octet frames after a job's header: their concatenation is the message */
+	4 /* octet frames after a job's header: their concatenation is the message */
 #define MW_KEY_TEXT_MAX 41 /* Z85 of a CURVE key and the NUL */
 
 /* ------------------------------------------------------------------ reading: a bounded cursor over
@@ -89,6 +91,8 @@ void mw_pack_bool(struct mw_pack *b, bool v);
 void mw_pack_nil(struct mw_pack *b);
 void mw_pack_text(struct mw_pack *b, const char *s); /* NULL packs as "" */
 void mw_pack_octets(struct mw_pack *b, struct mw_octets o);
+/* What is no text, for readers that tell them apart. */
+void mw_pack_bin(struct mw_pack *b, struct mw_octets o);
 /* Append one already packed value. */
 void mw_pack_raw(struct mw_pack *b, struct mw_octets value);
 /* Map pairs in one call. */

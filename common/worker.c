@@ -31,7 +31,7 @@ struct front {
 	struct mw_zwatch *watch;
 	uint64_t incarnation; /* 0: not welcomed */
 	uint64_t heard_ms, opened_ms, hello_from_ms;
-	bool bye_got;
+	bool bye_said, bye_got;
 };
 
 /* A job in hand: what the check sees, and the frames it borrows from. */
@@ -191,14 +191,43 @@ static void front_alive(struct front *f)
 	free(alive);
 }
 
-static void front_plain(struct front *f, enum mw_frame type)
+/* Unsaid while there is no connection: nobody is there to answer it, and the tick says it again. */
+static void front_bye(struct front *f)
 {
 	struct mw_pack b;
 
 	mw_pack_init(&b);
-	mw_plain_encode(&b, type, "");
-	front_send(f, &b);
+	mw_plain_encode(&b, MW_FRAME_BYE, "");
+	f->bye_said = front_send(f, &b) == MW_OK;
 	mw_pack_fini(&b);
+}
+
+/* A front that has heard our bye has yet to say that no more jobs are on their way. */
+static bool front_is_awaited(const struct front *f, uint64_t now_ms)
+{
+	uint64_t drain_ms = f->worker->drain_from_ms;
+	uint64_t since = f->heard_ms > drain_ms ? f->heard_ms : drain_ms;
+
+	return f->incarnation != 0 && f->bye_said && !f->bye_got &&
+	       now_ms - since < DRAIN_SILENCE_MS;
+}
+
+static bool drained(const struct mw_worker *w, uint64_t now_ms)
+{
+	if (now_ms - w->drain_from_ms >= DRAIN_MS)
+		return true;
+	if (w->ticket_count > 0)
+		return false;
+	for (size_t i = 0; i < w->front_count; i++)
+		if (front_is_awaited(w->fronts[i], now_ms))
+			return false;
+	return true;
+}
+
+static void leave_when_drained(struct mw_worker *w, uint64_t now_ms)
+{
+	if (w->drain_from_ms != 0 && drained(w, now_ms))
+		mw_service_stop(w->skeleton);
 }
 
 /* Verdicts that found no connection go out once the same front is back. */
@@ -224,7 +253,7 @@ static void front_frame(struct front *f, struct mw_octets frame)
 		if (mw_welcome_decode(frame, &welcome) != MW_OK)
 			break;
 		if (f->incarnation != welcome.incarnation) {
-			f->bye_got = false; /* that was another life's */
+			f->bye_said = f->bye_got = false; /* that was another life's */
 			mw_log(MW_INFO, "front_welcome", "front=%s incarnation=%llx software=%s",
 				f->address.door[MW_DOOR_VERDICTS],
 				(unsigned long long)welcome.incarnation, welcome.software);
@@ -233,7 +262,7 @@ static void front_frame(struct front *f, struct mw_octets frame)
 		front_resend(f);
 		front_alive(f);
 		if (f->worker->drain_from_ms != 0) /* it met us when we were leaving already */
-			front_plain(f, MW_FRAME_BYE);
+			front_bye(f);
 		return;
 	case MW_FRAME_WHO:
 		f->incarnation = 0;
@@ -242,6 +271,7 @@ static void front_frame(struct front *f, struct mw_octets frame)
 		return;
 	case MW_FRAME_BYE:
 		f->bye_got = true;
+		leave_when_drained(f->worker, mw_mono_ms());
 		return;
 	case MW_FRAME_REFUSED:
 		mw_plain_decode(frame, why, sizeof(why));
@@ -594,22 +624,6 @@ static void measure_load(struct mw_worker *w)
 	w->cpu_at_us = now;
 }
 
-static bool drained(struct mw_worker *w, uint64_t now_ms)
-{
-	if (now_ms - w->drain_from_ms >= DRAIN_MS)
-		return true;
-	if (w->ticket_count > 0)
-		return false;
-	for (size_t i = 0; i < w->front_count; i++) {
-		const struct front *f = w->fronts[i];
-		uint64_t since = f->heard_ms > w->drain_from_ms ? f->heard_ms : w->drain_from_ms;
-
-		if (f->incarnation != 0 && !f->bye_got && now_ms - since < DRAIN_SILENCE_MS)
-			return false;
-	}
-	return true;
-}
-
 static void tick(void *arg)
 {
 	struct mw_worker *w = arg;
@@ -632,12 +646,13 @@ static void tick(void *arg)
 			front_hello(f);
 		else if (f->incarnation != 0 && alive)
 			front_alive(f);
+		if (f->incarnation != 0 && w->drain_from_ms != 0 && !f->bye_said)
+			front_bye(f);
 	}
 	for (size_t i = 0; i < MEMORY_VERDICTS; i++)
 		if (w->memory[i].frame.n > 0 && now - w->memory[i].at_ms > MEMORY_MS)
 			forget(w, &w->memory[i]);
-	if (w->drain_from_ms != 0 && drained(w, now))
-		mw_service_stop(w->skeleton);
+	leave_when_drained(w, now);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -735,7 +750,7 @@ static void worker_drain(void *arg, struct mw_service *s)
 	w->drain_from_ms = mw_mono_ms();
 	for (size_t i = 0; i < w->front_count; i++)
 		if (w->fronts[i]->incarnation != 0)
-			front_plain(w->fronts[i], MW_FRAME_BYE);
+			front_bye(w->fronts[i]);
 	mw_log(MW_INFO, "drain", "jobs=%zu fronts=%zu", w->ticket_count, w->front_count);
 }
 

@@ -4,7 +4,7 @@
     tests/run_all.py [--limit S] STEP...
 
 A step is KIND[@LABEL]=WHAT:
-    unit=DIR[:S]              every program DIR/**/test_* (cmocka); S: seconds for one program, 120
+    unit=DIR[:S]              every program DIR/**/test_* (cmocka), several at once; S: seconds for one program, 120
     pytest=BUILD:S:WHAT[,..]  pytest with MW_BIN=BUILD/bin and MW_BENCH=BUILD/bench; WHAT: a path or an option of pytest,
                               or NAME=VALUE for its environment; S: seconds for all of it
     fuzz=BUILD:HOW[:S]        tests/fuzz/run.sh on all targets in BUILD/fuzz; HOW: replay, N (seconds each), /N (together)
@@ -17,6 +17,7 @@ MW_SLOW=N multiplies every time limit, here and in the end-to-end tests (default
 """
 
 import argparse
+import concurrent.futures
 import glob
 import os
 import re
@@ -25,6 +26,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -32,6 +34,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SLOW = float(os.environ.get("MW_SLOW", "1"))
 UNIT_S, FUZZ_S = 120, 600
 END_WAIT_S = 10  # between SIGTERM and SIGKILL
+UNIT_AT_ONCE = 2 * (os.cpu_count() or 1)  # half of their time they wait
+given_up = threading.Event()  # ends what runs beside the main thread
 
 
 class Count:
@@ -89,7 +93,7 @@ def run(argv, seconds, quiet=False, env=None, shell=False):
             # A grandchild may hold the pipe open after the end of the process itself: look at both.
             while True:
                 left = until - time.monotonic()
-                if left <= 0:
+                if left <= 0 or given_up.is_set():
                     late = True
                     break
                 if waiting.select(min(left, 1.0)):
@@ -133,6 +137,7 @@ def seconds_of(text, default):
 # ---- unit: cmocka programs
 
 def unit_program(path, label, seconds):
+    """(its count, what there is to say about it)"""
     code, output = run([path], seconds, quiet=True, env={"CMOCKA_MESSAGE_OUTPUT": "stdout"})
     count = Count()
     count.passed = sum(map(int, re.findall(r"^\[  PASSED  \] (\d+) test", output, re.M)))
@@ -144,18 +149,25 @@ def unit_program(path, label, seconds):
         count.fail(f"{label} {os.path.basename(path)}: {ended(code)}")
     elif code == 0 and not count.passed and not count.skipped:
         count.fail(f"{label} {os.path.basename(path)}: ran no test")
-    if count.failed:
-        say(output.rstrip())
-    say(f"{label}: {os.path.basename(path)}: {count}")
-    return count
+    told = f"{label}: {os.path.basename(path)}: {count}"
+    return count, f"{output.rstrip()}\n{told}" if count.failed else told
 
 
 def step_unit(what, label):
     folder, _, seconds = what.partition(":")
     programs = executables(f"{folder}/**/test_*")
     total = Count()
-    for path in programs:
-        total.add(unit_program(path, label, seconds_of(seconds, UNIT_S)))
+    with concurrent.futures.ThreadPoolExecutor(UNIT_AT_ONCE) as pool:
+        runs = [pool.submit(unit_program, path, label, seconds_of(seconds, UNIT_S)) for path in programs]
+        try:
+            for done in runs:  # told in the order of their names
+                count, told = done.result()
+                say(told)
+                total.add(count)
+        except BaseException:
+            given_up.set()
+            pool.shutdown(cancel_futures=True)
+            raise
     if not programs:
         total.fail(f"{label}: no test programs in {folder}")
     return total

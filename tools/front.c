@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "tools.h"
+#include "explain_record.h"
 
 #define FRONT "mailweir-smtp-front"
 
@@ -26,11 +26,44 @@ static bool front_path(char *path, size_t size)
 	return snprintf(path, size, "%s/" FRONT, own) < (int)size;
 }
 
+/* MAIL_ID [--json] [-c FILE]...: of a mail that was; anything else is about one that may be. */
+static bool asks_of_a_mail(
+	int argc, char **argv, const char **id_r, bool *json_r, struct mw_conf_given *given)
+{
+	*id_r = NULL;
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			*json_r = true;
+		else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
+			(void)mw_tool_give(given, argv[++i]);
+		else if (strncmp(argv[i], "--", 2) == 0 || *id_r != NULL)
+			return false;
+		else
+			*id_r = argv[i];
+	return *id_r != NULL;
+}
+
+static int explain_mail(const char *id, bool json, struct mw_conf_given *given)
+{
+	struct mw_conf *conf = mw_tool_conf(given);
+	int code = conf != NULL ? explain_record(conf, id, json) : MW_TOOL_CONFIG;
+
+	mw_conf_destroy(&conf);
+	return code;
+}
+
 int mw_tool_explain(int argc, char **argv)
 {
-	char path[PATH_MAX];
-	char **args = calloc((size_t)argc + 2, sizeof(*args));
+	struct mw_conf_given given = { 0 };
+	bool json = false;
+	const char *id;
 
+	char path[PATH_MAX];
+	char **args;
+
+	if (asks_of_a_mail(argc, argv, &id, &json, &given))
+		return explain_mail(id, json, &given);
+	args = calloc((size_t)argc + 2, sizeof(*args));
 	if (args == NULL || !front_path(path, sizeof(path)))
 		return MW_TOOL_FAILED;
 	args[0] = (char *)FRONT;

@@ -34,6 +34,7 @@ int mw_tool_reload(int argc, char **argv);
 int mw_tool_completion(int argc, char **argv);
 int mw_tool_keys(int argc, char **argv);
 int mw_tool_status(int argc, char **argv);
+int mw_tool_quarantine(int argc, char **argv);
 
 /* What `mailweir help` says after the name: "config get NAME [--origin]". */
 void mw_tool_usage(const char *line);

@@ -19,8 +19,8 @@ enum mw_rc dkimsvc_message_open(struct dkimsvc_message *m, const struct mw_job *
 	if (rc != MW_OK)
 		return rc;
 	add_body(m, mw_octets_of(first.p + m->header.body, first.n - m->header.body));
-	if (job->part_count > 1)
-		add_body(m, job->parts[1]);
+	for (size_t i = 1; i < job->part_count; i++)
+		add_body(m, job->parts[i]);
 	m->header_has_nul = m->header.section.n > 0 &&
 			    memchr(m->header.section.p, '\0', m->header.section.n) != NULL;
 	return MW_OK;

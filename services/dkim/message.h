@@ -1,5 +1,5 @@
-/* A job's octets as DKIM wants them: an indexed header section and a body in at most two pieces,
- * nothing copied. */
+/* A job's octets as DKIM wants them: an indexed header section and a body in a few pieces, nothing
+ * copied. */
 #ifndef DKIMSVC_MESSAGE_H
 #define DKIMSVC_MESSAGE_H
 
@@ -14,8 +14,8 @@ struct dkimsvc_message {
 };
 
 /*
- * m: zeroed. The header section lies in the job's first part; what follows it there and the second
- * part are the body. MW_OK, MW_ERR_LIMIT (header.h), MW_ERR_NOMEM, or MW_ERR_PROTO when there are
+ * m: zeroed. The header section lies in the job's first part; what follows it there and the other
+ * parts are the body. MW_OK, MW_ERR_LIMIT (header.h), MW_ERR_NOMEM, or MW_ERR_PROTO when there are
  * no octets. Borrows from the job.
  */
 enum mw_rc dkimsvc_message_open(struct dkimsvc_message *m, const struct mw_job *job);

@@ -13,6 +13,7 @@ void logsvc_lines_fini(struct logsvc_lines *l)
 	while (l->first != NULL) {
 		struct logsvc_line *next = l->first->next;
 
+		free(l->first->mail);
 		free(l->first);
 		l->first = next;
 	}
@@ -42,6 +43,11 @@ void logsvc_position_set(struct logsvc_lines *l, uint64_t incarnation, uint64_t 
 	l->moved = true;
 }
 
+static size_t octets_of(const struct logsvc_line *line)
+{
+	return line->n + (line->mail != NULL ? line->mail->frame_n : 0);
+}
+
 static void free_done(struct logsvc_lines *l)
 {
 	while (l->first != NULL && l->first->left == 0) {
@@ -49,38 +55,63 @@ static void free_done(struct logsvc_lines *l)
 
 		if (line->sequence > 0)
 			logsvc_position_set(l, line->incarnation, line->sequence);
-		l->octets -= line->n;
+		l->octets -= octets_of(line);
 		l->first = line->next;
 		if (l->first == NULL)
 			l->end = &l->first;
+		free(line->mail);
 		free(line);
 	}
 }
 
+struct logsvc_mail *logsvc_mail_new(struct mw_octets mail_id, struct mw_octets message_id,
+	uint64_t time_ms, struct mw_octets frame)
+{
+	struct logsvc_mail *m = malloc(sizeof(*m) + frame.n + mail_id.n + message_id.n + 2);
+	char *at = (char *)(m + 1);
+
+	if (m == NULL)
+		return NULL;
+	*m = (struct logsvc_mail){ .time_ms = time_ms, .frame = at, .frame_n = frame.n };
+	memcpy(at, frame.p, frame.n);
+	m->mail_id = at += frame.n;
+	if (mail_id.n > 0)
+		memcpy(at, mail_id.p, mail_id.n);
+	at[mail_id.n] = '\0';
+	m->message_id = at += mail_id.n + 1;
+	if (message_id.n > 0)
+		memcpy(at, message_id.p, message_id.n);
+	at[message_id.n] = '\0';
+	return m;
+}
+
 bool logsvc_lines_add(struct logsvc_lines *l, uint64_t incarnation, uint64_t sequence,
-	const char *redis_key, struct mw_octets text)
+	const char *redis_key, struct mw_octets text, struct logsvc_mail *mail)
 {
 	size_t cursors = l->cursor_count, key_n = redis_key != NULL ? strlen(redis_key) + 1 : 0;
 	struct logsvc_line *line = malloc(sizeof(*line) + text.n + 1 + key_n);
 
-	if (line == NULL)
+	if (line == NULL) {
+		free(mail);
 		return false;
+	}
 	*line = (struct logsvc_line){
 		.incarnation = incarnation, .sequence = sequence, .n = text.n + 1
 	};
 	line->left = (unsigned)l->cursor_count;
+	line->mail = mail;
 	memcpy(line->text, text.p, text.n);
 	line->text[text.n] = '\n';
 	if (redis_key != NULL)
 		line->redis_key = memcpy(line->text + text.n + 1, redis_key, key_n);
 	*l->end = line;
 	l->end = &line->next;
-	l->octets += line->n;
+	l->octets += octets_of(line);
 	for (size_t i = 0; i < l->cursor_count; i++) {
 		struct logsvc_cursor *c = l->cursors[i];
 
 		c->waiting++;
-		c->waiting_octets += line->n;
+		c->waiting_octets += octets_of(line);
 		if (c->at == NULL)
 			c->at = line;
 	}
@@ -97,7 +128,7 @@ void logsvc_cursor_next(struct logsvc_lines *l, struct logsvc_cursor *c)
 
 	c->at = line->next;
 	c->waiting--;
-	c->waiting_octets -= line->n;
+	c->waiting_octets -= octets_of(line);
 	c->done++;
 	line->left--;
 	free_done(l);

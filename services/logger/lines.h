@@ -10,14 +10,23 @@
 
 #include "events.h"
 
-#define LOGSVC_OUTPUTS_MAX 4
+#define LOGSVC_OUTPUTS_MAX 5
 #define LOGSVC_POSITIONS_MAX 64 /* publishers remembered */
+
+/* The record itself, for an output that keeps it; one block of memory. */
+struct logsvc_mail {
+	const char *mail_id, *message_id;
+	uint64_t time_ms;
+	const void *frame;
+	size_t frame_n;
+};
 
 struct logsvc_line {
 	struct logsvc_line *next;
 	uint64_t incarnation, sequence; /* sequence 0: moves no position */
 	unsigned left;			/* outputs that are not done with it */
 	const char *redis_key;		/* in text, behind the line; NULL: none */
+	struct logsvc_mail *mail;	/* NULL: no mail record, or nobody keeps it */
 	size_t n;
 	char text[]; /* n octets, the last a line feed */
 };
@@ -49,9 +58,13 @@ void logsvc_lines_init(struct logsvc_lines *l, uint64_t most);
 void logsvc_lines_fini(struct logsvc_lines *l);
 /* Before the first line. */
 void logsvc_lines_add_cursor(struct logsvc_lines *l, struct logsvc_cursor *c);
-/* Copies text and adds the line feed. False: no memory. */
+/* Copies text and adds the line feed; mail becomes the line's, also on failure. False: no memory.
+ */
 bool logsvc_lines_add(struct logsvc_lines *l, uint64_t incarnation, uint64_t sequence,
-	const char *redis_key, struct mw_octets text);
+	const char *redis_key, struct mw_octets text, struct logsvc_mail *mail);
+/* NULL: no memory. */
+struct logsvc_mail *logsvc_mail_new(struct mw_octets mail_id, struct mw_octets message_id,
+	uint64_t time_ms, struct mw_octets frame);
 /* The output is done with the line at its cursor. */
 void logsvc_cursor_next(struct logsvc_lines *l, struct logsvc_cursor *c);
 /* Make room: lossy outputs skip. True when there is room for more events now. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "decisions.h"
 #include "events.h"
 #include "log.h"
 #include "positions.h"
@@ -22,6 +23,7 @@ struct logsvc {
 	struct logsvc_lines lines;
 	struct logsvc_stream *out, *file;
 	struct logsvc_redis *redis;
+	struct logsvc_decisions *decisions;
 	struct logsvc_positions *positions;
 	struct mw_timer *check;
 	struct mw_text text; /* of the line being made */
@@ -58,13 +60,13 @@ static const char *redis_key(struct logsvc *l, const struct mw_list *banks)
 
 /* Take what l->text holds. Without memory for it the position must not pass it: the process ends,
  * and the next one asks again. */
-static void add_line(
-	struct logsvc *l, uint64_t incarnation, uint64_t sequence, const struct mw_list *banks)
+static void add_line(struct logsvc *l, uint64_t incarnation, uint64_t sequence,
+	const struct mw_list *banks, struct logsvc_mail *mail)
 {
 	struct mw_octets text = mw_octets_of(l->text.p, l->text.n);
 
-	if (l->text.failed ||
-		!logsvc_lines_add(&l->lines, incarnation, sequence, redis_key(l, banks), text)) {
+	if (l->text.failed || !logsvc_lines_add(&l->lines, incarnation, sequence,
+				      redis_key(l, banks), text, mail)) {
 		mw_log(MW_ERROR, "no_memory",
 			"effect=\"ending; records since the saved position are asked for again\"");
 		exit(1);
@@ -85,12 +87,31 @@ static struct logsvc_note note(const struct logsvc *l, uint64_t incarnation, uin
 	return (struct logsvc_note){ l->host, mw_wall_ms(), incarnation, sequence };
 }
 
+/* NULL: nobody keeps it. */
+static struct logsvc_mail *mail_of(struct logsvc *l, const struct mw_record *r)
+{
+	struct logsvc_mail *m;
+	struct mw_pack frame;
+
+	if (l->decisions == NULL)
+		return NULL;
+	mw_pack_init(&frame);
+	mw_record_encode(&frame, r);
+	m = frame.failed ? NULL
+			 : logsvc_mail_new(r->mail_id, r->message_id, r->time_ms,
+				   mw_octets_of(frame.p, frame.n));
+	mw_pack_fini(&frame);
+	if (m == NULL)
+		l->text.failed = true;
+	return m;
+}
+
 static void on_mail(void *arg, const struct mw_record *r)
 {
 	struct logsvc *l = arg;
 
 	logsvc_mail_json(&l->text, r);
-	add_line(l, r->incarnation, r->sequence, &r->policy_banks);
+	add_line(l, r->incarnation, r->sequence, &r->policy_banks, mail_of(l, r));
 }
 
 static void on_alert(void *arg, uint64_t incarnation, uint64_t sequence, const char *event,
@@ -100,7 +121,7 @@ static void on_alert(void *arg, uint64_t incarnation, uint64_t sequence, const c
 	const struct logsvc_note n = note(l, incarnation, sequence);
 
 	logsvc_alert_json(&l->text, &n, event, text);
-	add_line(l, incarnation, sequence, NULL);
+	add_line(l, incarnation, sequence, NULL, NULL);
 }
 
 static void on_gap(void *arg, uint64_t incarnation, uint64_t from, uint64_t to)
@@ -109,7 +130,7 @@ static void on_gap(void *arg, uint64_t incarnation, uint64_t from, uint64_t to)
 	const struct logsvc_note n = note(l, incarnation, to);
 
 	logsvc_gap_json(&l->text, &n, from, to, to - from + 1, "replay");
-	add_line(l, incarnation, to, NULL);
+	add_line(l, incarnation, to, NULL, NULL);
 }
 
 /* ------------------------------------------------------------------ full queue, drain */
@@ -123,6 +144,8 @@ static void check(void *arg)
 		mw_service_stop(l->service);
 		return;
 	}
+	if (l->paused)
+		(void)logsvc_lines_make_room(&l->lines); /* an output may lose by now */
 	if (l->paused && logsvc_lines_roomy(&l->lines) && l->drain_until_ms == 0) {
 		l->paused = false;
 		mw_timer_stop(l->check);
@@ -139,6 +162,8 @@ static void drain(void *arg, struct mw_service *s)
 	(void)s;
 	l->drain_until_ms = mw_mono_ms() + DRAIN_MS;
 	mw_subscriber_pause(l->sub, true);
+	if (l->decisions != NULL)
+		logsvc_decisions_hurry(l->decisions);
 	mw_timer_start(l->check, 0, CHECK_MS);
 }
 
@@ -165,6 +190,10 @@ static enum mw_rc open_outputs(struct logsvc *l, struct mw_service *s, struct mw
 	if (rc == MW_OK && l->lines.cursor_count == 0)
 		mw_log(MW_WARN, "no_output",
 			"hint=\"logger.stdout, logger.file, or redis_logging_key with a limit\"");
+	/* Behind Redis: it is no reason for that one to lose. */
+	if (rc == MW_OK && mw_conf_bool(s->conf, "decisions.store"))
+		rc = logsvc_decisions_open(
+			&l->decisions, s->loop, &l->lines, s->conf, s->instance, err_r);
 	return rc;
 }
 
@@ -213,6 +242,8 @@ static enum mw_rc reload(void *arg, struct mw_service *s, struct mw_err *err_r)
 	const char *path = mw_conf_text(s->conf, "logger.file");
 
 	l->lines.most = (uint64_t)mw_conf_int(s->conf, "logger.queue");
+	if (l->decisions != NULL)
+		logsvc_decisions_reload(l->decisions, s->conf);
 	return l->file != NULL && path != NULL && *path != '\0'
 		       ? logsvc_stream_reopen(l->file, path, err_r)
 		       : MW_OK;
@@ -226,6 +257,7 @@ static void close_service(void *arg, struct mw_service *s)
 	mw_subscriber_close(&l->sub);
 	mw_zctx_close(&l->z);
 	logsvc_redis_close(&l->redis);
+	logsvc_decisions_close(&l->decisions);
 	logsvc_positions_close(&l->positions);
 	logsvc_stream_close(&l->file);
 	logsvc_stream_close(&l->out);
@@ -279,6 +311,9 @@ static bool healthy(void *arg, struct mw_service *s, struct mw_err *why_r)
 	if ((l->file != NULL && logsvc_stream_failing(l->file)) ||
 		(l->out != NULL && logsvc_stream_failing(l->out)))
 		mw_fail(why_r, MW_ERR_IO, "lines cannot be written; they are kept and tried again");
+	else if (l->decisions != NULL && logsvc_decisions_failing(l->decisions))
+		mw_fail(why_r, MW_ERR_IO,
+			"decisions cannot be written; they are kept and tried again");
 	else if (logsvc_positions_failing(l->positions))
 		mw_fail(why_r, MW_ERR_IO, "the positions cannot be saved in logger.state_dir");
 	else if (l->paused)

@@ -103,8 +103,9 @@ static void put_week_date(struct logsvc_json *j, const struct field *f, const st
 
 static void put_event(struct logsvc_json *j, const struct field *f, const struct mw_record *r)
 {
-	(void)r;
-	logsvc_json_word(j, f->name, "main");
+	static const char *const words[MW_OWN_COUNT] = { "main", "dsn", "notification", "copy" };
+
+	logsvc_json_word(j, f->name, words[r->own]);
 }
 
 static void put_type(struct logsvc_json *j, const struct field *f, const struct mw_record *r)
@@ -119,11 +120,15 @@ static void put_partition(struct logsvc_json *j, const struct field *f, const st
 	logsvc_json_word(j, f->name, "0");
 }
 
-/* Nothing here sends delivery status notifications. */
+/* About a mail that came; true only when one has really gone. */
 static void put_dsn_sent(struct logsvc_json *j, const struct field *f, const struct mw_record *r)
 {
-	(void)r;
-	logsvc_json_bool(j, f->name, false);
+	bool sent = false;
+
+	for (size_t i = 0; i < r->rcpt_count; i++)
+		sent = sent || r->rcpts[i].dsn == MW_DSN_SENT;
+	if (r->own == MW_OWN_NONE)
+		logsvc_json_bool(j, f->name, sent);
 }
 
 static void put_incarnation(struct logsvc_json *j, const struct field *f, const struct mw_record *r)
@@ -204,6 +209,7 @@ static const struct field fields[] = {
 	M("attached_file_names", put_list, attached_file_names),
 	M("author", put_list, author),
 	{ "av_scan", put_result, 0 },
+	M("bad_header", put_list, bad_header),
 	M("cc_addr", put_list, cc_addr),
 	{ "checks", put_result, 0 },
 	{ "checks_performed", put_result, 0 },
@@ -235,6 +241,7 @@ static const struct field fields[] = {
 	M("message_id", put_text, message_id),
 	M("originating", put_bool, originating),
 	{ "partition", put_partition, 0 },
+	{ "parts", put_result, 0 },
 	M("poison", put_true, poison),
 	M("policy_banks", put_list_always, policy_banks),
 	M("protocol", put_text, protocol),

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "digest.h"
+
 typedef void put_fn(struct logsvc_json *j, const char *name, const struct mw_record *r);
 
 static bool same(struct mw_octets a, struct mw_octets b)
@@ -72,8 +74,23 @@ static struct mw_octets rcpt_related(const struct mw_record_rcpt *rcpt)
 	return rcpt->mail_id_related;
 }
 
+/* A mail of our own that has gone is not called passed. */
+static const char *own_action(const struct mw_record *r)
+{
+	return r->rcpt_count == 0 || r->rcpts[0].action != MW_ACT_PASS ? NULL
+	       : r->own == MW_OWN_DSN				       ? "DSN"
+	       : r->own == MW_OWN_NOTICE			       ? "NOTIF"
+								       : NULL;
+}
+
 static void put_action(struct logsvc_json *j, const char *name, const struct mw_record *r)
 {
+	if (own_action(r) != NULL) {
+		logsvc_json_open(j, name, '[');
+		logsvc_json_word(j, NULL, own_action(r));
+		logsvc_json_close(j, ']');
+		return;
+	}
 	if (r->rcpt_count > 0) {
 		put_distinct(j, name, r, rcpt_action, false);
 		return;
@@ -101,47 +118,12 @@ static void put_related(struct logsvc_json *j, const char *name, const struct mw
 
 /* ------------------------------------------------------------------ words about the whole mail */
 
-/* Status words, sorted, each joined with its direction. */
 static void put_actions_performed(
 	struct logsvc_json *j, const char *name, const struct mw_record *r)
 {
-	static const struct {
-		enum mw_outcome outcome;
-		const char *word;
-	} words[] = {
-		{ MW_OUT_ACCEPTED, "Accepted" },
-		{ MW_OUT_BOUNCED, "Bounced" },
-		{ MW_OUT_DISCARDED, "Discarded" },
-		{ MW_OUT_NO_BOUNCE, "NoBounce" },
-		{ MW_OUT_REJECTED, "Rejected" },
-		{ MW_OUT_RELAYED, "Relayed" },
-		{ MW_OUT_RELAYED_TAGGED, "RelayedTagged" },
-		{ MW_OUT_TEMPFAILED, "TempFailed" },
-	};
-	static const struct {
-		enum mw_direction direction;
-		const char *word;
-	} directions[] = {
-		{ MW_DIR_INBOUND, "Inbound" },
-		{ MW_DIR_INTERNAL, "Internal" },
-		{ MW_DIR_OPENRELAY, "OpenRelay" },
-		{ MW_DIR_OUTBOUND, "Outbound" },
-	};
-	bool seen[MW_OUT_COUNT][MW_DIR_COUNT] = { 0 };
-	char text[1024] = "";
-	size_t n = 0;
+	char text[MW_ACTIONS_MAX];
 
-	for (size_t i = 0; i < r->rcpt_count; i++)
-		seen[mw_record_outcome(&r->rcpts[i])][mw_record_direction(r, &r->rcpts[i])] = true;
-	for (size_t w = 0; w < MW_COUNT(words); w++)
-		for (size_t d = 0; d < MW_COUNT(directions); d++)
-			if (seen[words[w].outcome][directions[d].direction])
-				n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s%s",
-					n > 0 ? " " : "", words[w].word, directions[d].word);
-	if (r->quarantine.n > 0)
-		n += (size_t)snprintf(
-			text + n, sizeof(text) - n, "%sQuarantined", n > 0 ? " " : "");
-	if (n > 0)
+	if (mw_record_actions(r, ' ', text) > 0)
 		logsvc_json_word(j, name, text);
 }
 
@@ -155,6 +137,8 @@ static void put_checks_performed(struct logsvc_json *j, const char *name, const 
 	} letters[] = {
 		{ 'V', mw_record_ran(r, "scan") },
 		{ 'S', mw_record_ran(r, "spam") },
+		{ 'H', r->header_checked },
+		{ 'B', r->banned_checked },
 		{ 'P', r->penpals_asked },
 		{ 'D', r->dkim_signatures > 0 },
 	};
@@ -459,6 +443,8 @@ static void put_rcpt(struct logsvc_json *j, const struct mw_record_rcpt *rcpt)
 
 	logsvc_json_open(j, NULL, '{');
 	logsvc_json_text(j, "action", rcpt_action(rcpt));
+	if (rcpt->banned_part.n > 0)
+		logsvc_json_text(j, "banning_reason", rcpt->banned_part);
 	if (rcpt->bypass_banned)
 		logsvc_json_bool(j, "bypass_banned_checks", true);
 	if (rcpt->bypass_spam)
@@ -477,6 +463,8 @@ static void put_rcpt(struct logsvc_json *j, const struct mw_record_rcpt *rcpt)
 		logsvc_json_text(j, "queued_as", rcpt->queued_as);
 	logsvc_json_bool(j, "rcpt_is_local", rcpt->is_local);
 	logsvc_json_text(j, "rcpt_to", rcpt->addr);
+	if (rcpt->deliver_to.n > 0)
+		logsvc_json_text(j, "rcpt_to_changed", rcpt->deliver_to);
 	if (code.n > 0)
 		logsvc_json_text(j, "smtp_code", code);
 	if (rcpt->smtp_response.n > 0)
@@ -491,6 +479,39 @@ static void put_recipients(struct logsvc_json *j, const char *name, const struct
 	logsvc_json_open(j, name, '[');
 	for (size_t i = 0; i < r->rcpt_count; i++)
 		put_rcpt(j, &r->rcpts[i]);
+	logsvc_json_close(j, ']');
+}
+
+static void put_part(struct logsvc_json *j, const struct mw_record_part *p)
+{
+	char digest[2 * MW_SHA256_OCTETS + 1];
+
+	logsvc_json_open(j, NULL, '{');
+	if (p->attributes.n > 0)
+		logsvc_json_text(j, "attributes", p->attributes);
+	if (p->name.n > 0)
+		logsvc_json_text(j, "name", p->name);
+	if (p->parent > 0)
+		logsvc_json_uint(j, "parent", p->parent);
+	if (p->place.n > 0)
+		logsvc_json_text(j, "place", p->place);
+	if (p->digest.n == MW_SHA256_OCTETS) {
+		mw_hex(p->digest.p, p->digest.n, digest);
+		logsvc_json_word(j, "sha256", digest);
+	}
+	logsvc_json_uint(j, "size", p->size);
+	if (p->type.n > 0)
+		logsvc_json_text(j, "type", p->type);
+	logsvc_json_close(j, '}');
+}
+
+static void put_parts(struct logsvc_json *j, const char *name, const struct mw_record *r)
+{
+	if (r->part_count == 0)
+		return;
+	logsvc_json_open(j, name, '[');
+	for (size_t i = 0; i < r->part_count; i++)
+		put_part(j, &r->parts[i]);
 	logsvc_json_close(j, ']');
 }
 
@@ -509,6 +530,7 @@ void logsvc_result_json(struct logsvc_json *j, const char *name, const struct mw
 		{ "elapsed", put_elapsed },
 		{ "mail_id_related", put_related },
 		{ "message", put_message },
+		{ "parts", put_parts },
 		{ "queued_as", put_queued_as },
 		{ "recipients", put_recipients },
 		{ "smtp_code", put_smtp_code },

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -12,8 +11,7 @@
 #include <unistd.h>
 
 #include "log.h"
-
-extern char **environ;
+#include "cage_start.h"
 
 struct keeper {
 	struct mw_loop *loop;
@@ -58,30 +56,6 @@ static void destroy(struct keeper *k)
 }
 
 /* ------------------------------------------------------------------ starting it */
-
-/* A fork of a process with ZeroMQ's threads may only exec: posix_spawn does just that. */
-static int spawn(pid_t *pid_r, const char *program, int control)
-{
-	char *argv[] = { (char *)"mailweir-cage", NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, every;
-	int rc;
-
-	sigemptyset(&none);
-	sigfillset(&every);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &every);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	rc = posix_spawn_file_actions_adddup2(&files, control, SCAN_CONTROL_FD);
-	if (rc == 0)
-		rc = posix_spawn(pid_r, program, &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return rc;
-}
 
 static void control_ready(void *arg, int events);
 static void pid_ready(void *arg, int events);
@@ -130,7 +104,7 @@ struct keeper *keeper_start(struct mw_loop *loop, const char *program, const str
 		.control = pair[0],
 		.started_ms = mw_mono_ms() };
 	fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	rc = spawn(&k->pid, program, pair[1]);
+	rc = cage_start(&k->pid, program, NULL, pair[1]);
 	close(pair[1]);
 	if (rc != 0) {
 		mw_fail(err, MW_ERR_IO, "cannot start %s: %s (scanner.cage_program)", program,

@@ -5,59 +5,23 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "keeper.h"
 #include "log.h"
-#include "scan_conf.h"
-#include "signatures.h"
+#include "pool_priv.h"
 
 #define TICK_MS 100
+#define LOOK_MS 20	   /* after a mail had to wait */
 #define DOWN_MS 2000	   /* a holder that is away so long is told to the fronts by slots = 0 */
 #define RESTART_MIN_MS 100 /* between two starts of a holder that does not last, doubling */
 #define RESTART_MAX_MS 5000
 #define LASTING_MS 5000	     /* a holder that lived so long is started again at once */
-#define CANCEL_GRACE_MS 1000 /* for a cage whose mail nobody wants any more */
 #define ORPHAN_MS 2000	     /* a cage's socket is closed and its holder says nothing */
 #define HOLDER_GRACE_MS 3000 /* a holder that does not do what it is told is killed */
 #define OUTSIDE_KILLS_MAX 2  /* SIGKILLs from outside before a mail is suspected */
 #define SIGKILL_NUMBER 9
 
-struct cage {
-	struct pool *pool;
-	struct keeper *keeper;
-	struct scan_born born;
-	int fd;
-	struct mw_fd *watch;
-	struct pool_job *job;
-	bool busy;	    /* also when its job was cancelled */
-	bool killed, ended; /* we asked for its death; its socket is closed */
-	uint64_t kill_at_ms, ended_ms;
-	struct cage *next, **prev_p;
-};
-
-struct pool {
-	struct mw_loop *loop;
-	const struct pool_ops *ops;
-	void *arg;
-	struct scan_settings settings;
-	struct keeper *current, *coming; /* at work; loading */
-	struct keeper *leaving;		 /* its last mails are being finished */
-	struct scan_engine engine, coming_engine;
-	struct cage *cages;
-	struct pool_job *first, *last; /* waiting */
-	uint64_t ids;
-	struct mw_timer *tick;
-	uint64_t down_since_ms, restart_at_ms;
-	unsigned quick_ends;
-	struct signatures signatures;
-	uint64_t look_at_ms;
-	bool reload_wanted;
-	char broken[400]; /* why the last holder could not load */
-	unsigned char in[SCAN_DATAGRAM_MAX];
-};
-
 /* ------------------------------------------------------------------ the queue */
 
-static void enqueue(struct pool *p, struct pool_job *job, bool head)
+void pool_enqueue(struct pool *p, struct pool_job *job, bool head)
 {
 	job->cage = NULL;
 	job->prev = head ? NULL : p->last;
@@ -73,11 +37,19 @@ static void dequeue(struct pool *p, struct pool_job *job)
 	job->next = job->prev = NULL;
 }
 
+static void close_leaves(struct pool_job *job)
+{
+	if (job->leaves_fd >= 0)
+		close(job->leaves_fd);
+	job->leaves_fd = -1;
+}
+
 static void answer(struct pool *p, struct pool_job *job, enum mw_status status, const char *reason)
 {
 	struct scan_result r = { .status = status };
 
 	mw_strlcpy(r.reason, reason, sizeof(r.reason));
+	close_leaves(job);
 	p->ops->done(p->arg, job, &r);
 }
 
@@ -108,85 +80,42 @@ static void cage_free(struct cage *c)
 	free(c);
 }
 
-static uint64_t octets_of(const struct pool_job *job)
-{
-	uint64_t n = 0;
+static void change_over(struct pool *p);
 
-	for (size_t i = 0; i < job->part_count; i++)
-		n += job->parts[i].n;
-	return n;
+/* Mails wait for cages that had only just begun: some may turn out to take their time. */
+static void look_again(struct pool *p)
+{
+	p->looking = true;
+	mw_timer_start(p->look, LOOK_MS, 0);
 }
 
-/* Time for the cage to stop by itself: early enough for its verdict to get back in time. */
-static uint64_t soft_limit_ms(const struct pool *p, const struct pool_job *job, uint64_t now)
-{
-	uint64_t left = job->deadline_ms > now ? job->deadline_ms - now : 0, margin = left / 10;
-
-	margin = margin < 50 ? 50 : margin > 1000 ? 1000 : margin;
-	left = left > margin ? left - margin : 1;
-	return left < p->settings.scan_timeout_ms ? left : p->settings.scan_timeout_ms;
-}
-
-/* Send a job to an idle cage. MW_OK, MW_ERR_GONE (try another cage) or what the job fails with. */
-static enum mw_rc cage_give(struct cage *c, struct pool_job *job)
-{
-	struct pool *p = c->pool;
-	uint64_t now = mw_mono_ms();
-	struct scan_order o = {
-		.id = job->id, .size = octets_of(job), .virus = job->virus, .decode = job->decode
-	};
-	bool inside = o.size <= SCAN_INLINE_MAX;
-	int fd = inside ? -1 : scan_seal(job->parts, job->part_count);
-	struct mw_pack b;
-	enum mw_rc rc;
-
-	if (!inside && fd < 0)
-		return MW_ERR_IO;
-	o.ms_left = soft_limit_ms(p, job, now);
-	mw_pack_init(&b);
-	scan_order_encode(&b, &o);
-	rc = b.failed ? MW_ERR_NOMEM
-		      : scan_send(c->fd, mw_octets_of(b.p, b.n), job->parts,
-				inside ? job->part_count : 0, fd);
-	mw_pack_fini(&b);
-	if (fd >= 0)
-		close(fd);
-	if (rc != MW_OK)
-		return rc == MW_AGAIN ? MW_ERR_IO : rc;
-	c->job = job;
-	c->busy = true;
-	c->kill_at_ms = now + o.ms_left + p->settings.cage_grace_ms;
-	job->cage = c;
-	p->ops->started(p->arg, job);
-	return MW_OK;
-}
-
-static struct cage *idle_cage(const struct pool *p)
-{
-	for (struct cage *c = p->cages; c != NULL; c = c->next)
-		if (c->keeper == p->current && !c->busy && !c->ended)
-			return c;
-	return NULL;
-}
-
-/* Hand out waiting jobs as long as there are idle cages. */
+/* Hand out waiting jobs as long as there are cages for them. */
 static void feed(struct pool *p)
 {
+	uint64_t now = mw_mono_ms();
 	struct cage *c;
 
-	while (p->first != NULL && (c = idle_cage(p)) != NULL) {
+	change_over(p);
+	pool_turns_free(p, now);
+	while (p->first != NULL && (c = pool_turn_for(p, p->first, now)) != NULL) {
 		struct pool_job *job = p->first;
-		enum mw_rc rc = cage_give(c, job);
+		enum mw_rc rc = pool_turn_give(c, job);
 
+		if (rc == MW_AGAIN)
+			break; /* until one of its turns is over */
 		if (rc == MW_ERR_GONE) {
 			c->ended = true; /* its death will be told */
-			c->ended_ms = mw_mono_ms();
+			c->ended_ms = now;
 			continue;
 		}
 		dequeue(p, job); /* only now: a cage that was gone leaves it at the head */
 		if (rc != MW_OK)
 			answer(p, job, MW_FAILED, mw_rc_name(rc));
 	}
+	if (p->first == NULL)
+		pool_warm(p);
+	if (p->look != NULL && !p->looking && (p->first != NULL || pool_turns_behind(p)))
+		look_again(p);
 }
 
 /* ------------------------------------------------------------------ verdicts and deaths */
@@ -206,29 +135,37 @@ static void cage_distrust(struct cage *c, const char *why)
 static void cage_result(struct cage *c, struct mw_octets m)
 {
 	struct pool *p = c->pool;
-	struct pool_job *job = c->job;
+	struct pool_job *job;
 	struct scan_result r;
 
 	if (scan_result_decode(m, &r) != MW_OK) {
 		cage_distrust(c, "bad_result");
 		return;
 	}
-	if (!c->busy || (job != NULL && r.id != job->id)) {
+	if (c->turn_count == 0 || r.id != c->turns[0].id) {
 		cage_distrust(c, "unasked_result");
 		return;
 	}
-	c->busy = false;
-	c->job = NULL;
-	if (job != NULL) {
-		job->cage = NULL;
-		p->ops->done(p->arg, job, &r);
+	c->warming = false;
+	c->warm = true;
+	/* It ends, and will not look at what stands behind. Closed before its verdict is told,
+	 * which may bring the next job at once: nobody gives it one. */
+	if (r.worn) {
+		pool_turns_take_back(c);
+		c->turn_count = 1;
+		cage_close(c);
+		c->ended = true;
+		c->ended_ms = mw_mono_ms();
 	}
-	if (c->keeper != p->current)
+	job = pool_turn_over(c);
+	if (job != NULL)
+		p->ops->done(p->arg, job, &r);
+	if (c->turn_count == 0 && c->keeper != p->current && c->keeper != p->coming)
 		cage_close(c); /* of the old signatures: it ends, and its death is told */
 }
 
-/* Read what is there, up to the verdict: a cage has nothing to say after it, and should it speak or
- * end all the same, the descriptor stays readable. */
+/* Read what is there, up to the last verdict: a cage has nothing to say after it, and should it
+ * speak or end all the same, the descriptor stays readable. */
 static void cage_ready(void *arg, int events)
 {
 	struct cage *c = arg;
@@ -254,7 +191,7 @@ static void cage_ready(void *arg, int events)
 			c->ended = true;
 			c->ended_ms = mw_mono_ms();
 		}
-	} while (c->busy);
+	} while (c->turn_count > 0);
 	feed(p);
 }
 
@@ -266,13 +203,24 @@ static void job_orphaned(struct pool *p, struct pool_job *job, bool blame, bool 
 	if (blame)
 		answer(p, job, MW_FAILED, MW_REASON_CAGE_DIED);
 	else
-		enqueue(p, job, true);
+		pool_enqueue(p, job, true);
+}
+
+/* The jobs of a cage that is no more: the first one it may have been at, the others it was not. */
+static void cage_orphans(struct cage *c, bool blame, bool outside)
+{
+	struct pool *p = c->pool;
+	struct pool_job *job = c->turn_count > 0 ? c->turns[0].job : NULL;
+
+	pool_turns_take_back(c);
+	cage_free(c);
+	if (job != NULL)
+		job_orphaned(p, job, blame, outside);
 }
 
 static void bury(struct cage *c, const struct scan_died *d)
 {
-	struct pool *p = c->pool;
-	struct pool_job *job = c->job;
+	struct pool_job *job = c->turn_count > 0 ? c->turns[0].job : NULL;
 	/* A worn cage ends after its verdict: a job that it still has came too late, and it never
 	 * looked at it. It may lie, though, so that counts like a death from outside. */
 	bool worn = d->signal == 0 && d->code == CAGE_EXIT_WORN,
@@ -287,9 +235,7 @@ static void bury(struct cage *c, const struct scan_died *d)
 			: worn		     ? "wear"
 			: outside	     ? "others"
 					     : "itself");
-	cage_free(c);
-	if (job != NULL)
-		job_orphaned(p, job, !outside, outside);
+	cage_orphans(c, !outside, outside);
 }
 
 /* ------------------------------------------------------------------ holders */
@@ -338,9 +284,9 @@ static void retire(struct pool *p, struct keeper *k)
 	for (struct cage *c = p->cages; c != NULL; c = c->next) {
 		if (c->keeper != k)
 			continue;
-		if (!c->busy)
+		if (c->turn_count == 0)
 			cage_close(c);
-		any = any || c->busy;
+		any = any || c->turn_count > 0;
 	}
 	if (p->leaving != NULL)
 		keeper_release(p->leaving); /* of a generation before: its mails are sent again */
@@ -355,10 +301,17 @@ static void make_current(struct pool *p, struct keeper *k)
 
 	p->current = k;
 	p->coming = NULL;
+	p->coming_since_ms = 0;
 	p->engine = p->coming_engine;
 	p->down_since_ms = 0;
 	if (old != NULL)
 		retire(p, old);
+}
+
+static void change_over(struct pool *p)
+{
+	if (p->coming_since_ms != 0 && pool_warm_enough(p, mw_mono_ms()))
+		make_current(p, p->coming);
 }
 
 static void holder_born(void *arg, struct keeper *k, const struct scan_born *b, int fd)
@@ -378,8 +331,8 @@ static void holder_born(void *arg, struct keeper *k, const struct scan_born *b, 
 	if (c->next != NULL)
 		c->next->prev_p = &c->next;
 	p->cages = c;
-	if (k == p->coming)
-		make_current(p, k);
+	if (k == p->coming && p->coming_since_ms == 0)
+		p->coming_since_ms = mw_mono_ms();
 	feed(p);
 }
 
@@ -427,17 +380,11 @@ static void free_cages_of(struct pool *p, const struct keeper *k)
 	struct cage *next;
 
 	for (struct cage *c = p->cages; c != NULL; c = next) {
-		struct pool_job *job;
-
-		if (c->keeper == k && c->busy)
+		if (c->keeper == k && c->turn_count > 0)
 			cage_ready(c, MW_READABLE); /* a last verdict */
 		next = c->next;
-		if (c->keeper != k)
-			continue;
-		job = c->job;
-		cage_free(c);
-		if (job != NULL)
-			job_orphaned(p, job, false, false);
+		if (c->keeper == k)
+			cage_orphans(c, false, false);
 	}
 }
 
@@ -447,8 +394,10 @@ static void holder_gone(void *arg, struct keeper *k)
 
 	if (k == p->leaving)
 		p->leaving = NULL;
-	if (k == p->coming)
+	if (k == p->coming) {
 		p->coming = NULL;
+		p->coming_since_ms = 0;
+	}
 	if (k == p->current) {
 		p->current = NULL;
 		p->down_since_ms = mw_mono_ms();
@@ -472,7 +421,7 @@ static const struct keeper_ops keeper_calls = {
 static void kill_late_cages(struct pool *p, uint64_t now)
 {
 	for (struct cage *c = p->cages; c != NULL; c = c->next) {
-		if (!c->busy || now < c->kill_at_ms)
+		if (c->turn_count == 0 || now < c->kill_at_ms)
 			continue;
 		if (now - c->kill_at_ms > HOLDER_GRACE_MS)
 			keeper_kill(c->keeper); /* it was asked to end that cage and did not: it
@@ -480,7 +429,7 @@ static void kill_late_cages(struct pool *p, uint64_t now)
 		if (c->killed || c->ended)
 			continue;
 		mw_log(MW_WARN, "cage_hangs", "pid=%llu job=%llu", (unsigned long long)c->born.pid,
-			(unsigned long long)(c->job != NULL ? c->job->id : 0));
+			(unsigned long long)c->turns[0].id);
 		c->killed = true;
 		keeper_kill_cage(c->keeper, c->born.serial);
 	}
@@ -492,15 +441,11 @@ static void free_orphans(struct pool *p, uint64_t now)
 	struct cage *next;
 
 	for (struct cage *c = p->cages; c != NULL; c = next) {
-		struct pool_job *job = c->job;
-
 		next = c->next;
-		if (!c->ended || now - c->ended_ms < ORPHAN_MS)
-			continue;
-		cage_free(c);
-		if (job != NULL)
-			job_orphaned(p, job, false, true);
+		if (c->ended && now - c->ended_ms >= ORPHAN_MS)
+			cage_orphans(c, false, true);
 	}
+	leaving_is_done(p); /* who says nothing now may say it of cages that nobody knows */
 }
 
 static void look_at_signatures(struct pool *p, uint64_t now)
@@ -527,6 +472,14 @@ static void start_wanted(struct pool *p, uint64_t now)
 		mw_log(MW_ERROR, "holder_start", "error=%s", mw_quote(err.text));
 		p->restart_at_ms = now + RESTART_MAX_MS;
 	}
+}
+
+static void look(void *arg)
+{
+	struct pool *p = arg;
+
+	p->looking = false;
+	feed(p);
 }
 
 static void tick(void *arg)
@@ -562,6 +515,7 @@ enum mw_rc pool_open(struct pool **p_r, struct mw_loop *loop, const struct mw_co
 	p->loop = loop;
 	p->ops = ops;
 	p->arg = arg;
+	pool_warm_open(p);
 	rc = scan_settings_read(&p->settings, conf, err);
 	if (rc != MW_OK)
 		return rc;
@@ -580,6 +534,7 @@ enum mw_rc pool_open(struct pool **p_r, struct mw_loop *loop, const struct mw_co
 	p->look_at_ms = mw_mono_ms() + p->settings.check_interval_ms;
 	p->tick = mw_timer_new(loop, tick, p);
 	mw_timer_start(p->tick, TICK_MS, TICK_MS);
+	p->look = mw_timer_new(loop, look, p);
 	return MW_OK;
 }
 
@@ -590,6 +545,7 @@ void pool_close(struct pool **p_p)
 	*p_p = NULL;
 	if (p == NULL)
 		return;
+	mw_timer_destroy(&p->look);
 	mw_timer_destroy(&p->tick);
 	while (p->cages != NULL)
 		cage_free(p->cages);
@@ -600,31 +556,26 @@ void pool_close(struct pool **p_p)
 void pool_submit(struct pool *p, struct pool_job *job)
 {
 	job->id = ++p->ids;
+	job->leaves_fd = -1;
 	job->kills = 0;
-	enqueue(p, job, false);
+	pool_enqueue(p, job, false);
 	feed(p);
 }
 
 void pool_cancel(struct pool *p, struct pool_job *job)
 {
-	struct cage *c = job->cage;
-	uint64_t soon = mw_mono_ms() + CANCEL_GRACE_MS;
-
-	if (c == NULL) {
+	close_leaves(job);
+	if (job->cage != NULL)
+		pool_turn_cancel(job->cage, job);
+	else
 		dequeue(p, job);
-		return;
-	}
-	c->job = NULL;
-	job->cage = NULL;
-	if (c->kill_at_ms > soon)
-		c->kill_at_ms = soon;
 }
 
 unsigned pool_slots(const struct pool *p)
 {
 	bool down = p->current == NULL && mw_mono_ms() - p->down_since_ms > DOWN_MS;
 
-	return down ? 0 : (unsigned)p->settings.cage.cages;
+	return down ? 0 : pool_turns_all(p);
 }
 
 const char *pool_engine(const struct pool *p)

@@ -24,12 +24,14 @@ struct pool_job {
 	const struct mw_octets *parts; /* the message, borrowed */
 	size_t part_count;
 	uint64_t deadline_ms;
-	bool virus, decode;
+	bool virus, decode, tell_parts, digests;
+	bool want_leaves; /* the decoded leaves, too: leaves_fd, when it is done */
 	void *user;
 	/* the pool's own */
 	uint64_t id;
 	unsigned kills;
 	struct cage *cage; /* NULL: waiting */
+	int leaves_fd; /* -1, or a memfd of scan_leaf_next()'s records, the caller's when done */
 	struct pool_job *next, *prev;
 };
 

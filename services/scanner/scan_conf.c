@@ -1,5 +1,6 @@
 #include "scan_conf.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -9,14 +10,23 @@
 #define CAGES_LEAST 2
 #define CAGES_MOST 32
 
-static uint64_t cages_of(const struct mw_conf *conf)
+/* Those that this process may use. */
+static uint64_t cores_now(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0
+		       ? (uint64_t)CPU_COUNT(&set)
+		       : 1;
+}
+
+static uint64_t cages_of(const struct mw_conf *conf, uint64_t cores)
 {
 	int64_t n = mw_conf_int(conf, "scanner.cages");
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (n > 0)
 		return (uint64_t)n;
-	n = 2 * (cores > 0 ? cores : 1);
+	n = 2 * (int64_t)cores;
 	return (uint64_t)(n < CAGES_LEAST ? CAGES_LEAST : n > CAGES_MOST ? CAGES_MOST : n);
 }
 
@@ -66,11 +76,42 @@ static enum mw_rc texts_of(struct scan_conf *c, const struct mw_conf *conf, stru
 	return MW_OK;
 }
 
+static enum mw_rc mode_of(struct scan_conf *c, const struct mw_conf *conf, struct mw_err *err)
+{
+	const char *word = mw_conf_text(conf, "scanner.clamav_scan");
+
+	for (c->scan_mode = 0; c->scan_mode < SCAN_MODES; c->scan_mode++)
+		if (strcmp(word, scan_mode_words[c->scan_mode]) == 0)
+			return MW_OK;
+	return mw_fail(err, MW_ERR_CONF,
+		"scanner.clamav_scan: \"%s\" is none of both, leaves, message", word);
+}
+
+/* The passwords of the settings, each with its NUL. */
+static enum mw_rc passwords_of(struct scan_conf *c, const struct mw_conf *conf, struct mw_err *err)
+{
+	const char *const *items;
+	size_t count = mw_conf_list(conf, "scanner.archive_passwords", &items);
+
+	for (size_t i = 0; i < count; i++) {
+		size_t n = strlen(items[i]) + 1;
+
+		if (n > sizeof(c->passwords) - c->passwords_octets)
+			return mw_fail(err, MW_ERR_CONF,
+				"scanner.archive_passwords: more than %zu octets in all",
+				sizeof(c->passwords));
+		memcpy(c->passwords + c->passwords_octets, items[i], n);
+		c->passwords_octets += n;
+	}
+	return MW_OK;
+}
+
 static const struct {
 	const char *setting;
 	size_t at;
 } numbers[] = {
 	{ "scanner.cage_memory", offsetof(struct scan_conf, memory) },
+	{ "scanner.cage_mails", offsetof(struct scan_conf, mails) },
 	{ "scanner.cage_files", offsetof(struct scan_conf, files) },
 	{ "scanner.temp_file_size", offsetof(struct scan_conf, file_size) },
 	{ "scanner.temp_quota", offsetof(struct scan_conf, quota) },
@@ -78,12 +119,15 @@ static const struct {
 	{ "scanner.clamav_max_scan", offsetof(struct scan_conf, max_scan) },
 	{ "scanner.clamav_max_files", offsetof(struct scan_conf, engine_files) },
 	{ "scanner.clamav_max_levels", offsetof(struct scan_conf, engine_levels) },
+	{ "scanner.mime_readings", offsetof(struct scan_conf, mime_readings) },
+	{ "scanner.passwords_max", offsetof(struct scan_conf, passwords_max) },
 	{ "MAXLEVELS", offsetof(struct scan_conf, budget.max_levels) },
 	{ "MAXFILES", offsetof(struct scan_conf, budget.max_files) },
 	{ "MIN_EXPANSION_QUOTA", offsetof(struct scan_conf, budget.min_quota) },
 	{ "MAX_EXPANSION_QUOTA", offsetof(struct scan_conf, budget.max_quota) },
 	{ "MIN_EXPANSION_FACTOR", offsetof(struct scan_conf, budget.min_factor) },
 	{ "MAX_EXPANSION_FACTOR", offsetof(struct scan_conf, budget.max_factor) },
+	{ "scanner.unpack_memory", offsetof(struct scan_conf, budget.memory) },
 };
 
 enum mw_rc scan_settings_read(
@@ -107,12 +151,17 @@ enum mw_rc scan_settings_read(
 	s.cage_grace_ms = (uint64_t)mw_conf_int(conf, "scanner.cage_grace");
 	s.engine_timeout_ms = (uint64_t)mw_conf_int(conf, "scanner.engine_timeout");
 	s.check_interval_ms = (uint64_t)mw_conf_int(conf, "scanner.signature_check_interval");
-	s.cage.cages = cages_of(conf);
+	s.cores = cores_now();
+	s.cage.cages = cages_of(conf, s.cores);
 	s.cage.cpu_s = (s.scan_timeout_ms + s.cage_grace_ms) / 1000 + 1;
 	s.cage.strict = mode == MW_SANDBOX_STRICT;
 	s.cage.mail_parser = mw_conf_bool(conf, "scanner.clamav_mail_parser");
 	s.cage.log_level = mw_log_wants(MW_DEBUG) ? MW_DEBUG : MW_INFO;
-	rc = texts_of(&s.cage, conf, err);
+	rc = mode_of(&s.cage, conf, err);
+	if (rc == MW_OK)
+		rc = texts_of(&s.cage, conf, err);
+	if (rc == MW_OK)
+		rc = passwords_of(&s.cage, conf, err);
 	if (rc == MW_OK)
 		rc = program_of(s.program, sizeof(s.program), conf, err);
 	if (rc == MW_OK)

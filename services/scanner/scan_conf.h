@@ -7,6 +7,7 @@
 
 struct scan_settings {
 	struct scan_conf cage; /* what the holder and its cages get */
+	uint64_t cores;
 	uint64_t scan_timeout_ms, cage_grace_ms, engine_timeout_ms, check_interval_ms;
 	char program[SCAN_PATH_MAX]; /* mailweir-cage */
 };

@@ -1,16 +1,13 @@
 #include "spam_check.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "log.h"
 #include "spamd.h"
 
@@ -21,8 +18,7 @@
 
 struct spam {
 	struct mw_loop *loop;
-	struct sockaddr_storage to;
-	socklen_t to_len; /* 0: off */
+	struct address to; /* nowhere: off */
 	unsigned slots;
 	uint64_t timeout_ms, body_limit;
 	char name[200]; /* for the log */
@@ -48,61 +44,7 @@ struct ask {
 	struct ask *next, **prev_p;
 };
 
-/* ------------------------------------------------------------------ where spamd is */
-
-static bool parse_port(const char *text, unsigned *port_r)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	*port_r = (unsigned)n;
-	return *text >= '0' && *text <= '9' && *end == '\0' && n > 0 && n < 65536;
-}
-
-/* "/path", "127.0.0.1:783", "[::1]:783". Names are not looked up: that would block the loop. */
-static enum mw_rc parse_address(struct spam *s, const char *text, struct mw_err *err)
-{
-	struct sockaddr_un *un = (struct sockaddr_un *)&s->to;
-	struct sockaddr_in *in = (struct sockaddr_in *)&s->to;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&s->to;
-	const char *colon = strrchr(text, ':');
-	char host[64];
-	unsigned port;
-
-	memset(&s->to, 0, sizeof(s->to));
-	s->to_len = 0;
-	if (text[0] == '/') {
-		un->sun_family = AF_UNIX;
-		if (mw_strlcpy(un->sun_path, text, sizeof(un->sun_path)) >= sizeof(un->sun_path))
-			return mw_fail(err, MW_ERR_CONF,
-				"scanner.spamd: the path is longer than %zu octets",
-				sizeof(un->sun_path) - 1);
-		s->to_len = sizeof(*un);
-		return MW_OK;
-	}
-	if (colon != NULL && parse_port(colon + 1, &port) &&
-		mw_strncpy(host, sizeof(host), text, (size_t)(colon - text))) {
-		size_t n = strlen(host);
-
-		if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
-			host[n - 1] = '\0';
-			if (inet_pton(AF_INET6, host + 1, &in6->sin6_addr) == 1) {
-				in6->sin6_family = AF_INET6;
-				in6->sin6_port = htons((uint16_t)port);
-				s->to_len = sizeof(*in6);
-			}
-		} else if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
-			in->sin_family = AF_INET;
-			in->sin_port = htons((uint16_t)port);
-			s->to_len = sizeof(*in);
-		}
-	}
-	return s->to_len != 0 ? MW_OK
-			      : mw_fail(err, MW_ERR_CONF,
-					"scanner.spamd = \"%s\": must be ADDRESS:PORT with a "
-					"numeric address, or a path",
-					text);
-}
+/* ------------------------------------------------------------------ settings */
 
 static enum mw_rc configure(struct spam *s, const struct mw_conf *conf, struct mw_err *err)
 {
@@ -111,11 +53,11 @@ static enum mw_rc configure(struct spam *s, const struct mw_conf *conf, struct m
 	enum mw_rc rc = MW_OK;
 
 	if (text != NULL && text[0] != '\0')
-		rc = parse_address(&fresh, text, err);
+		rc = address_parse(&fresh.to, text, "scanner.spamd", err);
 	if (rc != MW_OK)
 		return rc;
 	mw_strlcpy(fresh.name, text != NULL ? text : "", sizeof(fresh.name));
-	fresh.slots = fresh.to_len != 0 ? (unsigned)mw_conf_int(conf, "scanner.spamd_slots") : 0;
+	fresh.slots = fresh.to.n != 0 ? (unsigned)mw_conf_int(conf, "scanner.spamd_slots") : 0;
 	fresh.timeout_ms = (uint64_t)mw_conf_int(conf, "scanner.spamd_timeout");
 	fresh.body_limit = (uint64_t)mw_conf_int(conf, "sa_mail_body_size_limit");
 	*s = fresh;
@@ -171,7 +113,7 @@ static void pack_findings(struct mw_pack *b, const struct ask *a, const struct s
 	char engine[48];
 
 	snprintf(engine, sizeof(engine), "SpamAssassin, spamd protocol %s", v->version);
-	mw_pack_map(b, 6);
+	mw_pack_map(b, 7);
 	mw_pack_kv_int(b, "score_milli", v->score_milli);
 	mw_pack_kv_int(b, "required_milli", v->required_milli);
 	mw_pack_text(b, "tests");
@@ -184,12 +126,13 @@ static void pack_findings(struct mw_pack *b, const struct ask *a, const struct s
 	mw_pack_kv_text(b, "autolearn", ""); /* REPORT does not tell */
 	mw_pack_kv_text(b, "engine", engine);
 	mw_pack_kv_bool(b, "truncated", a->truncated);
+	mw_pack_kv_octets(b, "report", mw_octets_of(v->report, v->report_n));
 }
 
 /* The reply is whole, or the connection closed. */
 static void ask_finish(struct ask *a)
 {
-	static struct spamd_result result; /* 17 KiB; one thread */
+	static struct spamd_result result; /* 25 KiB; one thread */
 	struct mw_err why = { "" };
 	struct mw_verdict v = { .status = MW_DONE };
 	struct mw_ticket *ticket = a->ticket;
@@ -278,12 +221,11 @@ static enum mw_rc ask_send(struct ask *a)
 static void ask_ready(void *arg, int events)
 {
 	struct ask *a = arg;
-	int error = 0;
-	socklen_t n = sizeof(error);
 	enum mw_rc rc;
 
 	if (!a->connected) {
-		getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &n);
+		int error = address_error(a->fd);
+
 		if (error != 0) {
 			ask_refused(a, error);
 			return;
@@ -308,22 +250,20 @@ static void ask_ready(void *arg, int events)
 static void ask_connect(struct ask *a)
 {
 	struct spam *s = a->spam;
-	int one = 1;
+	int error;
 
 	a->waiting = a->connected = false;
 	a->piece = a->sent = 0;
 	a->reply.n = 0;
-	a->fd = socket(s->to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (a->fd < 0) {
-		ask_fail(a, "spamd: no descriptor");
-		return;
-	}
-	if (s->to.ss_family != AF_UNIX)
-		setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	mw_timer_start(a->timer, a->until_ms > mw_mono_ms() ? a->until_ms - mw_mono_ms() : 1, 0);
-	if (connect(a->fd, (const struct sockaddr *)&s->to, s->to_len) != 0 &&
-		errno != EINPROGRESS) {
-		ask_refused(a, errno);
+	switch (address_connect(&s->to, &a->fd, &error)) {
+	case MW_OK:
+		break;
+	case MW_ERR_GONE:
+		ask_refused(a, error);
+		return;
+	default:
+		ask_fail(a, "spamd: no descriptor");
 		return;
 	}
 	a->watch = mw_fd_new(s->loop, a->fd, ask_ready, a);
@@ -364,7 +304,7 @@ static enum mw_rc spam_start(void *state, const struct mw_job *job, struct mw_ti
 	uint64_t now = mw_mono_ms(), left = job->deadline_ms > now ? job->deadline_ms - now : 0;
 	struct ask *a;
 
-	if (s->to_len == 0)
+	if (s->to.n == 0)
 		return MW_ERR_UNKNOWN_KIND;
 	a = calloc(1, sizeof(*a));
 	if (a == NULL)

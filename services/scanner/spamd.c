@@ -292,19 +292,61 @@ static bool read_rule(const char *line, struct spamd_test *t)
 	return mw_strncpy(t->name, sizeof(t->name), p, n);
 }
 
-static void read_rules(const char *body, struct spamd_result *v)
+static void read_rules(const char *table, struct spamd_result *v)
 {
 	v->test_count = 0;
-	for (const char *p = table_of(body); p != NULL && v->test_count < SPAMD_TESTS_MAX;
-		p = next_line(p))
+	for (const char *p = table; p != NULL && v->test_count < SPAMD_TESTS_MAX; p = next_line(p))
 		if (read_rule(p, &v->tests[v->test_count]))
 			v->test_count++;
+}
+
+/* A line as ASCII, and so much of it as a line may have; no blanks at its end. Returns its length.
+ */
+static size_t clean_line(const char *p, size_t n, char line[MW_SPAM_REPORT_LINE_MAX])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)p[i];
+		char text[8] = { c == '\t' ? ' ' : (char)c, '\0' };
+		size_t take = 1;
+
+		if ((c < ' ' && c != '\t') || c > '~')
+			take = (size_t)snprintf(text, sizeof(text), "\\x{%02X}", c);
+		if (take > MW_SPAM_REPORT_LINE_MAX - len)
+			break;
+		memcpy(line + len, text, take);
+		len += take;
+	}
+	while (len > 0 && line[len - 1] == ' ')
+		len--;
+	return len;
+}
+
+static void read_report(const char *table, struct spamd_result *v)
+{
+	v->report_n = 0;
+	for (const char *p = table; p != NULL; p = next_line(p)) {
+		char line[MW_SPAM_REPORT_LINE_MAX];
+		size_t n = strcspn(p, "\n"), len;
+
+		while (n > 0 && (p[n - 1] == '\r' || p[n - 1] == ' '))
+			n--;
+		len = clean_line(p, n, line);
+		if (len == 0)
+			continue;
+		if (len + 1 > sizeof(v->report) - v->report_n)
+			break;
+		memcpy(v->report + v->report_n, line, len);
+		v->report_n += len;
+		v->report[v->report_n++] = '\n';
+	}
 }
 
 enum mw_rc spamd_reply_read(
 	const struct spamd_reply *r, struct spamd_result *result_r, struct mw_err *why)
 {
-	const char *body = reply_body(r);
+	const char *body = reply_body(r), *table;
 	long want =
 		number_at(body != NULL ? reply_field(r, "Content-length") : NULL, SPAMD_REPLY_MAX);
 
@@ -315,6 +357,8 @@ enum mw_rc spamd_reply_read(
 		return mw_fail(why, MW_ERR_PROTO, "spamd: reply cut short");
 	if (!read_score(r, result_r))
 		return mw_fail(why, MW_ERR_PROTO, "spamd: reply without a score");
-	read_rules(body, result_r);
+	table = table_of(body);
+	read_rules(table, result_r);
+	read_report(table, result_r);
 	return MW_OK;
 }

@@ -5,12 +5,13 @@
  *
  * The report quotes the mail (a preview of its text): what an attacker writes there must not be
  * read as rules. Rules are taken only from behind the last line of dashes, which the preview cannot
- * come after.
+ * come after. The same lines are the report that people are shown; the preview is not.
  */
 #ifndef SCAN_SPAMD_H
 #define SCAN_SPAMD_H
 
 #include "base.h"
+#include "wire.h"
 
 #define SPAMD_REPLY_MAX (256 * 1024) /* octets of one reply; more: refused */
 #define SPAMD_TESTS_MAX 256	     /* rules of one mail that are told */
@@ -29,6 +30,10 @@ struct spamd_result {
 	char version[16]; /* of the protocol, as "1.1" */
 	size_t test_count;
 	struct spamd_test tests[SPAMD_TESTS_MAX];
+	/* What the table says, SpamAssassin's _SUMMARY_: lines of printable ASCII, each with its
+	 * newline. What is none is written \x{C3}; lines and the whole are cut at the limits. */
+	size_t report_n;
+	char report[MW_SPAM_REPORT_MAX];
 };
 
 /* A reply that is coming in. */

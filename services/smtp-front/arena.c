@@ -1,8 +1,9 @@
 #include "arena.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "format.h"
 
 #define BLOCK_OCTETS 8192 /* most mails live in one */
 #define ALIGN 16
@@ -29,6 +30,7 @@ void *smtp_arena_get(struct smtp_arena *a, size_t n)
 			return NULL;
 		*b = (struct smtp_arena_block){ .next = a->blocks, .size = size };
 		a->blocks = b;
+		a->octets += size;
 	}
 	p = b->octets + b->used;
 	b->used += n;
@@ -67,13 +69,13 @@ char *smtp_arena_printf(struct smtp_arena *a, const char *fmt, ...)
 
 	va_start(args, fmt);
 	va_copy(again, args);
-	n = vsnprintf(usual, sizeof(usual), fmt, args);
+	n = mw_vformat(usual, sizeof(usual), fmt, args);
 	va_end(args);
 	s = n < 0 ? NULL : smtp_arena_get(a, (size_t)n + 1);
 	if (s != NULL && (size_t)n < sizeof(usual))
 		memcpy(s, usual, (size_t)n + 1);
 	else if (s != NULL)
-		vsnprintf(s, (size_t)n + 1, fmt, again);
+		mw_vformat(s, (size_t)n + 1, fmt, again);
 	va_end(again);
 	return s;
 }
@@ -86,4 +88,5 @@ void smtp_arena_fini(struct smtp_arena *a)
 		a->blocks = b->next;
 		free(b);
 	}
+	a->octets = 0;
 }

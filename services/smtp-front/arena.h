@@ -7,6 +7,7 @@
 struct smtp_arena_block;
 struct smtp_arena {
 	struct smtp_arena_block *blocks;
+	size_t octets; /* of all of them */
 };
 
 /* Aligned for any type; NULL when memory ran out. */

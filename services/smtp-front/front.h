@@ -6,6 +6,7 @@
 #include "checks/dispatch.h"
 #include "delivery/delivery.h"
 #include "events.h"
+#include "outcome/body_program.h"
 #include "policy/policy.h"
 #include "service.h"
 
@@ -14,9 +15,12 @@ struct intake;
 struct policy_watch;
 struct db;
 struct dnsl;
+struct clerk;
 
 #define FRONT_POISON_MAX 1024		   /* mails remembered that killed two cages */
 #define FRONT_POISON_MS (4u * 3600 * 1000) /* and for how long */
+
+#define NOTIFY_VIRUSES_MAX 1024 /* names of viruses remembered that administrators know */
 
 struct front_poison {
 	uint64_t digest, at_ms;
@@ -37,17 +41,25 @@ struct front {
 	struct delivery *delivery;
 	struct smtp_body_pool bodies;
 	struct policy_set *policies; /* of new mail; mails in flight keep theirs */
+	struct policy_set *leaving;  /* whose mails still use a database of store; NULL */
 	struct policy_watch *watch;  /* files behind their tables */
 	struct db *db;		     /* what databases say about recipients */
+	struct db *store;	     /* where copies are rows; NULL: in no front that takes mail */
 	struct dnsl *dnsl;	     /* what DNS lists say about clients */
+	struct clerk *clerk;	     /* the quarantine's books */
 	struct intake *intake;
 	struct front_limits limits;
 	struct txn *txns;     /* in flight, newest first */
 	struct txn *learning; /* over, but for their learn job */
 	size_t txn_count;
 	uint64_t next_txn;
+	struct body_programs programs;
 	struct front_poison poison[FRONT_POISON_MAX];
 	size_t poison_next, poison_count;
+	struct {
+		uint64_t seen[NOTIFY_VIRUSES_MAX];
+		size_t next, count;
+	} viruses; /* hashes of names that administrators know (outcome/notify_plan.c) */
 	uint64_t bare_lf_told_ms; /* 0: never */
 	struct mw_timer *state_timer;
 	struct delivery_stats told; /* as of the last mail record */
@@ -60,6 +72,7 @@ struct front {
 	struct {
 		uint64_t mails, passed, rejected, discarded, tempfailed, aborted, bare_lf, sessions,
 			refused, tls_in, tls_in_failed;
+		uint64_t own[MW_OWN_COUNT][2]; /* mails of our own: sent; not sent */
 	} stats;
 };
 

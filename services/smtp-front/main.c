@@ -9,10 +9,14 @@
 #include "explain/explain.h"
 #include "intake/intake.h"
 #include "log.h"
+#include "outcome/clerk.h"
+#include "outcome/quarantine.h"
 #include "policy/db.h"
+#include "policy/db_store.h"
 #include "policy/dnsl.h"
 #include "policy/policy_warn.h"
 #include "policy/policy_watch.h"
+#include "quarantine_sweep.h"
 #include "transaction.h"
 
 #define DRAIN_DATA_MS                                                                              \
@@ -39,11 +43,25 @@ static uint64_t file_interval_ms(const struct mw_conf *conf)
 	return (uint64_t)mw_conf_int(conf, "lookup.file_interval") * 1000;
 }
 
+/* Mails in flight keep their copies where their policies say: a database that is not named any more
+ * serves until the last of them is over. */
+static void close_store(struct front *f)
+{
+	struct mw_err err;
+
+	if (f->leaving == NULL || f->leaving->refs > 1)
+		return;
+	policy_set_unref(&f->leaving);
+	if (db_reload(f->store, f->policies->conf, &err) != MW_OK)
+		mw_log(MW_WARN, "storage_sql_dsn", "why=%s", mw_quote(err.text));
+}
+
 static void state_tick(void *arg)
 {
 	struct front *f = arg;
 
 	txn_tick(f);
+	close_store(f);
 	front_publish_state(f);
 }
 
@@ -55,7 +73,7 @@ static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *
 	char poison[300];
 
 	for (const struct policy *p = set->base; p != NULL; p = p->next) {
-		if (!policy_keeps_mail(p))
+		if (!policy_keeps(p, QUARANTINE_LOCAL))
 			continue;
 		mkdir(dir, 0750);
 		if (*dir == '\0' || access(dir, W_OK | X_OK) != 0)
@@ -68,6 +86,13 @@ static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *
 	if (*dir != '\0')
 		mkdir(poison, 0750);
 	return MW_OK;
+}
+
+static enum mw_rc check_retention(const struct mw_conf *conf, struct mw_err *err_r)
+{
+	struct mw_qretention retention;
+
+	return mw_qretention_from(conf, &retention, err_r);
 }
 
 /* Once for each address, by the bank that brought it. */
@@ -119,7 +144,9 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 			 doors.door[MW_DOOR_VERDICTS], f->incarnation, f->pub, err_r)) != MW_OK ||
 		(rc = delivery_open(&f->delivery, s->loop, s->conf, err_r)) != MW_OK ||
 		(rc = db_new(s->loop, s->conf, &f->db, err_r)) != MW_OK ||
+		(rc = db_store_new(s->loop, s->conf, &f->store, err_r)) != MW_OK ||
 		(rc = dnsl_configure(f->dnsl, s->conf, f->policies->dns_lists, err_r)) != MW_OK ||
+		(rc = clerk_new(&f->clerk, s->loop, s->conf, err_r)) != MW_OK ||
 		(rc = intake_open(f, s->conf, err_r)) != MW_OK)
 		return rc;
 	f->watch = policy_watch_new(s->loop, &f->policies, file_interval_ms(s->conf));
@@ -129,6 +156,7 @@ static enum mw_rc front_open(void *arg, struct mw_service *s, struct mw_err *err
 	mw_timer_start(f->state_timer, STATE_MS, STATE_MS);
 	try_sources(f->policies);
 	tell_warnings(f);
+	body_program_sweep(f, mw_conf_text(s->conf, "front.spool_dir"));
 	intake_describe(f, &where);
 	mw_service_ready(s, "smtp=%s verdicts=%s", where.p != NULL ? where.p : "",
 		doors.door[MW_DOOR_VERDICTS]);
@@ -148,6 +176,26 @@ static enum mw_rc reload_lookups(struct front *f, const struct mw_conf *conf,
 	return rc;
 }
 
+/* All of them or none. */
+static enum mw_rc reload_databases(struct front *f, const struct mw_conf *conf,
+	const struct policy_set *set, struct mw_err *err_r)
+{
+	bool stays = db_enabled(f->store) && mw_conf_val(conf, "storage_sql_dsn")->count == 0;
+	enum mw_rc rc = stays ? MW_OK : db_reload(f->store, conf, err_r);
+	struct mw_err ignored;
+
+	if (rc != MW_OK)
+		return rc;
+	rc = reload_lookups(f, conf, set, err_r);
+	if (rc != MW_OK && !stays)
+		db_reload(f->store, f->policies->conf, &ignored);
+	if (rc != MW_OK)
+		return rc;
+	policy_set_unref(&f->leaving);
+	f->leaving = stays ? policy_set_ref(f->policies) : NULL;
+	return MW_OK;
+}
+
 /* New limits and policies; sockets stay as they are until a restart. Mails in flight keep what they
  * began with. */
 static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *err_r)
@@ -157,7 +205,9 @@ static enum mw_rc front_reload(void *arg, struct mw_service *s, struct mw_err *e
 	enum mw_rc rc = policy_set_new(s->conf, &set, err_r);
 
 	if (rc == MW_OK && ((rc = check_quarantine(set, err_r)) != MW_OK ||
-				   (rc = reload_lookups(f, s->conf, set, err_r)) != MW_OK))
+				   (rc = check_retention(s->conf, err_r)) != MW_OK ||
+				   (rc = reload_databases(f, s->conf, set, err_r)) != MW_OK ||
+				   (rc = clerk_configure(f->clerk, s->conf, err_r)) != MW_OK))
 		policy_set_unref(&set);
 	if (rc != MW_OK)
 		return rc;
@@ -184,7 +234,7 @@ static enum mw_rc front_check(
 		return rc;
 	policy_warn_print(set, warnings);
 	policy_set_unref(&set);
-	return MW_OK;
+	return check_retention(conf, err_r);
 }
 
 void front_txn_over(struct front *f)
@@ -216,12 +266,15 @@ static void front_close(void *arg, struct mw_service *s)
 	intake_close(f);
 	if (f->dispatch != NULL && f->delivery != NULL)
 		txn_destroy_all(f);
+	clerk_destroy(&f->clerk);
 	db_destroy(&f->db);
+	db_destroy(&f->store);
 	dnsl_destroy(&f->dnsl);
 	delivery_close(&f->delivery);
 	dispatch_close(&f->dispatch);
 	mw_publisher_close(&f->pub);
 	mw_zctx_close(&f->z);
+	policy_set_unref(&f->leaving);
 	policy_set_unref(&f->policies);
 }
 

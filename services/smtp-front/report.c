@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "policy/db.h"
+#include "outcome/clerk.h"
 #include "policy/dnsl.h"
 #include "policy/hooks.h"
 
@@ -9,7 +10,9 @@
 
 #include "intake/intake.h"
 #include "outcome/decide.h"
+#include "outcome/log_line.h"
 #include "outcome/quarantine.h"
+#include "report_why.h"
 
 static struct mw_octets text(const char *s)
 {
@@ -23,6 +26,15 @@ static struct mw_octets queued_as(const char *reply)
 	size_t n = p != NULL ? strcspn(p + 10, " \t\n;,)") : 0;
 
 	return n > 0 && n < 64 ? mw_octets_of(p + 10, n) : text("");
+}
+
+static struct mw_list list_of(struct txn *t, const char *const *texts, size_t count)
+{
+	struct mw_octets *items = smtp_arena_array(&t->arena, count, sizeof(*items));
+
+	for (size_t i = 0; i < count && items != NULL; i++)
+		items[i] = mw_octets_of_text(texts[i]);
+	return (struct mw_list){ items != NULL ? count : 0, items };
 }
 
 static void fill_rcpts(struct txn *t, struct mw_record *r, bool aborted)
@@ -50,8 +62,15 @@ static void fill_rcpts(struct txn *t, struct mw_record *r, bool aborted)
 			.mail_id_related = in->mail_id_related,
 			.penpals_age_s = in->penpals_age_s,
 			.tagged = in->tagged,
+			.deliver_to = text(in->deliver_to),
 			.delivered = in->delivered,
+			.dsn = (enum mw_dsn)in->dsn, /* the same three */
+			.banned_part = text(in->banned_part),
+			.banned_key = text(in->banned_key),
+			.banned_comment = text(in->banned_comment),
+			.banned_paths = list_of(t, in->banned_paths, in->banned_count),
 		};
+		report_why_rcpt(t, i, &out[i]);
 		if (in->has_score && (!r->has_score || in->score_milli > r->score_milli)) {
 			r->has_score = true;
 			r->score_milli = in->score_milli;
@@ -111,6 +130,27 @@ static void fill_checks(struct txn *t, struct mw_record *r)
 	r->checks = out;
 }
 
+static void fill_parts(struct txn *t, struct mw_record *r)
+{
+	struct mw_record_part *out = smtp_arena_array(&t->arena, t->found.part_count, sizeof(*out));
+
+	for (size_t i = 0; out != NULL && i < t->found.part_count; i++) {
+		const struct finding_part *p = &t->found.parts[i];
+
+		out[i] = (struct mw_record_part){
+			.parent = (uint32_t)p->parent,
+			.place = p->placement,
+			.type = p->type,
+			.name = p->names.count > 0 ? p->names.items[0] : text(""),
+			.attributes = p->attributes,
+			.size = p->size,
+			.digest = p->digest,
+		};
+	}
+	r->parts = out;
+	r->part_count = out != NULL ? t->found.part_count : 0;
+}
+
 static void fill_found(struct txn *t, struct mw_record *r)
 {
 	const struct findings *f = &t->found;
@@ -144,6 +184,10 @@ static void fill_found(struct txn *t, struct mw_record *r)
 	r->test_count = f->test_count;
 	r->ip_repu_milli = f->ip_milli;
 	r->attached_file_names = f->names;
+	fill_parts(t, r);
+	r->header_checked = t->header_checked;
+	r->banned_checked = t->banned_checked;
+	r->bad_header = list_of(t, t->badh.texts, t->badh.count);
 	r->penpals_asked = t->checks[JOB_REPUTATION].state == CHECK_OVER && !t->originating;
 	r->poison = t->poison || t->poison_known;
 }
@@ -176,26 +220,6 @@ static void fill_elapsed(struct txn *t, struct mw_record *r)
 		add_elapsed(r, out, "sending", now - t->sending_us, t->cpu_sending_us);
 	add_elapsed(r, out, "total", now - t->start_us, cpu);
 	r->elapsed = out;
-}
-
-/* The timing report of log_level 2: each section's time, and of it CPU. */
-static void log_timing(const struct txn *t, const struct mw_record *r)
-{
-	struct mw_text out = { 0 };
-
-	if (!mw_log_voice_wants(&t->policy->voice, MW_DETAIL))
-		return;
-	for (size_t i = 0; i < r->elapsed_count; i++) {
-		const struct mw_record_elapsed *e = &r->elapsed[i];
-
-		mw_text_addf(&out, " %.*s_ms=%.1f %.*s_cpu_ms=%.1f", (int)e->section.n,
-			(const char *)e->section.p, (double)e->wall_us / 1000, (int)e->section.n,
-			(const char *)e->section.p, (double)e->cpu_us / 1000);
-	}
-	if (!out.failed && out.n > 0)
-		txn_log(t, MW_DETAIL, "timing", "log_id=%s mail_id=%s%s", t->log_id, t->mail_id,
-			out.p);
-	mw_text_fini(&out);
 }
 
 /* Connections end outside of any mail: what ended since the last record is told with the next. */
@@ -236,6 +260,8 @@ void report_mail(struct txn *t, bool aborted)
 		.host = text(t->set->myhostname),
 		.log_id = text(t->log_id),
 		.mail_id = text(t->mail_id),
+		.mail_id_parent = text(t->parent_mail_id),
+		.own = t->own_kind,
 		.time_ms = t->time_ms,
 		.policy_banks = { t->policy->bank_count, banks },
 		.originating = t->originating,
@@ -266,9 +292,9 @@ void report_mail(struct txn *t, bool aborted)
 		.is_bulk = t->facts.is_bulk,
 		.is_bounce = *t->sender == '\0',
 		.ccat = decide_ccat(t),
-		.quarantine = text(t->quarantined ? t->copies[0] : NULL),
-		.quar_type = text(t->quarantined ? "Z" : ""),
-		.quarantines = { t->quarantined ? t->copy_count : 0, copies },
+		.quarantine = text(t->quarantined ? t->copies[0].name : NULL),
+		.quar_type = mw_octets_of(t->quarantined ? &t->copies[0].type : "", t->quarantined),
+		.quarantines = { 0, copies },
 		.quarantine_octets = t->quarantined ? t->quarantine_octets : 0,
 		.reply = text(t->reply),
 		.aborted = aborted,
@@ -276,15 +302,19 @@ void report_mail(struct txn *t, bool aborted)
 
 	for (size_t i = 0; i < t->policy->bank_count; i++)
 		banks[i] = text(t->policy->banks[i]);
-	for (size_t i = 0; i < t->copy_count; i++)
-		copies[i] = text(t->copies[i]);
+	for (size_t i = 0; i < t->copy_count && t->copies[i].name != NULL; i++)
+		copies[r.quarantines.count++] = text(t->copies[i].name);
 	fill_rcpts(t, &r, aborted);
 	fill_checks(t, &r);
 	fill_found(t, &r);
 	fill_deliveries(t, &r);
 	fill_elapsed(t, &r);
+	report_why(t, &r);
+	log_line(t, &r);
 	log_timing(t, &r);
-	mw_publish_mail(t->front->pub, &r);
+	/* A copy is its mail's, and in that one's record. */
+	if (t->own_kind != MW_OWN_COPY)
+		mw_publish_mail(t->front->pub, &r);
 }
 
 /* ------------------------------------------------------------------ the front's own figures */
@@ -362,7 +392,9 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	struct delivery_stats o = delivery_stats(f->delivery);
 
 	db_metrics(f->db, out);
+	db_metrics(f->store, out);
 	dnsl_metrics(f->dnsl, out);
+	clerk_metrics(f->clerk, out);
 	counter(out, "mails_total", f->stats.mails);
 	counter(out, "mails_passed_total", f->stats.passed);
 	counter(out, "mails_rejected_total", f->stats.rejected);
@@ -370,6 +402,11 @@ void front_metrics(const struct front *f, struct mw_text *out)
 	counter(out, "mails_tempfailed_total", f->stats.tempfailed);
 	counter(out, "mails_aborted_total", f->stats.aborted);
 	counter(out, "mails_bare_lf_total", f->stats.bare_lf);
+	for (int own = MW_OWN_NONE + 1; own < MW_OWN_COUNT; own++)
+		for (int failed = 0; failed < 2; failed++)
+			mw_text_addf(out, "mailweir_front_own_mails%s_total{kind=\"%s\"} %llu\n",
+				failed ? "_failed" : "", mw_own_name((enum mw_own)own),
+				(unsigned long long)f->stats.own[own][failed]);
 	counter(out, "mails_in_flight", f->txn_count);
 	counter(out, "held_octets", smtp_body_held(&f->bodies));
 	counter(out, "sessions", f->intake->session_count);

@@ -239,3 +239,16 @@ void stream_close(struct stream **st_p)
 	stream_tls_close(st);
 	uv_close(&st->h.handle, closed);
 }
+
+bool stream_peer_user(const struct stream *st, unsigned *uid_r)
+{
+	struct ucred who;
+	socklen_t size = sizeof(who);
+	uv_os_fd_t fd;
+
+	if (!st->unix_socket || uv_fileno(&st->h.handle, &fd) != 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0)
+		return false;
+	*uid_r = (unsigned)who.uid;
+	return true;
+}

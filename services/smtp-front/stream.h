@@ -80,5 +80,7 @@ void stream_close(struct stream **st_p);
 /* Both ends' addresses; 0 or a uv error. Unix sockets have none: AF_UNIX without a path. */
 int stream_addresses(
 	const struct stream *st, struct sockaddr_storage *peer_r, struct sockaddr_storage *local_r);
+/* Who is at the other end of a Unix socket. False: it is none, or the system does not say. */
+bool stream_peer_user(const struct stream *st, unsigned *uid_r);
 
 #endif

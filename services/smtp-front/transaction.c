@@ -5,18 +5,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "checks/banned.h"
 #include "checks/findings.h"
+#include "checks/header_check.h"
 #include "checks/plan.h"
 #include "checks/poison.h"
+#include "digest.h"
 #include "log.h"
+#include "outcome/address_change.h"
+#include "outcome/always_bcc.h"
+#include "outcome/body_plan.h"
+#include "outcome/clerk.h"
 #include "outcome/decide.h"
 #include "outcome/edit.h"
+#include "outcome/notify.h"
+#include "outcome/own_mail.h"
 #include "outcome/quarantine.h"
+#include "outcome/quarantine_stored.h"
 #include "outcome/reply.h"
 #include "policy/db.h"
 #include "policy/dnsl.h"
 #include "policy/hooks.h"
 #include "policy/mail_policy.h"
+#include "policy/mail_senders.h"
 #include "policy/message_banks.h"
 #include "report.h"
 #include "transaction_priv.h"
@@ -33,30 +44,37 @@ static void step_virus_banks(struct txn *t);
 static void checks_spam(struct txn *t);
 static void checks_over(struct txn *t);
 static void step_keep(struct txn *t);
-static void keep_copy(struct txn *t);
+static void step_notices(struct txn *t);
 static void step_edit(struct txn *t);
+static void step_edit_header(struct txn *t, enum mw_rc rc);
 static void step_sign(struct txn *t);
 
 /* ------------------------------------------------------------------ ids */
 
-/* 72 random bits as amavisd's mail_id: base64url, first and last character alphanumeric. */
-static void make_mail_id(char id[MW_NAME_MAX])
+/*
+ * As amavisd's (protocols of release know them): the secret is random, the id is its MD5 cut to the
+ * same length, both in base64url; the id's first and last character are alphanumeric.
+ */
+static bool make_mail_id(struct txn *t)
 {
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	static unsigned char pool[768];
+	static unsigned char pool[1024];
 	static size_t used = sizeof(pool);
+	size_t n = t->set->mail_id_octets;
+	unsigned char digest[MW_MD5_OCTETS];
+	char *id = t->mail_id;
 
 	do {
-		if (used + 12 > sizeof(pool)) {
+		if (used + n > sizeof(pool)) {
 			mw_random(pool, sizeof(pool));
 			used = 0;
 		}
-		for (size_t i = 0; i < 12; i++)
-			id[i] = alphabet[pool[used + i] & 63];
-		used += 12;
-	} while (strchr("-_", id[0]) != NULL || strchr("-_", id[11]) != NULL);
-	id[12] = '\0';
+		mw_base64url(pool + used, n, t->secret_id);
+		if (!mw_md5(pool + used, n, digest))
+			return false;
+		mw_base64url(digest, n, id);
+		used += n;
+	} while (strchr("-_", id[0]) != NULL || strchr("-_", id[n / 3 * 4 - 1]) != NULL);
+	return true;
 }
 
 void txn_state(struct txn *t, char letter)
@@ -127,9 +145,8 @@ struct txn *txn_new(struct front *f, struct txn_client *client, const struct txn
 	f->txn_count++;
 	snprintf(t->log_id, sizeof(t->log_id), "%05d-%02llu", (int)getpid(),
 		(unsigned long long)++f->next_txn);
-	make_mail_id(t->mail_id);
 	t->sender = smtp_arena_copy(&t->arena, sender, strlen(sender));
-	if (t->sender == NULL || !copy_origin(t, origin))
+	if (!make_mail_id(t) || t->sender == NULL || !copy_origin(t, origin))
 		txn_destroy(&t);
 	else
 		txn_state(t, 'm');
@@ -196,12 +213,18 @@ void txn_destroy(struct txn **t_p)
 	if (t == NULL)
 		return;
 	f = t->front;
+	own_mail_gone(t);
+	if (t->claimed)
+		clerk_unclaim(f->clerk, t->parent_mail_id);
 	cancel_checks(t);
 	dnsl_ask_destroy(&t->lists);
 	db_cancel(&t->asking);
+	mail_senders_forget(t);
 	mail_policy_forget(t);
 	delivery_cancel(&t->run);
+	notify_forget(&t->telling);
 	quarantine_forget(&t->keeping);
+	body_forget(t);
 	for (int kind = 0; kind < JOB_KINDS; kind++)
 		mw_pack_fini(&t->checks[kind].orders);
 	for (size_t i = 0; i < t->cluster_count; i++) {
@@ -229,6 +252,13 @@ void txn_destroy_all(struct front *f)
 	}
 }
 
+/* One that came and was checked, neither released nor of our own: hooks, figures and lessons are
+ * about those. */
+static bool is_mail(const struct txn *t)
+{
+	return !t->released && t->own_kind == MW_OWN_NONE;
+}
+
 void txn_abandon(struct txn **t_p)
 {
 	struct txn *t = *t_p;
@@ -241,7 +271,7 @@ void txn_abandon(struct txn **t_p)
 		(t->phase == TXN_DELIVER && (t->cluster_at > 0 || delivery_committed(t->run))))
 		return; /* the next hop may have it already: the path ends by itself, and the record
 			   tells */
-	if (t->phase >= TXN_CHECKS && !t->released) {
+	if (t->phase >= TXN_CHECKS && is_mail(t)) {
 		t->front->stats.aborted++;
 		report_mail(t, true);
 		hooks_pass(t, HOOK_MAIL_DONE);
@@ -255,6 +285,7 @@ void txn_defer(struct txn *t, const char *why)
 {
 	txn_log(t, MW_WARN, "deferred", "log_id=%s mail_id=%s why=%s", t->log_id, t->mail_id,
 		mw_quote(why));
+	t->deferred = true;
 	cancel_checks(t);
 	db_cancel(&t->asking);
 	for (size_t i = 0; i < t->rcpt_count; i++) {
@@ -281,7 +312,9 @@ void txn_tick(struct front *f)
 		if (t->phase >= TXN_CHECKS && t->phase < TXN_OVER &&
 			now > t->deadline_ms + OVERDUE_MS) {
 			quarantine_forget(&t->keeping);
+			body_cancel(t);
 			delivery_cancel(&t->run);
+			notify_forget(&t->telling);
 			txn_defer(t, "deadline exceeded");
 			next = f->txns; /* one end may be others' */
 		}
@@ -405,7 +438,12 @@ static void check_next(struct txn *t, enum dispatch_kind kind)
 {
 	if (t->checks_waiting > 0)
 		return;
-	if (t->auth_first) {
+	if (t->rescanned != NULL) {
+		void (*done)(struct txn * t) = t->rescanned;
+
+		t->rescanned = NULL;
+		done(t);
+	} else if (t->auth_first) {
 		t->auth_first = false;
 		step_author_banks(t);
 	} else if (kind == JOB_SIGN) {
@@ -507,6 +545,23 @@ static void checks_first(struct txn *t)
 	check_next(t, JOB_SCAN);
 }
 
+void txn_rescan(struct txn *t, size_t from, void (*done)(struct txn *t))
+{
+	struct mw_octets all = smtp_body_octets(t->body);
+	struct dispatch_part part = { mw_octets_of(all.p + from, all.n - from), t->body };
+
+	t->released = true;
+	t->rescanned = done;
+	t->phase = TXN_CHECKS;
+	t->dot_us = mw_mono_us();
+	t->deadline_ms = mw_mono_ms() + t->policy->child_timeout_ms;
+	t->checks_deadline_ms = t->deadline_ms - t->policy->child_timeout_ms *
+							 t->set->delivery_reserve_percent / 100;
+	plan_rescan(t, part.octets.n);
+	submit(t, JOB_SCAN, &part, 1);
+	check_next(t, JOB_SCAN);
+}
+
 static void virus_rcpts_known(struct txn *t, const char *failed)
 {
 	if (failed != NULL)
@@ -529,16 +584,35 @@ static void step_virus_banks(struct txn *t)
 		checks_spam(t);
 }
 
-static void checks_spam(struct txn *t)
+static void senders_known(struct txn *t, const char *failed)
 {
 	struct dispatch_part whole = { smtp_body_octets(t->body), t->body };
 
-	t->check_failure = decide_check_failure(t);
+	if (failed != NULL) {
+		txn_defer(t, failed);
+		return;
+	}
+	decide_senders(t);
 	if (plan_spam(t)) {
 		txn_state(t, 'S');
 		submit(t, JOB_SPAM, &whole, 1);
 	}
 	check_next(t, JOB_SPAM);
+}
+
+static void checks_spam(struct txn *t)
+{
+	const char *failed;
+
+	if (header_check_mail(t) != MW_OK || banned_check(t, &failed) != MW_OK)
+		failed = "out of memory";
+	if (failed != NULL) {
+		txn_defer(t, failed);
+		return;
+	}
+	t->check_failure = decide_check_failure(t);
+	decide_viruses(t);
+	mail_senders_ask(t, senders_known);
 }
 
 static void checks_over(struct txn *t)
@@ -558,19 +632,9 @@ static void checks_over(struct txn *t)
 
 /* ------------------------------------------------------------------ 5 keep */
 
-static bool anyone_blocked(const struct txn *t)
-{
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].ccat_blocking != 0 && t->rcpts[i].destiny != MW_D_TEMPFAIL)
-			return true;
-	return false;
-}
-
 static void kept(void *arg, enum mw_rc rc, const char *error)
 {
 	struct txn *t = arg;
-
-	const char *file = t->copies[t->copy_at];
 
 	t->keeping = NULL;
 	if (rc != MW_OK) {
@@ -580,21 +644,8 @@ static void kept(void *arg, enum mw_rc rc, const char *error)
 						  is on disk */
 		return;
 	}
-	txn_log(t, MW_INFO, "quarantined", "log_id=%s mail_id=%s file=%s", t->log_id, t->mail_id,
-		file);
-	if (++t->copy_at < t->copy_count) {
-		keep_copy(t);
-		return;
-	}
-	t->quarantined = true;
-	step_edit(t);
-}
-
-static void keep_copy(struct txn *t)
-{
-	t->keeping = quarantine_keep(t, t->copies[t->copy_at], kept, t);
-	if (t->keeping == NULL)
-		txn_defer(t, "quarantine FAILED: out of memory");
+	t->quarantined = quarantine_keeps_from_somebody(t);
+	step_notices(t);
 }
 
 static void step_keep(struct txn *t)
@@ -604,17 +655,36 @@ static void step_keep(struct txn *t)
 	t->phase = TXN_KEEP;
 	t->sending_us = mw_mono_us();
 	/* A mail that is deferred comes again: only poison is set aside all the same, once. */
-	if ((t->check_failure == NULL && anyone_blocked(t)) || t->poison)
+	if (t->check_failure == NULL || t->poison)
 		rc = quarantine_plan(t);
 	if (rc != MW_OK) {
 		txn_defer(t, "quarantine FAILED: out of memory");
 	} else if (t->copy_count == 0) {
-		step_edit(t);
+		step_notices(t);
 	} else {
 		txn_state(t, 'Q');
 		t->quarantine_octets = smtp_body_size(t->body);
-		keep_copy(t);
+		rc = quarantine_keep(t, &t->keeping, kept, t);
+		if (rc != MW_OK)
+			txn_defer(t, "quarantine FAILED");
 	}
+}
+
+static void others_told(struct txn *t, const char *failed)
+{
+	if (failed != NULL)
+		txn_defer(t, failed);
+	else
+		step_edit(t);
+}
+
+/* Before anybody gets it: what cannot be told is deferred whole. */
+static void step_notices(struct txn *t)
+{
+	if (t->check_failure == NULL)
+		notify_others(t, others_told);
+	else
+		step_edit(t);
 }
 
 /* ------------------------------------------------------------------ 6 edit, 7 sign */
@@ -624,6 +694,7 @@ static void step_edit(struct txn *t)
 	uint64_t cpu = mw_mono_us();
 	enum mw_rc rc;
 
+	t->edit_us = cpu;
 	if (t->check_failure != NULL) {
 		txn_defer(t, t->check_failure);
 		return;
@@ -632,7 +703,22 @@ static void step_edit(struct txn *t)
 		txn_defer(t, "hook FAILED: before_send");
 		return;
 	}
-	rc = edit_clusters(t);
+	rc = always_bcc(t);
+	if (rc == MW_OK) {
+		address_changes(t);
+		rc = body_plan(t, step_edit_header);
+	}
+	t->cpu_sending_us += mw_mono_us() - cpu;
+	if (rc != MW_AGAIN)
+		step_edit_header(t, rc);
+}
+
+static void step_edit_header(struct txn *t, enum mw_rc rc)
+{
+	uint64_t cpu = mw_mono_us();
+
+	if (rc == MW_OK)
+		rc = edit_clusters(t);
 	t->cpu_sending_us += mw_mono_us() - cpu;
 	if (rc != MW_OK) {
 		txn_defer(t, "out of memory");
@@ -646,19 +732,22 @@ static void step_edit(struct txn *t)
 /* One job for each cluster in turn: each has a header section of its own. */
 static void sign_cluster(struct txn *t, struct txn_cluster *c, const struct policy_signer *signer)
 {
-	struct dispatch_part parts[2];
-	struct mw_octets message = smtp_body_octets(t->body);
+	struct body_view view = body_view_of(t, c->form);
+	struct dispatch_part parts[1 + BODY_PARTS_MAX];
+	struct mw_octets first = view.parts[0].octets;
 
 	if (edit_final_header(t, c) != MW_OK) {
 		check_failed(&t->checks[JOB_SIGN], "out of memory");
 		return;
 	}
 	parts[0] = (struct dispatch_part){ smtp_body_octets(c->header_owner), c->header_owner };
-	parts[1] = (struct dispatch_part){
-		mw_octets_of(message.p + t->header.body, message.n - t->header.body), t->body
-	};
+	parts[1] = (struct dispatch_part){ mw_octets_of(first.p + view.header->body,
+						   first.n - view.header->body),
+		view.parts[0].owner };
+	for (size_t i = 1; i < view.part_count; i++)
+		parts[1 + i] = view.parts[i];
 	plan_sign_orders(t, signer);
-	submit(t, JOB_SIGN, parts, 2);
+	submit(t, JOB_SIGN, parts, 1 + view.part_count);
 }
 
 static void step_sign(struct txn *t)
@@ -684,6 +773,19 @@ static void step_sign(struct txn *t)
 	txn_deliver(t);
 }
 
+void txn_send_own(struct txn *t, const char *fields, size_t from, bool sign)
+{
+	t->dots = true;
+	t->dot_us = t->checks_us = t->sending_us = mw_mono_us();
+	t->phase = TXN_SIGN;
+	if (edit_nothing(t, fields, from) != MW_OK)
+		txn_defer(t, "out of memory");
+	else if (sign)
+		step_sign(t);
+	else
+		txn_deliver(t);
+}
+
 /* ------------------------------------------------------------------ 9 reply, 10 record */
 
 /* learn: a job nobody waits for. What it borrows has to outlive the mail, so the mail waits for it,
@@ -703,7 +805,7 @@ static void let_go(struct txn *t)
 	struct txn_check *c = &t->checks[JOB_LEARN];
 
 	/* The octets are not needed any more; they count against front.held_octets. */
-	if (!t->check_failure && !t->released && plan_learn(t) && !c->orders.failed)
+	if (!t->check_failure && is_mail(t) && plan_learn(t) && !c->orders.failed)
 		c->job = dispatch_submit(t->front->dispatch, JOB_LEARN, &c->what, NULL, 0,
 			mw_mono_ms() + LEARN_MS, learned, c);
 	if (c->job == NULL) {
@@ -731,29 +833,50 @@ static void count(struct txn *t)
 	t->front->stats.discarded += class == 2;
 }
 
+/* Who has got a mail out of the quarantine. */
+static void tell_books(struct txn *t)
+{
+	if (t->is_report)
+		return;
+	clerk_released(t->front->clerk, t);
+	if (t->is_stored)
+		stored_released(t);
+}
+
 void txn_reply(struct txn *t)
 {
 	struct txn_client *client = t->client;
-	bool sent = t->phase == TXN_DELIVER && !t->released;
+	bool sent = t->phase == TXN_DELIVER && is_mail(t);
 
 	t->phase = TXN_OVER;
 	txn_state(t, '.');
 	outcome_reply(t);
 	if (sent)
 		hooks_pass(t, HOOK_AFTER_SEND);
-	if (!t->released)
+	if (is_mail(t))
 		count(t);
+	else if (t->own_kind != MW_OWN_NONE)
+		t->front->stats.own[t->own_kind][t->reply_code / 100 != 2]++;
+	else
+		tell_books(t);
 	t->client = NULL;
-	if (client != NULL && client->over(client, t)) {
+	if (t->own_kind != MW_OWN_NONE) {
+		txn_log(t, t->reply_code / 100 == 2 ? MW_INFO : MW_WARN, "own_mail_over",
+			"log_id=%s mail_id=%s parent_mail_id=%s kind=%s code=%u reply=%s",
+			t->log_id, t->mail_id, t->parent_mail_id, mw_own_name(t->own_kind),
+			t->reply_code, mw_quote(t->reply));
+		if (client != NULL)
+			client->over(client, t);
+	} else if (client != NULL && client->over(client, t)) {
 		txn_log(t, MW_INFO, "reply_sent", "log_id=%s mail_id=%s code=%u", t->log_id,
 			t->mail_id, t->reply_code);
 	} else {
 		txn_log(t, MW_WARN, "nobody_to_tell", "log_id=%s mail_id=%s code=%u", t->log_id,
 			t->mail_id, t->reply_code);
 	}
-	if (!t->released) {
+	if (!t->released)
 		report_mail(t, false);
+	if (is_mail(t))
 		hooks_pass(t, HOOK_MAIL_DONE);
-	}
 	let_go(t);
 }

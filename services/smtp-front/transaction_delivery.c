@@ -1,13 +1,16 @@
 /* The path's eighth step: each cluster of a mail goes to the next hop, one after the other. */
 #include <stdlib.h>
 
+#include "outcome/decide.h"
 #include "outcome/edit.h"
+#include "outcome/notify.h"
 #include "transaction_priv.h"
 
 static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery_rcpt *d)
 {
 	r->code = d->code;
 	r->from_next_hop = d->own_words;
+	r->dsn_known = d->dsn_known;
 	r->delivered = d->code / 100 == 2;
 	r->reply = d->text != NULL ? smtp_arena_copy(&t->arena, d->text, strlen(d->text)) : NULL;
 	if (r->reply == NULL)
@@ -17,9 +20,12 @@ static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery
 					 : MW_ACT_TEMPFAIL;
 	if (!r->delivered && d->code / 100 != 5)
 		r->code = d->code / 100 == 4 ? d->code : 451;
+	/* Held back: what policy has for refusals (D_DISCARD) is for those who were refused. */
+	if (!r->delivered && !d->held_back)
+		decide_hop_refusal(t, r);
 	/* The client cannot be told of a recipient that it does not know, and a 2xx means that all
 	 * have the mail. */
-	if (!r->delivered && r->added && r->code / 100 == 5) {
+	if (!r->delivered && r->added && r->code / 100 == 5 && (t->per_rcpt || !d->held_back)) {
 		r->code = 451;
 		r->action = MW_ACT_TEMPFAIL;
 		r->from_next_hop = false;
@@ -27,8 +33,6 @@ static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery
 			"451 4.5.0 id=%s, a recipient that policy added was refused: %s", t->log_id,
 			r->reply);
 	}
-	if (!r->delivered && r->ccats[0] < MW_CCAT(MW_CC_MTA, 0))
-		r->ccats[0] = MW_CCAT(MW_CC_MTA, d->code / 100 == 5 ? 2 : 1);
 }
 
 static void delivered(void *arg, bool new_connection)
@@ -91,6 +95,42 @@ bool txn_find_hops(struct txn *t, const struct next_hops *route, const char **wh
 	return true;
 }
 
+static void sender_told(struct txn *t, const char *failed)
+{
+	(void)failed; /* the reply says what could not be told */
+	txn_reply(t);
+}
+
+/* Of those whose refusal no reply will tell; nothing that is our own makes a notification. */
+static void tell_sender(struct txn *t)
+{
+	if (t->released || t->own_kind != MW_OWN_NONE)
+		txn_reply(t);
+	else
+		notify_sender(t, sender_told);
+}
+
+/* Of what the next hop refuses a notification tells. */
+static bool can_tell_sender(const struct txn *t)
+{
+	return !t->released && t->own_kind == MW_OWN_NONE &&
+	       t->policy->notices.texts[TEXT_FOR_SENDER][CCAT_MTA_REJECTED] != NULL;
+}
+
+/* RFC 3461 section 4.1: success is told by us, and the next hop is not asked to. */
+static void end_success_here(const struct txn *t, struct txn_cluster *c)
+{
+	for (size_t i = 0; i < c->rcpt_count && t->policy->notices.success_ends_here; i++) {
+		unsigned *notify = &c->rcpts[i].params.notify;
+
+		if ((*notify & SMTP_NOTIFY_SUCCESS) == 0)
+			continue;
+		*notify &= ~(unsigned)SMTP_NOTIFY_SUCCESS;
+		if (*notify == 0)
+			*notify = SMTP_NOTIFY_NEVER; /* nothing else was wanted */
+	}
+}
+
 /* Whoever passes is the client's to deliver to. */
 static void hand_back(struct txn *t)
 {
@@ -105,7 +145,7 @@ static void hand_back(struct txn *t)
 		r->reply = smtp_arena_printf(
 			&t->arena, "250 2.5.0 Ok, id=%s, continue delivery", t->log_id);
 	}
-	txn_reply(t);
+	tell_sender(t);
 }
 
 /* Somebody among its recipients whose refusal is everybody's. */
@@ -115,6 +155,26 @@ static bool has_added(const struct txn *t, const struct txn_cluster *c)
 		if (t->rcpts[c->rcpt_index[i]].added)
 			return true;
 	return false;
+}
+
+/*
+ * A 5xx for r must not come when others have the mail: it is everybody's, for the client does not
+ * know of r; it becomes a 4xx, and the client sends to all again; or only the client could tell the
+ * sender.
+ */
+static bool refusal_stops(const struct txn *t, const struct txn_rcpt *r)
+{
+	enum mw_destiny d = decide_of_refusal(t, r);
+
+	if (d == MW_D_DISCARD)
+		return false;
+	return r->added || (!t->per_rcpt && (d == MW_D_TEMPFAIL || !can_tell_sender(t)));
+}
+
+static void set_refusal_stops(const struct txn *t, struct txn_cluster *c)
+{
+	for (size_t i = 0; i < c->rcpt_count; i++)
+		c->rcpts[i].refusal_stops = refusal_stops(t, &t->rcpts[c->rcpt_index[i]]);
 }
 
 /* Whose next hop cannot be said for this mail is told before anybody gets it. */
@@ -151,15 +211,17 @@ void txn_deliver(struct txn *t)
 		hand_back(t);
 		return;
 	}
-	if (first)
+	if (first) {
+		t->deliver_us = mw_mono_us();
 		check_routes(t);
+	}
 	if (must_not_go_on(t))
 		skip_rest(t);
 	while (t->cluster_at < t->cluster_count &&
 		t->rcpts[t->clusters[t->cluster_at].rcpt_index[0]].code != 0)
 		t->cluster_at++;
 	if (t->cluster_at == t->cluster_count) {
-		txn_reply(t);
+		tell_sender(t);
 		return;
 	}
 	if (first)
@@ -169,6 +231,8 @@ void txn_deliver(struct txn *t)
 		txn_defer(t, why);
 		return;
 	}
+	end_success_here(t, c);
+	set_refusal_stops(t, c);
 	c->mail = (struct delivery_mail){
 		.hops = t->hops,
 		.hop_count = c->route->count,
@@ -186,7 +250,8 @@ void txn_deliver(struct txn *t)
 		.rcpt_count = c->rcpt_count,
 		.pieces = c->pieces,
 		.piece_count = c->piece_count,
-		.dots = t->dots,
+		.dots = t->dots || c->form != NULL,
+		.no_dsn = !t->policy->notices.propagates && t->own_kind == MW_OWN_NONE,
 		.all_or_nothing = !t->per_rcpt || has_added(t, c),
 		.deadline_ms = t->deadline_ms,
 	};
@@ -195,6 +260,13 @@ void txn_deliver(struct txn *t)
 			 : NULL;
 	if (t->run == NULL)
 		txn_defer(t, "out of memory");
+}
+
+void txn_release_nothing(struct txn *t)
+{
+	t->released = true;
+	t->phase = TXN_DELIVER;
+	txn_reply(t);
 }
 
 void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from)

@@ -108,6 +108,10 @@ static uint64_t quantity(const struct snmpsvc_object *o, const struct mw_record 
 		return (uint64_t)r->out_msgs + r->quarantines.count;
 	case SNMPSVC_SENT_OCTETS:
 		return r->out_octets + r->quarantine_octets;
+	case SNMPSVC_SUBMITS:
+		return r->quarantines.count;
+	case SNMPSVC_SUBMITTED:
+		return r->quarantine_octets;
 	case SNMPSVC_CONN_NEW:
 		return r->conn_new;
 	case SNMPSVC_CONN_QUIT:
@@ -123,8 +127,37 @@ static uint64_t quantity(const struct snmpsvc_object *o, const struct mw_record 
 	}
 }
 
+/* A mail of our own was not received: only what was sent counts. */
+static uint64_t own_quantity(const struct snmpsvc_object *o, const struct mw_record *r)
+{
+	switch (o->quantity) {
+	case SNMPSVC_SUBMITS:
+		return r->out_msgs;
+	case SNMPSVC_SUBMITTED:
+		return r->out_octets;
+	case SNMPSVC_OWN:
+		return o->argument == r->own ? r->out_msgs : 0;
+	case SNMPSVC_OWN_OCTETS:
+		return o->argument == r->own ? r->out_octets : 0;
+	case SNMPSVC_DELIVERS:
+	case SNMPSVC_FAILS:
+	case SNMPSVC_REJECTS:
+	case SNMPSVC_SENT:
+	case SNMPSVC_SENT_OCTETS:
+	case SNMPSVC_CONN_NEW:
+	case SNMPSVC_CONN_QUIT:
+	case SNMPSVC_CONN_REUSE:
+	case SNMPSVC_CONN_REUSE_FAIL:
+		return quantity(o, r);
+	default:
+		return 0;
+	}
+}
+
 uint64_t snmpsvc_measure(const struct snmpsvc_object *o, const struct mw_record *r)
 {
+	if (r->own != MW_OWN_NONE)
+		return own_quantity(o, r);
 	if (o->quantity == SNMPSVC_NOTHING || !mail_meets(o, r))
 		return 0;
 	if (o->quantity == SNMPSVC_RCPTS)

@@ -37,6 +37,10 @@ enum snmpsvc_quantity {
 	SNMPSVC_COPIED,	  /* their octets */
 	SNMPSVC_SENT,	  /* relays and copies */
 	SNMPSVC_SENT_OCTETS,
+	SNMPSVC_SUBMITS, /* copies, and mails of our own */
+	SNMPSVC_SUBMITTED,
+	SNMPSVC_OWN,	    /* mails of our own of that kind: argument, enum mw_own */
+	SNMPSVC_OWN_OCTETS, /* and their octets */
 	SNMPSVC_CONN_NEW,
 	SNMPSVC_CONN_QUIT,
 	SNMPSVC_CONN_REUSE,

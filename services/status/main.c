@@ -33,7 +33,8 @@ static void on_mail(void *arg, const struct mw_record *r)
 {
 	struct status *st = arg;
 
-	statussvc_counts_mail(&st->live.counts, r, mw_mono_ms());
+	if (r->own == MW_OWN_NONE)
+		statussvc_counts_mail(&st->live.counts, r, mw_mono_ms());
 }
 
 static void on_alert(void *arg, uint64_t incarnation, uint64_t sequence, const char *event,

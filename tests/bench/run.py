@@ -8,15 +8,19 @@
   (d) with scan, DKIM verification and reputation
   (e) memory of 1,000 idle connections
   (f) as (b), with TLS in, out, and both (tls_parts.py)
+  (j) the quarantine's index, and copies that expire: see quarantine_parts.py
   (g) the front with LMTP, in company, with large mails: see front_parts.py
   (h) one question to a lookup table: see mwlookup.c
+  (l) bombs: time and memory of each; memory of 16 cages (bomb_parts.py)
   (i) the policy of a mail with 50 recipients: see mwpolicy.c
+  (k) taking mails apart: see mime_parts.py
+  (m) mails while the signatures are replaced: see reload_parts.py
+  (n) scanning alone, against libclamav alone: see scan_parts.py
 
 (a) to (d) each at 1, 10 and 100 connections, as fast as it goes, and at a steady pace. CPU time is read from
 /proc/PID/task/*/schedstat and /proc/PID/stat before and after, cages and other children included.
 """
 import argparse
-import email
 import json
 import os
 import shutil
@@ -31,8 +35,13 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 import mw  # noqa: E402
 import mwmail  # noqa: E402
 import signatures  # noqa: E402
+from bomb_parts import part_l  # noqa: E402
 from front_parts import part_g  # noqa: E402
+from mime_parts import part_k  # noqa: E402
 from policy_parts import part_i  # noqa: E402
+from quarantine_parts import part_j  # noqa: E402
+from reload_parts import part_m  # noqa: E402
+from scan_parts import part_n, scan_set  # noqa: E402
 from tls_parts import certificate, part_f  # noqa: E402
 
 CONNECTIONS = (1, 10, 100)
@@ -57,7 +66,10 @@ def arguments():
     p.add_argument("--bin", default=str(mw.ROOT / "build/bin"), help="folder of the services")
     p.add_argument("--bench", default=str(mw.ROOT / "build/bench"), help="folder of mwload, mwsink, clambare; result.json goes there")
     p.add_argument("--seconds", type=float, default=CELL_S, help="length of one measurement")
-    p.add_argument("--only", default="abcdefghi", help="which parts: letters of abcdefghi")
+    p.add_argument("--only", default="abcdefghijklmn", help="which parts: letters of abcdefghijklmn")
+    p.add_argument("--entries", type=int, default=1000000, help="part j: entries of the quarantine's index")
+    p.add_argument("--expire", type=int, default=100000, help="part j: copies that expire")
+    p.add_argument("--engine", type=int, default=3, help="part l: so many times 200,000 signatures (6: an engine of 1 GiB)")
     return p.parse_args()
 
 
@@ -76,20 +88,6 @@ def corpus_folder(build, folder):
             (folder / path.name).write_bytes(octets)
             if len(list(folder.iterdir())) == REAL_COUNT:
                 break
-    return folder
-
-
-def scan_set(mails, folder):
-    """For the bare libclamav loop: one folder a mail with the octets that the scanner gives to the engine."""
-    folder.mkdir()
-    for i, path in enumerate(sorted(mails.iterdir())):
-        octets = path.read_bytes()
-        one = folder / f"{i:06d}"
-        one.mkdir()
-        (one / "000").write_bytes(octets)
-        leaves = [p for p in email.message_from_bytes(octets).walk() if not p.is_multipart()]
-        for n, leaf in enumerate(leaves, 1):
-            (one / f"{n:03d}").write_bytes(leaf.get_payload(decode=True) or b"")
     return folder
 
 
@@ -286,7 +284,7 @@ def summary(b, memory, idle, bares):
         r = row(part, 10)
         scan = sum(v for k, v in r["cost_us"].items() if k.startswith("scanner"))
         print(f"  ({part}) bare libclamav loop: {bare['cpu_us']:.0f} us CPU a mail ({bare['parts']:.1f} parts a mail, {bare['signatures']} "
-            f"signatures); scanner and cages {scan:.0f} us, {scan - bare['cpu_us']:.0f} us more")
+            f"signatures); scanner and cages {scan:.0f} us, {scan - bare['cpu_us']:.0f} us more: {100 * bare['cpu_us'] / scan:.0f} % of its throughput")
         if part == "c":
             aim("scan, scanner and cages against the bare loop", 100 * scan / bare["cpu_us"] - 100, AIM_SCAN_PERCENT, "% more")
             aim("scan, all processes against the bare loop", 100 * r["all_us"] / bare["cpu_us"] - 100, AIM_SCAN_PERCENT, "% more")
@@ -341,6 +339,16 @@ def main():
             subprocess.run([str(mw.BENCH / "mwlookup")], check=True)
         if "i" in args.only:
             part_i(suite.folder)
+        if "j" in args.only:
+            part_j(b, BYPASS, address_of_front, stop_services, args.entries, args.expire)
+        if "k" in args.only:
+            part_k(mails, suite.folder / "mime")
+        if "m" in args.only:
+            part_m(b, database(), address_of_front, stop_services)
+        if "l" in args.only:
+            part_l(b, suite.folder / "bombs", database(), args.engine, address_of_front, stop_services)
+        if "n" in args.only:
+            part_n(b, suite.folder / "scanning", database())
         if "c" in args.only:
             bare = bare_clamav(b)
         summary(b, memory, idle, bare)

@@ -32,19 +32,19 @@ def write(path, lines):
         f.writelines(f"{line}\n" for line in lines)
 
 
-def make(folder):
-    """The folder with the database; made once."""
+def make(folder, times=1):
+    """The folder with the database, so many times as large; made once."""
     folder = Path(folder)
     done = folder / "bench.mdb"
     if done.exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     r = random.Random(SEED)
-    targets = r.choices(TARGETS, SHARES, k=BODIES)
+    targets = r.choices(TARGETS, SHARES, k=BODIES * times)
     write(folder / "bench.ndb", [f"Bench.Body-{i}:{t}:*:{body(r)}" for i, t in enumerate(targets)] + [EICAR.read_text().strip()])
-    write(folder / "bench.hdb", [f"{r.randbytes(16).hex()}:{r.randint(200, 4_000_000)}:Bench.File-{i}" for i in range(FILES)])
+    write(folder / "bench.hdb", [f"{r.randbytes(16).hex()}:{r.randint(200, 4_000_000)}:Bench.File-{i}" for i in range(FILES * times)])
     half = folder / "bench.mdb.half"
-    write(half, [f"{512 * r.randint(1, 4000)}:{r.randbytes(16).hex()}:Bench.Section-{i}" for i in range(SECTIONS)])
+    write(half, [f"{512 * r.randint(1, 4000)}:{r.randbytes(16).hex()}:Bench.Section-{i}" for i in range(SECTIONS * times)])
     half.rename(done)
     return folder
 

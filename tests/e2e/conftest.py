@@ -12,6 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import mw  # noqa: E402
 
 DEADLINE_S = 120
+# Files that take longest are begun first, so that none of them is left over when all others are done.
+LONG = ("test_amavisd_agrees", "test_dispatch", "test_next_hop_table", "test_reputation", "test_tls", "test_pipeline", "test_db_lookups",
+    "test_import_amavisd", "test_smtp", "test_snmp", "test_chaos")
 
 
 def pytest_configure(config):
@@ -20,6 +23,10 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "compose: needs a Docker engine")
     config.addinivalue_line("markers", "bench: measures")
     config.addinivalue_line("markers", "root: needs root; skipped with a line otherwise")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -16,6 +16,7 @@ started, by process id, and tells what was left over.
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -36,6 +37,11 @@ SLOW = float(os.environ.get("MW_SLOW", "1"))
 WAIT_S = 20.0
 WORKERS = ("scanner", "dkim", "reputation")
 MARK = "MAILWEIR_TEST_SUITE"  # environment variable that every process of a suite carries
+
+
+def other_side(program):
+    """Where mwsink or mwload is: a sanitised run may take those of the plain build."""
+    return Path(os.environ.get("MW_PEERS", BENCH)) / program
 
 
 class Failed(AssertionError):
@@ -156,6 +162,7 @@ class Process:
 
     def __init__(self, suite, name, argv, env=None, ready=None, cwd=None, limit=None):
         self.suite, self.name, self.argv = suite, name, [str(a) for a in argv]
+        self.end_signal = signal.SIGTERM  # what stop() sends: SIGKILL to a peer that takes seconds to end
         self.ready_pattern = re.compile(ready) if isinstance(ready, str) else ready
         self.out_path = suite.logs / f"{name}.out"
         self.err_path = suite.logs / f"{name}.err"
@@ -211,6 +218,18 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
+    def wait_end(self, timeout_s=WAIT_S):
+        """Its exit code, as soon as it has ended: Popen.wait() looks every 50 ms. Raises subprocess.TimeoutExpired."""
+        if self.running():
+            pidfd = os.pidfd_open(self.pid)
+            try:
+                ended = select.poll()
+                ended.register(pidfd, select.POLLIN)
+                ended.poll(timeout_s * SLOW * 1000)
+            finally:
+                os.close(pidfd)
+        return self.popen.wait(0)
+
     def signal(self, signum):
         if self.running():
             os.kill(self.pid, signum)
@@ -218,14 +237,14 @@ class Process:
     def kill(self):
         """SIGKILL, and gone when this returns."""
         self.signal(signal.SIGKILL)
-        self.popen.wait(WAIT_S * SLOW)
+        self.wait_end()
 
     def stop(self, timeout_s=WAIT_S):
         """SIGTERM and wait; returns the exit code. Killed, and Failed, when it does not end."""
         self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
+        self.signal(self.end_signal)
         try:
-            return self.popen.wait(timeout_s * SLOW)
+            return self.wait_end(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
             raise Failed(f"{self.name} did not end within {timeout_s * SLOW:.0f} s of SIGTERM\n{self.tail()}") from None
@@ -264,7 +283,7 @@ class Sink(Process):
         self.store = suite.folder / name
         keep = ["--store", self.store] if store else ["--index", suite.folder / f"{name}.index"]
         self.index_path = self.store / "index" if store else suite.folder / f"{name}.index"
-        super().__init__(suite, name, [BENCH / "mwsink", "--listen", listen, *keep, *args], ready=r"ready endpoint=(\S+)")
+        super().__init__(suite, name, [other_side("mwsink"), "--listen", listen, *keep, *args], ready=r"ready endpoint=(\S+)")
         self.wait_ready()
         self.endpoint = self.ready.group(1)
         self.port = split_address(self.endpoint)[1]
@@ -446,6 +465,7 @@ class Suite:
         p = self.peer(name, ["redis-server", "--port", "0", "--unixsocket", path, "--unixsocketperm", "777", "--save", "",
             "--appendonly", "no", "--dir", self.folder, "--daemonize", "no", *args], ready=r"ready to accept connections")
         p.path = str(path)
+        p.end_signal = signal.SIGKILL  # it looks for SIGTERM every 100 ms, and saves nothing
         return p
 
     def redis_cli(self, *args, redis=None):
@@ -512,7 +532,7 @@ class Suite:
         """build/bench/mwload against the front (or address). Its result; with wait=False the Process."""
         to = address or self.service("smtp-front").ready_field("smtp").split(",")[0]
         self.loads = getattr(self, "loads", 0) + 1
-        p = Process(self, f"load-{self.loads}", [BENCH / "mwload", "--to", to, "--mails", mails, "--connections", connections, "--json",
+        p = Process(self, f"load-{self.loads}", [other_side("mwload"), "--to", to, "--mails", mails, "--connections", connections, "--json",
             *args], ready=r"(\{.*\})\n")
         self.processes.append(p)
         return load_result(p) if wait else p

@@ -13,6 +13,7 @@ import mw
 PROGRAM = "/usr/sbin/amavisd"
 USER = "amavis"  # whom Debian's package makes
 REPORT = mw.ROOT / "tests/data/amavisd_report.pl"
+SCORE = mw.ROOT / "tests/data/amavisd_score.pl"
 
 
 def why_not():
@@ -35,15 +36,15 @@ def give(path):
 
 class Amavisd:
     """
-    home: its MYHOME, made here; files: its configuration, in order; listen: "ADDRESS:PORT" and paths. stop() ends it,
-    and reports() says what it resolved.
+    home: its MYHOME, made here; files: its configuration, in order, last behind them; listen: "ADDRESS:PORT" and paths.
+    stop() ends it, and reports() says what it resolved.
     """
 
-    def __init__(self, suite, home, files, listen):
+    def __init__(self, suite, home, files, listen, last=REPORT):
         self.home = home
         self.files = suite.folder / "amavisd.conf.d"
         self.files.mkdir()
-        own = [shutil.copy(f, self.files / f"{i:02}-{f.name}") for i, f in enumerate([*files, REPORT])]
+        own = [shutil.copy(f, self.files / f"{i:02}-{f.name}") for i, f in enumerate([*files, last])]
         for folder in (self.home, self.home / "tmp", self.home / "quarantine"):
             folder.mkdir()
             give(folder)

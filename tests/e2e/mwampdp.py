@@ -162,6 +162,11 @@ def applied(answer, octets, rcpts):
             at, value = int(f[0]), f[2]
             assert "\r" not in value and not re.search(r"\n(?![ \t])", value), f
             fields.insert(at, f"{f[1]}: {value}\n".replace("\n", "\r\n").encode("latin-1"))
+        elif name == "chgheader":
+            same = [i for i, x in enumerate(fields) if name_of(x) == f[1].lower()]
+            assert 1 <= int(f[0]) <= len(same), f"no field {f}"
+            assert "\r" not in f[2] and not re.search(r"\n(?![ \t])", f[2]), f
+            fields[same[int(f[0]) - 1]] = f"{f[1]}: {f[2]}\n".replace("\n", "\r\n").encode("latin-1")
         elif name == "delrcpt":
             left.remove(f[0].strip("<>"))
         elif name == "addrcpt":

@@ -239,8 +239,10 @@ attributetype ( 1.3.6.1.4.1.15312.2.2.1.14 NAME 'amavisSpamKillLevel' EQUALITY c
   SYNTAX 1.3.6.1.4.1.1466.115.121.1.26{256} SINGLE-VALUE )
 attributetype ( 1.3.6.1.4.1.15312.2.2.1.18 NAME 'amavisBlacklistSender' EQUALITY caseIgnoreIA5Match
   SYNTAX 1.3.6.1.4.1.1466.115.121.1.26{256} )
+attributetype ( 1.3.6.1.4.1.15312.2.2.1.17 NAME 'amavisWhitelistSender' EQUALITY caseIgnoreIA5Match
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.26{256} )
 objectclass ( 1.3.6.1.4.1.15312.2.2.2.1 NAME 'amavisAccount' SUP top AUXILIARY
-  MAY ( amavisVirusLover $ amavisSpamKillLevel $ amavisBlacklistSender ) )
+  MAY ( amavisVirusLover $ amavisSpamKillLevel $ amavisBlacklistSender $ amavisWhitelistSender ) )
 """
 
 

@@ -11,6 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fakes"))
 from next_hop import NextHop, OFFERED  # noqa: E402
 
 A, B = "a@example.org", "b@example.org"
+# Nobody is told but by the reply.
+NO_DSN = {"notify_sender_templ": "", "notify_virus_sender_templ": "", "notify_spam_sender_templ": "",
+          "viruses_that_fake_sender_maps": [False]}
 PIPELINING = pytest.mark.parametrize("offered", [OFFERED, OFFERED[1:]], ids=["pipelining", "one by one"])
 
 

@@ -7,6 +7,9 @@ import threading
 
 LINE = re.compile(r"<(?P<pri>\d+)>(?P<date>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) (?P<ident>[^\[]+)\[(?P<pid>\d+)\]: "
     r"(?P<level>[a-z]+) (?P<event>\S+) (?P<text>.*)")
+# A mail's own lines, as amavisd writes them.
+CLASSIC = re.compile(r"<(?P<pri>\d+)>(?P<date>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) (?P<ident>[^\[]+)\[(?P<pid>\d+)\]: "
+    r"\((?P<log_id>[0-9-]+)\) (?P<text>.*)")
 SEVERITIES = {"crit": 2, "error": 3, "warn": 4, "info": 5, "detail": 6, "debug": 7}
 
 
@@ -28,7 +31,11 @@ class Syslogd:
 
     @property
     def lines(self):
-        return [LINE.fullmatch(line) for line in list(self.raw)]
+        return [LINE.fullmatch(line) for line in list(self.raw) if not CLASSIC.fullmatch(line)]
+
+    @property
+    def classic(self):
+        return [m for m in map(CLASSIC.fullmatch, list(self.raw)) if m]
 
     def of(self, event):
         return [m for m in self.lines if m and m["event"] == event]

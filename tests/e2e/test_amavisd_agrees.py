@@ -28,7 +28,7 @@ LEVELS = {"spam_tag_level": -1000, "spam_tag2_level": 1000, "spam_kill_level": 1
 TOLD = {"local", "bypass_virus_checks", "bypass_spam_checks", "bypass_banned_checks", "virus_lover", "spam_lover",
         "unchecked_lover", "virus_destiny", "spam_destiny", "unchecked_destiny", *LEVELS}
 # Both know the name, and it means something else: the limit of all recipients together stands in ours. For mail over
-# somebody's limit amavisd's default is D_BOUNCE, and no bounces are sent here.
+# somebody's limit amavisd's default is D_BOUNCE, ours D_REJECT.
 NOT_THE_SAME = {"message_size_limit", "oversized_destiny"}
 
 # Announced differences: of a configuration's setting, what import-amavisd says of it. Each must be said, and be seen.
@@ -37,9 +37,7 @@ ANNOUNCED = {
     ("ldap", "spam_kill_level"): r"not carried: spam_kill_level_maps.*a look-up in SQL or LDAP \(q_ldap_n\)",
     ("layers", "bypass_banned_checks"): r"not carried: policy_bank\{'PARTNER'\}\{bypass_banned_checks_maps\}.*code",
     ("lists", "spam_kill_level"): r"differs: sa_kill_level_deflt.*9999 became 1000",
-    ("oldstyle", "virus_destiny"): r"not carried: final_virus_destiny.*Mailweir sends no bounces",
     ("oldstyle", "spam_quarantine_to"): r"not carried: spam_quarantine_to",
-    ("submission", "spam_destiny"): r"not carried: final_spam_destiny.*Mailweir sends no bounces",
     ("tenants", "spam_tag_level"): r"differs: sa_tag_level_deflt.*-100\.1234 became -100\.123",
 }
 
@@ -75,6 +73,7 @@ inet_socket_bind, local_client_bind_address, forward_method_maps = { "127.0.0.1"
 tls_security_level_in, tls_security_level_out = "none", "none"
 haproxy_target_enabled, enable_dkim_signing, enable_dkim_verification, enable_ldap = false, false, false, false
 lookup_sql_dsn, storage_redis_dsn, redis_logging_key = {}, {}, ""
+av_scanners, av_scanners_backup = { "libclamav" }, {}
 """
 
 
@@ -256,6 +255,8 @@ def differing(theirs, ours, rcpts):
             value = plain(a["settings"][name], b[name])
             if name.endswith("_quarantine_to"):  # amavisd's local_delivery_aliases: QUARANTINEDIR itself
                 value = "QUARANTINEDIR" if value and re.fullmatch(r"[a-z-]+-quarantine", value) else value or ""
+            if value is None and b[name] == "":  # no text at all
+                continue
             if value != b[name] and (value is not None or b[name] != LEVELS.get(name)):
                 yield name, value, b[name], rcpt
 

@@ -13,6 +13,7 @@ import pytest
 
 import mw
 from mwampdp import Client, MailDir, applied, check, request
+from mwhop import NO_DSN
 from mwlua import D_DISCARD, D_PASS, D_REJECT, D_TEMPFAIL
 from mwmail import DkimKey, eicar_mail, field, fields, mail
 from mwsmtp import Gone
@@ -128,8 +129,24 @@ def virus_for_one(asked, **settings):
     return asked.ask(eicar_mail(), rcpts=("brave@example.org", "a@example.org"))
 
 
+def test_a_reject_beside_a_pass_is_told_to_nobody_when_its_notification_is_suppressed(asked):
+    a = virus_for_one(asked, virus_quarantine_method="")
+    in_order(a)
+    assert (a.value, a.code) == ("continue", 250)
+    assert a.all("delrcpt") == ["<a@example.org>"] and "1 REJECT" in a.text
+    assert asked.suite.sinks[0].count() == 0, "viruses fake senders"
+
+
+def test_a_reject_beside_a_pass_is_told_to_the_sender(asked):
+    a = virus_for_one(asked, virus_quarantine_method="", viruses_that_fake_sender_maps=[False])
+    assert (a.value, a.code) == ("continue", 250)
+    assert a.all("delrcpt") == ["<a@example.org>"] and "1 REJECT" in a.text
+    told = asked.suite.sinks[0].last()[1].lower()
+    assert b"final-recipient: rfc822" in told and b"a@example.org" in told
+
+
 def test_a_reject_beside_a_pass_takes_the_recipient_off_when_a_copy_is_kept(asked):
-    a = virus_for_one(asked)
+    a = virus_for_one(asked, **NO_DSN)
     in_order(a)
     assert (a.value, a.code) == ("continue", 250)
     assert a.all("delrcpt") == ["<a@example.org>"] and "1 REJECT" in a.text
@@ -137,7 +154,7 @@ def test_a_reject_beside_a_pass_takes_the_recipient_off_when_a_copy_is_kept(aske
 
 
 def test_a_reject_beside_a_pass_refuses_all_when_none_is(asked):
-    a = virus_for_one(asked, virus_quarantine_method="")
+    a = virus_for_one(asked, virus_quarantine_method="", **NO_DSN)
     assert (a.value, a.code, a.exit_code) == ("reject", 554, 69)
     assert "1 of 2 recipients" in a.text
 
@@ -167,7 +184,7 @@ FORGED = ["X-Spam-Flag: NO", "X-Spam-Status: No,\r\n\tscore=-100", "X-Amavis-Ale
 
 def without_received(octets):
     """The mail's fields, ours about the hop left out, and ids and times that differ."""
-    return [(n, v) for n, v in fields(octets) if n.lower() != "received"]
+    return [(n, "<id>" if n == "X-Quarantine-ID" else v) for n, v in fields(octets) if n.lower() != "received"]
 
 
 def test_the_edits_make_what_smtp_delivers(asked):

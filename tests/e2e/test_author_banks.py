@@ -378,7 +378,7 @@ def test_what_a_database_said_holds_under_the_virus_s_bank(behind, suite):
                          f"INSERT INTO policy VALUES (1, 'Y'); INSERT INTO users VALUES (1, 9, 1, '{A}');")
     hop = behind({"final_virus_destiny": D_REJECT, "virus_quarantine_method": "",
                   "http.listen": "127.0.0.1:0", "lookup.cache_time": 0,
-                  "lookup_sql_dsn": [[f"DBI:SQLite:dbname={path}", "", ""]],
+                  "lookup_sql_dsn": [[f"DBI:SQLite:dbname={path}", "", ""]], "sql_clause": {"sel_wblist": ""},
                   "virus_name_to_policy_bank_maps": [True], "policy_bank": {"VIRUS": {"X_HEADER_TAG": "X-Infected"}}},
                  services=("scanner", "logger"))
     cages = mw.children(suite.service("scanner").pid)

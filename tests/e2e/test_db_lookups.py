@@ -10,8 +10,12 @@ import threading
 import pytest
 
 import mw
+import mwhop
 from mwdb import Ldap, Lookup, MariaDB, Postgres, SQLite
 from mwtls import Authority
+from test_sender_lists import ROWS as LISTS, check_sql
+
+behind = mwhop.behind  # the fixture
 
 KINDS = {"pg": Postgres, "mysql": MariaDB, "sqlite": SQLite}
 UTF8 = "grüße-\N{SNOWMAN}@example.org"
@@ -31,7 +35,7 @@ INSERT INTO wblist (rid, sid, wb) VALUES (11, 1, 'W'), (11, 2, 'B'), (12, 2, '5.
 def sql(request):
     server = KINDS[request.param]()
     server.kind = request.param
-    server.sql(ROWS)
+    server.sql(ROWS + LISTS)
     yield server
     server.close()
 
@@ -101,6 +105,10 @@ def test_wblist_is_asked_with_its_argument(db):
         assert [r["wb"] for r in friend] == [b"W", b"B"]
         assert [r["wb"] for r in other] == [b"5.5"]
         assert third == []
+
+
+def test_a_front_goes_by_lists_of_senders(behind, suite, db):
+    check_sql(behind, suite, db)
 
 
 def test_a_clause_of_ones_own_has_all_placeholders(db):

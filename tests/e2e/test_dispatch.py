@@ -62,6 +62,7 @@ def test_a_killed_workers_jobs_are_with_another_within_a_second(suite):
 
 def test_a_stopped_workers_jobs_are_with_another_within_4_s(suite):
     first, _ = two_scanners(suite)
+    assert [suite.send(mail()).code for _ in range(4)] == [250] * 4  # both connections for jobs are up
     first.signal(signal.SIGSTOP)
     stopped = time.monotonic()
     results, threads = send_many(suite, 8)
@@ -84,6 +85,20 @@ def test_a_front_that_was_stopped_for_5_s_keeps_its_workers(suite):
     suite.front.wait_log(r" stalled ")
     assert suite.send(mail()).code == 250
     assert suite.front.log_lines("worker_left") == []
+
+
+def test_nobody_s_end_waits_for_a_front_that_is_gone(suite):
+    suite.full().sink(store=False)
+    suite.start_all(services=("dkim", "reputation", "logger", "status"))
+    front = suite.start("smtp-front", "2")
+    front.wait_log(r" worker_came ", count=2)
+    suite.service("logger").wait_log(r" front_met ", count=2)
+    suite.service("status").wait_log(r" front_met ", count=2)
+    front.kill()
+    for service in ("status", "logger", "reputation", "dkim"):
+        begun = time.monotonic()
+        assert suite.service(service).stop() == 0
+        assert time.monotonic() - begun < 1 * mw.SLOW, f"{service} waited for the front that was killed"
 
 
 @pytest.mark.deadline(120)

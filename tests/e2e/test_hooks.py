@@ -272,6 +272,7 @@ def test_a_refused_mail_has_its_points_too(behind, suite):
 def test_a_failed_hook_has_its_declared_consequence(behind, suite, point, body):
     hook(suite, **{point: body})
     hop = behind(services=("logger",))
+    suite.service("logger").wait_log(" front_met ")  # else the mail's event may come before it hears
     late = point in ("after_send", "mail_done")
     reply = suite.send(mail(), rcpts=(A,))
     assert reply.code == (250 if late else 451) and len(hop.mails) == late

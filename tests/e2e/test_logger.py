@@ -90,13 +90,13 @@ def test_a_full_disk_loses_no_record_and_leaves_no_part_of_a_line(house):
     s = house
     disk = s.folder / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "mailweir-test", str(disk)], capture_output=True, check=False).returncode != 0:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192k", "mailweir-test", str(disk)], capture_output=True, check=False).returncode != 0:
         pytest.skip("cannot mount a tmpfs here")
     try:
         s.set(logger__file=str(disk / "mail.json"))
         s.start_all(services=("logger",))
         ballast = disk / "ballast"
-        ballast.write_bytes(bytes(60 * 1024))
+        ballast.write_bytes(bytes(188 * 1024))
         send(s, 30, "a")
         logger = s.service("logger")
         logger.wait_log(" log_write_failed ")

@@ -1,5 +1,6 @@
 """Postfix asks Debian's amavisd-milter, and that asks Mailweir over AM.PDP; nothing in between is ours."""
 import shutil
+import signal
 
 import pytest
 
@@ -27,6 +28,7 @@ def behind_milter(suite):
         suite.start_all(services=services)
         suite.milter = suite.peer("amavisd-milter", ["amavisd-milter", "-f", "-d", "5", "-s", f"inet:{port}@127.0.0.1", "-S", socket,
             "-w", files.folder, "-p", suite.folder / "milter.pid", "-D", care, "-t", "120", "-T", "120"])
+        suite.milter.end_signal = signal.SIGKILL  # libmilter looks for SIGTERM every 5 s
         suite.postfix.start(suite.smtp_address())
         # Postfix says 4xx while its milter is not there yet.
         mw.until(lambda: f"the milter\n{suite.milter.tail()}", lambda: suite.postfix.listens(port))

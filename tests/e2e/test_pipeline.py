@@ -9,7 +9,7 @@ from mwmail import DkimKey, crlf, field, mail, split
 
 # Fields that a check may put on top.
 ADDED = {b"received", b"x-virus-scanned", b"authentication-results", b"x-spam-flag", b"x-spam-score", b"x-spam-level", b"x-spam-status",
-    b"x-quarantine-id", b"x-amavis-alert", b"dkim-signature"}
+    b"x-quarantine-id", b"x-amavis-alert", b"mime-ambiguity-results", b"dkim-signature"}
 
 
 def raw_fields(header):
@@ -37,8 +37,8 @@ def queue_id(reply):
 
 @pytest.fixture
 def running(suite):
-    """Front, scanner, dkim, reputation before a sink."""
-    suite.full().sink()
+    """Front, scanner, dkim, reputation before a sink; what is odd in a header section is left as it is, and subjects of ambiguous mail."""
+    suite.full().set(allow_fixing_improper_header=False, undecipherable_subject_tag="").sink()
     return suite.start_all(services=("scanner", "dkim", "reputation"))
 
 
@@ -128,6 +128,13 @@ def test_added_fields_say_what_was_done(suite):
     assert "mw.test" in field(got, "Received")
     assert field(got, "Authentication-Results").startswith("mw.test")
     assert "dkim=pass" in field(got, "Authentication-Results")
+    assert field(got, "MIME-Ambiguity-Results") is None
+    # what programs may read differently is told, and not in the sender's words
+    octets = mail(headers=["Content-Transfer-Encoding: 7bit", "Content-Transfer-Encoding: base64", "MIME-Ambiguity-Results: mw.test; clean"],
+        body=b"aGVsbG8gd29ybGQ=\r\n")
+    got = suite.sinks[0].mail(queue_id(suite.send(octets)))[1]
+    assert field(got, "MIME-Ambiguity-Results") == "mw.test; duplicate_field"
+    assert b"clean" not in split(got)[0]
 
 
 def test_fields_that_only_we_may_write_are_taken_out(suite):

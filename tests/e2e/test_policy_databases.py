@@ -16,6 +16,8 @@ SCHEMA = """
 CREATE TABLE policy (id INTEGER PRIMARY KEY, policy_name TEXT, virus_lover CHAR, bypass_virus_checks CHAR,
     spam_kill_level REAL);
 CREATE TABLE users (id INTEGER PRIMARY KEY, priority INTEGER, policy_id INTEGER, email BLOB, fullname TEXT, local CHAR);
+CREATE TABLE mailaddr (id INTEGER PRIMARY KEY, priority INTEGER, email BLOB);
+CREATE TABLE wblist (rid INTEGER, sid INTEGER, wb TEXT);
 """
 
 
@@ -68,6 +70,16 @@ def test_a_database_that_is_not_there(behind, suite, base, failure, code):
     r, = lmtp(suite, [A], mail())
     assert r.code == code
     suite.front.wait_log("lookup_failed")
+    assert len(hop.mails) == (code == 250)
+
+
+@pytest.mark.parametrize("settings, code", [({}, 451), ({"lookup.failure": "ignore"}, 250), ({"sql_clause": {"sel_wblist": ""}}, 250)])
+def test_lists_of_senders_that_cannot_be_read(behind, suite, base, settings, code):
+    with sqlite3.connect(base) as db:
+        db.execute("DROP TABLE wblist")
+    hop = behind(settings)
+    r, = lmtp(suite, [A], mail())
+    assert r.code == code
     assert len(hop.mails) == (code == 250)
 
 

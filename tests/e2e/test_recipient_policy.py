@@ -34,7 +34,9 @@ def database(suite):
     def fill(policies):
         with sqlite3.connect(path) as db:
             db.executescript(f"CREATE TABLE policy (id INTEGER PRIMARY KEY, {', '.join(COLUMNS)});"
-                             "CREATE TABLE users (id INTEGER PRIMARY KEY, priority INTEGER, policy_id INTEGER, email BLOB);")
+                             "CREATE TABLE users (id INTEGER PRIMARY KEY, priority INTEGER, policy_id INTEGER, email BLOB);"
+                             "CREATE TABLE wblist (rid INTEGER, sid INTEGER, wb CHAR);"
+                             "CREATE TABLE mailaddr (id INTEGER PRIMARY KEY, priority INTEGER, email BLOB);")
             for i, (who, policy) in enumerate(policies.items(), 1):
                 db.execute(f"INSERT INTO policy VALUES (?{', ?' * len(COLUMNS)})", (i, *(policy.get(c) for c in COLUMNS)))
                 db.execute("INSERT INTO users VALUES (?, 7, ?, ?)", (i, i, who))
@@ -78,16 +80,18 @@ def copies(suite):
 
 
 def fields(octets, name):
-    return [line.split(b" ", 1)[1].strip().decode() for line in octets.split(b"\r\n\r\n")[0].split(b"\r\n")
-            if line.lower().startswith(name.lower().encode() + b":")]
+    """Values of a field, those of a list one by one."""
+    head = octets.split(b"\r\n\r\n")[0].replace(b"\r\n ", b" ")
+    return [value.strip().decode() for line in head.split(b"\r\n") if line.lower().startswith(name.lower().encode() + b":")
+            for value in line.split(b":", 1)[1].split(b",") if value.strip()]
 
 
 # ------------------------------------------------------------------ destinies
 
 @pytest.mark.parametrize("verb", ["LHLO", "EHLO"])
 def test_destinies_by_recipient(behind, suite, verb):
-    hop = behind({"final_virus_destiny": D_DISCARD, "final_destiny_maps_by_ccat": {"CC_VIRUS": [{A: D_REJECT, B: D_PASS}]}},
-                 services=("scanner",))
+    hop = behind({**mwhop.NO_DSN, "final_virus_destiny": D_DISCARD,
+                  "final_destiny_maps_by_ccat": {"CC_VIRUS": [{A: D_REJECT, B: D_PASS}]}}, services=("scanner",))
     replies = talk(suite, eicar_mail(), verb, (A, B, C))
     assert codes(replies) == ([554, 250, 250] if verb == "LHLO" else [554])
     assert "discarded" in replies[-1].text if verb == "LHLO" else "of 3 recipients" in replies[0].text
@@ -106,11 +110,60 @@ def test_destinies_by_category_stand_before_the_plain_ones(behind, suite):
 
 @pytest.mark.parametrize("verb", ["LHLO", "EHLO"])
 def test_lovers_by_category(behind, suite, verb):
-    hop = behind({"final_virus_destiny": D_REJECT, "lovers_maps_by_ccat": {"CC_VIRUS": [[B]]}, "virus_lovers_maps": [{C: True}]},
-                 services=("scanner",))
+    hop = behind({**mwhop.NO_DSN, "final_virus_destiny": D_REJECT, "lovers_maps_by_ccat": {"CC_VIRUS": [[B]]},
+                  "virus_lovers_maps": [{C: True}]}, services=("scanner",))
     assert codes(talk(suite, eicar_mail(), verb, (A, B, C))) == ([554, 250, 250] if verb == "LHLO" else [554])
     assert got(hop) == [B, C]
     assert b"INFECTED" in hop.mails[0].octets
+
+
+@pytest.mark.parametrize("destiny, code, says", [
+    (D_REJECT, 550, "nobody"), (D_DISCARD, 250, "Discarded id="), (D_TEMPFAIL, 450, "Rejected by next-hop MTA"),
+])
+def test_what_the_next_hop_refuses_has_a_destiny_too(behind, suite, destiny, code, says):
+    hop = behind({"final_destiny_by_ccat": {"CC_MTA,2": destiny}}, rcpt=b"550 5.1.1 nobody\r\n")
+    reply, = talk(suite, mail(), "EHLO", (A,))
+    assert reply.code == code and says in reply.text and "nobody" in reply.text, reply.text
+    assert hop.mails == []
+
+
+REFUSES_B = {"rcpt": lambda c, line: b"550 5.1.1 nobody\r\n" if B in line else b"250 2.1.5 ok\r\n"}
+BCC = "all@example.org"
+
+
+@pytest.mark.parametrize("settings, code, who", [
+    # Thrown away is what the next hop refused, and nobody else's.
+    ({**mwhop.NO_DSN, "final_destiny_by_ccat": {"CC_MTA,2": D_DISCARD}}, 250, [A]),
+    ({**mwhop.NO_DSN, "final_destiny_maps_by_ccat": {"CC_MTA,2": [{A: D_DISCARD}]}}, 550, []),
+    # What comes again shall not come to the others each time.
+    ({"soft_bounce": True}, 450, []),
+    ({"final_destiny_by_ccat": {"CC_MTA,2": D_TEMPFAIL}}, 450, []),
+    # One more recipient of ours makes no refusal of another's everybody's.
+    ({"always_bcc": BCC}, 250, [A, BCC]),
+    ({**mwhop.NO_DSN, "always_bcc": BCC}, 550, []),
+], ids=["discarded", "discarded for the other", "soft_bounce", "tempfail", "always_bcc", "always_bcc, no notification"])
+def test_a_refusal_of_one_among_two(behind, suite, settings, code, who):
+    hop = behind(settings, **REFUSES_B)
+    reply, = talk(suite, mail(), "EHLO", (A, B))
+    assert reply.code == code, reply
+    assert [r for r in got(hop) if r != "x@example.com"] == who  # the sender has a notification
+
+
+@pytest.mark.parametrize("verb", ["LHLO", "EHLO"])
+def test_soft_bounce_makes_refusals_come_again_and_discards_all_the_same(behind, suite, verb):
+    hop = behind({"soft_bounce": True, "final_virus_destiny": D_REJECT,
+                  "final_destiny_maps_by_ccat": {"CC_VIRUS": [{B: D_DISCARD}]}}, services=("scanner",))
+    replies = talk(suite, eicar_mail(), verb, (A, B))
+    assert codes(replies) == ([450, 250] if verb == "LHLO" else [450]) and "(soft_bounce)" in replies[0].text
+    assert hop.mails == []
+
+
+def test_black_and_white_senders_need_no_score(behind, suite):
+    hop = behind({"final_spam_destiny": D_REJECT, "blacklist_sender_maps": [[".example.com"]],
+                  "per_recip_whitelist_sender_lookup_tables": [{B: [["x@example.com"]]}]})
+    replies = talk(suite, mail(), "LHLO", (A, B))
+    assert codes(replies) == [554, 250] and "spam" in replies[0].text
+    assert got(hop) == [B]
 
 
 def test_two_layers_that_contradict_each_other_are_refused(suite):
@@ -121,9 +174,10 @@ def test_two_layers_that_contradict_each_other_are_refused(suite):
 
 
 @pytest.mark.parametrize("setting, value, says", [
-    ("final_destiny_maps_by_ccat", {"CC_BANNED": [D_PASS]}, "CC_BANNED"),
+    ("final_destiny_maps_by_ccat", {"CC_BANNED,1": [D_PASS]}, "CC_BANNED"),
     ("final_destiny_by_ccat", {"CC_VIRUSES": D_PASS}, "expected CC_VIRUS"),
-    ("virus_quarantine_to_maps", ["admin@example.org"], "sends no copies"),
+    ("virus_quarantine_to_maps", ["an admin@example.org"], "expected a folder's name"),
+    ("virus_quarantine_method", "pipe:argv=/bin/cat", "no programs"),
     ("forward_method_maps", [{A: "smtp:nowhere"}], "forward_method_maps"),
 ])
 def test_what_cannot_be_is_refused_at_start(suite, setting, value, says):
@@ -200,7 +254,7 @@ LARGE = mail(body=b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 1000)  # 72 KB
 
 @pytest.mark.parametrize("verb", ["LHLO", "EHLO"])
 def test_sizes_by_recipient(behind, suite, verb):
-    hop = behind({"message_size_limit_maps": [{A: 65536, B: 100}], "enforce_smtpd_message_size_limit_64kb_min": False})
+    hop = behind({**mwhop.NO_DSN, "message_size_limit_maps": [{A: 65536, B: 100}], "enforce_smtpd_message_size_limit_64kb_min": False})
     replies = talk(suite, LARGE, verb, (A, C))
     assert codes(replies) == ([552, 250] if verb == "LHLO" else [552])
     assert "5.3.4" in replies[0].text and "recipient's size limit" in replies[0].text
@@ -237,7 +291,7 @@ def test_lovers_levels_and_bypasses_from_a_database(behind, suite, database):
 
 
 def test_quarantine_from_a_database(behind, suite, database):
-    database({A: {"virus_quarantine_to": ""}, B: {"virus_quarantine_to": "mailbox@example.org"}})
+    database({A: {"virus_quarantine_to": ""}, B: {"virus_quarantine_to": "no such/folder"}})
     behind({"final_virus_destiny": D_REJECT, "virus_quarantine_to_maps": ["tenants"]}, services=("scanner",))
     assert codes(talk(suite, eicar_mail(), rcpts=(A, B, C))) == [554, 554, 554]
     suite.front.wait_log("quarantine_to_unknown")

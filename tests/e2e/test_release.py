@@ -1,12 +1,20 @@
 """Release and requeue over AM.PDP: who gets what was kept, and when it is said to be done."""
+import email
+import email.policy
+import email.utils
 import gzip
+import io
 import os
 import re
 import signal
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import mw
+import mwampdp
+from mwbombs import attached
 from mwlua import D_DISCARD
 from mwmail import eicar_mail, field, fields, mail
 from test_ampdp import Asked, mails_in_flight
@@ -18,6 +26,7 @@ def keeper(suite):
     suite.sink()
     keeper = Asked(suite)
     keeper.bank["auth_required_release"] = False
+    keeper.suite.set(quarantine__release_rescan=False)
     suite.set(final_virus_destiny=D_DISCARD)
     return keeper
 
@@ -77,6 +86,18 @@ def test_a_released_mail_reaches_those_it_was_kept_from(keeper, by):
     assert (folder(keeper) / path).exists(), "the copy stays"
 
 
+def test_many_who_release_one_mail_at_once_deliver_it_once(keeper):
+    keeper.start()
+    mails = [keep(keeper, eicar_mail(message_id=f"<kept-{i}@example.com>"))[0] for i in range(8)]
+    with ThreadPoolExecutor(6) as several:
+        for mail_id in mails:
+            answers = list(several.map(lambda _, mail_id=mail_id: ask(keeper, mail_id=mail_id), range(6)))
+            done = [a for a in answers if codes(a) == [250, 250]]
+            assert sum(all("queued as" in v for v in a.all("setreply")) for a in done) == 1
+            assert all("at this moment" in a.text for a in answers if a not in done)
+    assert keeper.suite.sinks[0].count() == len(mails)
+
+
 def test_a_requeued_mail_gets_a_received_field_only(keeper):
     keeper.start()
     octets = eicar_mail(message_id="<kept@example.com>")
@@ -110,7 +131,7 @@ def test_methods_of_their_own(keeper):
     mail_id, _ = keep(keeper)
     assert codes(ask(keeper, mail_id=mail_id)) == [250, 250]
     assert (other.count(), keeper.suite.sinks[0].count()) == (1, 0)
-    assert codes(ask(keeper, "requeue", mail_id=mail_id)) == [250, 250]
+    assert codes(ask(keeper, "requeue", mail_id=mail_id, again="yes")) == [250, 250]
     assert (other.count(), keeper.suite.sinks[0].count()) == (1, 1)
 
 
@@ -119,6 +140,7 @@ def test_a_next_hop_that_refuses_is_told_for_each_recipient(suite, refusal):
     suite.sink(args=["--reply", f"dot={refusal}"])
     keeper = Asked(suite)
     keeper.bank["auth_required_release"] = False
+    keeper.suite.set(quarantine__release_rescan=False)
     suite.set(final_virus_destiny=D_DISCARD)
     keeper.start()
     mail_id, _ = keep(keeper)
@@ -152,17 +174,27 @@ def test_what_must_not_be_released_is_not(keeper):
     (root / "half.gz").write_bytes((root / path).read_bytes()[:-9])
     (root / "bomb.gz").write_bytes(gzip.compress(gzip.decompress((root / path).read_bytes()) + b"\0" * 150_000_000))
     for what in ({}, {"mail_id": "absent"}, {"mail_id": "../" + mail_id}, {"mail_id": mail_id + "\n"}, {"mail_id": "a" * 200},
-            {"mail_id": mail_id, "secret_id": "x"}, {"mail_id": mail_id, "quar_type": "Q"}, {"mail_file": "../outside.gz"},
+            {"mail_id": mail_id, "secret_id": "x"}, {"mail_id": mail_id, "quar_type": "Q"}, {"mail_id": mail_id, "quar_type": "M"}, {"mail_file": "../outside.gz"},
             {"mail_file": f"{path[0]}/../../outside.gz"}, {"mail_file": outside}, {"mail_file": "link.gz"}, {"mail_file": "plain.txt"},
             {"mail_file": "half.gz"}, {"mail_file": "bomb.gz"}, {"mail_file": path, "mail_id": "other"}, {"mail_file": ""},
             {"mail_file": path[0]}, {"mail_id": mail_id, "sender": "a b"}):
         assert refused(ask(keeper, **what)), what
     assert refused(ask(keeper, mail_id=mail_id, rcpts=["<a>b@x>"]))
     with keeper.client() as c:
-        assert c.ask(("request", "report"), ("mail_id", mail_id)).value == "tempfail"
+        assert c.ask(("request", "report"), ("mail_id", mail_id)).value == "tempfail", "without a recipient"
         a = c.ask(("request", "release"), ("mail_id", mail_id))
         assert codes(a) == [250, 250], "and the connection still serves"
     assert keeper.suite.sinks[0].count() == 1
+
+
+def test_one_of_several_copies_is_released_by_its_file_alone(keeper):
+    copy = b"X-Envelope-From: <sender@example.com>\r\nX-Envelope-To: <a@example.org>\r\nX-Quarantine-ID: <abcdefghijkl>\r\n" + mail()
+    folder(keeper).mkdir(exist_ok=True)
+    for name in ("one.gz", "two.gz"):
+        (folder(keeper) / name).write_bytes(gzip.compress(copy))
+    keeper.start(services=())
+    mw.until("both indexed", lambda: " added=2 " in keeper.suite.front.log())
+    assert codes(ask(keeper, mail_file="one.gz")) == [250]
 
 
 def test_poison_is_released_only_by_its_name(keeper):
@@ -173,6 +205,69 @@ def test_poison_is_released_only_by_its_name(keeper):
     assert refused(ask(keeper, mail_id=mail_id))
     assert codes(ask(keeper, mail_file=poison)) == [250, 250]
     assert " warn release " in keeper.suite.front.log()
+
+
+def parsed(keeper):
+    return email.message_from_bytes(keeper.suite.sinks[0].last()[1], policy=email.policy.default)
+
+
+def test_a_mail_leaves_in_the_form_that_is_wanted(keeper):
+    keeper.bank["release_format"] = "attach"
+    keeper.banks["PLAIN"] = {**keeper.bank, "release_format": "plain", "report_format": "attach", "mailfrom_notify_recip": "filter@example.org"}
+    plain = keeper.suite.folder / "run/plain.sock"
+    keeper.suite.set(unix_socketname=[str(keeper.path), str(plain)], hdrfrom_notify_report="Filter <abuse@example.org>")
+    keeper.banks["AM.PDP"] = keeper.bank
+    keeper.suite.set(policy_bank=keeper.banks, interface_policy={str(keeper.path): "AM.PDP", str(plain): "PLAIN", str(keeper.port): "AM.PDP"})
+    keeper.suite.start_all(services=("scanner",))
+    octets = eicar_mail(message_id="<kept@example.com>", subject="=?utf-8?q?B=C3=B6se?=") + b"caf\xc3\xa9\r\n.dot\r\n"
+    mail_id, _ = keep(keeper, octets)
+    # attached
+    assert codes(ask(keeper, mail_id=mail_id, requested_by="<admin@example.org>")) == [250, 250]
+    row, got = keeper.suite.sinks[0].index()[-1], parsed(keeper)
+    assert row["sender"] == "" and row["rcpts"] == ["a@example.org", "b@example.org"] and got.get_content_type() == "multipart/mixed"
+    text, original = got.iter_parts()
+    assert mail_id in text.get_content() and "admin@example.org" in text.get_content() and not got.defects
+    assert original.get_content_type() == "message/rfc822" and original.get_content()["Message-ID"] == "<kept@example.com>"
+    assert octets in keeper.suite.sinks[0].last()[1] and "Content-filter at" in got["From"]
+    # reported: nobody has got it by that
+    assert "recipient" in ask(keeper, "report", mail_id=mail_id).text
+    assert codes(ask(keeper, "report", mail_id=mail_id, rcpts=["<abuse@example.net>"])) == [250]
+    got = parsed(keeper)
+    assert got.get_content_type() == "multipart/report" and got.get_param("report-type") == "feedback-report"
+    assert got["From"] == "Filter <abuse@example.org>" and "abuse@example.net" in got["To"] and "Böse" in got["Subject"]
+    text, report, original = got.iter_parts()
+    assert report.get_content_type() == "message/feedback-report" and original.get_content_type() == "message/rfc822"
+    told = dict(line.split(": ", 1) for line in report.as_string().split("\n\n", 1)[1].splitlines() if ": " in line)
+    assert (told["Feedback-Type"], told["Version"], told["Source-IP"]) == ("abuse", "1", "127.0.0.1") and told["User-Agent"].startswith("Mailweir/")
+    assert told["Original-Mail-From"] == "<sender@example.com>" and told["Original-Rcpt-To"] == "<b@example.org>", "the last of two"
+    assert email.utils.parsedate_to_datetime(told["Arrival-Date"])
+    # as text, over the other socket
+    with mwampdp.Client(plain, 60 * mw.SLOW) as c:
+        assert codes(c.ask(("request", "release"), ("mail_id", mail_id), ("recipient", "<c@example.org>"))) == [250]
+    row, got = keeper.suite.sinks[0].index()[-1], parsed(keeper)
+    assert row["sender"] == "filter@example.org" and got.get_content_type() == "text/plain" and "kept@example.com" in got.get_content()
+    # requeued: always as it came
+    assert codes(ask(keeper, "requeue", mail_id=mail_id, again="yes")) == [250, 250] and original_of(keeper.suite.sinks[0].last()[1]) == octets
+
+
+def test_batch_smtp_is_released_without_its_envelope_and_dots(keeper):
+    keeper.suite.set(virus_quarantine_method="bsmtp:virus-%m.gz", bypass_virus_checks_maps=["brave@example.org"])
+    keeper.start()
+    octets = eicar_mail(message_id="<kept@example.com>") + b"\r\n.dot\r\n..\r\n.\r\n.x\r\n"
+    mail_id, path = keep(keeper, octets, rcpts=("a@example.org", "brave@example.org"))
+    whole = gzip.decompress((folder(keeper) / path).read_bytes())
+    assert whole.startswith(b"EHLO ") and b"\r\n..dot\r\n...\r\n..\r\n" in whole
+    half = folder(keeper) / path.replace("virus-", "half-")
+    half.write_bytes(gzip.compress(whole[:-20]))
+    assert refused(ask(keeper, mail_file=half.name, quar_type="B"))
+    half.unlink()
+    mw.until("the copy to be indexed", lambda: keeper.suite.tool("quarantine", "show", mail_id, "--raw", "-c", keeper.suite.folder / "mailweir.lua").returncode == 0)
+    tool = keeper.suite.tool("quarantine", "show", mail_id, "--raw", "-c", keeper.suite.folder / "mailweir.lua")
+    assert tool.stdout.encode().endswith(octets.replace(b"\r\n", b"\n")) and "EHLO" not in tool.stdout
+    assert "1 damaged" not in keeper.suite.tool("quarantine", "verify", "-c", keeper.suite.folder / "mailweir.lua").stdout
+    assert codes(ask(keeper, mail_id=mail_id, quar_type="B")) == [250]
+    row, got = keeper.suite.sinks[0].index()[-1], keeper.suite.sinks[0].last()[1]
+    assert (row["sender"], row["rcpts"]) == ("sender@example.com", ["a@example.org"]) and original_of(got) == octets
 
 
 def test_a_mail_whose_first_line_is_a_fold_leaves_as_it_came(keeper):
@@ -200,3 +295,27 @@ def test_a_release_in_flight_is_finished_before_the_front_ends(keeper):
         assert codes(c.answer()) == [250]
     mw.until("the front's end", lambda: not suite.front.running())
     assert suite.sinks[0].index()[-1]["rcpts"] == ["b@example.org"]
+
+
+def test_without_an_index_nobody_knows_who_has_got_it_before(keeper):
+    folder(keeper).mkdir(exist_ok=True)
+    (folder(keeper) / "index.sqlite").mkdir()  # it cannot be had, nor be made
+    keeper.start()
+    _, path = keep(keeper)
+    a = ask(keeper, mail_file=path)
+    assert refused(a) and "who has got it before" in a.text and not keeper.suite.sinks[0].index()
+    assert codes(ask(keeper, mail_file=path, again="yes")) == [250, 250]
+
+
+def test_what_is_not_scanned_to_its_end_is_not_released(keeper):
+    keeper.suite.set(archive_quarantine_method="local:virus-%m.gz", MAXFILES=4, final_virus_destiny=D_DISCARD)
+    keeper.start()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        for i in range(9):
+            z.writestr(f"{i}.txt", "harmless")
+    mail_id, _ = keep(keeper, attached(out.getvalue(), "many.zip"))
+    passed = len(keeper.suite.sinks[0].index())
+    a = ask(keeper, mail_id=mail_id, rcpts=["<a@example.org>"], rescan="yes")
+    assert refused(a) and "could not be scanned to its end" in a.text and len(keeper.suite.sinks[0].index()) == passed
+    assert codes(ask(keeper, mail_id=mail_id, rcpts=["<a@example.org>"], rescan="no")) == [250]

@@ -89,7 +89,7 @@ def test_surplus_words_within_the_commands_never_become_a_yes(behind, suite, off
 @pytest.mark.parametrize("refusal", [b"550 5.1.1 nobody of that name\r\n", b"450 4.2.1 full\r\n"], ids=["550", "450"])
 @pytest.mark.parametrize("who", [A, B])
 def test_a_recipient_refused_by_the_next_hop_stops_the_mail_for_all(behind, suite, offered, refusal, who):
-    hop = behind(offered=offered, rcpt=lambda _, line: refusal if who in line else b"250 2.1.5 Ok\r\n")
+    hop = behind(mwhop.NO_DSN, offered=offered, rcpt=lambda _, line: refusal if who in line else b"250 2.1.5 Ok\r\n")
     r = send(suite, [A, B])
     assert r.code == int(refusal[:3]), r
     assert refusal[4:].strip().decode() in r.text

@@ -192,7 +192,7 @@ def test_a_terminal_unknown_to_curses_gets_it_once(suite, terminal):
 
 
 def mail(n):
-    return f"From: a@example.com\r\nTo: b@example.org\r\nSubject: {n}\r\n\r\nbody\r\n".encode()
+    return f"From: a@example.com\r\nTo: b@example.org\r\nDate: Mon, 02 Mar 2026 08:15:30 +0000\r\nSubject: {n}\r\n\r\nbody\r\n".encode()
 
 
 def test_mails_workers_and_a_mail_in_flight_are_shown(suite):

@@ -384,7 +384,7 @@ def test_ciphertext_octet_by_octet(front, suite, ca):
 
 def test_replies_that_nobody_reads_hold_up_only_their_reader(front, suite, ca):
     """Pipelined HELPs without a read: the front stops reading, and the rest is answered once they are read."""
-    front(smtpd_command_limit=1000000)
+    front(smtpd_command_limit=100000000)
     with suite.smtp() as c:
         c.hello()
         assert c.starttls(ca.client(), NAME).code == 250

@@ -14,6 +14,8 @@
 struct av {
 	struct cl_engine *engine;
 	uint64_t signatures;
+	struct av_room most, room; /* av_conf's; of the scan to come */
+	struct av_room set;	   /* what the engine has been told */
 	bool project;
 	char text[96];
 };
@@ -198,6 +200,8 @@ enum mw_rc av_open(struct av **av_r, const struct av_conf *conf, struct mw_err *
 
 	if (av == NULL)
 		return mw_fail(err, MW_ERR_NOMEM, "no memory");
+	av->most = (struct av_room){ conf->max_scan, conf->max_file, conf->max_files };
+	av->room = av->set = av->most;
 	said.loading = true;
 	cl_set_clcb_msg(hear);
 	av->engine = cl_init(CL_INIT_DEFAULT) == CL_SUCCESS ? cl_engine_new() : NULL;
@@ -285,6 +289,33 @@ static void found(int fd, const char *name, void *context)
 		take_name(context, name);
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The engine's limits count the octets that are given, too: they must not keep it from those. */
+static void set_room(struct av *av, uint64_t n)
+{
+	struct av_room want = { .octets = least(av->most.octets,
+					n + least(av->room.octets, UINT64_MAX - n)),
+		.file = least(av->most.file, n > av->room.file ? n : av->room.file),
+		.files = least(av->most.files, av->room.files > 0 ? av->room.files : 1) };
+
+	if (want.octets != av->set.octets)
+		cl_engine_set_num(av->engine, CL_ENGINE_MAX_SCANSIZE, (long long)want.octets);
+	if (want.file != av->set.file)
+		cl_engine_set_num(av->engine, CL_ENGINE_MAX_FILESIZE, (long long)want.file);
+	if (want.files != av->set.files)
+		cl_engine_set_num(av->engine, CL_ENGINE_MAX_FILES, (long long)want.files);
+	av->set = want;
+}
+
+void av_allow(struct av *av, const struct av_room *room)
+{
+	av->room = *room;
+}
+
 static cl_error_t call(struct av *av, struct mw_octets octets, bool mail, struct hearing *h)
 {
 	struct cl_scan_options options = {
@@ -301,6 +332,8 @@ static cl_error_t call(struct av *av, struct mw_octets octets, bool mail, struct
 		return CL_EMEM;
 	later_begin();
 	rc = cl_scanmap_callback(map, NULL, &name, &scanned, av->engine, &options, h);
+	scanned *= CL_COUNT_PRECISION;
+	h->r->unpacked = scanned > octets.n ? scanned - octets.n : 0;
 	if (rc == CL_VIRUS && name != NULL)
 		take_name(h, name);
 	later_end();
@@ -318,6 +351,9 @@ static void judge(struct av_result *r, const struct hearing *h, cl_error_t rc)
 	r->end = AV_CLEAN;
 	if (s->memory + s->files + s->room != 0) {
 		r->end = AV_FAILED;
+		mw_strlcpy(r->why, want, sizeof(r->why));
+	} else if (rc != CL_CLEAN && rc != CL_VIRUS && s->limit != 0) {
+		r->end = AV_LIMIT; /* libclamav gives up where its folder may not grow */
 		mw_strlcpy(r->why, want, sizeof(r->why));
 	} else if (rc != CL_CLEAN && rc != CL_VIRUS) {
 		r->end = rc == CL_ETIMEOUT ? AV_TIME : AV_FAILED;
@@ -341,6 +377,7 @@ void av_scan(struct av *av, struct mw_octets octets, bool mail, uint64_t quota, 
 
 	r->end = AV_CLEAN;
 	r->viruses = 0;
+	r->unpacked = 0;
 	r->why[0] = '\0';
 	if (octets.n == 0) { /* libclamav refuses an empty map; there is nothing in it */
 		r->whole = true;
@@ -351,6 +388,7 @@ void av_scan(struct av *av, struct mw_octets octets, bool mail, uint64_t quota, 
 	said.first[0] = '\0';
 	cl_engine_set_num(
 		av->engine, CL_ENGINE_MAX_SCANTIME, (long long)(ms_left > 0 ? ms_left : 1));
+	set_room(av, octets.n);
 	cl_engine_set_clcb_virus_found(av->engine, found);
 	scarcity_begin(quota);
 	rc = call(av, octets, mail, &h);

@@ -36,7 +36,8 @@ enum av_end {
 
 struct av_result {
 	enum av_end end;
-	bool whole; /* false: beside a virus something was not looked into */
+	bool whole;	   /* false: beside a virus something was not looked into */
+	uint64_t unpacked; /* octets that came out of the ones given and were scanned likewise */
 	bool worn; /* the engine met want of memory, files or room: do not use this process again */
 	unsigned viruses;
 	char names[AV_VIRUSES_MAX][AV_NAME_MAX];
@@ -49,6 +50,13 @@ enum mw_rc av_open(struct av **av_r, const struct av_conf *conf, struct mw_err *
 void av_close(struct av **av_p);
 /* Where this process unpacks; the folder must exist. */
 enum mw_rc av_temp_dir(struct av *av, const char *path);
+
+/* How much the scans that follow may unpack each, beyond av_conf's own limits: octets in all and of
+ * one file, files. What is given itself is always scanned. */
+struct av_room {
+	uint64_t octets, file, files;
+};
+void av_allow(struct av *av, const struct av_room *room);
 
 /*
  * Scan octets from memory. mail: let libclamav's own mail parser at them, too (slow: it writes

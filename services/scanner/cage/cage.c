@@ -14,6 +14,8 @@ struct cage {
 	struct box box;
 	struct work *work;
 	struct mw_pack findings, answer; /* their memory is kept */
+	uint64_t mails_left;		 /* before it is old; UINT64_MAX: never */
+	int leaves;			 /* where the next job's go; -1: nowhere */
 	uint64_t cpu_us; /* when the last mail was done: what the next one costs starts here */
 	unsigned char in[SCAN_HEADER_MAX + SCAN_INLINE_MAX];
 };
@@ -31,18 +33,28 @@ static void answer(struct cage *c, const struct scan_result *r)
 		poll(&p, 1, -1);
 }
 
-/* Returns true when this cage should not be used again. */
-static bool run_job(struct cage *c, const struct scan_order *o, struct mw_octets message)
+static void leaves_end(struct cage *c)
+{
+	if (c->leaves >= 0)
+		close(c->leaves);
+	c->leaves = -1;
+}
+
+/* Exits when this cage should not be used again, after its answer, which says so. */
+static void run_job(struct cage *c, const struct scan_order *o, struct mw_octets message)
 {
 	struct scan_result r = { .id = o->id };
-	uint64_t cpu_us;
+	uint64_t cpu_us, most = mw_mono_ms() + o->most_ms;
 	bool worn;
 
 	box_cpu_limit(&c->box, c->cpu_us, c->conf->cpu_s);
 	triggers_fire(message);
 	c->findings.n = 0;
-	r.status = work_run(c->work, message, o->virus, o->decode, mw_mono_ms() + o->ms_left,
+	work_leaves(c->work, c->leaves);
+	r.status = work_run(c->work, message, o, o->until_ms < most ? o->until_ms : most,
 		&c->findings, r.reason, &worn);
+	r.engine = work_engine(c->work);
+	leaves_end(c);
 	if (c->findings.failed || c->findings.n > SCAN_FINDINGS_MAX) {
 		r.status = MW_FAILED;
 		mw_strlcpy(r.reason, c->findings.failed ? "no_memory" : "findings_too_long",
@@ -57,8 +69,10 @@ static bool run_job(struct cage *c, const struct scan_order *o, struct mw_octets
 	cpu_us = box_cpu_us();
 	r.cpu_us = cpu_us - c->cpu_us;
 	c->cpu_us = cpu_us;
+	r.worn = worn || --c->mails_left == 0;
 	answer(c, &r);
-	return worn;
+	if (r.worn)
+		_exit(worn ? CAGE_EXIT_WORN : CAGE_EXIT_OLD);
 }
 
 static void refuse(struct cage *c, const struct scan_order *o, const char *why)
@@ -69,14 +83,18 @@ static void refuse(struct cage *c, const struct scan_order *o, const char *why)
 	answer(c, &r);
 }
 
-/* One datagram from the scanner. Returns true when this cage should not be used again. */
-static bool take(struct cage *c, size_t n, int fd)
+/* One datagram from the scanner. */
+static void take(struct cage *c, size_t n, int fd)
 {
 	struct scan_order o;
 	struct mw_octets message;
 	const unsigned char *map = NULL;
-	bool worn = false;
 
+	if (scan_message_type(mw_octets_of(c->in, n)) == SCAN_MSG_LEAVES) {
+		leaves_end(c); /* of a job that never came */
+		c->leaves = fd;
+		return;
+	}
 	if (scan_order_decode(mw_octets_of(c->in, n), &o, &message) != MW_OK)
 		_exit(CAGE_EXIT_BAD);
 	if (fd >= 0) {
@@ -87,10 +105,21 @@ static bool take(struct cage *c, size_t n, int fd)
 	if (message.n != o.size)
 		refuse(c, &o, fd >= 0 ? "cannot map the message" : "short job");
 	else
-		worn = run_job(c, &o, message);
+		run_job(c, &o, message);
 	if (map != NULL)
 		munmap((void *)map, o.size);
-	return worn;
+}
+
+/* Cages that were born together must not end together: each a little sooner, by its own number. */
+static uint64_t mails_of_a_life(uint64_t most, const char *path)
+{
+	const char *serial = strrchr(path, '/');
+	uint64_t spread = most / 4, n = serial != NULL ? strtoull(serial + 1, NULL, 10) : 0;
+
+	if (most == 0)
+		return UINT64_MAX;
+	/* Knuth's multiplier scatters numbers that follow each other. */
+	return most - (spread > 0 ? n * 2654435761u % (spread + 1) : 0);
 }
 
 static _Noreturn void serve(struct cage *c)
@@ -106,13 +135,12 @@ static _Noreturn void serve(struct cage *c)
 			_exit(CAGE_EXIT_END);
 		if (rc != MW_OK)
 			_exit(CAGE_EXIT_BAD);
-		if (take(c, n, fd))
-			_exit(CAGE_EXIT_WORN);
+		take(c, n, fd);
 	}
 }
 
-_Noreturn void cage_run(
-	const struct scan_conf *conf, struct av *av, const char *path, int sock, int parent)
+_Noreturn void cage_run(const struct scan_conf *conf, struct av *av, struct types *types,
+	const char *path, int sock, int parent)
 {
 	struct cage *c = calloc(1, sizeof(*c));
 	struct mw_err err = { "no memory" };
@@ -120,9 +148,11 @@ _Noreturn void cage_run(
 
 	if (c != NULL) {
 		c->conf = conf;
+		c->leaves = -1;
 		c->box.sock = sock;
 		mw_strlcpy(c->box.path, path, sizeof(c->box.path));
-		c->work = work_new(conf, av);
+		c->mails_left = mails_of_a_life(conf->mails, path);
+		c->work = work_new(conf, av, types);
 	}
 	/* Relative: the cage stands in its folder, and a short path is walked faster, dozens of
 	 * times a mail. */

@@ -5,9 +5,10 @@
 
 #include "av.h"
 #include "box.h"
+#include "types.h"
 
 /* Never returns. path: its folder; sock: its end of the socket pair; parent: the holder's pid. */
-_Noreturn void cage_run(
-	const struct scan_conf *conf, struct av *av, const char *path, int sock, int parent);
+_Noreturn void cage_run(const struct scan_conf *conf, struct av *av, struct types *types,
+	const char *path, int sock, int parent);
 
 #endif

@@ -12,8 +12,22 @@
  */
 size_t mime_decode(enum mime_encoding encoding, struct mw_octets body, unsigned char *out);
 
-/* True when the text holds a line as `begin 644 name` (uuencode) or `=ybegin ` (yEnc): not ours to
- * decode, but noted. */
-bool mime_has_uuencode(struct mw_octets text);
+/* Decoders disagree about base64 that is not clean. By default other characters are skipped, and
+ * behind padding a new text begins; bits of ways: */
+enum {
+	MIME_STOP_AT_PADDING = 1,
+	MIME_STOP_AT_JUNK = 2,
+	MIME_JOIN_PADDING = 4, /* padding is skipped as if it were not there */
+	MIME_URL_ALPHABET = 8  /* - and _ (RFC 4648 section 5) */
+};
+/* What was met; PROSE: behind it stands text with blanks between words, a footer that somebody has
+ * put there. */
+enum { MIME_SAW_PADDING = 1, MIME_SAW_JUNK = 2, MIME_SAW_URL = 4, MIME_SAW_PROSE = 8 };
+size_t mime_decode_base64(
+	struct mw_octets body, unsigned ways, unsigned char *out, unsigned *saw_r);
+
+/* Might it be base64, or quoted-printable, whatever is said about it? */
+bool mime_looks_base64(struct mw_octets text);
+bool mime_looks_quoted(struct mw_octets text);
 
 #endif

@@ -10,17 +10,30 @@
 
 /* What the header of one entity says. */
 struct mime_head {
-	size_t body; /* offset of the body in the entity */
+	size_t body;	/* offset of the body in the text */
+	bool delimited; /* a delimiter came before the empty line: there is no body */
 	char type[MIME_TYPE_MAX];
 	enum mime_encoding encoding;
+	bool encoding_junk; /* something behind its word */
 	char name[MIME_NAME_MAX];
 	char boundary[MIME_BOUNDARY_MAX];
-	bool has_type;
-	unsigned errors; /* bits of enum mime_error */
-	bool ambiguous;
+	bool has_type, ambiguous, forms_cut;
+	unsigned errors;	 /* bits of enum mime_error */
+	unsigned choices_met;	 /* bits of enum mime_choice */
+	struct mime_names names; /* last: its text is not cleared */
 };
 
-/* Read the header section of an entity. Never fails: what is not understood is noted in errors. */
-void mime_head_read(struct mime_head *h, struct mw_octets entity, enum mime_reading reading);
+/* How to read it. */
+struct mime_how {
+	unsigned choices;
+	bool crlf; /* lines end so, and a bare LF is odd */
+	/* Is the line at that offset, which begins with two dashes, a delimiter? */
+	bool (*is_delimiter)(void *arg, size_t line);
+	void *arg;
+};
+
+/* Read the header section that begins at `from`. Never fails: what is not understood is noted. */
+void mime_head_read(
+	struct mime_head *h, struct mw_octets text, size_t from, const struct mime_how *how);
 
 #endif

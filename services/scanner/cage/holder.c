@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "cage.h"
+#include "digest.h"
 #include "folders.h"
 #include "holder.h"
 #include "log.h"
@@ -36,6 +38,7 @@ struct cell {
 struct holder {
 	struct scan_conf conf;
 	struct av *av;
+	struct types *types;
 	int control, signals;
 	char root[SCAN_PATH_MAX]; /* this holder's folder */
 	struct cell cells[CAGES_MAX];
@@ -102,7 +105,7 @@ static _Noreturn void child(struct holder *h, const struct cell *c, int sock, pi
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	cage_run(&h->conf, h->av, c->path, sock, (int)parent);
+	cage_run(&h->conf, h->av, h->types, c->path, sock, (int)parent);
 }
 
 static void birth(struct holder *h, struct cell *c)
@@ -312,6 +315,15 @@ static enum mw_rc set_signals(struct holder *h)
 	return h->signals >= 0 ? MW_OK : MW_ERR_IO;
 }
 
+/* Whoever dies has its descriptors closed before its children are told: there is no moment in
+ * which neither PR_SET_PDEATHSIG nor this notices. */
+static bool scanner_is_gone(const struct holder *h)
+{
+	struct pollfd p = { h->control, 0, 0 };
+
+	return poll(&p, 1, 0) != 0;
+}
+
 static enum mw_rc get_conf(struct holder *h)
 {
 	unsigned char buf[4096];
@@ -340,10 +352,16 @@ static enum mw_rc load(struct holder *h, struct mw_err *err)
 		.max_files = h->conf.engine_files,
 	};
 	uint64_t from = mw_mono_ms();
+	unsigned char digest[MW_SHA256_OCTETS];
 	enum mw_rc rc = folders_open(h->root, sizeof(h->root), h->conf.temp_dir, err);
 
+	if (rc == MW_OK && (h->types = types_open(err)) == NULL)
+		rc = MW_ERR_IO;
 	if (rc == MW_OK)
 		rc = av_open(&h->av, &av, err);
+	/* Looked up once, here, where libcrypto still may open its settings. */
+	if (rc == MW_OK && !mw_sha256("", 0, digest))
+		mw_log(MW_WARN, "no_digests", "why=libcrypto has no SHA-256");
 	if (rc == MW_OK)
 		tell_engine(h, mw_mono_ms() - from);
 	return rc;
@@ -367,8 +385,10 @@ int holder_run(int control)
 	h.control = control;
 	/* A holder without its scanner is nobody's: die with it, whatever it dies of. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Cages compute: one that wakes must not put off the process that hands out mails. */
+	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
 	fcntl(control, F_SETFD, FD_CLOEXEC);
-	if (set_signals(&h) != MW_OK || get_conf(&h) != MW_OK)
+	if (scanner_is_gone(&h) || set_signals(&h) != MW_OK || get_conf(&h) != MW_OK)
 		return EXIT_FAILURE;
 	fcntl(control, F_SETFL, O_NONBLOCK);
 	/* Names in archives come as UTF-8, whatever the environment says. */

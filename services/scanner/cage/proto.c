@@ -42,16 +42,25 @@ enum scan_message scan_message_type(struct mw_octets m)
 /* ------------------------------------------------------------------ conf: numbers by a table, then
  * two texts */
 
+const char *const scan_mode_words[SCAN_MODES] = {
+	[SCAN_BOTH] = "both",
+	[SCAN_LEAVES] = "leaves",
+	[SCAN_MESSAGE] = "message",
+};
+
 #define NUMBER(field) offsetof(struct scan_conf, field)
 static const size_t conf_numbers[] = {
 	NUMBER(cages),
 	NUMBER(memory),
 	NUMBER(files),
+	NUMBER(mails),
 	NUMBER(cpu_s),
 	NUMBER(file_size),
 	NUMBER(quota),
 	NUMBER(strict),
 	NUMBER(mail_parser),
+	NUMBER(scan_mode),
+	NUMBER(mime_readings),
 	NUMBER(log_level),
 	NUMBER(max_file),
 	NUMBER(max_scan),
@@ -63,11 +72,13 @@ static const size_t conf_numbers[] = {
 	NUMBER(budget.max_quota),
 	NUMBER(budget.min_factor),
 	NUMBER(budget.max_factor),
+	NUMBER(budget.memory),
+	NUMBER(passwords_max),
 };
 
 void scan_conf_encode(struct mw_pack *b, const struct scan_conf *v)
 {
-	head(b, SCAN_MSG_CONF, MW_COUNT(conf_numbers) + 2);
+	head(b, SCAN_MSG_CONF, MW_COUNT(conf_numbers) + 3);
 	for (size_t i = 0; i < MW_COUNT(conf_numbers); i++) {
 		uint64_t n;
 
@@ -76,14 +87,16 @@ void scan_conf_encode(struct mw_pack *b, const struct scan_conf *v)
 	}
 	mw_pack_text(b, v->temp_dir);
 	mw_pack_text(b, v->database);
+	mw_pack_octets(b, mw_octets_of(v->passwords, v->passwords_octets));
 }
 
 enum mw_rc scan_conf_decode(struct mw_octets m, struct scan_conf *v_r)
 {
 	struct mw_cur c = mw_cur_of(m.p, m.n);
 	struct scan_conf v = { 0 };
+	struct mw_octets passwords;
 
-	if (!head_read(&c, SCAN_MSG_CONF, MW_COUNT(conf_numbers) + 2))
+	if (!head_read(&c, SCAN_MSG_CONF, MW_COUNT(conf_numbers) + 3))
 		return MW_ERR_PROTO;
 	for (size_t i = 0; i < MW_COUNT(conf_numbers); i++) {
 		uint64_t n = 0;
@@ -92,8 +105,12 @@ enum mw_rc scan_conf_decode(struct mw_octets m, struct scan_conf *v_r)
 		memcpy((char *)&v + conf_numbers[i], &n, sizeof(n));
 	}
 	if (!mw_cur_text(&c, v.temp_dir, sizeof(v.temp_dir)) ||
-		!mw_cur_text(&c, v.database, sizeof(v.database)) || !mw_cur_end(&c))
+		!mw_cur_text(&c, v.database, sizeof(v.database)) ||
+		!mw_cur_octets(&c, sizeof(v.passwords), &passwords) || !mw_cur_end(&c) ||
+		(passwords.n > 0 && passwords.p[passwords.n - 1] != '\0'))
 		return MW_ERR_PROTO;
+	memcpy(v.passwords, passwords.p, passwords.n);
+	v.passwords_octets = passwords.n;
 	*v_r = v;
 	return MW_OK;
 }
@@ -166,12 +183,15 @@ enum mw_rc scan_died_decode(struct mw_octets m, struct scan_died *v_r)
 
 void scan_order_encode(struct mw_pack *b, const struct scan_order *v)
 {
-	head(b, SCAN_MSG_JOB, 5);
+	head(b, SCAN_MSG_JOB, 8);
 	mw_pack_uint(b, v->id);
-	mw_pack_uint(b, v->ms_left);
+	mw_pack_uint(b, v->until_ms);
+	mw_pack_uint(b, v->most_ms);
 	mw_pack_uint(b, v->size);
 	mw_pack_bool(b, v->virus);
 	mw_pack_bool(b, v->decode);
+	mw_pack_bool(b, v->parts);
+	mw_pack_bool(b, v->digests);
 }
 
 enum mw_rc scan_order_decode(struct mw_octets m, struct scan_order *v_r, struct mw_octets *rest_r)
@@ -179,9 +199,11 @@ enum mw_rc scan_order_decode(struct mw_octets m, struct scan_order *v_r, struct 
 	struct mw_cur c = mw_cur_of(m.p, m.n);
 	struct scan_order v;
 
-	if (!head_read(&c, SCAN_MSG_JOB, 5) || !mw_cur_uint(&c, UINT64_MAX, &v.id) ||
-		!mw_cur_uint(&c, UINT32_MAX, &v.ms_left) || !mw_cur_uint(&c, INT64_MAX, &v.size) ||
-		!mw_cur_bool(&c, &v.virus) || !mw_cur_bool(&c, &v.decode))
+	if (!head_read(&c, SCAN_MSG_JOB, 8) || !mw_cur_uint(&c, UINT64_MAX, &v.id) ||
+		!mw_cur_uint(&c, INT64_MAX, &v.until_ms) ||
+		!mw_cur_uint(&c, UINT32_MAX, &v.most_ms) || !mw_cur_uint(&c, INT64_MAX, &v.size) ||
+		!mw_cur_bool(&c, &v.virus) || !mw_cur_bool(&c, &v.decode) ||
+		!mw_cur_bool(&c, &v.parts) || !mw_cur_bool(&c, &v.digests))
 		return MW_ERR_PROTO;
 	*v_r = v;
 	*rest_r = mw_octets_of(c.p, (size_t)(c.end - c.p));
@@ -190,11 +212,13 @@ enum mw_rc scan_order_decode(struct mw_octets m, struct scan_order *v_r, struct 
 
 void scan_result_encode(struct mw_pack *b, const struct scan_result *v)
 {
-	head(b, SCAN_MSG_RESULT, 5);
+	head(b, SCAN_MSG_RESULT, 7);
 	mw_pack_uint(b, v->id);
 	mw_pack_uint(b, v->status);
 	mw_pack_text(b, v->reason);
 	mw_pack_uint(b, v->cpu_us);
+	mw_pack_uint(b, v->engine);
+	mw_pack_uint(b, v->worn);
 	if (v->findings.n > 0)
 		mw_pack_raw(b, v->findings);
 	else
@@ -205,15 +229,18 @@ enum mw_rc scan_result_decode(struct mw_octets m, struct scan_result *v_r)
 {
 	struct mw_cur c = mw_cur_of(m.p, m.n);
 	struct scan_result v;
-	uint64_t status;
+	uint64_t status, engine, worn;
 
-	if (!head_read(&c, SCAN_MSG_RESULT, 5) || !mw_cur_uint(&c, UINT64_MAX, &v.id) ||
+	if (!head_read(&c, SCAN_MSG_RESULT, 7) || !mw_cur_uint(&c, UINT64_MAX, &v.id) ||
 		!mw_cur_uint(&c, MW_STATUS_COUNT - 1, &status) ||
 		!mw_cur_text(&c, v.reason, sizeof(v.reason)) ||
-		!mw_cur_uint(&c, UINT64_MAX, &v.cpu_us) || !mw_cur_raw_map(&c, &v.findings) ||
-		!mw_cur_end(&c))
+		!mw_cur_uint(&c, UINT64_MAX, &v.cpu_us) ||
+		!mw_cur_uint(&c, SCAN_ENGINE_ENDS - 1, &engine) || !mw_cur_uint(&c, 1, &worn) ||
+		!mw_cur_raw_map(&c, &v.findings) || !mw_cur_end(&c))
 		return MW_ERR_PROTO;
 	v.status = (enum mw_status)status;
+	v.engine = (enum scan_engine_end)engine;
+	v.worn = worn != 0;
 	*v_r = v;
 	return MW_OK;
 }
@@ -329,6 +356,10 @@ enum mw_rc scan_recv(int sock, void *buf, size_t size, size_t *n_r, int *fd_r)
 		.msg_controllen = sizeof(room) };
 	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 
+	/* A peer that ended with something unread is told first, once; what it had said before
+	 * stands behind that. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 	*fd_r = -1;
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? MW_AGAIN : MW_ERR_GONE;
@@ -343,7 +374,7 @@ enum mw_rc scan_recv(int sock, void *buf, size_t size, size_t *n_r, int *fd_r)
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-static bool write_all(int fd, struct mw_octets o)
+bool scan_write_all(int fd, struct mw_octets o)
 {
 	while (o.n > 0) {
 		ssize_t n = write(fd, o.p, o.n);
@@ -364,7 +395,7 @@ int scan_seal(const struct mw_octets *parts, size_t count)
 	if (fd < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (!write_all(fd, parts[i])) {
+		if (!scan_write_all(fd, parts[i])) {
 			close(fd);
 			return -1;
 		}
@@ -385,4 +416,84 @@ const unsigned char *scan_map_sealed(int fd, uint64_t size)
 		return NULL;
 	p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	return p != MAP_FAILED ? p : NULL;
+}
+
+/* ------------------------------------------------------------------ leaves for other engines */
+
+int scan_leaf_next(struct mw_octets *rest, struct mw_octets *path_r, struct mw_octets *octets_r)
+{
+	struct scan_leaf_head h;
+
+	if (rest->n == 0)
+		return 0;
+	if (rest->n < sizeof(h))
+		return -1;
+	memcpy(&h, rest->p, sizeof(h));
+	if (h.mark != SCAN_LEAF_MARK || h.path >= SCAN_PATH_MAX || h.path > rest->n - sizeof(h) ||
+		h.octets > rest->n - sizeof(h) - h.path)
+		return -1;
+	*path_r = mw_octets_of(rest->p + sizeof(h), h.path);
+	*octets_r = mw_octets_of(rest->p + sizeof(h) + h.path, h.octets);
+	*rest = mw_octets_of(octets_r->p + h.octets, rest->n - sizeof(h) - h.path - h.octets);
+	return 1;
+}
+
+int scan_leaves_new(void)
+{
+	return memfd_create("leaves", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
+enum mw_rc scan_leaves_map(int fd, struct mw_octets *map_r)
+{
+	struct stat st;
+	void *p;
+
+	*map_r = mw_octets_of(NULL, 0);
+	if (fcntl(fd, F_ADD_SEALS, SEALS) != 0 || fstat(fd, &st) != 0)
+		return MW_ERR_PROTO;
+	if (st.st_size == 0)
+		return MW_OK;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return MW_ERR_NOMEM;
+	*map_r = mw_octets_of(p, (size_t)st.st_size);
+	return MW_OK;
+}
+
+/* ------------------------------------------------------------------ texts */
+
+/* Length of the UTF-8 sequence at p (RFC 3629 section 4, without its finer points); 0: none. */
+static size_t utf8_length(const unsigned char *p, size_t left)
+{
+	size_t n = p[0] < 0x80			 ? 1
+		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		   : (p[0] & 0xf0) == 0xe0	 ? 3
+		   : (p[0] & 0xf8) == 0xf0	 ? 4
+						 : 0;
+
+	if (n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+void scan_copy_utf8(char *dst, size_t size, struct mw_octets src)
+{
+	size_t n = 0;
+
+	while (src.n > 0 && src.p[0] != '\0') {
+		size_t one = utf8_length(src.p, src.n), take = one != 0 ? one : 1;
+
+		if (n + take >= size)
+			break;
+		if (one == 0)
+			dst[n] = '?';
+		else
+			memcpy(dst + n, src.p, one);
+		n += take;
+		src = mw_octets_of(src.p + take, src.n - take);
+	}
+	dst[n] = '\0';
 }

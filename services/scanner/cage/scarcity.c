@@ -26,9 +26,11 @@
 
 static struct scarcity counts;
 static uint64_t quota_left = UINT64_MAX;
+static uint64_t refusals; /* of memory, before the counts began anew */
 
 void scarcity_begin(uint64_t quota)
 {
+	refusals += counts.memory;
 	memset(&counts, 0, sizeof(counts));
 	quota_left = quota;
 }
@@ -36,6 +38,11 @@ void scarcity_begin(uint64_t quota)
 const struct scarcity *scarcity_now(void)
 {
 	return &counts;
+}
+
+uint64_t scarcity_refusals(void)
+{
+	return refusals + counts.memory;
 }
 
 const char *scarcity_word(const struct scarcity *s)

@@ -30,6 +30,8 @@ struct scarcity {
  * ENOSPC. */
 void scarcity_begin(uint64_t quota);
 const struct scarcity *scarcity_now(void);
+/* How often memory was refused since the process began. */
+uint64_t scarcity_refusals(void);
 /* "no_memory", "no_files", "no_temp_space", "temp_limit"; NULL: nothing was refused. */
 const char *scarcity_word(const struct scarcity *s);
 /* mkdir(2) at once, counted. */

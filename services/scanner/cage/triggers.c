@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -14,6 +15,7 @@
 
 #include "log.h"
 
+#define OLD_ENOUGH_US 250000 /* cages that die younger are born again slowly (holder.c) */
 #define FIELD "\nX-Mailweir-Test-Cage: "
 
 /* By the signal itself: a sanitiser's handler would make an exit of it, and a report. */
@@ -65,6 +67,36 @@ static void do_ptrace(void)
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 }
 
+/* libc asks for it first and falls back on clone: the answer is that there is none. */
+static void do_clone3(void)
+{
+	if (syscall(SYS_clone3, NULL, 0) != -1 || errno != ENOSYS)
+		abort();
+	mw_log(MW_INFO, "test_clone3_refused", "errno=ENOSYS");
+}
+
+static void do_execmem(void)
+{
+	syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* Past our own counting, in many files: only the holder sees it. */
+static void do_fill(void)
+{
+	static const char octets[65536];
+	char name[32];
+
+	for (unsigned i = 0;; i++) {
+		int fd;
+
+		snprintf(name, sizeof(name), "fill-%u", i);
+		fd = (int)syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_CREAT, 0600);
+		syscall(SYS_write, fd, octets, sizeof(octets));
+		syscall(SYS_close, fd);
+		usleep(1000);
+	}
+}
+
 /* Ends the cage only if it could open what it must not. */
 static void do_open(void)
 {
@@ -80,6 +112,7 @@ static void do_open(void)
 static const struct {
 	const char *word;
 	void (*act)(void);
+	long call; /* without act: this system call, all of its arguments 0 */
 } acts[] = {
 	{ "crash", do_crash },
 	{ "hang", do_hang },
@@ -90,6 +123,34 @@ static const struct {
 	{ "exec", do_exec },
 	{ "ptrace", do_ptrace },
 	{ "open", do_open },
+	{ "fill", do_fill },
+	{ "clone3", do_clone3 },
+	{ "execmem", do_execmem },
+	{ "vfork", NULL, SYS_vfork },
+	{ "execveat", NULL, SYS_execveat },
+	{ "memfd_create", NULL, SYS_memfd_create },
+	{ "io_uring_setup", NULL, SYS_io_uring_setup },
+	{ "kill", NULL, SYS_kill },
+	{ "pidfd_open", NULL, SYS_pidfd_open },
+	{ "process_vm_readv", NULL, SYS_process_vm_readv },
+	{ "keyctl", NULL, SYS_keyctl },
+	{ "bpf", NULL, SYS_bpf },
+	{ "userfaultfd", NULL, SYS_userfaultfd },
+	{ "perf_event_open", NULL, SYS_perf_event_open },
+	{ "unshare", NULL, SYS_unshare },
+	{ "mount", NULL, SYS_mount },
+	{ "chroot", NULL, SYS_chroot },
+	{ "symlink", NULL, SYS_symlink },
+	{ "link", NULL, SYS_link },
+	{ "mknod", NULL, SYS_mknod },
+	{ "setuid", NULL, SYS_setuid },
+	{ "prctl", NULL, SYS_prctl },
+	{ "bind", NULL, SYS_bind },
+	{ "listen", NULL, SYS_listen },
+	{ "sendto", NULL, SYS_sendto },
+	{ "socketpair", NULL, SYS_socketpair },
+	{ "shmget", NULL, SYS_shmget },
+	{ "mq_open", NULL, SYS_mq_open },
 };
 
 void triggers_fire(struct mw_octets message)
@@ -101,8 +162,15 @@ void triggers_fire(struct mw_octets message)
 		return;
 	p += sizeof(FIELD) - 1;
 	n -= (size_t)(p - (const char *)message.p);
-	for (size_t i = 0; i < MW_COUNT(acts); i++)
-		if (n >= strlen(acts[i].word) && memcmp(p, acts[i].word, strlen(acts[i].word)) == 0)
+	for (size_t i = 0; i < MW_COUNT(acts); i++) {
+		size_t length = strlen(acts[i].word);
+
+		if (n <= length || memcmp(p, acts[i].word, length) != 0 || p[length] != '\r')
+			continue;
+		if (acts[i].act != NULL)
 			acts[i].act();
+		else if (usleep(OLD_ENOUGH_US) == 0)
+			syscall(acts[i].call, 0, 0, 0, 0, 0, 0);
+	}
 }
 #endif

@@ -1,5 +1,5 @@
 /*
- * Test builds only (make TEST_TRIGGERS=1): a mail with the field `X-Mailweir-Test-Cage: WORD` makes
+ * Test builds only (make triggers): a mail with the field `X-Mailweir-Test-Cage: WORD` makes
  * the cage that scans it crash, hang, or try what a cage must not be able to do. In every other
  * build this is nothing.
  */

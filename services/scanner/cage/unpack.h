@@ -7,34 +7,23 @@
 #ifndef SCAN_UNPACK_H
 #define SCAN_UNPACK_H
 
-#include "budget.h"
-
-#define UNPACK_NAME_MAX                                                                            \
-	256 /* octets of a member's path, with the NUL; longer ones are cut at the front */
+#include "container.h"
+#include "grow.h"
 
 struct unpack_kind; /* a row of the table: format and its magic */
-/* The kind of archive these octets are; NULL: none that we unpack. */
+/* The kind of archive these octets are; NULL: none that libarchive unpacks. */
 const struct unpack_kind *unpack_kind_of(struct mw_octets octets);
 const char *unpack_kind_name(const struct unpack_kind *kind);
 
-enum unpack_end {
-	UNPACK_WHOLE,  /* every member was given out, or is encrypted */
-	UNPACK_BROKEN, /* damaged, or not what its magic says: what could be read was given out */
-	UNPACK_CUT,    /* a limit was met (budget.met) or the callback asked to stop */
-	UNPACK_NO_MEMORY, /* ours: the message was not looked into */
-};
+/* Give every member of an archive of that kind out. */
+enum container_end unpack(const struct unpack_kind *kind, const struct container_job *job);
 
-struct unpack_member {
-	const char *name; /* path in the archive, controls replaced by '?'; "" when it has none */
-	bool encrypted;	  /* octets are empty */
-	struct mw_octets octets;
-};
+/* Undo a compression method of zip other than stored and deflated; size as the archive says it.
+ * CONTAINER_BROKEN also for methods that nobody here knows. */
+enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, uint64_t size,
+	struct budget *budget, struct grow *g);
 
-/*
- * Give every regular member to got, in the archive's order; its octets live until it returns. got
- * returns false to stop.
- */
-enum unpack_end unpack(struct mw_octets octets, const struct unpack_kind *kind,
-	struct budget *budget, bool (*got)(void *arg, const struct unpack_member *m), void *arg);
+/* The row of all of them. */
+extern const struct container container_libarchive;
 
 #endif

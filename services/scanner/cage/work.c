@@ -1,36 +1,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "decode.h"
 #include "log.h"
-#include "unpack.h"
-#include "work.h"
+#include "container.h"
+#include "scarcity.h"
+#include "mail.h"
+#include "work_priv.h"
 
-#define SCRATCH_KEEP (1u << 20) /* octets of decoding memory kept between mails */
+#define MAGIC_MAX 8
+/* What the engine may unpack in all, as a multiple of what we may: nested archives are unpacked by
+ * it at every level. */
+#define ENGINE_TIMES 2
+/* Once a mail is known for a bomb: octets and milliseconds for looking at what is at hand. */
+#define BURST_OCTETS (32u << 20)
+#define BURST_FILES 200
+#define BURST_MS 500
+#define DIGEST_OCTETS (256u << 20) /* of one mail: some half a second */
+#define RAW_LEAST_MS 500	   /* the raw mail is scanned, however late it is */
+#define SCRATCH_KEEP (1u << 20)	   /* octets of decoding memory kept between mails */
 
-struct leaf {
-	struct mw_octets body;
-	enum mime_encoding encoding;
-};
-
-struct work {
-	const struct scan_conf *conf;
-	struct av *av;
-	/* of the message at hand */
-	struct budget budget;
-	struct findings f;
-	bool virus, odd, failed, no_memory, worn;
-	char why[AV_WHY_MAX]; /* first thing that the engine did not do */
-	uint64_t virus_us;
-	struct mime mime;
-	struct leaf *seen; /* of the first reading */
-	size_t seen_count, seen_cap;
-	/* decoded leaf; one at a time, because leaves do not nest */
-	unsigned char *scratch;
-	size_t scratch_cap;
-};
-
-struct work *work_new(const struct scan_conf *conf, struct av *av)
+struct work *work_new(const struct scan_conf *conf, struct av *av, struct types *types)
 {
 	struct work *w = calloc(1, sizeof(*w));
 
@@ -38,7 +27,24 @@ struct work *work_new(const struct scan_conf *conf, struct av *av)
 		return NULL;
 	w->conf = conf;
 	w->av = av;
+	w->types = types;
+	w->leaves.fd = -1;
 	return w;
+}
+
+void work_leaves(struct work *w, int fd)
+{
+	w->leaves.fd = fd;
+}
+
+enum scan_engine_end work_engine(const struct work *w)
+{
+	/* A limit inside an engine is told as such, whoever else fails. */
+	bool failed = w->failed && (w->budget.met & MW_BIT(SCAN_LIMIT_ENGINE)) == 0;
+
+	return !w->virus ? SCAN_ENGINE_NOT_ASKED
+	       : failed	 ? SCAN_ENGINE_FAILED
+			 : SCAN_ENGINE_ANSWERED;
 }
 
 void work_destroy(struct work **w_p)
@@ -49,7 +55,9 @@ void work_destroy(struct work **w_p)
 	if (w == NULL)
 		return;
 	free(w->scratch);
-	free(w->seen);
+	free(w->reader.seen);
+	free(w->reader.index);
+	mw_text_fini(&w->reader.boundaries);
 	free(w);
 }
 
@@ -72,29 +80,75 @@ static void take_result(struct work *w, const struct av_result *r, const char *p
 	if (r->end == AV_FAILED)
 		w->failed = true;
 	else
-		w->budget.met |= MW_BIT(r->end == AV_TIME ? SCAN_LIMIT_TIME : SCAN_LIMIT_ENGINE);
+		/* The moments that a bomb gets are no time of the job's. */
+		w->budget.met |= MW_BIT(r->end == AV_TIME && w->burst_us == 0 ? SCAN_LIMIT_TIME
+									      : SCAN_LIMIT_ENGINE);
 }
 
-static void scan(struct work *w, struct mw_octets octets, const char *part, bool mail)
+/* True when the mail is a bomb, from then on: what the engine still may is little. */
+static bool burst(struct work *w)
 {
-	struct av_result r;
-	uint64_t from;
+	if (w->burst_us != 0 || !budget_burst(&w->budget))
+		return w->burst_us != 0;
+	w->burst_us = w->virus_us + 1;
+	if (w->engine_octets > BURST_OCTETS)
+		w->engine_octets = BURST_OCTETS;
+	return true;
+}
 
-	if (!w->virus || octets.n == 0 || !budget_time(&w->budget))
-		return;
-	from = mw_mono_us();
-	av_scan(w->av, octets, mail, w->conf->quota, budget_ms_left(&w->budget), &r);
+static void ask(struct work *w, struct mw_octets octets, const char *part, bool mail, uint64_t ms)
+{
+	struct av_room room = { w->engine_octets, UINT64_MAX, UINT64_MAX };
+	struct av_result r;
+	uint64_t from = mw_mono_us();
+
+	if (burst(w))
+		room = (struct av_room){ w->engine_octets, BURST_OCTETS, BURST_FILES };
+	av_allow(w->av, &room);
+	av_scan(w->av, octets, mail, w->conf->quota, ms, &r);
+	w->engine_octets -= r.unpacked < w->engine_octets ? r.unpacked : w->engine_octets;
 	w->virus_us += mw_mono_us() - from;
 	take_result(w, &r, part);
+}
+
+static void scan(struct work *w, struct mw_octets octets, const char *part)
+{
+	uint64_t ms, spent;
+
+	if (!w->virus || octets.n == 0 || w->conf->scan_mode == SCAN_MESSAGE ||
+		!budget_time(&w->budget))
+		return;
+	ms = budget_ms_left(&w->budget);
+	if (burst(w)) {
+		spent = (w->virus_us + 1 - w->burst_us) / 1000;
+		if (ms > BURST_MS - (spent < BURST_MS ? spent : BURST_MS))
+			ms = BURST_MS - (spent < BURST_MS ? spent : BURST_MS);
+	}
+	ask(w, octets, part, false, ms);
+}
+
+/* Whatever else was met, and whatever time it took: the raw mail is looked at whole. */
+static void scan_raw(struct work *w, struct mw_octets message, bool mail)
+{
+	uint64_t ms = budget_ms_in_all(&w->budget);
+
+	if (w->conf->scan_mode == SCAN_LEAVES && !mail && w->budget.met == 0)
+		return;
+	if (!w->virus)
+		return;
+	ms = ms > RAW_LEAST_MS ? ms : RAW_LEAST_MS;
+	if (mail && burst(w)) { /* its parser would open the bomb once more */
+		ask(w, message, "message", true, BURST_MS);
+		mail = false;
+	}
+	ask(w, message, "message", mail, ms);
 }
 
 /* ------------------------------------------------------------------ leaves and what is inside them
  */
 
-static void look_into(struct work *w, struct mw_octets octets, const char *part, unsigned level);
-
 /* Append one step to a path, cut where it does not fit. */
-static void path_add(char path[SCAN_PATH_MAX], const char *step)
+void work_path_add(char path[SCAN_PATH_MAX], const char *step)
 {
 	size_t n = strlen(path);
 
@@ -110,51 +164,181 @@ struct place {
 	struct work *w;
 	const char *part;
 	unsigned level;
+	unsigned number; /* of the archive, among the parts that are told */
 };
 
-static bool take_member(void *arg, const struct unpack_member *m)
+static void member_has(struct findings *f, unsigned number, const struct container_member *m)
+{
+	if (m->encrypted || m->broken)
+		findings_part_has(f, number, PART_UNDECIPHERABLE);
+	if (m->encrypted)
+		findings_part_has(f, number, PART_CRYPTED);
+	if (m->ambiguous)
+		findings_part_has(f, number, PART_AMBIGUOUS);
+	if (m->kind != 0)
+		findings_part_has(f, number,
+			m->kind == 'D'	 ? PART_DIRECTORY
+			: m->kind == 'L' ? PART_LINK
+					 : PART_SPECIAL);
+}
+
+static const char *last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+static bool has_alias(const struct container_member *m, unsigned i)
+{
+	return i < CONTAINER_ALIASES_MAX && m->aliases[i] != NULL && m->aliases[i][0] != '\0';
+}
+
+/* A part of all the names that readers may see. */
+static unsigned member_part(
+	struct work *w, const struct place *at, const struct container_member *m)
+{
+	char names[(1 + CONTAINER_ALIASES_MAX) * CONTAINER_NAME_MAX];
+	unsigned count = m->name[0] != '\0';
+	size_t n = count != 0 ? mw_strlcpy(names, m->name, CONTAINER_NAME_MAX) + 1 : 0;
+
+	for (unsigned i = 0; has_alias(m, i); i++) {
+		if (strcmp(m->aliases[i], m->name) == 0)
+			continue;
+		n += mw_strlcpy(names + n, m->aliases[i], CONTAINER_NAME_MAX) + 1;
+		count++;
+	}
+	return findings_part(&w->f, at->number, "", m->type != NULL ? m->type : "", names, count);
+}
+
+static bool member_is_mail(const struct container_member *m)
+{
+	if ((m->type != NULL && strcmp(m->type, "message/rfc822") == 0) || mail_by_name(m->name))
+		return true;
+	for (unsigned i = 0; has_alias(m, i); i++)
+		if (mail_by_name(m->aliases[i]))
+			return true;
+	return mail_by_content(m->octets);
+}
+
+static bool take_member(void *arg, const struct container_member *m)
 {
 	struct place *at = arg;
 	struct work *w = at->w;
-	const char *slash = strrchr(m->name, '/');
 	char part[SCAN_PATH_MAX];
+	struct mw_octets octets;
+	unsigned number = member_part(w, at, m);
+
+	member_has(&w->f, number, m);
+	if (m->kind != 0 && m->octets.n == 0)
+		return budget_time(&w->budget);
 
 	mw_strlcpy(part, at->part, sizeof(part));
-	path_add(part, m->name);
+	work_path_add(part, m->name);
 	w->f.parts++;
-	findings_name(&w->f, slash != NULL && slash[1] != '\0' ? slash + 1 : m->name, at->level);
+	findings_name(&w->f, last_name(m->name), at->level);
+	for (unsigned i = 0; has_alias(m, i); i++)
+		findings_name(&w->f, last_name(m->aliases[i]), at->level);
 	if (m->encrypted) {
 		findings_encrypted(&w->f, part);
 		return true;
 	}
 	w->f.decoded_octets += m->octets.n;
-	look_into(w, m->octets, part, at->level);
+	if (!m->broken)
+		work_digest(w, m->octets, number);
+	octets = m->octets;
+	if (burst(w) && octets.n > w->engine_octets)
+		octets.n = w->engine_octets;
+	if (member_is_mail(m))
+		work_read_inside(w, octets, NULL, part, at->level, number);
+	work_look_into(w, octets, part, at->level, number);
 	return budget_time(&w->budget);
 }
 
-/* Scan octets as a whole, then what libarchive can get out of them. level: of the members. */
-static void look_into(struct work *w, struct mw_octets octets, const char *part, unsigned level)
+/* libmagic takes half a millisecond for what nobody knows; our own table has all that matters. */
+static const char *const *types_for(struct work *w, struct mw_octets octets)
 {
-	const struct unpack_kind *kind = unpack_kind_of(octets);
-	struct place at = { w, part, level + 1 };
+	const char *const *types = types_of(NULL, octets);
 
-	scan(w, octets, part, false);
-	if (kind == NULL || !budget_level(&w->budget, at.level))
+	if (strcmp(types[0], "dat") != 0 || w->types == NULL || w->magic_left == 0)
+		return types;
+	w->magic_left--;
+	return types_of(w->types, octets);
+}
+
+static void take_end(struct work *w, enum container_end end, unsigned number)
+{
+	switch (end) {
+	case CONTAINER_WHOLE:
+	case CONTAINER_CUT: /* the budget knows */
 		return;
-	switch (unpack(octets, kind, &w->budget, take_member, &at)) {
-	case UNPACK_WHOLE:
-	case UNPACK_CUT: /* the budget knows */
-		return;
-	case UNPACK_BROKEN: /* the engine has seen it raw; amavisd goes on likewise */
+	case CONTAINER_BROKEN: /* the engine has seen it raw; amavisd goes on likewise */
 		w->f.archive_broken = true;
+		findings_part_has(&w->f, number, PART_UNDECIPHERABLE);
 		return;
-	case UNPACK_NO_MEMORY:
+	case CONTAINER_NO_MEMORY:
 		w->no_memory = true;
 		return;
 	}
 }
 
-static bool scratch_for(struct work *w, size_t n)
+/* Of whole octets alone: from the first limit on, members may be cut where it was met. */
+void work_digest(struct work *w, struct mw_octets octets, unsigned number)
+{
+	unsigned char digest[MW_SHA256_OCTETS];
+
+	if (number == FINDINGS_ROOT || !w->digests || octets.n > w->digest_octets ||
+		w->budget.met != 0)
+		return;
+	w->digest_octets -= octets.n;
+	if (mw_sha256(octets.p, octets.n, digest))
+		findings_part_digest(&w->f, number, digest);
+}
+
+/* A reader that says "damaged" may have been refused the memory that the octets ask for. */
+static void open_container(
+	struct work *w, const struct container *c, struct place *at, struct container_job *job)
+{
+	uint64_t refused = scarcity_refusals();
+	enum container_end end;
+
+	if (!budget_level(&w->budget, at->level))
+		return;
+	end = c->open(job);
+	if (end == CONTAINER_BROKEN && scarcity_refusals() != refused) {
+		budget_no_memory(&w->budget);
+		w->worn = true;
+	}
+	take_end(w, end, at->number);
+}
+
+/*
+ * What any container's reader gets out of octets, then they themselves as a whole: the engine
+ * unpacks them, too, and by then it is known whether they are a bomb. level: of the octets.
+ */
+void work_look_into(
+	struct work *w, struct mw_octets octets, const char *part, unsigned level, unsigned number)
+{
+	struct place at = { w, part, level + 1, number };
+	struct container_job job = { .octets = octets,
+		.name = last_name(part),
+		.budget = &w->budget,
+		.passwords = &w->passwords,
+		.got = take_member,
+		.arg = &at,
+		.marks = &w->f.content,
+		.ambiguous_r = &w->f.archive_ambiguous };
+
+	if (number != FINDINGS_ROOT)
+		findings_part_is(&w->f, number, types_for(w, octets), octets.n);
+	leaves_add(&w->leaves, part, octets);
+	for (const struct container *const *c = container_rows; *c != NULL; c++)
+		if ((*c)->knows(octets))
+			open_container(w, *c, &at, &job);
+	scan(w, octets, part);
+}
+
+bool work_scratch_for(struct work *w, size_t n)
 {
 	unsigned char *p;
 
@@ -170,141 +354,29 @@ static bool scratch_for(struct work *w, size_t n)
 	return true;
 }
 
-/* ------------------------------------------------------------------ readings of the message */
-
-static void read_message(
-	struct work *w, struct mw_octets message, const char *prefix, unsigned level);
-
-/* An encoded message/rfc822 (forbidden, and sent all the same): decoded, it is read as a message of
- * its own. */
-static bool is_encoded_message(const struct mime_entity *e)
-{
-	return strncmp(e->type, "message/", 8) == 0 && strcmp(e->type, "message/partial") != 0 &&
-	       strcmp(e->type, "message/external-body") != 0 && e->encoding != MIME_IDENTITY;
-}
-
-static void part_name(char part[SCAN_PATH_MAX], const char *prefix, const struct mime_entity *e)
-{
-	mw_strlcpy(part, prefix, SCAN_PATH_MAX);
-	path_add(part, e->path);
-	path_add(part, e->name);
-}
-
-static void take_leaf(struct work *w, const struct mime_entity *e, const char *part, unsigned level)
-{
-	struct mw_octets octets = e->body;
-	unsigned char *own = NULL;
-
-	if (e->encoding == MIME_BASE64 || e->encoding == MIME_QUOTED) {
-		if (!budget_octets(&w->budget, e->body.n) || !scratch_for(w, e->body.n))
-			return;
-		octets = mw_octets_of(w->scratch, mime_decode(e->encoding, e->body, w->scratch));
-	} else if (e->encoding == MIME_OTHER || (e->type[0] == 't' && mime_has_uuencode(e->body))) {
-		w->odd = true;
-	}
-	w->f.decoded_octets += octets.n;
-	if (is_encoded_message(e) && budget_level(&w->budget, level + 1)) {
-		own = w->scratch; /* the message inside decodes into memory of its own */
-		w->scratch = NULL;
-		w->scratch_cap = 0;
-		read_message(w, octets, part, level + 1);
-	}
-	look_into(w, octets, part, level);
-	free(own);
-}
-
-/* True when the first reading of the message itself had this very leaf. */
-static bool seen_already(struct work *w, const struct mime_entity *e, bool first)
-{
-	struct leaf *bigger;
-
-	if (!first) {
-		for (size_t i = 0; i < w->seen_count; i++)
-			if (w->seen[i].body.p == e->body.p && w->seen[i].body.n == e->body.n &&
-				w->seen[i].encoding == e->encoding)
-				return true;
-		return false;
-	}
-	if (w->seen_count == w->seen_cap) {
-		bigger = realloc(w->seen, (w->seen_cap + 64) * sizeof(*bigger));
-		if (bigger == NULL)
-			return false; /* then it is scanned twice */
-		w->seen = bigger;
-		w->seen_cap += 64;
-	}
-	w->seen[w->seen_count++] = (struct leaf){ e->body, e->encoding };
-	return false;
-}
-
-static void read_once(
-	struct work *w, struct mime *m, const char *prefix, unsigned level, bool first)
-{
-	struct mime_entity e;
-	char part[SCAN_PATH_MAX];
-
-	while (budget_time(&w->budget) && mime_next(m, &e)) {
-		if (!budget_file(&w->budget))
-			break;
-		if (e.leaf && m == &w->mime && seen_already(w, &e, first))
-			continue;
-		if (first) {
-			w->f.parts++;
-			findings_name(&w->f, e.name, level + e.depth);
-		}
-		part_name(part, prefix, &e);
-		if (e.leaf)
-			take_leaf(w, &e, part, level + e.depth);
-	}
-	w->f.mime_errors |= m->errors;
-	w->f.ambiguous = w->f.ambiguous || m->ambiguous;
-	if (m->met & MIME_MET_DEPTH)
-		w->budget.met |= MW_BIT(SCAN_LIMIT_DEPTH);
-	if (m->met & MIME_MET_PARTS)
-		w->budget.met |= MW_BIT(SCAN_LIMIT_PARTS);
-}
-
-/* A message inside needs a parser of its own while the outer one waits. */
-static struct mime *parser_for(struct work *w, unsigned level)
-{
-	struct mime *m = level == 0 ? &w->mime : malloc(sizeof(*m));
-
-	w->no_memory = w->no_memory || m == NULL;
-	return m;
-}
-
-static void read_message(
-	struct work *w, struct mw_octets message, const char *prefix, unsigned level)
-{
-	struct mime_limits limits = {
-		.depth = w->budget.levels - (level < w->budget.levels ? level : w->budget.levels),
-		.parts = (unsigned)w->conf->budget.max_files
-	};
-	struct mime *m = parser_for(w, level);
-
-	if (m == NULL)
-		return;
-	if (level == 0)
-		w->seen_count = 0;
-	mime_open(m, message, &limits, MIME_FIRST);
-	read_once(w, m, prefix, level, true);
-	if (m->ambiguous || (m->errors & MIME_REREAD) != 0) {
-		mime_open(m, message, &limits, MIME_LAST);
-		read_once(w, m, prefix, level, false);
-	}
-	if (m != &w->mime)
-		free(m);
-}
-
 /* ------------------------------------------------------------------ one job */
 
-static void begin(struct work *w, struct mw_octets message, bool virus, uint64_t deadline_ms)
+static void begin(struct work *w, struct mw_octets message, const struct scan_order *order,
+	uint64_t deadline_ms)
 {
 	budget_open(&w->budget, &w->conf->budget, message.n, deadline_ms);
 	findings_begin(&w->f);
-	w->virus = virus;
+	w->f.tell_parts = order->parts || order->digests;
+	w->virus = order->virus;
+	w->digests = order->digests;
+	w->digest_octets = DIGEST_OCTETS;
+	w->leaves.left = w->conf->quota;
+	w->leaves.cut = false;
+	w->magic_left = order->parts ? MAGIC_MAX : 0;
 	w->odd = w->failed = w->no_memory = w->worn = false;
 	w->why[0] = '\0';
-	w->virus_us = 0;
+	w->virus_us = w->burst_us = 0;
+	w->engine_octets = w->budget.octets < UINT64_MAX / ENGINE_TIMES
+				   ? ENGINE_TIMES * w->budget.octets
+				   : UINT64_MAX;
+	passwords_begin(&w->passwords, message,
+		mw_octets_of(w->conf->passwords, w->conf->passwords_octets),
+		(unsigned)w->conf->passwords_max);
 }
 
 static enum mw_status judge(const struct work *w, char reason[MW_REASON_MAX])
@@ -314,7 +386,7 @@ static enum mw_status judge(const struct work *w, char reason[MW_REASON_MAX])
 		mw_strlcpy(reason, "no_memory", MW_REASON_MAX);
 		return MW_FAILED;
 	}
-	if (w->failed && w->f.virus_count == 0) {
+	if (w->failed && w->f.virus_count == 0 && w->leaves.fd < 0) {
 		snprintf(reason, MW_REASON_MAX, "engine: %s", w->why);
 		return MW_FAILED;
 	}
@@ -326,21 +398,29 @@ static enum mw_status judge(const struct work *w, char reason[MW_REASON_MAX])
 	return MW_DONE;
 }
 
-enum mw_status work_run(struct work *w, struct mw_octets message, bool virus, bool decode,
+enum mw_status work_run(struct work *w, struct mw_octets message, const struct scan_order *order,
 	uint64_t deadline_ms, struct mw_pack *b, char reason[MW_REASON_MAX], bool *worn_r)
 {
 	uint64_t from = mw_mono_us();
 	enum mw_status status;
 	unsigned limits;
 
-	begin(w, message, virus, deadline_ms);
-	if (decode)
-		read_message(w, message, "", 0);
+	begin(w, message, order, deadline_ms);
+	if (order->decode)
+		work_read_message(w, message, NULL, "", 0, FINDINGS_ROOT);
+	w->f.archive_password = w->passwords.opened;
+	w->f.ambiguous = w->f.ambiguous || w->f.archive_ambiguous;
+	/* A part that is not told cannot be banned: nobody may take the list for whole. */
+	if (w->f.parts_cut && order->parts)
+		w->budget.met |= MW_BIT(SCAN_LIMIT_PARTS);
+	if (w->leaves.cut)
+		w->budget.met |= MW_BIT(SCAN_LIMIT_OCTETS);
 	/* Our leaves stand for libclamav's own mail parser, ten times as slow, unless the mail is
 	 * one that others may read in another way. */
-	scan(w, message, "message",
-		w->conf->mail_parser || !decode || w->odd || w->f.mime_errors != 0 ||
-			w->f.ambiguous);
+	scan_raw(w, message,
+		w->conf->mail_parser || w->conf->scan_mode == SCAN_MESSAGE || !order->decode ||
+			w->odd || w->f.ambiguous ||
+			(w->f.mime_errors & ~MW_BIT(MIME_EXTERNAL)) != 0);
 	w->f.virus_us = w->virus_us;
 	w->f.decode_us = mw_mono_us() - from - w->virus_us;
 	status = judge(w, reason);

@@ -13,16 +13,23 @@
 #include "av.h"
 #include "findings.h"
 #include "proto.h"
+#include "types.h"
 
 struct work;
-/* conf and av are borrowed for life. NULL: no memory. */
-struct work *work_new(const struct scan_conf *conf, struct av *av);
+/* All are borrowed for life; types NULL: our own table alone. NULL: no memory. */
+struct work *work_new(const struct scan_conf *conf, struct av *av, struct types *types);
 void work_destroy(struct work **w_p);
+/* The next message's leaves go there, too (leaves.h); -1: to nobody. The descriptor stays the
+ * caller's. With others to look, an engine that could not work makes the status limit, not failed.
+ */
+void work_leaves(struct work *w, int fd);
+/* How the engine fared with the last message. */
+enum scan_engine_end work_engine(const struct work *w);
 /*
  * Look through message. Findings are appended to *b; r_status, reason and worn (this process should
  * not be used again) are filled. deadline_ms: mw_mono_ms() when it stops by itself.
  */
-enum mw_status work_run(struct work *w, struct mw_octets message, bool virus, bool decode,
+enum mw_status work_run(struct work *w, struct mw_octets message, const struct scan_order *order,
 	uint64_t deadline_ms, struct mw_pack *b, char reason[MW_REASON_MAX], bool *worn_r);
 
 #endif

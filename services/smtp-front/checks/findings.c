@@ -2,8 +2,13 @@
 
 #include <math.h>
 
+#include "digest.h"
+
 #define ITEMS_MAX 1000 /* of any list in findings */
 #define TEXT_MAX 1000  /* octets of a name or reason that is kept */
+#define PARTS_MAX 2000 /* as many as a scanner tells of */
+#define PART_FIELDS                                                                                \
+	7 /* of one in the tree at least; the digest and more come from newer scanners */
 
 static bool keep(struct txn *t, struct mw_octets *o)
 {
@@ -77,27 +82,146 @@ static bool take_viruses(struct txn *t, struct mw_octets map)
 	return true;
 }
 
+/* Words among mime_errors that are no fault of the mail's MIME. */
+static const char *const no_errors[] = { "archive_broken", "archive_ambiguous", "archive_password",
+	"external_body", NULL };
+static const char *const none[] = { NULL };
+
+static bool is_among(struct mw_octets word, const char *const *words)
+{
+	while (*words != NULL && !mw_octets_ieq(word, *words))
+		words++;
+	return *words != NULL;
+}
+
+static bool has_word(const struct mw_list *list, const char *word)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (mw_octets_ieq(list->items[i], word))
+			return true;
+	return false;
+}
+
+/* "a,b,c", of words but for some. */
+static bool join_words(struct txn *t, const struct mw_list *list, const char *const *but,
+	struct mw_octets *words_r)
+{
+	struct mw_text words = { 0 };
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (is_among(list->items[i], but))
+			continue;
+		mw_text_add(&words, words.n > 0 ? "," : "");
+		mw_text_add_octets(&words, list->items[i].p, list->items[i].n);
+	}
+	*words_r = mw_octets_of(smtp_arena_copy(&t->arena, words.p, words.n), words.n);
+	mw_text_fini(&words);
+	return words_r->p != NULL;
+}
+
+/* ".exe": so rules see short types. */
+static bool add_dot(struct txn *t, struct mw_octets *type)
+{
+	const char *s = smtp_arena_printf(
+		&t->arena, ".%.*s", (int)(type->n < 40 ? type->n : 40), (const char *)type->p);
+
+	*type = mw_octets_of_text(s);
+	return s != NULL;
+}
+
+/* The items of the list that the cursor stands at, kept. */
+static bool read_texts(struct txn *t, struct mw_cur *c, struct mw_list *list_r, bool dots)
+{
+	struct mw_octets *items;
+	size_t count;
+
+	if (!mw_cur_array(c, &count) || count > ITEMS_MAX)
+		return false;
+	items = smtp_arena_array(&t->arena, count, sizeof(*items));
+	if (items == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!mw_cur_octets(c, SIZE_MAX, &items[i]) || !keep(t, &items[i]) ||
+			(dots && !add_dot(t, &items[i])))
+			return false;
+	*list_r = (struct mw_list){ count, items };
+	return true;
+}
+
+/* Older scanners tell none. What is no digest is not taken for one. */
+static bool read_digest(struct txn *t, struct mw_cur *c, size_t *fields, struct finding_part *p)
+{
+	if (*fields == 0)
+		return true;
+	--*fields;
+	return mw_cur_octets(c, MW_SHA256_OCTETS, &p->digest) &&
+	       (p->digest.n == 0 || p->digest.n == MW_SHA256_OCTETS) && keep(t, &p->digest);
+}
+
+static bool read_part(struct txn *t, struct mw_cur *c, size_t number)
+{
+	struct finding_part *p = &t->found.parts[number - 1];
+	uint64_t parent;
+	size_t fields;
+
+	/* Nothing lies in itself, or in what comes behind it. */
+	if (!mw_cur_array(c, &fields) || fields < PART_FIELDS ||
+		!mw_cur_uint(c, number - 1, &parent) ||
+		!mw_cur_octets(c, SIZE_MAX, &p->placement) || !keep(t, &p->placement) ||
+		!mw_cur_octets(c, SIZE_MAX, &p->type) || !keep(t, &p->type) ||
+		!read_texts(t, c, &p->names, false) || !read_texts(t, c, &p->types, true) ||
+		!mw_cur_octets(c, SIZE_MAX, &p->attributes) || !keep(t, &p->attributes) ||
+		!mw_cur_uint(c, UINT64_MAX, &p->size))
+		return false;
+	fields -= PART_FIELDS;
+	if (!read_digest(t, c, &fields, p) || !mw_cur_skip(c, fields))
+		return false;
+	p->parent = (size_t)parent;
+	p->leaf = true;
+	if (parent > 0)
+		t->found.parts[parent - 1].leaf = false;
+	return true;
+}
+
+static bool take_tree(struct txn *t, struct mw_octets map)
+{
+	struct mw_cur c;
+	size_t count;
+
+	if (!mw_map_find(map, "tree", &c))
+		return true;
+	if (!mw_cur_array(&c, &count) || count > PARTS_MAX)
+		return false;
+	t->found.parts = smtp_arena_array(&t->arena, count, sizeof(*t->found.parts));
+	if (t->found.parts == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!read_part(t, &c, i + 1))
+			return false;
+	t->found.part_count = count;
+	/* Every mail is a part: none is not "nothing banned". Nor is what was not asked for. */
+	t->found.has_tree = count > 0 && t->tree_ordered;
+	return true;
+}
+
 static bool take_scan(struct txn *t, struct mw_octets map)
 {
-	struct mw_list limits = { 0 };
-	struct mw_text words = { 0 };
+	struct mw_list limits = { 0 }, errors = { 0 };
 	struct mw_cur c;
 
 	if (!take_viruses(t, map) || !text_list(t, map, "names", &t->found.names) ||
+		!text_list(t, map, "content", &t->found.content) ||
 		!text_list(t, map, "limits", &limits) ||
+		!text_list(t, map, "mime_errors", &errors) ||
 		!open_list(map, "encrypted", &c, &t->found.encrypted) ||
-		!bool_field(map, "ambiguous", &t->found.ambiguous))
+		!bool_field(map, "ambiguous", &t->found.ambiguous) || !take_tree(t, map))
 		return false;
 	t->found.decode_us = (uint64_t)mw_map_int(map, "decode_us", 0);
 	t->found.virus_us = (uint64_t)mw_map_int(map, "virus_us", 0);
 	t->found.limit_count = limits.count;
-	for (size_t i = 0; i < limits.count; i++) {
-		mw_text_add(&words, i > 0 ? "," : "");
-		mw_text_add_octets(&words, limits.items[i].p, limits.items[i].n);
-	}
-	t->found.limits = mw_octets_of(smtp_arena_copy(&t->arena, words.p, words.n), words.n);
-	mw_text_fini(&words);
-	return t->found.limits.p != NULL;
+	t->found.broken = has_word(&errors, "archive_broken");
+	return join_words(t, &limits, none, &t->found.limits) &&
+	       join_words(t, &errors, no_errors, &t->found.mime_errors);
 }
 
 static bool take_auth(struct txn *t, struct mw_octets map)
@@ -130,6 +254,36 @@ static bool take_auth(struct txn *t, struct mw_octets map)
 
 #define SCORE_MILLI_MAX 100000000 /* points times 1000: no engine says more */
 
+/* Lines of printable ASCII (docs/wire.md): what they become part of needs no look at them. */
+static bool is_report(struct mw_octets o)
+{
+	const unsigned char *p = o.p, *end = o.p + o.n, *eol;
+
+	if (o.n > MW_SPAM_REPORT_MAX)
+		return false;
+	for (; p < end; p = eol + 1) {
+		eol = memchr(p, '\n', (size_t)(end - p));
+		if (eol == NULL || eol - p > MW_SPAM_REPORT_LINE_MAX ||
+			!mw_is_printable(p, (size_t)(eol - p)))
+			return false;
+	}
+	return true;
+}
+
+static bool take_report(struct txn *t, struct mw_octets map)
+{
+	struct mw_octets report = mw_map_octets(map, "report");
+
+	if (report.n == 0)
+		return true;
+	if (!is_report(report))
+		return false;
+	report.p = (const unsigned char *)smtp_arena_copy(&t->arena, report.p, report.n);
+	if (report.p != NULL)
+		t->found.report = report;
+	return report.p != NULL;
+}
+
 static bool take_spam(struct txn *t, struct mw_octets map)
 {
 	int64_t score = mw_map_int(map, "score_milli", INT64_MAX), milli;
@@ -152,6 +306,8 @@ static bool take_spam(struct txn *t, struct mw_octets map)
 			return false;
 		test->milli = (int32_t)milli;
 	}
+	if (!take_report(t, map))
+		return false;
 	t->found.test_count = count;
 	t->found.spam_milli = (int32_t)score;
 	t->found.has_spam = true;

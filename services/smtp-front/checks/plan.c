@@ -1,8 +1,12 @@
 #include "plan.h"
 
+#include "outcome/edit.h"
+
 #include <stdlib.h>
 
+#include "banned.h"
 #include "ip.h"
+#include "outcome/decide.h"
 
 #define IPS_MAX 32 /* addresses asked about for one mail */
 
@@ -72,13 +76,33 @@ bool plan_scan(struct txn *t)
 {
 	struct mw_pack *orders = &t->checks[JOB_SCAN].orders;
 
-	if (all_bypass(t, offsetof(struct txn_rcpt, bypass_virus)))
+	bool virus = !all_bypass(t, offsetof(struct txn_rcpt, bypass_virus)),
+	     parts = banned_wanted(t),
+	     digests = t->policy->part_digests && !t->policy->bypass_decode_parts;
+
+	if (!virus && !parts)
 		return skip(t, JOB_SCAN, "all recipients bypass virus checks");
+	mw_pack_map(orders, 2 + parts + digests);
+	mw_pack_kv_bool(orders, "virus", virus);
+	mw_pack_kv_bool(orders, "decode", !t->policy->bypass_decode_parts);
+	if (parts)
+		mw_pack_kv_bool(orders, "parts", true);
+	if (digests)
+		mw_pack_kv_bool(orders, "digests", true);
+	t->tree_ordered = parts;
+	plan_what(t, JOB_SCAN);
+	return true;
+}
+
+void plan_rescan(struct txn *t, size_t octets)
+{
+	struct mw_pack *orders = &t->checks[JOB_SCAN].orders;
+
 	mw_pack_map(orders, 2);
 	mw_pack_kv_bool(orders, "virus", true);
 	mw_pack_kv_bool(orders, "decode", !t->policy->bypass_decode_parts);
 	plan_what(t, JOB_SCAN);
-	return true;
+	t->checks[JOB_SCAN].what.size = octets;
 }
 
 /* The client's address, then the public ones of the trace, each once. */
@@ -132,26 +156,18 @@ bool plan_reputation(struct txn *t)
 	return true;
 }
 
-static bool nobody_gets_viruses(const struct txn *t)
-{
-	for (size_t i = 0; i < t->rcpt_count; i++) {
-		const struct txn_rcpt *r = &t->rcpts[i];
-
-		if (r->bypass_virus || r->loves[CCAT_VIRUS] ||
-			r->destinies[CCAT_VIRUS] == MW_D_PASS)
-			return false;
-	}
-	return true;
-}
-
 bool plan_spam(struct txn *t)
 {
 	if (!t->set->check_spam)
 		return skip(t, JOB_SPAM, "no spam engine is set");
 	if (all_bypass(t, offsetof(struct txn_rcpt, bypass_spam)))
 		return skip(t, JOB_SPAM, "all recipients bypass spam checks");
-	if (t->found.virus_count > 0 && nobody_gets_viruses(t))
-		return skip(t, JOB_SPAM, "infected");
+	if (decide_all_blocked(t))
+		return skip(t, JOB_SPAM,
+			t->found.virus_count > 0 ? "infected"
+						 : "all recipients are blocked already");
+	if (decide_all_listed(t))
+		return skip(t, JOB_SPAM, "the sender is listed for all recipients");
 	if (t->check_failure != NULL)
 		return skip(t, JOB_SPAM, "the mail is deferred already");
 	plan_what(t, JOB_SPAM);
@@ -165,6 +181,8 @@ bool plan_sign(struct txn *t, const struct policy_signer **signer_r)
 		return skip(t, JOB_SIGN, "enable_dkim_signing is off, or no dkim_key");
 	if (!t->originating)
 		return skip(t, JOB_SIGN, "not originating");
+	if ((t->policy->fields_off & EDIT_SIGNATURE_OFF) != 0)
+		return skip(t, JOB_SIGN, "allowed_added_header_fields");
 	if (t->found.virus_count > 0)
 		return skip(t, JOB_SIGN, "infected");
 	for (size_t i = 0; i < t->rcpt_count; i++)

@@ -11,6 +11,8 @@
  */
 bool plan_auth(struct txn *t);
 bool plan_scan(struct txn *t);
+/* The same of a mail that is to be released, of so many octets: nobody bypasses it. */
+void plan_rescan(struct txn *t, size_t octets);
 bool plan_reputation(struct txn *t);
 bool plan_spam(struct txn *t);
 bool plan_sign(struct txn *t, const struct policy_signer **signer_r);

@@ -27,6 +27,7 @@ void client_tell_reply(struct client *c, struct delivery_rcpt *r, const char *df
 		c->hop.text, c->reply.code, c->reply.text);
 	client_tell(r, code, t.p != NULL ? t.p : "");
 	r->own_words = true;
+	r->dsn_known = c->offers.dsn && !c->run->mail->no_dsn;
 	mw_text_fini(&t);
 }
 

@@ -21,7 +21,12 @@
 struct delivery_rcpt {
 	const char *addr;
 	struct smtp_rcpt_params params;
+	/* A 5xx for it stops the others: nobody but the client could tell the sender, or the client
+	 * sends to all again. */
+	bool refusal_stops;
+	bool held_back; /* by such a one: nobody has refused this recipient */
 	bool own_words; /* the next hop spoke of this recipient, or of the mail as a whole */
+	bool dsn_known; /* and knows what RCPT says about notifications: it offers DSN */
 	unsigned code;	/* 0 until told; 250 only after the final dot's 2xx */
 	char *text; /* "250 2.0.0 from MTA(smtp:[host]:port): 250 2.0.0 Ok: queued as X"; malloc'ed
 		     */
@@ -47,6 +52,7 @@ struct delivery_mail {
 	const struct mw_octets *pieces;
 	size_t piece_count;
 	bool dots;	     /* lines may begin with a dot */
+	bool no_dsn;	     /* RET, ENVID, NOTIFY and ORCPT are not passed on */
 	bool all_or_nothing; /* a 4xx at RCPT stops the others: the client would send to all again
 			      */
 	uint64_t deadline_ms;

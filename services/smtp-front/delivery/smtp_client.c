@@ -240,16 +240,18 @@ static size_t octets_of(const struct delivery_mail *m)
 static void add_command(struct client *c, size_t step)
 {
 	const struct delivery_mail *m = c->run->mail;
+	struct client_offers offers = c->offers;
 	size_t rcpt0 = first_rcpt(c);
 
+	offers.dsn = offers.dsn && !m->no_dsn;
 	if (step + 1 == c->steps) {
 		mw_text_add(&c->out, "DATA\r\n");
 	} else if (step >= rcpt0) {
 		const struct delivery_rcpt *r = client_active(c, step - rcpt0);
 
-		client_add_rcpt(&c->out, r->addr, &r->params, &c->offers);
+		client_add_rcpt(&c->out, r->addr, &r->params, &offers);
 	} else if (step + 1 == rcpt0) {
-		client_add_mail(&c->out, m->sender, m->params, octets_of(m), &c->offers);
+		client_add_mail(&c->out, m->sender, m->params, octets_of(m), &offers);
 	} else {
 		client_add_xforward(&c->out, m->xforward, c->xforward_bits[step]);
 	}
@@ -321,12 +323,21 @@ static bool take_active(struct client *c)
 static bool any_refused(const struct delivery_mail *m)
 {
 	for (size_t i = 0; i < m->rcpt_count; i++)
-		if (m->rcpts[i].code != 0)
+		if (m->rcpts[i].code != 0 && m->rcpts[i].refusal_stops)
 			return true;
 	return false;
 }
 
-/* RFC 3461 section 5.2.2 has us tell the sender; this version sends no mail of its own. */
+static void hold_back(struct delivery_run *run)
+{
+	const struct delivery_mail *m = run->mail;
+
+	for (size_t i = 0; i < m->rcpt_count; i++)
+		m->rcpts[i].held_back = m->rcpts[i].code == 0 || m->rcpts[i].code == RCPT_LATER;
+	client_tell_all(run, 550, "5.5.0", "not sent: another recipient was refused");
+}
+
+/* RFC 3461 section 5.2.2 has us tell the sender (outcome/notify.c). */
 static void log_dsn(const struct client *c)
 {
 	const struct delivery_mail *m = c->run->mail;
@@ -358,8 +369,8 @@ static void begin_mail(struct client *c)
 	const struct delivery_mail *m = c->run->mail;
 
 	refuse_what_cannot_go(c);
-	if (m->all_or_nothing && any_refused(m))
-		client_tell_all(c->run, 550, "5.5.0", "not sent: another recipient was refused");
+	if (any_refused(m))
+		hold_back(c->run);
 	if (!take_active(c))
 		client_tell_all(c->run, 451, "4.3.0", "out of memory");
 	if (c->active_count == 0) {
@@ -489,8 +500,9 @@ void client_go_on(struct client *c)
  */
 static bool must_stop(const struct client *c)
 {
-	return c->run->mail->all_or_nothing &&
-	       (c->tempfailed > 0 || (c->refused > 0 && !c->run->committed));
+	const struct delivery_mail *m = c->run->mail;
+
+	return (m->all_or_nothing && c->tempfailed > 0) || (c->refused > 0 && !c->run->committed);
 }
 
 /* A dot would deliver. Dropping the connection is the only way back. */
@@ -522,7 +534,7 @@ static void after_commands(struct client *c, bool data_accepted)
 		client_tell_all(
 			c->run, 450, "4.5.0", "not sent: another recipient was refused for now");
 	else if (stop && c->accepted > 0)
-		client_tell_all(c->run, 550, "5.5.0", "not sent: another recipient was refused");
+		hold_back(c->run);
 	if (data_accepted) {
 		drop(c);
 		return;
@@ -551,7 +563,7 @@ static void reply_rcpt(struct client *c, struct delivery_rcpt *r)
 	}
 	client_tell_reply(c, r, ".5.0");
 	c->tempfailed += r->code / 100 == 4;
-	c->refused += r->code / 100 == 5;
+	c->refused += r->code / 100 == 5 && r->refusal_stops;
 }
 
 static void reply_data(struct client *c)

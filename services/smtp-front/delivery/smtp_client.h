@@ -66,8 +66,8 @@ struct client {
 	unsigned xforward_bits[XFORWARDS_MAX];
 	size_t *active; /* indexes of the recipients that this transaction is for */
 	size_t active_count, active_cap;
-	size_t later; /* recipients that another transaction is for */
-	size_t accepted, tempfailed, refused;
+	size_t later;			      /* recipients that another transaction is for */
+	size_t accepted, tempfailed, refused; /* the last: those that stop */
 	bool mail_refused;
 	bool surplus;		/* octets came that answer nothing */
 	size_t piece, piece_at; /* how far the octets are written */

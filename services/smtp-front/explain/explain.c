@@ -17,7 +17,8 @@
 static void usage(FILE *out)
 {
 	fprintf(out,
-		"usage: mailweir explain --from A --to B [--to C]... [--client IP] "
+		"usage: mailweir explain MAIL_ID [--json] [-c FILE]...   of a mail that was\n"
+		"       mailweir explain --from A --to B [--to C]... [--client IP] "
 		"[--port N | --socket PATH]\n"
 		"         [--score N] [--size OCTETS] [--asked BANK[,BANK]] [--header NAME] "
 		"[--json] "

@@ -22,17 +22,6 @@ static void decide_at(struct explain *x, int32_t milli)
 	t->found.has_spam = t->checks[JOB_SPAM].state == CHECK_OVER;
 	t->found.spam_milli = milli;
 	t->found.test_count = 0;
-	for (size_t i = 0; i < t->rcpt_count; i++) {
-		struct txn_rcpt *r = &t->rcpts[i];
-
-		if (r->removed)
-			continue; /* by a hook: it has its reply */
-		r->ccat_count = 0;
-		r->ccat_blocking = 0;
-		r->code = 0;
-		r->reply = NULL;
-		r->tag = r->tag2 = r->kill = false;
-	}
 	decide(t);
 }
 

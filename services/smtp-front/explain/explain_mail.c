@@ -339,8 +339,8 @@ static void brought(struct explain *x)
 {
 	struct txn *t = x->txn;
 
-	if (x->ask->header != NULL && t->header.count > 0)
-		x->brought = edit_removes(t, &t->header.fields[0])
+	if (x->ask->header != NULL && t->header.count > 0 && t->rcpt_count > 0)
+		x->brought = edit_removes(t, &t->rcpts[0], &t->header.fields[0])
 				     ? "taken away from the mail that brings it"
 				     : "left as the mail brings it";
 }

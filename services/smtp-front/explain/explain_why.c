@@ -5,6 +5,7 @@
 #include "explain.h"
 #include "lookup_keys.h"
 #include "policy/dnsl.h"
+#include "policy/policy_origin.h"
 
 static const char *place(struct explain *x, unsigned line)
 {
@@ -13,42 +14,33 @@ static const char *place(struct explain *x, unsigned line)
 	return explain_text(x, "%s", mw_conf_where(x->conf, line, where, sizeof(where)));
 }
 
-/* The line that a bank begins at. */
 static unsigned bank_line(const struct explain *x, const char *bank)
 {
-	const struct mw_val *v = mw_val_field(mw_conf_val(x->conf, "policy_bank"), bank);
-
-	return v != NULL ? v->line : 0;
+	return policy_origin_of_bank(x->set, bank);
 }
 
 const char *explain_origin(
 	struct explain *x, const struct policy *p, const char *setting, const char **bank_r)
 {
-	const struct mw_val *v = mw_conf_val(p->conf, setting);
-	char where[1024];
+	char buf[POLICY_ORIGIN_MAX];
 
-	while (p->below != NULL && mw_conf_val(p->below->conf, setting) == v)
-		p = p->below;
-	*bank_r = p->below != NULL ? p->bank : NULL;
-	if (*bank_r != NULL) /* MYNETS is originating without a line that says so */
-		return place(x, v->line != 0 ? v->line : bank_line(x, p->bank));
-	return explain_text(x, "%s", mw_conf_origin(p->conf, setting, where, sizeof(where)));
+	return explain_text(x, "%s", policy_origin(x->set, p, setting, bank_r, buf));
 }
 
-/* What in a table answered: `table 2 (hash), "example.org"`. */
+static const char *kept(struct explain *x, struct mw_text *text)
+{
+	const char *s = explain_text(x, "%s", text->p != NULL ? text->p : "");
+
+	mw_text_fini(text);
+	return s;
+}
+
 static const char *entry(struct explain *x, const struct mw_lookup_result *r)
 {
 	struct mw_text text = { 0 };
-	const char *s;
 
-	mw_text_addf(&text, "table %u (%s)", r->table + 1, mw_lookup_kind_name(r->kind));
-	if (r->source != NULL)
-		mw_text_addf(&text, " of %s", r->source);
-	if (r->key != NULL)
-		mw_text_addf(&text, ", \"%s\"", r->key);
-	s = explain_text(x, "%s", text.p != NULL ? text.p : "");
-	mw_text_fini(&text);
-	return s;
+	policy_origin_entry(&text, r);
+	return kept(x, &text);
 }
 
 /* ------------------------------------------------------------------ banks */
@@ -223,42 +215,12 @@ bool explain_settings(struct explain *x)
 
 /* ------------------------------------------------------------------ recipients */
 
-static const char *of_setting(struct explain *x, const char *setting)
-{
-	const char *bank, *where = explain_origin(x, x->txn->policy, setting, &bank);
-
-	return explain_text(x, "%s: %s%s%s", where, setting, bank != NULL ? " of bank " : "",
-		bank != NULL ? bank : "");
-}
-
 static const char *who_said(struct explain *x, const struct rcpt_said *said)
 {
-	const char *key, *bank, *where;
+	struct mw_text text = { 0 };
 
-	switch (said->by) {
-	case RCPT_SAID_BY_DATABASE:
-		key = db_record_key(said->record);
-		return explain_text(x, "%s, %s of the record of \"%s\"",
-			said->record->source == DB_SQL ? "SQL" : "LDAP",
-			said->record->source == DB_SQL ? said->field->column
-						       : said->field->attribute,
-			key != NULL ? key : "?");
-	case RCPT_SAID_BY_TABLE:
-		where = explain_origin(x, x->txn->policy, said->setting, &bank);
-		if (said->table.line != 0)
-			where = place(x, said->table.line);
-		return explain_text(x, "%s: %s%s%s, %s", where, said->setting,
-			bank != NULL ? " of bank " : "", bank != NULL ? bank : "",
-			entry(x, &said->table));
-	case RCPT_SAID_BY_CONSTANT:
-		return explain_text(x, "%s, a constant", of_setting(x, said->setting));
-	default:
-		if (said->setting == NULL)
-			return "nobody says anything";
-		return mw_setting_find(said->setting)->type != MW_T_MAPS
-			       ? of_setting(x, said->setting)
-			       : explain_text(x, "no table of %s says anything", said->setting);
-	}
+	policy_origin_said(&text, x->set, x->txn->policy, said);
+	return kept(x, &text);
 }
 
 bool explain_said(struct explain *x, size_t rcpt, const struct db_records *records)

@@ -84,26 +84,32 @@ static void put_recipient(struct mw_text *out, const char *name, const char *giv
 }
 
 /* Those that go in the words that the client's MTA knows them by; the old form of one that hooks
- * have rewritten goes, too. */
+ * or address tables have changed goes, too. */
 static void put_recipients(struct mw_text *out, const struct txn *t, const struct ampdp_request *q)
 {
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		const struct txn_rcpt *r = &t->rcpts[i];
 
-		if (!r->added && (!r->delivered || r->given != NULL))
+		bool changed = r->given != NULL || r->deliver_to != NULL;
+
+		if (!r->added && (!r->delivered || changed))
 			put_recipient(out, "delrcpt", q->recipients[i]);
-		if (r->delivered && (r->added || r->given != NULL))
-			put_recipient(out, "addrcpt", r->addr);
+		if (r->delivered && (r->added || changed))
+			put_recipient(
+				out, "addrcpt", r->deliver_to != NULL ? r->deliver_to : r->addr);
 		if (!r->delivered)
 			txn_log(t, MW_INFO, "recipient_removed", "log_id=%s rcpt=%s why=%s",
 				t->log_id, mw_quote(r->addr), mw_quote(r->reply));
 	}
 }
 
-/* A field's value as MTAs give it to each other over milter: folds by LF alone. */
-static void put_field(struct mw_text *out, struct mw_text *value, const struct mw_header *h,
-	const struct mw_field *f)
+/* A field's value as MTAs give it to each other over milter: folds by LF alone. what: the attribute
+ * and where the field is. */
+static void put_field(struct mw_text *out, const char *what, unsigned at, struct mw_text *value,
+	const struct mw_header *h, const struct mw_field *f)
 {
+	char index[16];
+
 	struct mw_octets raw = mw_field_value(h, f);
 
 	mw_text_clear(value);
@@ -114,14 +120,15 @@ static void put_field(struct mw_text *out, struct mw_text *value, const struct m
 		mw_text_add_octets(value, raw.p + from, to - from);
 		from = to + 1;
 	}
-	ampdp_put(out, "insheader",
-		(const struct mw_octets[]){ mw_octets_of_text("0"), mw_field_name(h, f),
+	snprintf(index, sizeof(index), "%u", at);
+	ampdp_put(out, what,
+		(const struct mw_octets[]){ mw_octets_of_text(index), mw_field_name(h, f),
 			mw_octets_of(value->p, value->n) },
 		3);
 }
 
-/* Each at the very top, so the lowest comes first. */
-static void put_fields(struct mw_text *out, struct mw_octets fields)
+/* Each at the same place, so the lowest comes first. */
+static void put_fields(struct mw_text *out, const char *what, unsigned at, struct mw_octets fields)
 {
 	struct mw_header h = { 0 };
 	struct mw_text value = { 0 };
@@ -130,7 +137,7 @@ static void put_fields(struct mw_text *out, struct mw_octets fields)
 		out->failed = true;
 	for (size_t i = h.count; i-- > 0 && !out->failed;)
 		if (h.fields[i].name_len > 0)
-			put_field(out, &value, &h, &h.fields[i]);
+			put_field(out, what, at, &value, &h, &h.fields[i]);
 	out->failed = out->failed || value.failed;
 	mw_header_fini(&h);
 	mw_text_fini(&value);
@@ -139,7 +146,7 @@ static void put_fields(struct mw_text *out, struct mw_octets fields)
 static void put_edits(struct mw_text *out, struct txn *t)
 {
 	const struct txn_cluster *c = &t->clusters[0];
-	struct edit_removal *gone;
+	struct edit_change *changes;
 	size_t count;
 
 	if (t->cluster_count > 1)
@@ -147,36 +154,45 @@ static void put_edits(struct mw_text *out, struct txn *t)
 			"log_id=%s sets=%zu: the client can make one set only, the first "
 			"recipient's",
 			t->log_id, t->cluster_count);
-	if (edit_removals(t, &gone, &count) != MW_OK) {
+	if (edit_changes(t, c, &changes, &count) != MW_OK) {
 		out->failed = true;
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
 		char index[16];
 
-		snprintf(index, sizeof(index), "%u", gone[i].index);
-		ampdp_put(out, "delheader",
-			(const struct mw_octets[]){ mw_octets_of_text(index), gone[i].name }, 2);
+		snprintf(index, sizeof(index), "%u", changes[i].index);
+		if (changes[i].field.n > 0)
+			put_fields(out, "chgheader", changes[i].index, changes[i].field);
+		else
+			ampdp_put(out, "delheader",
+				(const struct mw_octets[]){
+					mw_octets_of_text(index), changes[i].name },
+				2);
 	}
-	put_fields(out, c->pieces[1]);
-	put_fields(out, c->pieces[0]); /* the signature goes above them */
+	put_fields(out, "insheader", t->policy->field_index, c->pieces[1]);
+	/* the signature goes above them */
+	put_fields(out, "insheader", t->policy->field_index, c->pieces[0]);
 }
 
 static enum answer answer_of(const struct txn *t)
 {
-	bool passes = false;
+	static const enum answer by_case[CASE_COUNT] = {
+		[CASE_NOBODY] = DISCARD,
+		[CASE_UNFINISHED] = TEMPFAIL,
+		[CASE_TEMPFAILED] = TEMPFAIL,
+		[CASE_DISCARDED] = DISCARD,
+		[CASE_REFUSED] = REJECT,
+		[CASE_UNTOLD] = REJECT,
+		[CASE_PASSED] = CONTINUE,
+	};
+	enum answer a = t->reply_code / 100 == 4 ? TEMPFAIL : by_case[t->reply_case];
 
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		passes = passes || t->rcpts[i].delivered;
-	switch (t->reply_code / 100) {
-	case 2:
-		/* What we delivered the client shall not deliver again. */
-		return passes && t->client_delivers ? CONTINUE : DISCARD;
-	case 5:
-		return REJECT;
-	default:
-		return TEMPFAIL;
-	}
+	for (size_t i = 0; i < t->rcpt_count && a == CONTINUE; i++)
+		if (t->rcpts[i].delivered && t->client_delivers)
+			return CONTINUE;
+	/* What we delivered, or notified of, the client shall not deliver again. */
+	return a == CONTINUE ? DISCARD : a;
 }
 
 void ampdp_answer(struct mw_text *out, struct txn *t, const struct ampdp_request *q)

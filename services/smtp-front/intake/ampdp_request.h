@@ -18,6 +18,10 @@ struct ampdp_request {
 	const char *client_address, *client_port, *client_name, *client_source;
 	const char *policy_bank;
 	const char *mail_id, *secret_id, *quar_type, *requested_by, *partition_tag;
+	const char *rescan, *again; /* of a release: "no"; "yes" */
+	/* of request=stored */
+	const char *action, *raw, *since, *before, *limit, *category, *released, *oldest, *subject,
+		*text;
 	const char **recipients;
 	size_t recipient_count, recipient_cap;
 };

@@ -5,6 +5,7 @@
 
 #include "ampdp_answer.h"
 #include "log.h"
+#include "outcome/quarantine_stored.h"
 
 #define HANG_UP_MS 2000	    /* a client has so long to close after our last words */
 #define LAST_WORDS_MS 10000 /* and so long to read them */
@@ -33,6 +34,8 @@ static void drop_request(struct ampdp_session *s)
 	mail_file_forget(&s->loading);
 	if (s->txn != NULL)
 		txn_abandon(&s->txn);
+	stored_forget(&s->stored);
+	ampdp_release_clean_up(s);
 	ampdp_check_clean_up(s);
 	ampdp_request_fini(&s->request);
 }
@@ -119,9 +122,10 @@ static void enter(struct ampdp_session *s, enum ampdp_state state)
 {
 	s->state = state;
 	/* A transaction has a deadline of its own and always answers. */
-	s->until_ms = state == AMPDP_BUSY      ? UINT64_MAX
-		      : state == AMPDP_LOADING ? in_ms(s, s->in.policy->child_timeout_ms)
-					       : in_ms(s, s->in.policy->smtpd_timeout_ms);
+	s->until_ms = state == AMPDP_BUSY ? UINT64_MAX
+		      : state == AMPDP_LOADING || state == AMPDP_ASKING
+			      ? in_ms(s, s->in.policy->child_timeout_ms)
+			      : in_ms(s, s->in.policy->smtpd_timeout_ms);
 }
 
 void ampdp_session_load(struct ampdp_session *s, const struct mail_file_want *want,
@@ -131,6 +135,11 @@ void ampdp_session_load(struct ampdp_session *s, const struct mail_file_want *wa
 	s->loading = mail_file_load(s->in.front, want, done, s);
 	if (s->loading == NULL)
 		ampdp_session_refuse(s, 451, "4.3.0", "out of memory");
+}
+
+void ampdp_session_ask(struct ampdp_session *s)
+{
+	enter(s, AMPDP_ASKING);
 }
 
 void ampdp_session_run(struct ampdp_session *s)
@@ -188,7 +197,7 @@ static void session_tick(struct intake_session *in, uint64_t now_ms)
 		return;
 	if (s->writing != NULL || s->closing) {
 		session_end(s, "timeout");
-	} else if (s->state == AMPDP_LOADING) {
+	} else if (s->state == AMPDP_LOADING || s->state == AMPDP_ASKING) {
 		ampdp_session_refuse(s, 451, "4.3.0", "the mail file could not be read in time");
 	} else if (ampdp_reader_is_inside(&s->reader)) {
 		ampdp_answer_failure(&s->out, NULL, 421, "4.4.2", "timeout exceeded");
@@ -232,6 +241,8 @@ static void run_request(struct ampdp_session *s)
 		{ "AM.PDP", ampdp_check },
 		{ "release", ampdp_release },
 		{ "requeue", ampdp_release },
+		{ "report", ampdp_release },
+		{ "stored", ampdp_stored },
 	};
 	const char *name = s->request.request;
 

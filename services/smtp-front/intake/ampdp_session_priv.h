@@ -10,6 +10,7 @@
 enum ampdp_state {
 	AMPDP_READING, /* a request, or the wait for one */
 	AMPDP_LOADING, /* its mail is read from a file */
+	AMPDP_ASKING,  /* the clerk looks for what it names */
 	AMPDP_BUSY,    /* the transaction runs */
 	AMPDP_GONE
 };
@@ -24,6 +25,9 @@ struct ampdp_session {
 	struct ampdp_reader reader;
 	struct ampdp_request request;
 	struct mail_file_job *loading;
+	struct clerk_ask *asking;	 /* about the copies of a mail_id */
+	struct ampdp_release *releasing; /* in the request's arena; NULL */
+	struct stored_job *stored;	 /* rows that the administrator asks for */
 	struct txn *txn;
 	const char *root, *tempdir;	   /* to be removed by us; NULL: not */
 	const char *file_root, *file_name; /* of the mail of a check */
@@ -42,6 +46,8 @@ void ampdp_session_refuse(
 /* Read a mail; done() has to set s->loading to NULL. */
 void ampdp_session_load(struct ampdp_session *s, const struct mail_file_want *want,
 	void (*done)(void *arg, struct mail_file_got *got));
+/* Another wait that has the time of a load; the callback goes on. */
+void ampdp_session_ask(struct ampdp_session *s);
 /* The transaction is about to run, or to wait for its policy. */
 void ampdp_session_run(struct ampdp_session *s);
 /* The request's reply is in out. */
@@ -53,5 +59,9 @@ void ampdp_check(struct ampdp_session *s);
 void ampdp_check_clean_up(struct ampdp_session *s);
 /* ---- ampdp_release.c: request=release, request=requeue */
 void ampdp_release(struct ampdp_session *s);
+/* What a release that is over leaves. */
+void ampdp_release_clean_up(struct ampdp_session *s);
+/* ---- ampdp_stored.c: request=stored, of `mailweir quarantine` */
+void ampdp_stored(struct ampdp_session *s);
 
 #endif

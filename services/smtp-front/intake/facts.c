@@ -316,6 +316,51 @@ static bool value_is(const struct mw_header *h, enum mw_field_id id, const char 
 	return field != NULL && mw_octets_ieq(mw_field_value(h, field), word);
 }
 
+/* Local parts that tell who writes: ends that begin with -, beginnings that end with -, whole ones
+ * otherwise. What an envelope sender has behind a + (VERP) does not count. */
+static bool local_part_is(struct mw_octets address, const char *const *words, size_t count)
+{
+	const unsigned char *at = address.n > 0 ? memrchr(address.p, '@', address.n) : NULL;
+	size_t n = at != NULL ? (size_t)(at - address.p) : address.n;
+	const unsigned char *plus = n > 0 ? memchr(address.p, '+', n) : NULL;
+
+	n = plus != NULL && plus > address.p ? (size_t)(plus - address.p) : n;
+	for (size_t i = 0; i < count; i++) {
+		size_t w = strlen(words[i]);
+		bool ends = words[i][0] == '-', begins = words[i][w - 1] == '-';
+
+		if (n < w || (!ends && !begins && n != w))
+			continue;
+		if (strncasecmp(
+			    (const char *)(ends ? address.p + n - w : address.p), words[i], w) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool author_is(const struct facts *f, const char *const *words, size_t count)
+{
+	for (size_t i = 0; i < f->author.count; i++)
+		if (local_part_is(f->author.items[i], words, count))
+			return true;
+	return false;
+}
+
+/* By the names of who sends it: mailing lists, answering machines, bulk. */
+static void classify_names(struct facts *f, struct mw_octets sender)
+{
+	static const char *const lists[] = { "owner-", "-request", "-bounces", "-owner", "-admin" };
+	static const char *const machines[] = { "mailer-daemon", "double-bounce", "mailer",
+		"autoreply" };
+	static const char *const bulk[] = { "-relay", "postmaster", "uucp" };
+
+	f->is_mlist = f->is_mlist || local_part_is(sender, lists, MW_COUNT(lists)) ||
+		      author_is(f, lists, MW_COUNT(lists) - 1);
+	f->is_auto = f->is_auto || local_part_is(sender, machines, MW_COUNT(machines)) ||
+		     author_is(f, machines, MW_COUNT(machines));
+	f->is_bulk = f->is_mlist || f->is_auto || f->is_bulk || author_is(f, bulk, MW_COUNT(bulk));
+}
+
 /* decision.md 16 in amavisd's terms: mailing lists, answering machines, bulk. */
 static void classify(struct facts *f, const struct mw_header *h, const char *sender)
 {
@@ -328,8 +373,8 @@ static void classify(struct facts *f, const struct mw_header *h, const char *sen
 		      value_is(h, MW_H_PRECEDENCE, "list");
 	f->is_auto = *sender == '\0' || value_is(h, MW_H_PRECEDENCE, "auto-reply") ||
 		     (automatic != NULL && !mw_octets_ieq(mw_field_value(h, automatic), "no"));
-	f->is_bulk = f->is_mlist || f->is_auto || value_is(h, MW_H_PRECEDENCE, "bulk") ||
-		     value_is(h, MW_H_PRECEDENCE, "junk");
+	f->is_bulk = value_is(h, MW_H_PRECEDENCE, "bulk") || value_is(h, MW_H_PRECEDENCE, "junk");
+	classify_names(f, mw_octets_of_text(sender));
 }
 
 enum mw_rc facts_collect(struct facts *f, struct smtp_arena *a, const struct mw_header *h,

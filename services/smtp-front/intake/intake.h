@@ -20,6 +20,7 @@ struct listener {
 	} h;
 	unsigned refs;
 	bool unix_socket;
+	bool admin;	   /* AM.PDP for `mailweir quarantine`: no mail comes in here */
 	char address[108]; /* without [], or the path of a Unix socket */
 	unsigned port;	   /* 0: a Unix socket */
 	struct listener *next;
@@ -62,6 +63,7 @@ struct intake {
 };
 
 /* ---- listener.c */
+#define INTAKE_ADMIN_SUFFIX ".admin" /* smtp-front@INSTANCE.admin in pipeline.run_dir */
 enum mw_rc intake_open(struct front *f, const struct mw_conf *conf, struct mw_err *err_r);
 /* "127.0.0.1:10024,[::1]:10024,/run/mailweir/smtp.sock" for the ready line. */
 void intake_describe(const struct front *f, struct mw_text *out);

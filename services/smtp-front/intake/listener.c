@@ -21,7 +21,7 @@ static void on_connection(uv_stream_t *server, int status)
 
 	if (status != 0)
 		return;
-	if (p->protocol == PROTOCOL_AMPDP)
+	if (l->admin || p->protocol == PROTOCOL_AMPDP)
 		ampdp_session_accept(l);
 	else
 		smtp_session_accept(l);
@@ -123,7 +123,8 @@ static enum mw_rc clear_path(const struct sockaddr_un *un, struct mw_err *err_r)
 	return MW_OK;
 }
 
-static enum mw_rc open_unix(struct front *f, const char *path, unsigned mode, struct mw_err *err_r)
+static enum mw_rc open_unix(
+	struct front *f, const char *path, unsigned mode, bool admin, struct mw_err *err_r)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct listener *l;
@@ -141,6 +142,7 @@ static enum mw_rc open_unix(struct front *f, const char *path, unsigned mode, st
 	if (l == NULL)
 		return mw_fail(err_r, MW_ERR_NOMEM, "no memory for a listener");
 	l->unix_socket = true;
+	l->admin = admin;
 	uv_pipe_init(mw_loop_uv(f->loop), &l->h.pipe, 0);
 	l->h.handle.data = l;
 	failed = uv_pipe_bind(&l->h.pipe, path);
@@ -165,7 +167,7 @@ static enum mw_rc open_group(struct front *f, const struct policy_socket *s, siz
 	size_t opened = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		enum mw_rc rc = s[i].unix_socket ? open_unix(f, s[i].address, mode, &err)
+		enum mw_rc rc = s[i].unix_socket ? open_unix(f, s[i].address, mode, false, &err)
 						 : open_one(f, s[i].address, s[i].port, &err);
 
 		opened += rc == MW_OK;
@@ -212,6 +214,20 @@ static enum mw_rc open_all(struct front *f, const struct mw_conf *conf, struct m
 	return rc;
 }
 
+/* Releases by `mailweir quarantine`, whatever sockets the settings have. Without it all else works.
+ */
+static void open_admin(struct front *f, const struct mw_conf *conf)
+{
+	char path[128];
+	struct mw_err err;
+
+	snprintf(path, sizeof(path), "%s/smtp-front@%s" INTAKE_ADMIN_SUFFIX,
+		mw_conf_text(conf, "pipeline.run_dir"), f->service->instance);
+	if (open_unix(f, path, 0600, true, &err) != MW_OK)
+		mw_log(MW_WARN, "admin_socket", "why=%s hint=\"%s\"", mw_quote(err.text),
+			"mailweir quarantine release will not find this process");
+}
+
 static void tick(void *arg)
 {
 	struct front *f = arg;
@@ -237,6 +253,7 @@ enum mw_rc intake_open(struct front *f, const struct mw_conf *conf, struct mw_er
 	rc = open_all(f, conf, err_r);
 	if (rc != MW_OK)
 		return rc;
+	open_admin(f, conf);
 	f->intake->tick = mw_timer_new(f->loop, tick, f);
 	mw_timer_start(f->intake->tick, TICK_MS, TICK_MS);
 	return MW_OK;
@@ -247,6 +264,8 @@ void intake_describe(const struct front *f, struct mw_text *out)
 	for (const struct listener *l = f->intake->first; l != NULL; l = l->next) {
 		const char *comma = out->n > 0 ? "," : "";
 
+		if (l->admin)
+			continue;
 		if (l->unix_socket)
 			mw_text_addf(out, "%s%s", comma, l->address);
 		else
@@ -264,8 +283,11 @@ size_t intake_sockets(const struct front *f, struct policy_socket **sockets_r)
 	*sockets_r = calloc(count + 1, sizeof(**sockets_r));
 	for (const struct listener *l = f->intake->first; l != NULL && *sockets_r != NULL;
 		l = l->next) {
-		struct policy_socket *s = &(*sockets_r)[n++];
+		struct policy_socket *s = &(*sockets_r)[n];
 
+		if (l->admin)
+			continue;
+		n++;
 		mw_strlcpy(s->address, l->address, sizeof(s->address));
 		s->port = l->port;
 		s->unix_socket = l->unix_socket;

@@ -8,8 +8,7 @@
 #include <zlib.h>
 
 #include "log.h"
-
-#define READ_OCTETS 65536
+#include "mail_fill.h"
 
 struct mail_file_job {
 	uv_work_t work;
@@ -17,6 +16,7 @@ struct mail_file_job {
 	void *arg;
 	struct smtp_body_pool *bodies;
 	uint64_t limit;
+	bool unwraps;
 	struct mail_file_got got;
 	struct smtp_arena arena; /* root and names */
 	const char *root, **names;
@@ -93,21 +93,13 @@ static bool is_absent(int error)
 	return error == ENOENT || error == ENOTDIR;
 }
 
-/* -1: j->got says why. */
-static int open_mail(struct mail_file_job *j, size_t *size_r)
+/* g->name, opened. -1: *g says why. */
+static int open_mail(const struct mail_file_job *j, struct mail_file_got *g, size_t *size_r)
 {
-	struct mail_file_got *g = &j->got;
 	struct stat st;
-	int fd = -1;
+	/* O_NONBLOCK: a FIFO would hold the thread until somebody writes. */
+	int fd = open_below(j->root, g->name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
-	errno = ENOENT;
-	for (size_t i = 0; i < j->name_count && fd < 0; i++) {
-		g->name = j->names[i];
-		/* O_NONBLOCK: a FIFO would hold the thread until somebody writes. */
-		fd = open_below(j->root, g->name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-		if (fd < 0 && !is_absent(errno))
-			break;
-	}
 	if (fd < 0) {
 		g->rc = mw_fail(&g->err,
 			is_absent(errno)				      ? MW_ERR_GONE
@@ -133,85 +125,25 @@ static int open_mail(struct mail_file_job *j, size_t *size_r)
 
 /* ------------------------------------------------------------------ its octets */
 
-/* LF to CRLF on the way into a body. */
 struct filler {
-	struct mail_file_job *job;
-	unsigned char out[2 * READ_OCTETS];
-	unsigned char in[READ_OCTETS];
-	unsigned char last; /* octet so far */
+	struct mail_fill fill;
+	unsigned char in[MAIL_FILL_OCTETS];
 };
-
-static void keep(struct filler *l, size_t n)
-{
-	struct mail_file_got *g = &l->job->got;
-	enum mw_rc rc;
-
-	if (smtp_body_size(g->body) + n > l->job->limit) {
-		g->rc = mw_fail(&g->err, MW_ERR_LIMIT,
-			"message size exceeds smtpd_message_size_limit of %llu octets",
-			(unsigned long long)l->job->limit);
-		return;
-	}
-	rc = smtp_body_append(g->body, l->out, n, &g->err);
-	g->rc = rc == MW_ERR_LIMIT ? MW_AGAIN : rc;
-}
-
-static void take(struct filler *l, size_t n)
-{
-	size_t at = 0, out = 0;
-	unsigned char high = 0;
-
-	for (size_t i = 0; i < n; i++)
-		high |= l->in[i];
-	l->job->got.eight_bit |= high > 0x7f;
-	while (at < n) {
-		const unsigned char *lf = memchr(l->in + at, '\n', n - at);
-		size_t run = (lf != NULL ? (size_t)(lf - l->in) : n) - at;
-
-		if (run > 0) {
-			memcpy(l->out + out, l->in + at, run);
-			l->last = l->in[at + run - 1];
-		}
-		out += run;
-		at += run;
-		if (lf == NULL)
-			break;
-		if (l->last != '\r')
-			l->out[out++] = '\r';
-		l->out[out++] = '\n';
-		l->last = '\n';
-		at++;
-	}
-	keep(l, out);
-}
-
-/* The mail's end; every line has one. */
-static void finish(struct filler *l)
-{
-	struct mail_file_got *g = &l->job->got;
-
-	if (g->rc == MW_OK && l->last != '\n' && smtp_body_size(g->body) > 0) {
-		memcpy(l->out, "\r\n", 2);
-		keep(l, 2);
-	}
-	if (g->rc == MW_OK)
-		g->rc = smtp_body_seal(g->body, &g->err);
-}
 
 static void read_plain(struct filler *l, int fd)
 {
-	struct mail_file_got *g = &l->job->got;
+	struct mail_fill *m = &l->fill;
 
-	while (g->rc == MW_OK) {
+	while (m->rc == MW_OK) {
 		ssize_t n = read(fd, l->in, sizeof(l->in));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			g->rc = mw_fail(&g->err, MW_ERR_IO, "%s", strerror(errno));
+			m->rc = mw_fail(&m->err, MW_ERR_IO, "%s", strerror(errno));
 		if (n <= 0)
 			break;
-		take(l, (size_t)n);
+		mail_fill_take(m, l->in, (size_t)n);
 	}
 	close(fd);
 }
@@ -219,22 +151,22 @@ static void read_plain(struct filler *l, int fd)
 /* What inflates without end is cut by the limit, chunk by chunk. */
 static void read_gzip(struct filler *l, int fd)
 {
-	struct mail_file_got *g = &l->job->got;
+	struct mail_fill *m = &l->fill;
 	gzFile gz = gzdopen(fd, "rb");
 	int n = 0;
 
 	if (gz == NULL) {
 		close(fd);
-		g->rc = MW_ERR_NOMEM;
+		m->rc = MW_ERR_NOMEM;
 		return;
 	}
-	while (g->rc == MW_OK && (n = gzread(gz, l->in, sizeof(l->in))) > 0)
-		take(l, (size_t)n);
+	while (m->rc == MW_OK && (n = gzread(gz, l->in, sizeof(l->in))) > 0)
+		mail_fill_take(m, l->in, (size_t)n);
 	/* Z_BUF_ERROR of the close: the stream ended in the middle. */
-	if (gzclose_r(gz) != Z_OK && g->rc == MW_OK)
+	if (gzclose_r(gz) != Z_OK && m->rc == MW_OK)
 		n = -1;
-	if (n < 0 && g->rc == MW_OK)
-		g->rc = mw_fail(&g->err, MW_ERR_PROTO, "the file does not inflate");
+	if (n < 0 && m->rc == MW_OK)
+		m->rc = mw_fail(&m->err, MW_ERR_PROTO, "the file does not inflate");
 }
 
 static bool is_gzip(const char *name)
@@ -244,34 +176,63 @@ static bool is_gzip(const char *name)
 	return n > 3 && strcmp(name + n - 3, ".gz") == 0;
 }
 
-static void load_work(uv_work_t *work)
+/* The mail of one name; j->got is of that name alone. */
+static void load_one(struct mail_file_job *j, struct filler *l, const char *name)
 {
-	struct mail_file_job *j = work->data;
-	struct filler *l = malloc(sizeof(*l));
+	struct mail_file_got *g = &j->got;
 	size_t size = 0;
 	int fd;
 
+	smtp_body_unref(&g->body);
+	*g = (struct mail_file_got){ .name = name };
+	fd = open_mail(j, g, &size);
+	if (fd < 0)
+		return;
+	mail_fill_begin(&l->fill, j->bodies, size);
+	if (is_gzip(name))
+		read_gzip(l, fd);
+	else
+		read_plain(l, fd);
+	mail_fill_end(&l->fill);
+	g->rc = l->fill.rc;
+	g->err = l->fill.err;
+	g->eight_bit = l->fill.eight_bit;
+	g->body = l->fill.body;
+	l->fill.body = NULL;
+}
+
+/* What is wrong with one file says nothing of the next; what is wrong with this host does. */
+static bool is_unfit(enum mw_rc rc)
+{
+	return rc == MW_ERR_PROTO || rc == MW_ERR_LIMIT || rc == MW_ERR_IO;
+}
+
+static void load_work(uv_work_t *work)
+{
+	struct mail_file_job *j = work->data;
+	struct mail_file_got *g = &j->got, unfit = { .rc = MW_OK };
+	struct filler *l = calloc(1, sizeof(*l));
+
 	if (l == NULL) {
-		j->got.rc = MW_ERR_NOMEM;
+		g->rc = MW_ERR_NOMEM;
 		return;
 	}
-	l->job = j;
-	l->last = '\n'; /* an empty mail needs no line end */
-	fd = open_mail(j, &size);
-	if (fd >= 0) {
-		/* Lines are 40 octets long, or longer. */
-		j->got.body = smtp_body_new(j->bodies, size + size / 32);
-		if (j->got.body == NULL) {
-			j->got.rc = MW_ERR_NOMEM;
-			close(fd);
-		} else if (is_gzip(j->got.name)) {
-			read_gzip(l, fd);
-		} else {
-			read_plain(l, fd);
-		}
-		if (j->got.rc == MW_OK)
-			finish(l);
+	l->fill.limit = j->limit;
+	l->fill.unwraps = j->unwraps;
+	g->rc = MW_ERR_GONE;
+	for (size_t i = 0; i < j->name_count && (g->rc == MW_ERR_GONE || is_unfit(g->rc)); i++) {
+		load_one(j, l, j->names[i]);
+		if (unfit.rc == MW_OK && is_unfit(g->rc))
+			unfit = (struct mail_file_got){
+				.rc = g->rc, .err = g->err, .name = g->name
+			};
 	}
+	/* A file that is there and cannot be read tells more than one that is not there. */
+	if (unfit.rc != MW_OK && (g->rc == MW_ERR_GONE || is_unfit(g->rc))) {
+		smtp_body_unref(&g->body);
+		*g = unfit;
+	}
+	mail_fill_fini(&l->fill);
 	free(l);
 }
 
@@ -293,6 +254,7 @@ static void load_done(uv_work_t *work, int status)
 static bool copy_want(struct mail_file_job *j, const struct mail_file_want *want)
 {
 	j->limit = want->limit;
+	j->unwraps = want->unwraps;
 	j->root = smtp_arena_copy(&j->arena, want->root, strlen(want->root));
 	j->names = smtp_arena_array(&j->arena, want->name_count, sizeof(*j->names));
 	if (j->root == NULL || j->names == NULL)

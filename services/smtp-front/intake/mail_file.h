@@ -11,11 +11,12 @@
 
 struct mail_file_want {
 	const char *root; /* a folder; only here links are followed */
-	/* Names below it, without leading slash; the first that is there is taken. ".gz" at the end
-	 * of one: it is inflated. */
+	/* Names below it, without leading slash; the first that is there and can be read to its end
+	 * is taken. ".gz" at the end of one: it is inflated. */
 	const char *const *names;
 	size_t name_count;
 	uint64_t limit; /* octets of the mail, CRLF line ends counted */
+	bool unwraps;	/* batch SMTP becomes what is in it, its envelope as a copy's fields */
 };
 
 struct mail_file_got {

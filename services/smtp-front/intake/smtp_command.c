@@ -285,9 +285,25 @@ static enum smtp_reply_id mail_ret(const struct param *v, struct smtp_mail_param
 	return REPLY_COUNT;
 }
 
+/* RFC 3461 section 4.4: encoded or not, printable it is. */
+static bool is_printable_xtext(const char *p, size_t n)
+{
+	if (!is_xtext(p, n))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		int c = p[i] == '+' ? hex(p[i + 1]) << 4 | hex(p[i + 2]) : p[i];
+
+		if (c < ' ' || c > '~')
+			return false;
+		i += p[i] == '+' ? 2 : 0;
+	}
+	return true;
+}
+
 static enum smtp_reply_id mail_envid(const struct param *v, struct smtp_mail_params *p)
 {
-	if (v->value_n == 0 || v->value_n > SMTP_ENVID_MAX || !is_xtext(v->value, v->value_n))
+	if (v->value_n == 0 || v->value_n > SMTP_ENVID_MAX ||
+		!is_printable_xtext(v->value, v->value_n))
 		return REPLY_ENVID_SYNTAX;
 	p->envid = v->value; /* copied once all is read */
 	return REPLY_COUNT;

@@ -589,14 +589,11 @@ static void answer_each(struct smtp_session *s, const struct txn *t)
 {
 	for (size_t i = 0; i < t->rcpt_count - t->added_count; i++) {
 		const struct txn_rcpt *r = &t->rcpts[i];
-		unsigned class = r->code / 100;
 
-		/* A 2xx that nobody stands behind is never passed on. */
-		if (r->reply == NULL || (class != 4 && class != 5 && class != 2) ||
-			(class == 2 && !r->delivered && r->action != MW_ACT_DISCARD))
+		if (r->told == NULL)
 			smtp_session_say(s, REPLY_NO_ANSWER, t->log_id);
 		else
-			smtp_answer(&s->out, r->reply);
+			smtp_answer(&s->out, r->told);
 	}
 }
 

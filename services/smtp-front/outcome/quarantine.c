@@ -1,56 +1,189 @@
-#include "quarantine.h"
+#include "quarantine_priv.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <strings.h>
 #include <unistd.h>
-#include <zlib.h>
 
-#include "decide.h"
-#include "edit.h"
+#include "clerk.h"
 #include "log.h"
+#include "policy/rcpt_policy.h"
 
-struct quarantine_job {
-	uv_work_t work;
-	void (*done)(void *arg, enum mw_rc rc, const char *error);
-	void *arg; /* NULL with done: forgotten */
-	struct smtp_body *body;
-	struct mw_text head;
-	char root[256], folder[512], dir[512], path[768], temporary[800];
-	enum mw_rc rc;
-	char error[256];
+/* ------------------------------------------------------------------ which copies */
+
+/* What a copy is looked for by: a file has a folder, a mail a next hop. */
+struct want {
+	const struct quarantine_method *method;
+	const struct next_hops *route;
+	const char *folder, *to;
+	bool archive;
 };
 
-/* Folders hashed by the id's first character: none grows past a sixty-fourth of all. */
-static const char *name_of(struct txn *t, const char *folder, const char *method)
+static bool is_same(const struct txn_copy *c, const struct want *w)
 {
-	const char *m = strstr(method, "%m");
-
-	return smtp_arena_printf(&t->arena, "%s%s%c/%.*s%s%s", folder, *folder != '\0' ? "/" : "",
-		t->mail_id[0], (int)(m - method), method, t->mail_id, m + 2);
+	if (c->route != NULL && c->route == w->route)
+		return true;
+	/* One mail has one set of rows. */
+	if (c->method->kind == QUARANTINE_SQL && w->method->kind == QUARANTINE_SQL)
+		return true;
+	return (c->route != NULL) == (w->route != NULL) &&
+	       strcmp(c->method->text, w->method->text) == 0 && strcmp(c->folder, w->folder) == 0;
 }
 
-/* The copy of that name, or a new one; false: no memory. */
-static bool copy_into(struct txn *t, struct txn_rcpt *r, const char *name)
+static bool add_to(struct txn *t, struct txn_copy *c, const char *to)
 {
-	if (name == NULL)
-		return false;
-	for (size_t i = 0; i < t->copy_count; i++)
-		if (strcmp(t->copies[i], name) == 0) {
-			r->copy = (int)i;
+	for (size_t i = 0; i < c->to_count; i++)
+		if (strcmp(c->to[i], to) == 0)
 			return true;
-		}
-	if (t->copy_count == QUARANTINE_COPIES_MAX) {
-		txn_log(t, MW_WARN, "quarantine_copies", "log_id=%s rcpt=%s wanted=%s kept=%s",
-			t->log_id, mw_quote(r->addr), name, t->copies[0]);
-		r->copy = 0;
-		return true;
-	}
-	r->copy = (int)t->copy_count;
-	t->copies[t->copy_count++] = name;
+	if (c->to == NULL)
+		/* Everybody may want another place, and the sender one more. */
+		c->to = smtp_arena_array(&t->arena, t->rcpt_count + 1, sizeof(*c->to));
+	if (c->to == NULL)
+		return false;
+	c->to[c->to_count++] = to;
 	return true;
+}
+
+/* The copy that does for it, or a new one; -1: no memory. */
+static int copy_for(struct txn *t, const struct want *w)
+{
+	for (size_t i = 0; i < t->copy_count; i++)
+		if (is_same(&t->copies[i], w))
+			return add_to(t, &t->copies[i], w->to) ? (int)i : -1;
+	if (t->copy_count == QUARANTINE_COPIES_MAX) {
+		txn_log(t, MW_WARN, "quarantine_copies", "log_id=%s wanted=%s kept=%s", t->log_id,
+			mw_quote(w->to), mw_quote(t->copies[0].to[0]));
+		return 0;
+	}
+	t->copies[t->copy_count] = (struct txn_copy){
+		.method = w->method, .route = w->route, .folder = w->folder, .archive = w->archive
+	};
+	return add_to(t, &t->copies[t->copy_count], w->to) ? (int)t->copy_count++ : -1;
+}
+
+/*
+ * An address is mailed to, whatever the method for files is. Other ways than files have no folders,
+ * and batch SMTP keeps the envelope as it was.
+ */
+static struct want want_of(const struct txn *t, const struct quarantine_method *m, const char *to,
+	const char *rcpt, bool archive)
+{
+	struct want w = { .method = m, .folder = "", .to = to, .archive = archive };
+
+	if (rcpt != NULL && (strcmp(to, "%a") == 0 || m->kind == QUARANTINE_BSMTP))
+		w.to = rcpt;
+	if (m->kind == QUARANTINE_LOCAL && quarantine_is_address(w.to))
+		w.route = &t->policy->notify;
+	else if (m->kind == QUARANTINE_LOCAL)
+		w.folder = rcpt_policy_folder(to);
+	else if (m->kind == QUARANTINE_MAIL)
+		w.route = &m->hops;
+	return w;
+}
+
+static bool is_off(const struct quarantine_method *m)
+{
+	return m == NULL || m->kind == QUARANTINE_NOWHERE;
+}
+
+/* Of a mail that nothing blocks: the first category, from the most important down, that somebody
+ * says something of (decision.md 3), "nowhere" included. */
+static enum ccat_slot slot_of_passed(const struct policy *p, const struct txn_rcpt *r)
+{
+	for (size_t i = 0; i < r->ccat_count; i++) {
+		enum ccat_slot slot = ccat_slot_of(r->ccats[i]), at = slot;
+
+		while (at != CCAT_CATCHALL && p->by_ccat[at].quarantine_method == NULL)
+			at = ccat_above(at);
+		if (at != CCAT_CATCHALL)
+			return slot;
+	}
+	return CCAT_CATCHALL;
+}
+
+static bool is_spam(unsigned ccat)
+{
+	return ccat / 10 == MW_CC_SPAM || ccat / 10 == MW_CC_SPAMMY;
+}
+
+/* Spam that is beyond doubt is not worth its room. */
+static bool is_cut_off(const struct txn_rcpt *r)
+{
+	unsigned ccat = r->ccat_blocking != 0 ? r->ccat_blocking : r->ccats[0];
+
+	return is_spam(ccat) && r->quarantine_cutoff_milli != RCPT_NO_LEVEL &&
+	       ((r->black && !r->white) ||
+		       (r->has_score && r->score_milli >= r->quarantine_cutoff_milli));
+}
+
+/* What is deferred comes again. */
+static bool plan_rcpt(struct txn *t, struct txn_rcpt *r)
+{
+	const struct policy *p = t->policy;
+	enum ccat_slot slot;
+	struct want w;
+
+	if (r->removed || r->destiny == MW_D_TEMPFAIL || r->code / 100 == 4)
+		return true;
+	slot = r->ccat_blocking != 0 ? ccat_slot_of(r->ccat_blocking) : slot_of_passed(p, r);
+	if (is_off(p->quarantine[slot]) || r->keep_to[slot] == NULL || is_cut_off(r))
+		return true;
+	w = want_of(t, p->quarantine[slot], r->keep_to[slot], r->addr, false);
+	r->copy = copy_for(t, &w);
+	return r->copy >= 0;
+}
+
+/* By the sender, spam may be kept once more. */
+static bool plan_sender(struct txn *t)
+{
+	const struct policy *p = t->policy;
+	struct mw_lookup_result result;
+	bool any_spam = false;
+	const char *place;
+	struct want w;
+
+	for (size_t i = 0; i < t->rcpt_count && !any_spam; i++)
+		any_spam = t->rcpts[i].ccat_count > 0 && t->rcpts[i].ccats[0] / 10 == MW_CC_SPAM;
+	if (!any_spam || is_off(p->quarantine[CCAT_SPAM]) || p->spam_by_sender == NULL ||
+		!mw_lookup(p->spam_by_sender, t->sender, &result) ||
+		result.value.type != MW_VALUE_TEXT ||
+		!rcpt_policy_place(result.value.text, &place) || place == NULL)
+		return true;
+	place = smtp_arena_copy(&t->arena, place, strlen(place));
+	if (place == NULL)
+		return false;
+	w = want_of(t, p->quarantine[CCAT_SPAM], place, NULL, false);
+	return copy_for(t, &w) >= 0;
+}
+
+/* Of every mail; "%a" is the recipient, so that the archive gets it as its recipients would. */
+static bool plan_archive(struct txn *t)
+{
+	const struct quarantine_method *m = t->policy->archive_method;
+
+	if (is_off(m))
+		return true;
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *r = &t->rcpts[i];
+		struct want w;
+
+		if (r->removed || r->archive_to == NULL)
+			continue;
+		w = want_of(t, m, r->archive_to, r->addr, true);
+		if (copy_for(t, &w) < 0)
+			return false;
+	}
+	return true;
+}
+
+static enum mw_rc plan_poison(struct txn *t)
+{
+	static const struct quarantine_method poison = {
+		.kind = QUARANTINE_LOCAL, .text = "local:poison-%m.gz", .template = "poison-%m.gz"
+	};
+	struct want w = { .method = &poison, .folder = "poison", .to = "quarantine" };
+
+	return copy_for(t, &w) >= 0 ? MW_OK : MW_ERR_NOMEM;
 }
 
 enum mw_rc quarantine_plan(struct txn *t)
@@ -59,166 +192,174 @@ enum mw_rc quarantine_plan(struct txn *t)
 	t->copies = smtp_arena_array(&t->arena, QUARANTINE_COPIES_MAX, sizeof(*t->copies));
 	if (t->copies == NULL)
 		return MW_ERR_NOMEM;
-	if (t->poison) {
-		t->copies[0] = smtp_arena_printf(&t->arena, "poison/poison-%s.gz", t->mail_id);
-		t->copy_count = t->copies[0] != NULL;
-		return t->copy_count == 1 ? MW_OK : MW_ERR_NOMEM;
-	}
-	for (size_t i = 0; i < t->rcpt_count; i++) {
-		struct txn_rcpt *r = &t->rcpts[i];
-		enum ccat_slot slot = ccat_slot_of(r->ccat_blocking);
-		const char *method = t->policy->quarantine[slot];
+	if (t->poison) { /* deferred, it comes again; passed, it is mail as any other */
+		enum mw_rc rc = plan_poison(t);
 
-		if (r->ccat_blocking == 0 || r->destiny == MW_D_TEMPFAIL || *method == '\0' ||
-			r->folders[slot] == NULL)
-			continue;
-		if (!copy_into(t, r, name_of(t, r->folders[slot], method)))
+		return rc == MW_OK && t->check_failure == NULL && !plan_archive(t) ? MW_ERR_NOMEM
+										   : rc;
+	}
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		if (!plan_rcpt(t, &t->rcpts[i]))
 			return MW_ERR_NOMEM;
+	return plan_sender(t) && plan_archive(t) ? MW_OK : MW_ERR_NOMEM;
+}
+
+bool quarantine_keeps_from_somebody(const struct txn *t)
+{
+	return t->copy_count > 0 && !t->copies[0].archive;
+}
+
+/* ------------------------------------------------------------------ names */
+
+/* ISO 8601's week of the mail's time: partitions that are thrown away as a whole. */
+static unsigned partition_of(const struct txn *t)
+{
+	time_t second = (time_t)(t->time_ms / 1000);
+	char week[8];
+	struct tm tm;
+
+	if (!t->set->partition_by_week)
+		return t->set->partition_tag;
+	localtime_r(&second, &tm);
+	strftime(week, sizeof(week), "%V", &tm);
+	return (unsigned)strtoul(week, NULL, 10);
+}
+
+struct quarantine_names quarantine_names_of(const struct txn *t, const char *digest)
+{
+	return (struct quarantine_names){ .mail_id = t->mail_id,
+		.log_id = t->log_id,
+		.sender = t->sender,
+		.digest = digest,
+		.partition_tag = partition_of(t),
+		.time_ms = t->time_ms };
+}
+
+/* Folders hashed by the id's first character: none grows past a sixty-second of all. */
+static const char *file_name(const struct quarantine_job *j, const struct txn_copy *c)
+{
+	struct txn *t = j->txn;
+	struct quarantine_names names = quarantine_names_of(t, j->digest);
+	char name[QUARANTINE_PATH_MAX];
+
+	quarantine_method_name(c->method, &names, name);
+	if (c->method->kind == QUARANTINE_BSMTP || strcmp(c->folder, "poison") == 0 ||
+		!t->set->quarantine_subdirs)
+		return smtp_arena_printf(
+			&t->arena, "%s%s%s", c->folder, *c->folder != '\0' ? "/" : "", name);
+	return smtp_arena_printf(&t->arena, "%s%s%c/%s", c->folder, *c->folder != '\0' ? "/" : "",
+		t->mail_id[0], name);
+}
+
+static char letter_of(const struct txn_copy *c)
+{
+	size_t n = strlen(c->method->text);
+
+	switch (c->method->kind) {
+	case QUARANTINE_BSMTP:
+		return 'B';
+	case QUARANTINE_SQL:
+		return 'Q';
+	case QUARANTINE_MAIL:
+		return c->route->hop[0].lmtp ? 'L' : 'M';
+	default:
+		if (c->route != NULL)
+			return 'M';
+		return n > 3 && strcmp(c->method->text + n - 3, ".gz") == 0 ? 'Z' : 'F';
 	}
-	return MW_OK;
 }
 
-static void add_address(struct mw_text *out, const char *name, const char *addr)
+/* ------------------------------------------------------------------ one after the other */
+
+static const struct quarantine_way *way_of(const struct txn_copy *c)
 {
-	mw_text_addf(out, "%s: <", name);
-	for (; *addr != '\0'; addr++)
-		if ((unsigned char)*addr >= 0x20 && *addr != 0x7f)
-			mw_text_add_octets(out, addr, 1);
-	mw_text_add(out, ">\r\n");
+	return c->method->kind == QUARANTINE_SQL ? &quarantine_way_sql
+	       : c->route != NULL		 ? &quarantine_way_mail
+						 : &quarantine_way_file;
 }
 
-/* decision.md 13: what a release needs to know, on top of the original. */
-static void write_head(struct txn *t, struct mw_text *out)
+static enum mw_rc start_copy(struct quarantine_job *j)
 {
-	add_address(out, "Return-Path", t->sender);
-	mw_text_add(out, "Delivered-To: quarantine\r\n");
-	add_address(out, "X-Envelope-From", t->sender);
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		add_address(out, "X-Envelope-To", t->rcpts[i].addr);
-	/* A release is for those whom this copy is kept for. */
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].ccat_blocking != 0 &&
-			(t->poison || t->rcpts[i].copy == (int)t->copy_at))
-			add_address(out, "X-Envelope-To-Blocked", t->rcpts[i].addr);
-	mw_text_addf(out, "X-Quarantine-ID: <%s>\r\n", t->mail_id);
-	if (t->found.virus_count > 0)
-		mw_text_addf(out, "X-Amavis-Alert: INFECTED, message contains virus: %s\r\n",
-			decide_virus_names(t));
-	if (t->poison)
-		mw_text_add(out, "X-Amavis-Alert: UNCHECKED, two cages died on this mail\r\n");
-	edit_guard(t, out);
-}
+	struct txn_copy *c = &j->txn->copies[j->txn->copy_at];
+	const char *name;
+	enum mw_rc rc;
 
-/* ------------------------------------------------------------------ on libuv's pool */
-
-static void fail_errno(struct quarantine_job *j, const char *what, const char *path)
-{
-	j->rc = MW_ERR_IO;
-	snprintf(j->error, sizeof(j->error), "%s %.120s: %s", what, path, strerror(errno));
-}
-
-static bool write_gzip(struct quarantine_job *j, int fd)
-{
-	struct mw_octets body = smtp_body_octets(j->body);
-	gzFile gz = gzdopen(dup(fd), "wb1"); /* speed over size: somebody waits for the reply */
-	bool ok = gz != NULL;
-
-	ok = ok && gzwrite(gz, j->head.p, (unsigned)j->head.n) == (int)j->head.n;
-	for (size_t at = 0; ok && at < body.n;) {
-		unsigned n = body.n - at > (1u << 20) ? 1u << 20 : (unsigned)(body.n - at);
-
-		ok = gzwrite(gz, body.p + at, n) == (int)n;
-		at += n;
+	if (c->route == NULL && c->method->wants_digest && j->digest[0] == '\0')
+		return quarantine_digest(j);
+	j->way = way_of(c);
+	name = c->method->kind == QUARANTINE_SQL ? j->txn->mail_id
+	       : c->route != NULL		 ? c->to[0]
+						 : file_name(j, c);
+	if (name == NULL)
+		return MW_ERR_NOMEM;
+	c->name = name;
+	c->type = letter_of(c);
+	quarantine_trigger("begin");
+	rc = j->way->start(j, c);
+	if (rc != MW_OK) {
+		c->name = NULL;
+		j->way = NULL;
 	}
-	return gz != NULL && gzclose(gz) == Z_OK && ok;
+	return rc;
 }
 
-static bool sync_folder(const char *path)
+static void end(struct quarantine_job *j, enum mw_rc rc, const char *error)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
+	void (*done)(void *arg, enum mw_rc rc, const char *error) = j->done;
+	void *arg = j->arg;
+	char text[300];
 
-	if (fd >= 0)
-		close(fd);
-	return ok;
+	mw_strlcpy(text, error, sizeof(text));
+	free(j);
+	done(arg, rc, text);
 }
 
-static void keep_work(uv_work_t *work)
+void quarantine_copy_done(struct quarantine_job *j, enum mw_rc rc, const char *error)
 {
-	struct quarantine_job *j = work->data;
-	const char *dirs[] = { j->folder, j->dir };
-	int fd;
+	struct txn *t = j->txn;
+	struct txn_copy *c = &t->copies[t->copy_at];
 
-	for (size_t i = 0; i < MW_COUNT(dirs); i++)
-		if (mkdir(dirs[i], 0750) != 0 && errno != EEXIST) {
-			fail_errno(j, "folder", dirs[i]);
-			return;
-		}
-	fd = open(j->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-	if (fd < 0) {
-		fail_errno(j, "file", j->temporary);
+	if (j->way == NULL && rc == MW_OK) { /* that was the digest */
+		rc = start_copy(j);
+		if (rc != MW_OK)
+			end(j, rc, mw_rc_name(rc));
 		return;
 	}
-	if (!write_gzip(j, fd) || fsync(fd) != 0)
-		fail_errno(j, "writing", j->temporary);
-	close(fd);
-	/* Never half a file under the final name, and never one that a power cut takes back. */
-	if (j->rc == MW_OK && rename(j->temporary, j->path) != 0)
-		fail_errno(j, "naming", j->path);
-	if (j->rc == MW_OK && !sync_folder(j->dir))
-		fail_errno(j, "syncing", j->dir);
-	/* The folder itself may be new, by us or by a neighbour who has not synced it yet. */
-	if (j->rc == MW_OK && !sync_folder(j->folder))
-		fail_errno(j, "syncing", j->folder);
-	if (j->rc == MW_OK && !sync_folder(j->root))
-		fail_errno(j, "syncing", j->root);
-	if (j->rc != MW_OK)
-		unlink(j->temporary);
-}
-
-static void keep_done(uv_work_t *work, int status)
-{
-	struct quarantine_job *j = work->data;
-
-	if (status != 0) {
-		j->rc = MW_ERR_IO;
-		mw_strlcpy(j->error, "cancelled", sizeof(j->error));
+	j->way = NULL;
+	if (rc != MW_OK) {
+		c->name = NULL;
+		end(j, rc, error);
+		return;
 	}
-	if (j->done != NULL)
-		j->done(j->arg, j->rc, j->error);
-	smtp_body_unref(&j->body);
-	mw_text_fini(&j->head);
-	free(j);
+	quarantine_trigger("kept");
+	txn_log(t, MW_INFO, c->archive ? "archived" : "quarantined",
+		"log_id=%s mail_id=%s file=%s type=%c", t->log_id, t->mail_id, c->name, c->type);
+	/* What is below QUARANTINEDIR is in its index. */
+	if (c->route == NULL && c->name[0] != '/' && c->type != 'Q')
+		clerk_kept(t->front->clerk, t, c->name);
+	if (++t->copy_at < t->copy_count)
+		rc = start_copy(j);
+	if (rc != MW_OK || t->copy_at == t->copy_count)
+		end(j, rc, mw_rc_name(rc));
 }
 
-struct quarantine_job *quarantine_keep(struct txn *t, const char *name,
+enum mw_rc quarantine_keep(struct txn *t, struct quarantine_job **job_r,
 	void (*done)(void *arg, enum mw_rc rc, const char *error), void *arg)
 {
 	struct quarantine_job *j = calloc(1, sizeof(*j));
-	const char *slash = strrchr(name, '/'), *first = strchr(name, '/');
+	enum mw_rc rc;
 
 	if (j == NULL)
-		return NULL;
-	j->work.data = j;
+		return MW_ERR_NOMEM;
+	j->txn = t;
 	j->done = done;
 	j->arg = arg;
-	write_head(t, &j->head);
-	mw_strlcpy(j->root, t->set->quarantine_dir, sizeof(j->root));
-	snprintf(j->folder, sizeof(j->folder), "%s/%.*s", t->set->quarantine_dir,
-		(int)(first - name), name);
-	snprintf(j->dir, sizeof(j->dir), "%s/%.*s", t->set->quarantine_dir, (int)(slash - name),
-		name);
-	snprintf(j->path, sizeof(j->path), "%s/%.200s", t->set->quarantine_dir, name);
-	snprintf(j->temporary, sizeof(j->temporary), "%s/.new-%s", j->dir, t->mail_id);
-	j->body = smtp_body_ref(t->body);
-	if (j->head.failed ||
-		uv_queue_work(mw_loop_uv(t->front->loop), &j->work, keep_work, keep_done) != 0) {
-		smtp_body_unref(&j->body);
-		mw_text_fini(&j->head);
+	rc = start_copy(j);
+	if (rc != MW_OK)
 		free(j);
-		return NULL;
-	}
-	return j;
+	else
+		*job_r = j;
+	return rc;
 }
 
 void quarantine_forget(struct quarantine_job **job_p)
@@ -226,6 +367,21 @@ void quarantine_forget(struct quarantine_job **job_p)
 	struct quarantine_job *j = *job_p;
 
 	*job_p = NULL;
-	if (j != NULL)
-		j->done = NULL;
+	if (j == NULL)
+		return;
+	if (j->way != NULL)
+		j->way->forget(j);
+	else
+		quarantine_way_file.forget(j);
+	free(j);
 }
+
+#ifdef MW_TEST_TRIGGERS
+void quarantine_trigger(const char *step)
+{
+	const char *wanted = getenv("MAILWEIR_TEST_KEEP");
+
+	if (wanted != NULL && strcmp(wanted, step) == 0)
+		kill(getpid(), SIGKILL);
+}
+#endif

@@ -1,21 +1,40 @@
 #include "ccat.h"
 
+#define MAJOR(name, above) [CCAT_##name] = { "CC_" #name, MW_CCAT(MW_CC_##name, 0), above }
+#define MINOR(slot, major, n)                                                                      \
+	[CCAT_##slot] = { "CC_" #major "," #n, MW_CCAT(MW_CC_##major, n), CCAT_##major }
+
 static const struct {
 	const char *key;
 	unsigned ccat;
 	enum ccat_slot above;
 } slots[CCAT_SLOTS] = {
-	[CCAT_VIRUS] = { "CC_VIRUS", MW_CCAT(MW_CC_VIRUS, 0), CCAT_CATCHALL },
-	[CCAT_UNCHECKED] = { "CC_UNCHECKED", MW_CCAT(MW_CC_UNCHECKED, 0), CCAT_CATCHALL },
-	[CCAT_ENCRYPTED] = { "CC_UNCHECKED,1", MW_CCAT(MW_CC_UNCHECKED, 1), CCAT_UNCHECKED },
-	[CCAT_OVER_LIMITS] = { "CC_UNCHECKED,2", MW_CCAT(MW_CC_UNCHECKED, 2), CCAT_UNCHECKED },
-	[CCAT_AMBIGUOUS] = { "CC_UNCHECKED,3", MW_CCAT(MW_CC_UNCHECKED, 3), CCAT_UNCHECKED },
-	[CCAT_SPAM] = { "CC_SPAM", MW_CCAT(MW_CC_SPAM, 0), CCAT_CATCHALL },
-	[CCAT_SPAMMY] = { "CC_SPAMMY", MW_CCAT(MW_CC_SPAMMY, 0), CCAT_CATCHALL },
-	[CCAT_OVERSIZED] = { "CC_OVERSIZED", MW_CCAT(MW_CC_OVERSIZED, 0), CCAT_CATCHALL },
-	[CCAT_CLEAN] = { "CC_CLEAN", MW_CCAT(MW_CC_CLEAN, 0), CCAT_CATCHALL },
-	[CCAT_CLEAN_TAG] = { "CC_CLEAN,1", MW_CCAT(MW_CC_CLEAN, 1), CCAT_CLEAN },
-	[CCAT_CATCHALL] = { "CC_CATCHALL", MW_CCAT(MW_CC_CATCHALL, 0), CCAT_SLOTS },
+	MAJOR(VIRUS, CCAT_CATCHALL),
+	MAJOR(BANNED, CCAT_CATCHALL),
+	MAJOR(UNCHECKED, CCAT_CATCHALL),
+	MINOR(ENCRYPTED, UNCHECKED, 1),
+	MINOR(OVER_LIMITS, UNCHECKED, 2),
+	MINOR(AMBIGUOUS, UNCHECKED, 3),
+	MINOR(UNSCORED, UNCHECKED, 4),
+	MAJOR(SPAM, CCAT_CATCHALL),
+	MAJOR(SPAMMY, CCAT_CATCHALL),
+	MINOR(SPAMMY3, SPAMMY, 1),
+	MAJOR(BADH, CCAT_CATCHALL),
+	MINOR(BADH_MIME, BADH, 1),
+	MINOR(BADH_8BIT, BADH, 2),
+	MINOR(BADH_CHAR, BADH, 3),
+	MINOR(BADH_SPACE, BADH, 4),
+	MINOR(BADH_LONG, BADH, 5),
+	MINOR(BADH_SYNTAX, BADH, 6),
+	MINOR(BADH_MISSING, BADH, 7),
+	MINOR(BADH_DUPLICATE, BADH, 8),
+	MAJOR(OVERSIZED, CCAT_CATCHALL),
+	MAJOR(MTA, CCAT_CATCHALL),
+	MINOR(MTA_TEMPFAILED, MTA, 1),
+	MINOR(MTA_REJECTED, MTA, 2),
+	MAJOR(CLEAN, CCAT_CATCHALL),
+	MINOR(CLEAN_TAG, CLEAN, 1),
+	MAJOR(CATCHALL, CCAT_SLOTS),
 };
 
 const char *ccat_key(enum ccat_slot slot)
@@ -25,20 +44,15 @@ const char *ccat_key(enum ccat_slot slot)
 
 enum mw_rc ccat_of_key(const char *key, enum ccat_slot *slot_r, struct mw_err *err_r)
 {
-	static const char *const others[] = { "CC_BANNED", "CC_BADH", "CC_MTA" };
-
 	for (unsigned i = 0; i < CCAT_SLOTS; i++)
 		if (strcmp(slots[i].key, key) == 0) {
 			*slot_r = (enum ccat_slot)i;
 			return MW_OK;
 		}
-	for (size_t i = 0; i < MW_COUNT(others); i++)
-		if (strncmp(key, others[i], strlen(others[i])) == 0)
-			return mw_fail(err_r, MW_ERR_CONF,
-				"%.40s: this version puts no mail into that category", key);
 	return mw_fail(err_r, MW_ERR_CONF,
-		"%.40s: expected CC_VIRUS, CC_UNCHECKED, CC_SPAM, CC_SPAMMY, CC_OVERSIZED, "
-		"CC_CLEAN, CC_CATCHALL, \"CC_UNCHECKED,1\" to 3 or \"CC_CLEAN,1\"",
+		"%.40s: expected CC_VIRUS, CC_BANNED, CC_UNCHECKED, CC_SPAM, CC_SPAMMY, CC_BADH, "
+		"CC_OVERSIZED, CC_MTA, CC_CLEAN, CC_CATCHALL, \"CC_UNCHECKED,1\" to 4, "
+		"\"CC_SPAMMY,1\", \"CC_BADH,1\" to 8, \"CC_MTA,1\" to 2 or \"CC_CLEAN,1\"",
 		key);
 }
 
@@ -53,6 +67,11 @@ enum ccat_slot ccat_slot_of(unsigned ccat)
 			major = (enum ccat_slot)i;
 	}
 	return major;
+}
+
+enum ccat_slot ccat_major(enum ccat_slot slot)
+{
+	return slots[slot].ccat % 10 != 0 ? slots[slot].above : slot;
 }
 
 enum ccat_slot ccat_above(enum ccat_slot slot)

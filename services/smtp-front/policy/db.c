@@ -12,6 +12,8 @@ static void request_free(struct db_request **r_p)
 	*r_p = NULL;
 	for (size_t i = 0; r->items != NULL && i < r->count; i++)
 		db_records_unref(&r->items[i].records);
+	if (r->work != NULL)
+		r->work->destroy(r->work);
 	smtp_arena_fini(&r->arena);
 	db_conf_unref(&r->conf);
 	free(r);
@@ -303,6 +305,31 @@ enum mw_rc db_ask(struct db *db, const struct db_ask *ask, struct db_records **a
 	return rc;
 }
 
+enum mw_rc db_enqueue_work(
+	struct db *db, const struct db_ask *ask, struct db_work *w, struct db_request **request_r)
+{
+	struct db_request *r = calloc(1, sizeof(*r));
+	enum mw_rc rc = MW_ERR_NOMEM;
+
+	if (r == NULL) {
+		w->destroy(w);
+		return rc;
+	}
+	r->db = db;
+	r->conf = db_conf_ref(db->conf);
+	r->work = w;
+	rc = fill_request(r, ask);
+	if (rc == MW_OK) {
+		db->stats.requests++;
+		rc = enqueue(db, r);
+	}
+	if (rc == MW_OK)
+		*request_r = r;
+	else
+		request_free(&r);
+	return rc;
+}
+
 void db_cancel(struct db_request **request_p)
 {
 	struct db_request *r = *request_p;
@@ -338,8 +365,9 @@ static struct db_cache *cache_for(const struct db_conf *conf)
 	return db_cache_new(conf->cache_ms, conf->cache_entries, conf->cache_octets);
 }
 
-enum mw_rc db_new(
-	struct mw_loop *loop, const struct mw_conf *conf, struct db **db_r, struct mw_err *err_r)
+static enum mw_rc open_db(struct mw_loop *loop, const struct mw_conf *conf,
+	enum mw_rc (*read_conf)(const struct mw_conf *, struct db_conf **, struct mw_err *),
+	struct db **db_r, struct mw_err *err_r)
 {
 	struct db *db = calloc(1, sizeof(*db));
 	enum mw_rc rc;
@@ -347,6 +375,8 @@ enum mw_rc db_new(
 	if (db == NULL)
 		return MW_ERR_NOMEM;
 	db->loop = loop;
+	db->read_conf = read_conf;
+	db->writes = read_conf == db_store_conf_new;
 	TAILQ_INIT(&db->pending);
 	TAILQ_INIT(&db->waiting);
 	TAILQ_INIT(&db->ended);
@@ -354,7 +384,7 @@ enum mw_rc db_new(
 	pthread_cond_init(&db->work, NULL);
 	db_mysql_library_open();
 	db_ldap_library_open();
-	rc = db_conf_new(conf, &db->conf, err_r);
+	rc = read_conf(conf, &db->conf, err_r);
 	if (rc == MW_OK) {
 		db->cache = cache_for(db->conf);
 		db->nothing = db_records_new();
@@ -369,6 +399,18 @@ enum mw_rc db_new(
 	else
 		*db_r = db;
 	return rc;
+}
+
+enum mw_rc db_new(
+	struct mw_loop *loop, const struct mw_conf *conf, struct db **db_r, struct mw_err *err_r)
+{
+	return open_db(loop, conf, db_conf_new, db_r, err_r);
+}
+
+enum mw_rc db_store_new(
+	struct mw_loop *loop, const struct mw_conf *conf, struct db **db_r, struct mw_err *err_r)
+{
+	return open_db(loop, conf, db_store_conf_new, db_r, err_r);
 }
 
 static void free_all(struct db_requests *list)
@@ -407,7 +449,7 @@ enum mw_rc db_reload(struct db *db, const struct mw_conf *conf, struct mw_err *e
 {
 	struct db_conf *old = db->conf, *fresh = NULL;
 	struct db_cache *cache = NULL;
-	enum mw_rc rc = db_conf_new(conf, &fresh, err_r);
+	enum mw_rc rc = db->read_conf(conf, &fresh, err_r);
 
 	if (rc == MW_OK) {
 		cache = cache_for(fresh);
@@ -432,6 +474,11 @@ enum mw_rc db_reload(struct db *db, const struct mw_conf *conf, struct mw_err *e
 bool db_enabled(const struct db *db)
 {
 	return db->conf->sources[DB_SQL].count > 0 || db->conf->sources[DB_LDAP].count > 0;
+}
+
+bool db_knows_senders(const struct db *db)
+{
+	return db_source_answers(db->conf, DB_SQL, DB_SEL_WBLIST);
 }
 
 bool db_failure_defers(const struct db *db)

@@ -75,6 +75,8 @@ enum mw_rc db_reload(struct db *db, const struct mw_conf *conf, struct mw_err *e
 
 /* True when there is a database to ask. */
 bool db_enabled(const struct db *db);
+/* True when SQL is asked for lists of senders (sql_clause.sel_wblist). */
+bool db_knows_senders(const struct db *db);
 /* Setting lookup.failure: a mail whose lookup failed is deferred; false: it goes on as if no
  * database were set up. */
 bool db_failure_defers(const struct db *db);

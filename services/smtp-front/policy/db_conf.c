@@ -83,8 +83,8 @@ static enum mw_rc fill(const struct mw_conf *conf, struct db_conf *c, struct mw_
 	c->cache_octets = (size_t)mw_conf_int(conf, "lookup.cache_octets");
 	rc = read_failure(conf, c, err_r);
 	if (rc == MW_OK)
-		rc = db_dsn_list(
-			mw_conf_val(conf, "lookup_sql_dsn"), sql->dsns, &sql->count, err_r);
+		rc = db_dsn_list("lookup_sql_dsn", mw_conf_val(conf, "lookup_sql_dsn"), sql->dsns,
+			&sql->count, err_r);
 	if (rc == MW_OK)
 		rc = compile(mw_conf_val(conf, "sql_clause"), c, err_r);
 	if (rc == MW_OK && mw_conf_bool(conf, "enable_ldap"))
@@ -93,7 +93,25 @@ static enum mw_rc fill(const struct mw_conf *conf, struct db_conf *c, struct mw_
 	return rc;
 }
 
-enum mw_rc db_conf_new(const struct mw_conf *conf, struct db_conf **conf_r, struct mw_err *err_r)
+static enum mw_rc fill_store(const struct mw_conf *conf, struct db_conf *c, struct mw_err *err_r)
+{
+	struct db_source_conf *sql = &c->sources[DB_SQL];
+
+	c->writes = true;
+	c->threads = (unsigned)mw_conf_int(conf, "storage.threads");
+	c->queue_limit = (size_t)mw_conf_int(conf, "storage.queue_limit");
+	c->timeout_ms = (uint64_t)mw_conf_int(conf, "storage.timeout") * 1000;
+	c->connect_ms = (uint64_t)mw_conf_int(conf, "lookup.connect_timeout") * 1000;
+	if (c->connect_ms > c->timeout_ms)
+		c->connect_ms = c->timeout_ms;
+	c->failback_ms = (uint64_t)mw_conf_int(conf, "lookup.failback_time") * 1000;
+	return db_dsn_list("storage_sql_dsn", mw_conf_val(conf, "storage_sql_dsn"), sql->dsns,
+		&sql->count, err_r);
+}
+
+static enum mw_rc new_conf(const struct mw_conf *conf,
+	enum mw_rc (*how)(const struct mw_conf *, struct db_conf *, struct mw_err *),
+	struct db_conf **conf_r, struct mw_err *err_r)
 {
 	struct db_conf *c = calloc(1, sizeof(*c));
 	enum mw_rc rc;
@@ -101,12 +119,23 @@ enum mw_rc db_conf_new(const struct mw_conf *conf, struct db_conf **conf_r, stru
 	if (c == NULL)
 		return MW_ERR_NOMEM;
 	atomic_init(&c->refs, 1);
-	rc = fill(conf, c, err_r);
+	rc = how(conf, c, err_r);
 	if (rc != MW_OK)
 		db_conf_unref(&c);
 	else
 		*conf_r = c;
 	return rc;
+}
+
+enum mw_rc db_conf_new(const struct mw_conf *conf, struct db_conf **conf_r, struct mw_err *err_r)
+{
+	return new_conf(conf, fill, conf_r, err_r);
+}
+
+enum mw_rc db_store_conf_new(
+	const struct mw_conf *conf, struct db_conf **conf_r, struct mw_err *err_r)
+{
+	return new_conf(conf, fill_store, conf_r, err_r);
 }
 
 enum mw_rc db_settings_check(const struct mw_conf *conf, struct mw_err *err_r)

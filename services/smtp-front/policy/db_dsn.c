@@ -231,8 +231,8 @@ static enum mw_rc take_entry(const struct mw_val *entry, struct db_dsn *dsn, str
 	return rc;
 }
 
-enum mw_rc db_dsn_list(
-	const struct mw_val *list, struct db_dsn *dsns_r, size_t *count_r, struct mw_err *err_r)
+enum mw_rc db_dsn_list(const char *setting, const struct mw_val *list, struct db_dsn *dsns_r,
+	size_t *count_r, struct mw_err *err_r)
 {
 	struct mw_err why = { "" };
 
@@ -240,12 +240,12 @@ enum mw_rc db_dsn_list(
 	if (list->tag == MW_V_NIL || (list->tag == MW_V_TABLE && list->count == 0))
 		return MW_OK;
 	if (list->tag != MW_V_TABLE || !list->is_array || list->count > DB_ENDPOINTS_MAX)
-		return mw_fail(err_r, MW_ERR_CONF,
-			"lookup_sql_dsn: not a list of at most %d databases", DB_ENDPOINTS_MAX);
+		return mw_fail(err_r, MW_ERR_CONF, "%s: not a list of at most %d databases",
+			setting, DB_ENDPOINTS_MAX);
 	for (size_t i = 0; i < list->count; i++)
 		if (take_entry(&list->vals[i], &dsns_r[i], &why) != MW_OK)
-			return mw_fail(err_r, MW_ERR_CONF, "lookup_sql_dsn: entry %zu: %s", i + 1,
-				why.text);
+			return mw_fail(
+				err_r, MW_ERR_CONF, "%s: entry %zu: %s", setting, i + 1, why.text);
 	*count_r = list->count;
 	return MW_OK;
 }

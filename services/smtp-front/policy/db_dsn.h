@@ -1,6 +1,6 @@
 /*
- * Where a database is: one entry of lookup_sql_dsn, whose text has Perl DBI's form, or one of
- * LDAP's servers.
+ * Where a database is: one entry of lookup_sql_dsn or storage_sql_dsn, whose text has Perl DBI's
+ *form, or one of LDAP's servers.
  *
  *	DBI:Pg:database=mail;host=db.example.org;port=5432;sslmode=verify-full
  *	DBI:mysql:database=mail;host=127.0.0.1;port=3306	also DBI:MariaDB:
@@ -36,7 +36,7 @@ enum mw_rc db_dsn_parse(const char *text, struct db_dsn *dsn_r, struct mw_err *e
  * The setting: { { dsn, user, password }, ... }, or texts in place of the inner tables. dsns_r has
  * DB_ENDPOINTS_MAX places.
  */
-enum mw_rc db_dsn_list(
-	const struct mw_val *list, struct db_dsn *dsns_r, size_t *count_r, struct mw_err *err_r);
+enum mw_rc db_dsn_list(const char *setting, const struct mw_val *list, struct db_dsn *dsns_r,
+	size_t *count_r, struct mw_err *err_r);
 
 #endif

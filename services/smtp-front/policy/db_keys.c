@@ -2,8 +2,7 @@
 
 #include <idn2.h>
 
-/* Octets of the UTF-8 character at s (RFC 3629 section 4), 0: there is none. */
-static size_t utf8_octets(const unsigned char *s)
+size_t db_utf8_octets(const unsigned char *s)
 {
 	unsigned char least = 0x80, most = 0xbf;
 	size_t n;
@@ -30,10 +29,10 @@ static size_t utf8_octets(const unsigned char *s)
 	return n;
 }
 
-static void make_utf8(char *s)
+void db_make_utf8(char *s)
 {
 	while (*s != '\0') {
-		size_t n = utf8_octets((const unsigned char *)s);
+		size_t n = db_utf8_octets((const unsigned char *)s);
 
 		if (n == 0)
 			*s = '?';
@@ -199,7 +198,7 @@ enum mw_rc db_keys_make(struct smtp_arena *a, const char *address, const struct 
 	text = smtp_arena_copy(a, address, n);
 	if (text == NULL)
 		return MW_ERR_NOMEM;
-	make_utf8(text);
+	db_make_utf8(text);
 	k.address = text;
 	if (!split(a, text, how, &k) || !add_users(a, &k, how) || !add_domains(a, &k, how))
 		return MW_ERR_NOMEM;

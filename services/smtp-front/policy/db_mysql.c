@@ -30,6 +30,7 @@ struct maria_conn {
 	const struct db_conf *conf;
 	bool broken; /* it has been shut down */
 	MYSQL_STMT *statements[DB_CLAUSE_COUNT][DB_KEYS_MAX + 1];
+	MYSQL_STMT *stored[DB_STATEMENT_COUNT];
 };
 
 /* Where the values of one row come to; a longer one is asked for again. */
@@ -150,6 +151,9 @@ static void maria_close(void **conn_p)
 		for (size_t keys = 0; keys <= DB_KEYS_MAX; keys++)
 			if (c->statements[id][keys] != NULL)
 				mysql_stmt_close(c->statements[id][keys]);
+	for (size_t id = 0; id < DB_STATEMENT_COUNT; id++)
+		if (c->stored[id] != NULL)
+			mysql_stmt_close(c->stored[id]);
 	mysql_close(c->my);
 	free(c);
 }
@@ -370,12 +374,78 @@ static enum mw_rc maria_ask(void *conn, struct db_item *const *items, size_t cou
 	return rc;
 }
 
+/* ------------------------------------------------------------------ the writing side */
+
+static MYSQL_BIND bind_of(const struct db_value *v, unsigned long *length)
+{
+	MYSQL_BIND b = { .buffer = (void *)(uintptr_t)v->p, .buffer_length = v->n };
+
+	*length = v->n;
+	b.length = length;
+	switch (v->type) {
+	case DB_V_TEXT:
+		b.buffer_type = MYSQL_TYPE_STRING;
+		break;
+	case DB_V_OCTETS:
+		b.buffer_type = MYSQL_TYPE_BLOB;
+		break;
+	case DB_V_INT:
+		b.buffer_type = MYSQL_TYPE_LONGLONG;
+		b.buffer = (void *)(uintptr_t)&v->number;
+		break;
+	case DB_V_REAL:
+		b.buffer_type = MYSQL_TYPE_DOUBLE;
+		b.buffer = (void *)(uintptr_t)&v->real;
+		break;
+	default:
+		b.buffer_type = MYSQL_TYPE_NULL;
+		break;
+	}
+	return b;
+}
+
+static enum mw_rc maria_execute(void *conn, enum db_statement id, const struct db_value *values,
+	size_t count, struct db_records *records, const struct db_limit *limit,
+	struct mw_err *err_r)
+{
+	struct maria_conn *c = conn;
+	const char *text = db_statement_text(id, DB_SYNTAX_MYSQL);
+	MYSQL_STMT *s = c->stored[id];
+	MYSQL_BIND binds[DB_VALUES_MAX];
+	unsigned long lengths[DB_VALUES_MAX];
+	enum mw_rc rc = MW_OK;
+
+	if (count == 0) /* START TRANSACTION is none that can be prepared */
+		return mysql_query(c->my, text) == 0
+			       ? MW_OK
+			       : failed(mysql_errno(c->my), mysql_error(c->my), limit, err_r);
+	if (s == NULL) {
+		s = c->stored[id] = mysql_stmt_init(c->my);
+		if (s == NULL)
+			return MW_ERR_NOMEM;
+		if (mysql_stmt_prepare(s, text, strlen(text)) != 0)
+			return statement_failed(s, limit, err_r);
+	}
+	for (size_t i = 0; i < count; i++)
+		binds[i] = bind_of(&values[i], &lengths[i]);
+	if (mysql_stmt_bind_param(s, binds) != 0 || mysql_stmt_execute(s) != 0)
+		return statement_failed(s, limit, err_r);
+	if (records != NULL)
+		rc = take_records(records, s, limit, err_r);
+	if (rc == MW_ERR_LIMIT)
+		give_up(c);
+	if (mysql_stmt_free_result(s) != 0 && rc == MW_OK)
+		rc = statement_failed(s, limit, err_r);
+	return rc;
+}
+
 const struct db_backend db_backend_mysql = {
 	.syntax = DB_SYNTAX_MYSQL,
 	.connect = maria_connect,
 	.socket = maria_socket,
 	.usable = maria_usable,
 	.ask = maria_ask,
+	.execute = maria_execute,
 	.close = maria_close,
 	.thread_begin = maria_thread_begin,
 	.thread_end = maria_thread_end,

@@ -23,6 +23,7 @@ struct pq_conn {
 	const struct db_conf *conf;
 	bool broken; /* half of an answer has not been read */
 	struct pq_params params[DB_CLAUSE_COUNT][DB_KEYS_MAX + 1];
+	struct pq_params stored[DB_STATEMENT_COUNT];
 };
 
 /* ------------------------------------------------------------------ errors */
@@ -109,6 +110,8 @@ static void pq_close(void **conn_p)
 	for (size_t id = 0; id < DB_CLAUSE_COUNT; id++)
 		for (size_t keys = 0; keys <= DB_KEYS_MAX; keys++)
 			free(c->params[id][keys].formats);
+	for (size_t id = 0; id < DB_STATEMENT_COUNT; id++)
+		free(c->stored[id].formats);
 	PQfinish(c->pg);
 	free(c);
 }
@@ -352,6 +355,91 @@ static enum mw_rc pq_ask(void *conn, struct db_item *const *items, size_t count,
 	return rc;
 }
 
+/* A row that is selected, or a command. */
+static enum mw_rc run_one(struct pq_conn *c, struct db_records *records,
+	const struct db_limit *limit, struct mw_err *err_r)
+{
+	PGresult *result = NULL;
+	enum mw_rc rc;
+
+	if (!PQpipelineSync(c->pg))
+		return lost(c, err_r);
+	if (records != NULL) {
+		rc = read_records(c, records, limit, err_r);
+	} else {
+		rc = read_command(c, limit, &result, err_r);
+		PQclear(result);
+	}
+	return rc == MW_OK ? read_to_sync(c, limit, err_r) : rc;
+}
+
+/* A commit is on the disk, also where the server's default is that it need not be. */
+static enum mw_rc set_synced(struct pq_conn *c, const struct db_limit *limit, struct mw_err *err_r)
+{
+	struct db_records *records = db_records_new();
+	enum mw_rc rc = MW_ERR_NOMEM;
+
+	if (records == NULL)
+		return rc;
+	if (PQsendQueryParams(c->pg,
+		    "SELECT set_config('synchronous_commit', 'on', false)"
+		    " WHERE current_setting('synchronous_commit') = 'off'",
+		    0, NULL, NULL, NULL, NULL, 0))
+		rc = run_one(c, records, limit, err_r);
+	else
+		rc = lost(c, err_r);
+	db_records_unref(&records);
+	return rc;
+}
+
+/* "?" becomes $1, $2 ... */
+static void number_params(const char *text, char *out, size_t size)
+{
+	unsigned number = 0;
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 4 < size; text++)
+		if (*text == '?')
+			n += (size_t)snprintf(out + n, size - n, "$%u", ++number);
+		else
+			out[n++] = *text;
+	out[n] = '\0';
+}
+
+static enum mw_rc pq_execute(void *conn, enum db_statement id, const struct db_value *values,
+	size_t count, struct db_records *records, const struct db_limit *limit,
+	struct mw_err *err_r)
+{
+	struct pq_conn *c = conn;
+	char text[1024], numbers[DB_VALUES_MAX][32];
+	const char *octets[DB_VALUES_MAX];
+	int lengths[DB_VALUES_MAX];
+	enum mw_rc rc = MW_OK;
+
+	number_params(db_statement_text(id, DB_SYNTAX_PQ), text, sizeof(text));
+	if (count > 0 && !c->stored[id].known)
+		rc = learn(c, text, &c->stored[id], count, limit, err_r);
+	for (size_t i = 0; i < count && rc == MW_OK; i++) {
+		const struct db_value *v = &values[i];
+
+		octets[i] = v->type == DB_V_NULL			  ? NULL
+			    : v->type == DB_V_INT || v->type == DB_V_REAL ? numbers[i]
+									  : v->p;
+		if (v->type == DB_V_INT)
+			snprintf(numbers[i], sizeof(numbers[i]), "%lld", (long long)v->number);
+		else if (v->type == DB_V_REAL)
+			snprintf(numbers[i], sizeof(numbers[i]), "%.6g", v->real);
+		lengths[i] = (int)v->n;
+	}
+	if (rc == MW_OK && !PQsendQueryParams(c->pg, text, (int)count, NULL, octets, lengths,
+				   c->stored[id].formats, 0))
+		rc = lost(c, err_r);
+	if (rc == MW_OK)
+		rc = run_one(c, records, limit, err_r);
+	c->broken = rc != MW_OK;
+	return rc;
+}
+
 /* The server itself ends what we have given up; no start-up packet option, which poolers refuse. */
 static enum mw_rc set_limits(struct pq_conn *c, const struct db_limit *limit, struct mw_err *err_r)
 {
@@ -367,7 +455,9 @@ static enum mw_rc set_limits(struct pq_conn *c, const struct db_limit *limit, st
 		return lost(c, err_r);
 	rc = read_command(c, limit, &result, err_r);
 	PQclear(result);
-	return rc == MW_OK ? read_to_sync(c, limit, err_r) : rc;
+	if (rc == MW_OK)
+		rc = read_to_sync(c, limit, err_r);
+	return rc == MW_OK && c->conf->writes ? set_synced(c, limit, err_r) : rc;
 }
 
 static void ignore_notice(void *arg, const PGresult *result)
@@ -422,5 +512,6 @@ const struct db_backend db_backend_pq = {
 	.socket = pq_socket,
 	.usable = pq_usable,
 	.ask = pq_ask,
+	.execute = pq_execute,
 	.close = pq_close,
 };

@@ -13,6 +13,7 @@
 #include "db.h"
 #include "db_cache.h"
 #include "db_dsn.h"
+#include "db_store.h"
 
 #define DB_THREADS_MAX 64
 /* A database that could not be reached is left alone for so long, twice as long each time more. */
@@ -50,6 +51,7 @@ struct db_conf {
 	struct db_health health[DB_SOURCE_COUNT][DB_ENDPOINTS_MAX];
 	struct db_clause *clauses[DB_CLAUSE_COUNT][DB_SYNTAX_COUNT]; /* NULL: switched off */
 	struct db_ldap_conf ldap;
+	bool writes; /* of storage_sql_dsn: its connections may write */
 	bool sql_no_at, ldap_no_at, defers, trims;
 	unsigned threads;
 	size_t queue_limit, cache_entries, cache_octets;
@@ -57,6 +59,9 @@ struct db_conf {
 };
 
 enum mw_rc db_conf_new(const struct mw_conf *conf, struct db_conf **conf_r, struct mw_err *err_r);
+/* The same of the settings for the writing side (db_store.h). */
+enum mw_rc db_store_conf_new(
+	const struct mw_conf *conf, struct db_conf **conf_r, struct mw_err *err_r);
 struct db_conf *db_conf_ref(struct db_conf *conf);
 void db_conf_unref(struct db_conf **conf_p);
 /* The source is set up and has something to say where that clause is asked for. */
@@ -96,6 +101,7 @@ struct db_request {
 	struct smtp_arena arena; /* everything of the items but their records */
 	size_t count;
 	struct db_item *items;
+	struct db_work *work; /* in place of items; NULL */
 	struct db_limit limit;
 	atomic_bool cancelled; /* nobody waits any more: the limit's */
 	/* the loop's */
@@ -132,6 +138,10 @@ struct db_backend {
 	/* One after the other or all at once: the records are added to items[i]->records. */
 	enum mw_rc (*ask)(void *conn, struct db_item *const *items, size_t count,
 		const struct db_limit *limit, struct mw_err *err_r);
+	/* One of the writing side's; those without values may be BEGIN or COMMIT. */
+	enum mw_rc (*execute)(void *conn, enum db_statement id, const struct db_value *values,
+		size_t count, struct db_records *records, const struct db_limit *limit,
+		struct mw_err *err_r);
 	void (*close)(void **conn_p);
 	/* Of the thread that uses the backend; may be NULL. */
 	void (*thread_begin)(void);
@@ -142,6 +152,19 @@ const struct db_backend *db_backend_of(enum db_driver driver);
 /* Libraries that want to be set up before there are threads. */
 void db_mysql_library_open(void);
 void db_ldap_library_open(void);
+
+/* What a statement is in that kind of database. */
+const char *db_statement_text(enum db_statement id, enum db_syntax syntax);
+/* Put a work into the queue; ask has the rest. */
+enum mw_rc db_enqueue_work(
+	struct db *db, const struct db_ask *ask, struct db_work *w, struct db_request **request_r);
+
+struct db_session {
+	const struct db_backend *backend;
+	void *conn;
+	const struct db_limit *limit;
+	struct mw_err *err_r;
+};
 
 /* ---- threads ---- */
 
@@ -164,7 +187,10 @@ struct db_thread {
 
 struct db {
 	struct mw_loop *loop;
+	enum mw_rc (*read_conf)(
+		const struct mw_conf *conf, struct db_conf **conf_r, struct mw_err *err_r);
 	struct db_conf *conf;
+	bool writes; /* of storage_sql_dsn */
 	struct db_cache *cache;
 	struct db_records *nothing; /* the answer when no database is set up */
 	struct db_requests pending; /* somebody waits for them */
@@ -194,6 +220,9 @@ void db_thread_interrupt(struct db *db, const struct db_request *r);
 enum mw_rc db_source_ask(struct db_thread *t, enum db_source source, struct db_conf *conf,
 	struct db_item *const *items, size_t count, const struct db_limit *limit,
 	struct mw_err *err_r);
+/* The same for a work, which is the writing side's. */
+enum mw_rc db_source_work(struct db_thread *t, struct db_conf *conf, struct db_work *w,
+	const struct db_limit *limit, struct mw_err *err_r);
 /* Connect, so that the first mail does not wait for it. */
 void db_source_warm(struct db_thread *t, enum db_source source, struct db_conf *conf);
 /* Between two requests: when the connection has long been to another than the first database of the

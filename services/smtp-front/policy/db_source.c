@@ -11,7 +11,12 @@
 
 #include "log.h"
 
-static const char *const source_settings[DB_SOURCE_COUNT] = { "lookup_sql_dsn", "default_ldap" };
+static const char *setting_of(const struct db_conf *conf, enum db_source source)
+{
+	return source == DB_LDAP ? "default_ldap"
+	       : conf->writes	 ? "storage_sql_dsn"
+				 : "lookup_sql_dsn";
+}
 
 bool db_limit_over(const struct db_limit *limit)
 {
@@ -64,8 +69,8 @@ static void note_down(
 	h->told = true;
 	pthread_mutex_unlock(&db->lock);
 	if (tell)
-		mw_log(MW_WARN, "lookup_db_down", "database=%s error=%s", dsn->shown,
-			mw_quote(err->text));
+		mw_log(MW_WARN, db->writes ? "storage_db_down" : "lookup_db_down",
+			"database=%s error=%s", dsn->shown, mw_quote(err->text));
 }
 
 static void note_up(struct db *db, struct db_health *h, const struct db_dsn *dsn)
@@ -79,7 +84,10 @@ static void note_up(struct db *db, struct db_health *h, const struct db_dsn *dsn
 	h->again_ms = 0;
 	pthread_mutex_unlock(&db->lock);
 	atomic_fetch_add(&db->connects, 1);
-	mw_log(tell ? MW_INFO : MW_DEBUG, tell ? "lookup_db_back" : "lookup_db_connected",
+	mw_log(tell ? MW_INFO : MW_DEBUG,
+		db->writes ? tell ? "storage_db_back" : "storage_db_connected"
+		: tell	   ? "lookup_db_back"
+			   : "lookup_db_connected",
 		"database=%s", dsn->shown);
 }
 
@@ -180,7 +188,7 @@ static enum mw_rc connect_any(struct db_thread *t, enum db_source source, struct
 		mw_fail(&why, MW_ERR_GONE, "%.200s: %.280s", list->dsns[i].shown, own.text);
 	}
 	return mw_fail(err_r, MW_ERR_GONE, "no database of %s can be reached: %.400s",
-		source_settings[source], why.text);
+		setting_of(conf, source), why.text);
 }
 
 /* One thread at a time, so that the others go on. */
@@ -323,6 +331,39 @@ enum mw_rc db_source_ask(struct db_thread *t, enum db_source source, struct db_c
 				list->dsns[index].shown);
 		else if (fresh)
 			note_down(t->db, &conf->health[source][index], &list->dsns[index], err_r);
+	}
+	return rc;
+}
+
+/* What failed half-way is forgotten by its database with the connection. */
+enum mw_rc db_source_work(struct db_thread *t, struct db_conf *conf, struct db_work *w,
+	const struct db_limit *limit, struct mw_err *err_r)
+{
+	struct db_link *link = &t->links[DB_SQL];
+	struct db_source_conf *list = &conf->sources[DB_SQL];
+	enum mw_rc rc = MW_ERR_GONE;
+
+	for (size_t attempt = 0; attempt <= list->count && rc == MW_ERR_GONE; attempt++) {
+		struct db_session s = { .limit = limit, .err_r = err_r };
+		size_t index;
+		bool fresh;
+
+		rc = link_ready(t, DB_SQL, conf, limit, &fresh, err_r);
+		if (rc != MW_OK)
+			return rc;
+		index = link->index;
+		s.backend = link->backend;
+		s.conn = link->conn;
+		rc = w->run(w, &s);
+		if (rc == MW_OK)
+			break;
+		db_link_close(t, link);
+		atomic_fetch_add(&t->db->lost, 1);
+		if (rc == MW_ERR_GONE && fresh)
+			note_down(t->db, &conf->health[DB_SQL][index], &list->dsns[index], err_r);
+		if (rc == MW_ERR_GONE && db_limit_over(limit))
+			rc = mw_fail(err_r, MW_ERR_TIMEOUT, "%s: no answer in time",
+				list->dsns[index].shown);
 	}
 	return rc;
 }

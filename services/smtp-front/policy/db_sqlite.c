@@ -19,6 +19,7 @@ struct lite_conn {
 	dev_t device;
 	ino_t inode;
 	sqlite3_stmt *statements[DB_CLAUSE_COUNT][DB_KEYS_MAX + 1];
+	sqlite3_stmt *stored[DB_STATEMENT_COUNT];
 };
 
 static enum mw_rc failed(const struct lite_conn *c, int code, struct mw_err *err_r)
@@ -79,6 +80,8 @@ static void lite_close(void **conn_p)
 	for (size_t id = 0; id < DB_CLAUSE_COUNT; id++)
 		for (size_t keys = 0; keys <= DB_KEYS_MAX; keys++)
 			sqlite3_finalize(c->statements[id][keys]);
+	for (size_t id = 0; id < DB_STATEMENT_COUNT; id++)
+		sqlite3_finalize(c->stored[id]);
 	sqlite3_close(c->lite);
 	free(c);
 }
@@ -121,8 +124,10 @@ static enum mw_rc open_file(struct lite_conn *c, struct mw_err *err_r)
 		/* The first that reads the file: what is no database is known here. One that
 		 * somebody writes to just now is one. */
 		code = sqlite3_exec(c->lite,
-			"PRAGMA query_only=1; SELECT count(*) FROM sqlite_master", NULL, NULL,
-			NULL);
+			c->conf->writes
+				? "PRAGMA synchronous=FULL; SELECT count(*) FROM sqlite_master"
+				: "PRAGMA query_only=1; SELECT count(*) FROM sqlite_master",
+			NULL, NULL, NULL);
 		if (code == SQLITE_BUSY)
 			code = SQLITE_OK;
 		sqlite3_busy_handler(c->lite, on_busy, c);
@@ -268,11 +273,58 @@ static enum mw_rc lite_ask(void *conn, struct db_item *const *items, size_t coun
 	return rc;
 }
 
+static int bind_value(sqlite3_stmt *s, int i, const struct db_value *v)
+{
+	switch (v->type) {
+	case DB_V_TEXT: /* the values outlive the statement's run */
+		return sqlite3_bind_text(s, i, v->p, (int)v->n, SQLITE_STATIC);
+	case DB_V_OCTETS:
+		return sqlite3_bind_blob(s, i, v->p, (int)v->n, SQLITE_STATIC);
+	case DB_V_INT:
+		return sqlite3_bind_int64(s, i, v->number);
+	case DB_V_REAL:
+		return sqlite3_bind_double(s, i, v->real);
+	default:
+		return sqlite3_bind_null(s, i);
+	}
+}
+
+static enum mw_rc lite_execute(void *conn, enum db_statement id, const struct db_value *values,
+	size_t count, struct db_records *records, const struct db_limit *limit,
+	struct mw_err *err_r)
+{
+	struct lite_conn *c = conn;
+	sqlite3_stmt **place = &c->stored[id], *s;
+	enum mw_rc rc = MW_OK;
+	int code = SQLITE_OK;
+
+	c->limit = limit;
+	if (*place == NULL)
+		code = sqlite3_prepare_v3(c->lite, db_statement_text(id, DB_SYNTAX_SQLITE), -1,
+			SQLITE_PREPARE_PERSISTENT, place, NULL);
+	s = *place;
+	for (size_t i = 0; i < count && code == SQLITE_OK; i++)
+		code = bind_value(s, (int)i + 1, &values[i]);
+	if (code != SQLITE_OK)
+		return failed(c, code, err_r);
+	while (rc == MW_OK && (code = sqlite3_step(s)) == SQLITE_ROW)
+		if (records != NULL)
+			rc = put_row(records, s);
+	if (rc == MW_ERR_LIMIT)
+		mw_fail(err_r, rc, "an answer is too large");
+	if (rc == MW_OK && code != SQLITE_DONE)
+		rc = failed(c, code, err_r);
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	return rc;
+}
+
 const struct db_backend db_backend_sqlite = {
 	.syntax = DB_SYNTAX_SQLITE,
 	.connect = lite_connect,
 	.socket = lite_socket,
 	.usable = lite_usable,
 	.ask = lite_ask,
+	.execute = lite_execute,
 	.close = lite_close,
 };

@@ -13,9 +13,10 @@ void db_stats(struct db *db, struct db_stats *stats_r)
 	stats_r->cache_octets = db_cache_octets(db->cache);
 }
 
-static void metric(struct mw_text *out, const char *name, uint64_t value)
+static void metric(const struct db *db, struct mw_text *out, const char *name, uint64_t value)
 {
-	mw_text_addf(out, "mailweir_front_lookup_%s %llu\n", name, (unsigned long long)value);
+	mw_text_addf(out, "mailweir_front_%s_%s %llu\n", db->writes ? "storage" : "lookup", name,
+		(unsigned long long)value);
 }
 
 void db_metrics(struct db *db, struct mw_text *out)
@@ -23,17 +24,17 @@ void db_metrics(struct db *db, struct mw_text *out)
 	struct db_stats s;
 
 	db_stats(db, &s);
-	metric(out, "requests_total", s.requests);
-	metric(out, "queries_total", s.queries);
-	metric(out, "cached_total", s.cached);
-	metric(out, "refused_total", s.refused);
-	metric(out, "timeouts_total", s.timeouts);
-	metric(out, "failures_total", s.failures);
-	metric(out, "cancelled_total", s.cancelled);
-	metric(out, "connects_total", s.connects);
-	metric(out, "connections_lost_total", s.lost);
-	metric(out, "waiting", s.waiting);
-	metric(out, "running", s.running);
-	metric(out, "cache_entries", s.cache_entries);
-	metric(out, "cache_octets", s.cache_octets);
+	metric(db, out, "requests_total", s.requests);
+	metric(db, out, "queries_total", s.queries);
+	metric(db, out, "cached_total", s.cached);
+	metric(db, out, "refused_total", s.refused);
+	metric(db, out, "timeouts_total", s.timeouts);
+	metric(db, out, "failures_total", s.failures);
+	metric(db, out, "cancelled_total", s.cancelled);
+	metric(db, out, "connects_total", s.connects);
+	metric(db, out, "connections_lost_total", s.lost);
+	metric(db, out, "waiting", s.waiting);
+	metric(db, out, "running", s.running);
+	metric(db, out, "cache_entries", s.cache_entries);
+	metric(db, out, "cache_octets", s.cache_octets);
 }

@@ -39,8 +39,13 @@ static enum mw_rc make_records(struct db_request *r)
 
 static enum mw_rc run(struct db_thread *t, struct db_request *r)
 {
-	struct db_item **chosen = smtp_arena_array(&r->arena, r->count, sizeof(*chosen));
-	enum mw_rc rc = chosen != NULL ? make_records(r) : MW_ERR_NOMEM;
+	struct db_item **chosen;
+	enum mw_rc rc;
+
+	if (r->work != NULL)
+		return db_source_work(t, r->conf, r->work, &r->limit, &r->err);
+	chosen = smtp_arena_array(&r->arena, r->count, sizeof(*chosen));
+	rc = chosen != NULL ? make_records(r) : MW_ERR_NOMEM;
 
 	for (int source = 0; source < DB_SOURCE_COUNT && rc == MW_OK; source++) {
 		size_t count = select_items(r, source, chosen);
@@ -157,7 +162,8 @@ static bool start_one(struct db *db)
 		free(t);
 		return false;
 	}
-	snprintf(name, sizeof(name), "lookup-%u", (unsigned)(db->thread_count % 1000));
+	snprintf(name, sizeof(name), "%s-%u", db->writes ? "storage" : "lookup",
+		(unsigned)(db->thread_count % 1000));
 	pthread_setname_np(t->id, name);
 	pthread_mutex_lock(&db->lock);
 	db->threads[db->thread_count++] = t;
@@ -176,7 +182,8 @@ enum mw_rc db_threads_start(struct db *db, unsigned wanted, struct mw_err *err_r
 		;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (db->thread_count == 0)
-		return mw_fail(err_r, MW_ERR_NOMEM, "lookup.threads: the system gives no thread");
+		return mw_fail(err_r, MW_ERR_NOMEM, "%s.threads: the system gives no thread",
+			db->writes ? "storage" : "lookup");
 	if (db->thread_count < wanted)
 		mw_log(MW_WARN, "lookup_threads", "threads=%zu wanted=%u", db->thread_count,
 			wanted);

@@ -392,6 +392,11 @@ static void mail_ambiguous(lua_State *L, const struct hook_call *c)
 	lua_pushboolean(L, c->t->found.ambiguous);
 }
 
+static void mail_content(lua_State *L, const struct hook_call *c)
+{
+	push_list(L, c->t->found.content);
+}
+
 static void mail_file_names(lua_State *L, const struct hook_call *c)
 {
 	push_list(L, c->t->found.names);
@@ -472,7 +477,7 @@ static void mail_checks(lua_State *L, const struct hook_call *c)
 
 static void mail_quarantine(lua_State *L, const struct hook_call *c)
 {
-	push_text(L, c->t->quarantined ? c->t->copies[0] : NULL);
+	push_text(L, c->t->quarantined ? c->t->copies[0].name : NULL);
 }
 
 static void mail_reply(lua_State *L, const struct hook_call *c)
@@ -510,6 +515,7 @@ static const struct {
 	{ "encrypted", mail_encrypted },
 	{ "over_limits", mail_over_limits },
 	{ "ambiguous", mail_ambiguous },
+	{ "content", mail_content },
 	{ "file_names", mail_file_names },
 	{ "spam_score", mail_spam_score },
 	{ "ip_score", mail_ip_score },

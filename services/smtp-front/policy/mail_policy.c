@@ -170,6 +170,13 @@ void mail_policy_forget(struct txn *t)
 			db_records_unref(&a->answers[i]);
 }
 
+const struct db_records *mail_policy_answer(const struct txn *t, size_t rcpt)
+{
+	const struct db_answered *a = t->answered;
+
+	return a != NULL && a->complete && rcpt < a->count ? a->answers[rcpt] : NULL;
+}
+
 /* The same questions: what was said is still true, and whether a database is there now does not
  * matter. */
 static bool answers_all(

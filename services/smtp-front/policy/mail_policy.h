@@ -44,6 +44,8 @@ bool mail_policy_load(struct txn *t, enum mail_bank_rule rule, const char *banks
  */
 void mail_policy_recipients(struct txn *t, void (*known)(struct txn *t, const char *failed));
 
+/* What databases said of a recipient when they were asked last; NULL: nothing. */
+const struct db_records *mail_policy_answer(const struct txn *t, size_t rcpt);
 /* Let go of what was kept to ask again; at the mail's end. */
 void mail_policy_forget(struct txn *t);
 

@@ -1,12 +1,16 @@
 #include "policy_priv.h"
+#include "sender_lists.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include "banned_rules.h"
+#include "checks/header_check.h"
 #include "log_conf.h"
 #include "signed_fields.h"
+#include "outcome/edit.h"
 #include "text.h"
 
 #define SMTP_CONTENT_MIN 65536 /* RFC 5321 section 4.5.3.1.7: a server has to take so much */
@@ -29,22 +33,48 @@ static const struct {
 	{ "bypass_spam_checks_maps", offsetof(struct policy, bypass_spam) },
 	{ "bypass_banned_checks_maps", offsetof(struct policy, bypass_banned) },
 	{ "bypass_header_checks_maps", offsetof(struct policy, bypass_header) },
+	{ "banned_filename_maps", offsetof(struct policy, banned_filename) },
 	{ "spam_tag_level_maps", offsetof(struct policy, tag_levels) },
 	{ "spam_tag2_level_maps", offsetof(struct policy, tag2_levels) },
+	{ "spam_tag3_level_maps", offsetof(struct policy, tag3_levels) },
 	{ "spam_kill_level_maps", offsetof(struct policy, kill_levels) },
+	{ "spam_quarantine_cutoff_level_maps", offsetof(struct policy, quarantine_cutoffs) },
+	{ "spam_notifyadmin_cutoff_level_maps", offsetof(struct policy, admin_cutoffs) },
+	{ "spam_dsn_cutoff_level_maps", offsetof(struct policy, dsn_cutoffs) },
+	{ "spam_dsn_cutoff_level_bysender_maps", offsetof(struct policy, sender_dsn_cutoffs) },
+	{ "spam_crediblefrom_dsn_cutoff_level_maps",
+		offsetof(struct policy, credible_dsn_cutoffs) },
+	{ "spam_crediblefrom_dsn_cutoff_level_bysender_maps",
+		offsetof(struct policy, sender_credible_dsn_cutoffs) },
 	{ "virus_lovers_maps", offsetof(struct policy, virus_lovers) },
 	{ "spam_lovers_maps", offsetof(struct policy, spam_lovers) },
 	{ "unchecked_lovers_maps", offsetof(struct policy, unchecked_lovers) },
+	{ "banned_files_lovers_maps", offsetof(struct policy, banned_lovers) },
+	{ "bad_header_lovers_maps", offsetof(struct policy, bad_header_lovers) },
 	{ "message_size_limit_maps", offsetof(struct policy, size_limits) },
 	{ "forward_method_maps", offsetof(struct policy, forward_methods) },
 	{ "virus_quarantine_to_maps", offsetof(struct policy, virus_quarantine_to) },
 	{ "spam_quarantine_to_maps", offsetof(struct policy, spam_quarantine_to) },
 	{ "unchecked_quarantine_to_maps", offsetof(struct policy, unchecked_quarantine_to) },
+	{ "archive_quarantine_to_maps", offsetof(struct policy, archive_to) },
+	{ "spam_quarantine_bysender_to_maps", offsetof(struct policy, spam_by_sender) },
+	{ "banned_quarantine_to_maps", offsetof(struct policy, banned_quarantine_to) },
+	{ "bad_header_quarantine_to_maps", offsetof(struct policy, bad_header_quarantine_to) },
+	{ "clean_quarantine_to_maps", offsetof(struct policy, clean_quarantine_to) },
+	{ "spam_subject_tag_maps", offsetof(struct policy, subject_tags) },
+	{ "spam_subject_tag2_maps", offsetof(struct policy, subject_tags2) },
+	{ "spam_subject_tag3_maps", offsetof(struct policy, subject_tags3) },
+	{ "remove_existing_spam_headers_maps", offsetof(struct policy, spam_fields_go) },
+	{ "disclaimer_options_bysender_maps", offsetof(struct policy, disclaimer_options) },
 	{ "inet_acl", offsetof(struct policy, acl) },
 	{ "haproxy_trusted_networks", offsetof(struct policy, proxies) },
 	{ "mynetworks", offsetof(struct policy, mynetworks) },
 	{ "author_to_policy_bank_maps", offsetof(struct policy, author_banks) },
 	{ "virus_name_to_policy_bank_maps", offsetof(struct policy, virus_banks) },
+	{ "virus_name_to_spam_score_maps", offsetof(struct policy, virus_scores) },
+	{ "viruses_that_fake_sender_maps", offsetof(struct policy, virus_fakers) },
+	{ "whitelist_sender_maps", offsetof(struct policy, white_senders) },
+	{ "blacklist_sender_maps", offsetof(struct policy, black_senders) },
 };
 
 static struct mw_lookup **maps_field(const struct policy *p, size_t i)
@@ -128,14 +158,22 @@ static enum mw_rc compile_offers(const struct mw_conf *conf, struct policy *p, s
 static enum mw_rc compile_intake(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
 {
 	static const char *const protocols[] = { "", "SMTP", "LMTP", "AM.PDP" },
-				 *const newlines[] = { "reject", "normalise", "pass" };
-	unsigned protocol = 0, newline = 0;
+				 *const newlines[] = { "reject", "normalise", "pass" },
+				 *const formats[] = { "resend", "attach", "plain", "arf" };
+	unsigned protocol = 0, newline = 0, release = 0, report = 0;
 	enum mw_rc rc =
 		compile_word(conf, "protocol", protocols, MW_COUNT(protocols), &protocol, err_r);
 
 	if (rc == MW_OK)
 		rc = compile_word(
 			conf, "bare_newline", newlines, MW_COUNT(newlines), &newline, err_r);
+	if (rc == MW_OK)
+		rc = compile_word(conf, "release_format", formats, RELEASE_ARF, &release, err_r);
+	if (rc == MW_OK)
+		rc = compile_word(
+			conf, "report_format", formats, MW_COUNT(formats), &report, err_r);
+	p->release_format = (enum release_format)release;
+	p->report_format = (enum release_format)report;
 	p->protocol = (enum policy_protocol)protocol;
 	p->bare_newline = (enum policy_newline)newline;
 	if (rc == MW_OK && p->haproxy && p->protocol == PROTOCOL_AMPDP)
@@ -144,13 +182,15 @@ static enum mw_rc compile_intake(const struct mw_conf *conf, struct policy *p, s
 	return rc == MW_OK ? compile_offers(conf, p, err_r) : rc;
 }
 
-/* An empty list is forward_method's. */
-static enum mw_rc compile_route(
-	const struct mw_conf *conf, const char *name, struct next_hops *to, struct mw_err *err_r)
+/* An empty list is another setting's, and that one's forward_method's. */
+static enum mw_rc compile_route(const struct mw_conf *conf, const char *name, const char *other,
+	struct next_hops *to, struct mw_err *err_r)
 {
 	const char *const *methods;
 
 	to->count = mw_conf_list(conf, name, &methods);
+	if (to->count == 0)
+		to->count = mw_conf_list(conf, other, &methods);
 	if (to->count == 0)
 		to->count = mw_conf_list(conf, "forward_method", &methods);
 	to->hop = calloc(to->count, sizeof(*to->hop));
@@ -161,7 +201,8 @@ static enum mw_rc compile_route(
 
 static enum mw_rc compile_source(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
 {
-	struct next_hops *routes[] = { &p->forward, &p->release, &p->requeue };
+	struct next_hops *routes[] = { &p->forward, &p->notify, &p->release, &p->requeue,
+		&p->resend };
 	const char *const *addresses;
 	size_t count = mw_conf_list(conf, "local_client_bind_address", &addresses);
 	enum mw_rc rc = next_hop_source_parse(
@@ -175,20 +216,30 @@ static enum mw_rc compile_source(const struct mw_conf *conf, struct policy *p, s
 
 static enum mw_rc compile_hops(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
 {
-	enum mw_rc rc = compile_route(conf, "forward_method", &p->forward, err_r);
+	enum mw_rc rc = compile_route(conf, "forward_method", "forward_method", &p->forward, err_r);
 
 	if (rc == MW_OK)
-		rc = compile_route(conf, "release_method", &p->release, err_r);
+		rc = compile_route(conf, "notify_method", "forward_method", &p->notify, err_r);
 	if (rc == MW_OK)
-		rc = compile_route(conf, "requeue_method", &p->requeue, err_r);
+		rc = compile_route(conf, "release_method", "notify_method", &p->release, err_r);
+	if (rc == MW_OK)
+		rc = compile_route(conf, "requeue_method", "forward_method", &p->requeue, err_r);
+	/* Changed mail without a hop of its own goes where each recipient's goes. */
+	if (rc == MW_OK && mw_conf_list(conf, "resend_method", &(const char *const *){ NULL }) > 0)
+		rc = compile_route(conf, "resend_method", "forward_method", &p->resend, err_r);
 	return rc == MW_OK ? compile_source(conf, p, err_r) : rc;
+}
+
+static int32_t level_of(const struct mw_conf *conf, const char *name)
+{
+	return mw_conf_val(conf, name)->tag != MW_V_NIL ? (int32_t)mw_conf_int(conf, name)
+							: RCPT_NO_LEVEL;
 }
 
 static void compile_scores(const struct mw_conf *conf, struct policy *p)
 {
-	p->tag_milli = (int32_t)mw_conf_int(conf, "sa_tag_level_deflt");
-	p->tag2_milli = (int32_t)mw_conf_int(conf, "sa_tag2_level_deflt");
-	p->kill_milli = (int32_t)mw_conf_int(conf, "sa_kill_level_deflt");
+	p->dsn_cutoff_milli = level_of(conf, "sa_dsn_cutoff_level");
+	p->credible_dsn_cutoff_milli = level_of(conf, "sa_crediblefrom_dsn_cutoff_level");
 	p->ip_repu = mw_conf_bool(conf, "enable_ip_repu");
 	p->ip_repu_limit_milli = (int32_t)mw_conf_int(conf, "ip_repu_score_limit");
 	p->penpals_bonus_milli = (int32_t)mw_conf_int(conf, "penpals_bonus_score");
@@ -250,6 +301,26 @@ static enum mw_rc compile_voice(
 	return rc;
 }
 
+static enum mw_rc compile_edits(const struct mw_conf *conf, struct policy *p, struct mw_err *err_r)
+{
+	p->x_scanned_goes = mw_conf_bool(conf, "remove_existing_x_scanned_headers");
+	p->fix_header = mw_conf_bool(conf, "allow_fixing_improper_header");
+	p->fix_folding = mw_conf_bool(conf, "allow_fixing_improper_header_folding");
+	p->fix_long_lines = mw_conf_bool(conf, "allow_fixing_long_header_lines");
+	p->field_index = (unsigned)mw_conf_int(conf, "prepend_header_fields_hdridx");
+	return edit_fields_off(conf, &p->fields_off, err_r);
+}
+
+/* No search by PATH: which program changes mail is said. */
+static enum mw_rc check_altermime(const struct policy_set *set, struct mw_err *err_r)
+{
+	return set->altermime[0] == '\0' || set->altermime[0] == '/'
+		       ? MW_OK
+		       : mw_fail(err_r, MW_ERR_CONF,
+				 "altermime = \"%s\": expected a path, as /usr/bin/altermime",
+				 set->altermime);
+}
+
 enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct mw_err *err_r)
 {
 	const struct mw_conf *conf = p->conf;
@@ -261,9 +332,15 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 	p->case_sensitive = mw_conf_bool(conf, "localpart_is_case_sensitive");
 	p->haproxy = mw_conf_bool(conf, "haproxy_target_enabled");
 	p->haproxy_timeout_ms = (uint64_t)mw_conf_int(conf, "haproxy_timeout") * 1000;
+	p->warn_banned_sender = mw_conf_bool(conf, "warnbannedsender");
+	p->warn_bad_header_sender = mw_conf_bool(conf, "warnbadhsender");
+	p->soft_bounce = mw_conf_bool(conf, "soft_bounce");
+	p->soft_bounce_discards = mw_conf_bool(conf, "soft_bounce_discards");
 	p->bypass_decode_parts = mw_conf_bool(conf, "bypass_decode_parts");
+	p->part_digests = mw_conf_bool(conf, "part_digests");
 	p->virus_failure_fatal = mw_conf_bool(conf, "virus_scanners_failure_is_fatal");
 	p->auth_required_release = mw_conf_bool(conf, "auth_required_release");
+	p->release_rescan = mw_conf_bool(conf, "quarantine.release_rescan");
 	p->spam_failure_fatal = mw_conf_bool(conf, "spam_scanners_failure_is_fatal");
 	p->dkim_verify = mw_conf_bool(conf, "enable_dkim_verification");
 	p->dkim_sign = mw_conf_bool(conf, "enable_dkim_signing");
@@ -272,17 +349,30 @@ enum mw_rc policy_compile(const struct policy_set *set, struct policy *p, struct
 	if (p->message_size_limit < SMTP_CONTENT_MIN &&
 		mw_conf_bool(conf, "enforce_smtpd_message_size_limit_64kb_min"))
 		p->message_size_limit = SMTP_CONTENT_MIN;
+	p->quarantine_sender = mw_conf_text(conf, "mailfrom_to_quarantine");
 	p->recipient_limit = (unsigned)mw_conf_int(conf, "smtpd_recipient_limit");
 	p->smtpd_timeout_ms = (uint64_t)mw_conf_int(conf, "smtpd_timeout") * 1000;
 	p->size_limit_64k = mw_conf_bool(conf, "enforce_smtpd_message_size_limit_64kb_min");
 	p->child_timeout_ms = (uint64_t)mw_conf_int(conf, "child_timeout") * 1000;
+	p->replaces_extension = mw_conf_bool(conf, "replace_existing_extension");
+	p->defang_all = mw_conf_bool(conf, "defang_all");
+	p->allow_disclaimers = mw_conf_bool(conf, "allow_disclaimers");
+	p->outbound_disclaimers_only = mw_conf_bool(conf, "outbound_disclaimers_only");
 	compile_scores(conf, p);
 	compile_texts(conf, set, p);
 	if ((rc = compile_voice(set, p, err_r)) != MW_OK ||
+		(rc = policy_texts_compile(p, err_r)) != MW_OK ||
 		(rc = compile_maps(set, p, err_r)) != MW_OK ||
+		(rc = check_altermime(set, err_r)) != MW_OK ||
+		(rc = rcpt_texts_compile(set, p, err_r)) != MW_OK ||
+		(rc = policy_notices_compile(set, p, err_r)) != MW_OK ||
+		(rc = sender_lists_compile(set, p, err_r)) != MW_OK ||
+		(rc = banned_policy_compile(set, p, err_r)) != MW_OK ||
 		(rc = policy_clients_compile(set, p, err_r)) != MW_OK ||
 		(rc = compile_intake(conf, p, err_r)) != MW_OK ||
 		(rc = compile_signed_fields(p, err_r)) != MW_OK ||
+		(rc = compile_edits(conf, p, err_r)) != MW_OK ||
+		(rc = header_tests_of(conf, &p->header_tests, err_r)) != MW_OK ||
 		(rc = compile_banners(set, p, err_r)) != MW_OK ||
 		(rc = compile_hops(conf, p, err_r)) != MW_OK ||
 		(rc = policy_tls_levels(conf, bank, p, err_r)) != MW_OK)
@@ -295,9 +385,18 @@ void policy_fini(struct policy *p)
 	for (size_t i = 0; i < MW_COUNT(policy_maps); i++)
 		mw_lookup_unref(maps_field(p, i));
 	rcpt_policy_fini(p);
+	rcpt_texts_fini(p);
+	policy_notices_fini(p);
+	banned_policy_fini(p);
+	sender_lists_unref(&p->rcpt_white_senders);
+	sender_lists_unref(&p->rcpt_black_senders);
+	sender_lists_unref(&p->sender_scores);
+	policy_texts_fini(p);
 	policy_clients_fini(p);
 	mw_pack_fini(&p->signed_fields);
 	free(p->forward.hop);
+	free(p->notify.hop);
 	free(p->release.hop);
 	free(p->requeue.hop);
+	free(p->resend.hop);
 }

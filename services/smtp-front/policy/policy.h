@@ -15,7 +15,10 @@
 #include "delivery/delivery.h"
 #include "log.h"
 #include "lookup.h"
+#include "policy_texts.h"
+#include "policy_notices.h"
 #include "rcpt_policy.h"
+#include "rcpt_texts.h"
 #include "tls.h"
 #include "wire.h"
 
@@ -31,11 +34,16 @@ enum policy_newline { NEWLINE_REJECT, NEWLINE_NORMALISE, NEWLINE_PASS };
 #define POLICIES_ASKED_MAX 500 /* of them, so many that AM.PDP's clients may bring */
 #define POLICIES_MADE_MAX 500  /* at load, no more of those that a message may bring */
 
+struct sender_lists; /* sender_lists.h */
+
 /* A pair of client_ipaddr_policy. */
 struct policy_client {
 	struct mw_lookup *nets;
 	char *banks; /* "A, B" */
 };
+
+/* In which a mail leaves the quarantine (outcome/release_form.h). */
+enum release_format { RELEASE_RESEND, RELEASE_ATTACH, RELEASE_PLAIN, RELEASE_ARF };
 
 struct policy {
 	char bank[64]; /* the last that was loaded; "" is the base */
@@ -53,28 +61,55 @@ struct policy {
 	unsigned offers; /* bits of enum smtp_offer */
 	bool originating;
 	struct mw_log_voice voice; /* of lines about its mail */
+	struct policy_texts texts; /* log lines, reasons */
 	/* By recipient. */
 	struct mw_lookup *local_domains, *bypass_virus, *bypass_spam, *bypass_banned,
 		*bypass_header;
 	const char *delimiters; /* recipient_delimiter, or NULL; the settings' */
 	bool case_sensitive;	/* localpart_is_case_sensitive */
-	struct mw_lookup *tag_levels, *tag2_levels, *kill_levels;
-	struct mw_lookup *virus_lovers, *spam_lovers, *unchecked_lovers;
+	struct mw_lookup *tag_levels, *tag2_levels, *tag3_levels, *kill_levels;
+	struct mw_lookup *quarantine_cutoffs, *admin_cutoffs, *dsn_cutoffs, *credible_dsn_cutoffs;
+	struct mw_lookup *sender_dsn_cutoffs, *sender_credible_dsn_cutoffs; /* by sender */
+	struct mw_lookup *virus_lovers, *spam_lovers, *unchecked_lovers, *banned_lovers,
+		*bad_header_lovers;
 	struct mw_lookup *size_limits, *forward_methods;
-	struct mw_lookup *virus_quarantine_to, *spam_quarantine_to, *unchecked_quarantine_to;
+	struct mw_lookup *subject_tags, *subject_tags2, *subject_tags3, *spam_fields_go;
+	struct mw_lookup *virus_quarantine_to, *spam_quarantine_to, *unchecked_quarantine_to,
+		*banned_quarantine_to, *bad_header_quarantine_to, *clean_quarantine_to;
 	bool size_limit_64k; /* they are that at least */
 	struct policy_by_ccat by_ccat[CCAT_SLOTS];
-	const char *quarantine[CCAT_SLOTS]; /* "virus-%m.gz"; "": nowhere */
-	struct policy_ask asks[RCPT_ASKS];  /* all of that, in the order of asking */
-	bool bypass_decode_parts;
-	int32_t tag_milli, tag2_milli, kill_milli; /* where those say nothing */
+	const struct quarantine_method *quarantine[CCAT_SLOTS]; /* NULL: nobody says anything */
+	struct quarantine_method *archive_method;		/* nowhere, or of all mail */
+	struct mw_lookup *archive_to, *spam_by_sender;
+	const char *quarantine_sender;	   /* of copies that are mailed; NULL: the mail's own */
+	struct policy_ask asks[RCPT_ASKS]; /* all of that, in the order of asking */
+	struct txn_rcpt *usual;		   /* what is so for everybody */
+	uint16_t asked[RCPT_ASKS];	   /* enum rcpt_ask: what is not */
+	size_t asked_count;
+	/* Changes of addresses and bodies. */
+	struct policy_rcpt_texts rcpt_texts;
+	struct policy_bcc bcc, dsn_bcc;
+	struct policy_notices notices;
+	bool replaces_extension, defang_all, allow_disclaimers, outbound_disclaimers_only;
+	struct mw_lookup *disclaimer_options; /* by sender */
+	struct mw_lookup *banned_filename, *banned_namepath;
+	bool bans; /* some rule could ban something for somebody, by the settings */
+	bool bypass_decode_parts, part_digests;
+	unsigned header_tests;				     /* bits of enum header_test */
+	int32_t dsn_cutoff_milli, credible_dsn_cutoff_milli; /* RCPT_NO_LEVEL: none */
 	bool virus_failure_fatal, spam_failure_fatal;
+	uint32_t fields_off; /* bits of enum edit_field: never added */
+	bool x_scanned_goes; /* remove_existing_x_scanned_headers */
+	bool fix_header, fix_folding, fix_long_lines;
+	unsigned field_index; /* prepend_header_fields_hdridx */
 	char x_header_tag[64], x_header_line[256], level_char[2], authserv_id[256],
 		localhost_name[256];
 	char greeting[MW_BANNER_MAX], goodbye[2][MW_BANNER_MAX]; /* [1]: to who said LHLO */
-	struct next_hops forward, release, requeue;
+	struct next_hops forward, notify, release, requeue;
+	struct next_hops resend;       /* of changed mail; count 0: where it goes anyway */
 	struct next_hop_source source; /* of connections to all of them; every hop has it, too */
-	bool auth_required_release;
+	bool auth_required_release, release_rescan;
+	enum release_format release_format, report_format;
 	enum tls_level tls_in;
 	uint64_t message_size_limit;
 	unsigned recipient_limit;
@@ -82,7 +117,11 @@ struct policy {
 	bool dkim_verify, dkim_sign;
 	struct mw_pack signed_fields; /* of the order `headers`; empty: the worker's own list */
 	unsigned dkim_minimum_bits;
-	struct mw_lookup *author_banks, *virus_banks; /* names of banks by author, by virus */
+	struct mw_lookup *author_banks, *virus_banks;  /* names of banks by author, by virus */
+	struct mw_lookup *virus_scores, *virus_fakers; /* by name */
+	struct mw_lookup *white_senders, *black_senders;
+	struct sender_lists *rcpt_white_senders, *rcpt_black_senders, *sender_scores; /* or NULL */
+	bool warn_banned_sender, warn_bad_header_sender, soft_bounce, soft_bounce_discards;
 	bool ip_repu;
 	int32_t ip_repu_limit_milli; /* 0: none */
 	int32_t penpals_bonus_milli; /* 0: off */
@@ -125,16 +164,28 @@ struct policy_set {
 	struct policy_signer *signers; /* domains that the dkim workers have a key for */
 	size_t signer_count;
 	struct mw_lookup_files *files; /* behind the tables of all policies */
-	struct policy_routes *routes;  /* next hops by recipient; NULL: none yet */
+	struct banned_rules *banned_rules;
+	bool bans;		      /* some policy does */
+	struct policy_routes *routes; /* next hops by recipient; NULL: none yet */
 	/* global */
 	struct mw_tls_ctx *tls_in, *tls_out; /* NULL: no policy of the set wants it */
 	char myhostname[256], quarantine_dir[256];
+	char altermime[256], spool_dir[256]; /* "": there is no such program */
+	uint64_t altermime_timeout_ms;
+	bool quarantine_subdirs, quarantine_sync;
+	size_t sql_chunk_octets;
+	unsigned mail_id_octets; /* of the secret that mail ids are made of */
+	unsigned partition_tag;	 /* of rows and names; by_week: the ISO week of the mail's time */
+	bool partition_by_week;
 	char **mail_dirs; /* of AM.PDP's clients */
 	size_t mail_dir_count;
 	struct hooks *hooks; /* NULL: none is set */
 	bool check_spam, check_reputation;
 	bool dns_lists; /* some policy has them */
 	unsigned delivery_reserve_percent;
+	uint64_t loaded_ms;		/* wall clock */
+	size_t decisions_recipients;	/* whose settings the record tells */
+	struct policy_origins *origins; /* texts; NULL: none yet */
 	uint64_t auth_timeout_ms;
 };
 
@@ -160,8 +211,8 @@ const struct policy *policy_load(struct policy_set *set, const struct policy *p,
  */
 const struct policy *policy_load_all(
 	struct policy_set *set, const struct policy *p, const char *banks, struct mw_err *err_r);
-/* Some blocked mail goes into the quarantine. */
-bool policy_keeps_mail(const struct policy *p);
+/* Some mail is kept in that way. */
+bool policy_keeps(const struct policy *p, enum quarantine_kind kind);
 /*
  * Which banks a value of author_to_policy_bank_maps or virus_name_to_policy_bank_maps means, as a
  * list: "1" is the bank approved, where there is one. NULL: none.

@@ -16,14 +16,9 @@ void policy_fini(struct policy *p);
 bool policy_shares_tables(const struct policy *p, const struct mw_lookup_options *o);
 
 /* rcpt_compile.c and rcpt_policy.c */
-#define RCPT_METHOD_MAX 100 /* octets of a *_quarantine_method */
 #define RCPT_FOLDER_MAX 60
 #define RCPT_OTHER                                                                                 \
 	"other-quarantine" /* where no *_quarantine_to_maps says anything of a category */
-/* "" or "local:NAME%m.gz"; *method_r is within text, behind "local:". */
-enum mw_rc rcpt_policy_method(const char *text, const char **method_r, struct mw_err *err_r);
-/* False: no name of a folder. NULL: not to be kept; "": QUARANTINEDIR itself; else text. */
-bool rcpt_policy_folder(const char *text, const char **folder_r);
 
 /* client_ipaddr_policy. */
 enum mw_rc policy_clients_compile(

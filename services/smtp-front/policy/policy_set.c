@@ -4,8 +4,11 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "banned_rules.h"
 #include "db.h"
+#include "db_store.h"
 #include "hooks.h"
+#include "policy_origin.h"
 #include "policy_priv.h"
 #include "policy_route.h"
 
@@ -51,6 +54,7 @@ static enum mw_rc add_policy(struct policy_set *set, const struct policy *below,
 	*set->last_p = p;
 	set->last_p = &p->next;
 	set->count++;
+	set->bans |= p->bans;
 	*p_r = p;
 	return MW_OK;
 }
@@ -277,7 +281,17 @@ static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
 
 	gethostname(host, sizeof(host) - 1);
 	copy_text(set->myhostname, sizeof(set->myhostname), conf, "myhostname", host);
+	copy_text(set->altermime, sizeof(set->altermime), conf, "altermime", "");
+	copy_text(set->spool_dir, sizeof(set->spool_dir), conf, "front.spool_dir", "/var/tmp");
+	set->altermime_timeout_ms = (uint64_t)mw_conf_int(conf, "altermime_timeout") * 1000;
 	copy_text(set->quarantine_dir, sizeof(set->quarantine_dir), conf, "QUARANTINEDIR", "");
+	set->quarantine_subdirs = mw_conf_int(conf, "quarantine_subdir_levels") > 0;
+	set->quarantine_sync = mw_conf_bool(conf, "quarantine.sync");
+	set->sql_chunk_octets = (size_t)mw_conf_int(conf, "sql_quarantine_chunksize_max");
+	set->partition_tag = (unsigned)mw_conf_int(conf, "partition_tag");
+	set->partition_by_week = mw_conf_bool(conf, "quarantine.partition_by_week");
+	/* A character is 6 bits: in whole groups of 4. */
+	set->mail_id_octets = (unsigned)mw_conf_int(conf, "mail_id_size_bits") / 24 * 3;
 	set->check_spam = mw_conf_is_set(conf, "checks.spam") ? mw_conf_bool(conf, "checks.spam")
 							      : spamd != NULL && *spamd != '\0';
 	set->check_reputation = mw_conf_is_set(conf, "checks.reputation")
@@ -286,9 +300,19 @@ static void compile_globals(const struct mw_conf *conf, struct policy_set *set)
 						  (server != NULL && *server != '\0');
 	set->auth_timeout_ms = (uint64_t)mw_conf_int(conf, "checks.auth_timeout") * 1000;
 	set->delivery_reserve_percent = (unsigned)mw_conf_int(conf, "checks.delivery_reserve");
+	set->loaded_ms = mw_wall_ms();
+	set->decisions_recipients = (size_t)mw_conf_int(conf, "decisions.recipients");
 }
 
 /* ------------------------------------------------------------------ the set */
+
+static bool keeps_in_sql(const struct policy_set *set)
+{
+	for (const struct policy *p = set->base; p != NULL; p = p->next)
+		if (policy_keeps(p, QUARANTINE_SQL))
+			return true;
+	return false;
+}
 
 enum mw_rc policy_set_new(
 	const struct mw_conf *conf, struct policy_set **set_r, struct mw_err *err_r)
@@ -304,12 +328,16 @@ enum mw_rc policy_set_new(
 	set->conf = mw_conf_ref(conf);
 	compile_globals(conf, set);
 	set->files = mw_lookup_files_new(&limits);
-	rc = set->files != NULL ? add_policy(set, NULL, "", &set->base, err_r)
+	rc = set->files != NULL ? banned_rules_new(set, &set->banned_rules, err_r)
 				: mw_fail(err_r, MW_ERR_NOMEM, "no memory for the policies");
+	if (rc == MW_OK)
+		rc = add_policy(set, NULL, "", &set->base, err_r);
 	if (rc == MW_OK)
 		rc = compile_banks(set, err_r);
 	if (rc == MW_OK)
 		rc = db_settings_check(conf, err_r);
+	if (rc == MW_OK)
+		rc = db_store_settings_check(conf, keeps_in_sql(set), err_r);
 	if (rc == MW_OK)
 		rc = policy_sockets_compile(set, err_r);
 	if (rc == MW_OK)
@@ -364,6 +392,7 @@ void policy_set_unref(struct policy_set **set_p)
 	if (set == NULL || --set->refs > 0)
 		return;
 	destroy_policies(set);
+	banned_rules_destroy(&set->banned_rules);
 	policy_routes_destroy(&set->routes);
 	hooks_destroy(&set->hooks);
 	mw_lookup_files_destroy(&set->files);
@@ -373,6 +402,7 @@ void policy_set_unref(struct policy_set **set_p)
 	free(set->ports);
 	free(set->sockets);
 	free(set->signers);
+	policy_origins_destroy(&set->origins);
 	mw_tls_ctx_unref(&set->tls_in);
 	mw_tls_ctx_unref(&set->tls_out);
 	mw_conf_destroy(&set->conf);

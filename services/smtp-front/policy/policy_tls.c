@@ -22,7 +22,8 @@ static enum mw_rc level_of(const struct mw_conf *conf, const char *bank, const c
 enum mw_rc policy_tls_levels(
 	const struct mw_conf *conf, const char *bank, struct policy *p, struct mw_err *err_r)
 {
-	const struct next_hops *routes[] = { &p->forward, &p->release, &p->requeue };
+	const struct next_hops *routes[] = { &p->forward, &p->notify, &p->release, &p->requeue,
+		&p->resend };
 	enum tls_level out = TLS_NONE;
 	enum mw_rc rc =
 		level_of(conf, bank, "tls_security_level_in", TLS_ENCRYPT, &p->tls_in, err_r);

@@ -183,22 +183,67 @@ static void look_tag(struct look *l)
 
 /* ------------------------------------------------------------------ quarantine, signatures */
 
+static bool keeps_files(const struct policy_set *set)
+{
+	for (const struct policy *p = set->base; p != NULL; p = p->next)
+		if (policy_keeps(p, QUARANTINE_LOCAL))
+			return true;
+	return false;
+}
+
 static void look_quarantine(struct look *l)
 {
 	const char *dir = l->set->quarantine_dir;
-	bool used = false;
 	struct stat st;
 	bool there = stat(dir, &st) == 0;
 
-	for (const struct policy *p = l->set->base; p != NULL && !used; p = p->next)
-		used = policy_keeps_mail(p);
-	if (!used || (there && S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) == 0))
+	if (!keeps_files(l->set) || (there && S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) == 0))
 		return;
 	say(l, value(l->set->base, "QUARANTINEDIR")->line,
 		"QUARANTINEDIR = \"%s\" %s, and blocked mail is kept there", dir,
 		!there		       ? "is not there"
 		: !S_ISDIR(st.st_mode) ? "is no folder"
 				       : "cannot be written by the user who asks this");
+}
+
+/* Nothing is ever taken away by default, as with amavisd: the disk is full one day. */
+static void look_retention(struct look *l)
+{
+	const struct policy *base = l->set->base;
+
+	if (keeps_files(l->set) && value(base, "quarantine.retention")->count == 0 &&
+		mw_conf_int(base->conf, "quarantine.quota_octets") == 0 &&
+		mw_conf_int(base->conf, "quarantine.quota_entries") == 0)
+		say(l, value(base, "QUARANTINEDIR")->line,
+			"what is kept in QUARANTINEDIR is kept for ever");
+}
+
+/* Of the recipients that no table says anything else of. */
+static bool is_lost(const struct policy *p, enum ccat_slot slot)
+{
+	const struct policy_ask *ask = &p->asks[ASK_DESTINY + slot];
+	const struct quarantine_method *m = p->quarantine[slot];
+
+	return ask->dflt.type == MW_VALUE_MILLI && ask->dflt.milli == MW_D_DISCARD * 1000 &&
+	       (m == NULL || m->kind == QUARANTINE_NOWHERE) &&
+	       (p->archive_method == NULL || p->archive_method->kind == QUARANTINE_NOWHERE);
+}
+
+/* A wrong finding cannot be undone then. */
+static void look_discarded(struct look *l)
+{
+	for (const struct policy *p = l->set->base; p != NULL; p = p->next)
+		for (enum ccat_slot slot = CCAT_VIRUS; slot < CCAT_CATCHALL; slot++) {
+			const char *by = p->asks[ASK_DESTINY + slot].said_by;
+
+			/* A minor that its major speaks for is told with that. */
+			if (!is_lost(p, slot) || (p->below != NULL && is_lost(p->below, slot)) ||
+				(ccat_major(slot) != slot && is_lost(p, ccat_major(slot))))
+				continue;
+			say(l, by != NULL && *by != '\0' ? value(p, by)->line : 0,
+				"mail of %s%s is discarded, and no copy of it is kept",
+				ccat_key(slot), OF_BANK(p));
+		}
 }
 
 static void look_sign(struct look *l)
@@ -495,6 +540,9 @@ static const struct warning_row rows[] = {
 	{ "tag_above_tag2", look_tag, "lower the tag level" },
 	{ "quarantine_missing", look_quarantine,
 		"make the folder, for the services' user to write; they try to make it at start" },
+	{ "retention_missing", look_retention,
+		"set quarantine.retention, quarantine.quota_octets or quarantine.quota_entries" },
+	{ "discarded_unkept", look_discarded, "set its *_quarantine_method, or another destiny" },
 	{ "signing_without_key", look_sign,
 		"add keys to dkim_key, or take enable_dkim_signing away" },
 	{ "keys_without_signing", look_keys,

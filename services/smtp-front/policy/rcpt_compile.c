@@ -2,10 +2,12 @@
 #include "rcpt_policy.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "log.h"
 #include "policy_priv.h"
 #include "policy_route.h"
+#include "rcpt_texts.h"
 
 /* The settings without a category in their names, by category. */
 static const struct plain {
@@ -15,10 +17,21 @@ static const struct plain {
 	[CCAT_VIRUS] = { "final_virus_destiny", "virus_lovers_maps", "virus_quarantine_to_maps",
 		"virus_quarantine_method", offsetof(struct policy, virus_lovers),
 		offsetof(struct policy, virus_quarantine_to) },
+	[CCAT_BANNED] = { "final_banned_destiny", "banned_files_lovers_maps",
+		"banned_quarantine_to_maps", "banned_files_quarantine_method",
+		offsetof(struct policy, banned_lovers),
+		offsetof(struct policy, banned_quarantine_to) },
 	[CCAT_UNCHECKED] = { "final_unchecked_destiny", "unchecked_lovers_maps",
 		"unchecked_quarantine_to_maps", "unchecked_quarantine_method",
 		offsetof(struct policy, unchecked_lovers),
 		offsetof(struct policy, unchecked_quarantine_to) },
+	[CCAT_BADH] = { "final_bad_header_destiny", "bad_header_lovers_maps",
+		"bad_header_quarantine_to_maps", "bad_header_quarantine_method",
+		offsetof(struct policy, bad_header_lovers),
+		offsetof(struct policy, bad_header_quarantine_to) },
+	[CCAT_CLEAN] = { .quarantine_to = "clean_quarantine_to_maps",
+		.quarantine_method = "clean_quarantine_method",
+		.quarantine_to_at = offsetof(struct policy, clean_quarantine_to) },
 	[CCAT_SPAM] = { "final_spam_destiny", "spam_lovers_maps", "spam_quarantine_to_maps",
 		"spam_quarantine_method", offsetof(struct policy, spam_lovers),
 		offsetof(struct policy, spam_quarantine_to) },
@@ -39,6 +52,7 @@ struct chain {
 	const struct policy *p;
 	struct policy_ask *ask;
 	const char *closed_by; /* it answers everybody: nothing behind it is ever asked */
+	enum ccat_slot of;     /* whose question it is; of those by category */
 	bool may_hide;	       /* a default that everybody sets, and tables that end with another */
 	struct mw_err *err_r;
 };
@@ -106,12 +120,22 @@ static enum mw_rc add_destinies(struct chain *c, enum ccat_slot slot)
 
 	if (rc == MW_OK && by->has_destiny)
 		rc = add_number(c, by->destiny * 1000, "final_destiny_by_ccat");
+	/* A spam check that failed does not make it what encrypted mail is: unless that is said,
+	 * it passes with a mark. */
+	if (rc == MW_OK && slot == CCAT_UNSCORED && c->closed_by == NULL)
+		rc = add_number(c, MW_D_PASS * 1000, "");
 	if (rc == MW_OK && plains[slot].destiny != NULL)
 		rc = add_number(c, mw_conf_int(c->p->conf, plains[slot].destiny) * 1000,
 			plains[slot].destiny);
+	if (rc != MW_OK || c->closed_by != NULL)
+		return rc;
 	/* What is over somebody's limit was limited by somebody. */
-	if (rc == MW_OK && slot == CCAT_OVERSIZED && c->closed_by == NULL)
+	if (slot == CCAT_OVERSIZED)
 		rc = add_number(c, MW_D_REJECT * 1000, "");
+	/* What the next hop refuses is refused. */
+	if (slot == CCAT_MTA)
+		rc = add_number(
+			c, (c->of == CCAT_MTA_REJECTED ? MW_D_REJECT : MW_D_TEMPFAIL) * 1000, "");
 	return rc;
 }
 
@@ -144,7 +168,7 @@ static enum mw_rc order_by_category(struct policy *p, enum rcpt_ask first,
 	enum mw_rc rc = MW_OK;
 
 	for (unsigned s = 0; s < CCAT_SLOTS && rc == MW_OK; s++) {
-		struct chain c = { p, &p->asks[first + s], NULL, false, err_r };
+		struct chain c = { p, &p->asks[first + s], NULL, (enum ccat_slot)s, false, err_r };
 
 		c.ask->dflt = dflt;
 		for (enum ccat_slot at = (enum ccat_slot)s; at != CCAT_SLOTS && rc == MW_OK;
@@ -159,48 +183,131 @@ static enum mw_rc order_by_category(struct policy *p, enum rcpt_ask first,
 	return rc;
 }
 
-/* They are checked: those of tables when these were compiled. */
-static void make_folders(struct policy *p)
+/*
+ * Tags in front of subjects: of a category exactly its own. Which of a recipient's categories has
+ * the first word is for the edit to find out: what is empty has none.
+ */
+static enum mw_rc order_subject_tags(struct policy *p, struct mw_err *err_r)
 {
-	for (unsigned s = 0; s < CCAT_SLOTS; s++) {
-		struct policy_ask *ask = &p->asks[ASK_QUARANTINE + s];
+	const struct {
+		enum ccat_slot slot;
+		const struct mw_lookup *map;
+		const char *maps, *setting; /* NULL, setting: a text of our own */
+		const char *text;
+	} rows[] = {
+		{ CCAT_VIRUS, NULL, NULL, NULL, "***INFECTED*** " },
+		{ CCAT_UNCHECKED, NULL, NULL, "undecipherable_subject_tag", NULL },
+		{ CCAT_SPAMMY3, p->subject_tags3, "spam_subject_tag3_maps", NULL, NULL },
+		{ CCAT_SPAMMY, p->subject_tags2, "spam_subject_tag2_maps", "sa_spam_subject_tag",
+			NULL },
+		{ CCAT_CLEAN_TAG, p->subject_tags, "spam_subject_tag_maps", "sa_spam_subject_tag1",
+			NULL },
+	};
+	enum mw_rc rc = MW_OK;
 
-		if (ask->dflt.type != MW_VALUE_TEXT ||
-			!rcpt_policy_folder(ask->dflt.text, &ask->folder))
-			ask->folder = "";
+	for (unsigned s = 0; s < CCAT_SLOTS && rc == MW_OK; s++) {
+		struct chain c = { p, &p->asks[ASK_SUBJECT_TAG + s], NULL, (enum ccat_slot)s, true,
+			err_r };
+		const char *text = NULL;
+		size_t i = 0;
+
+		rc = add_map(&c, p->by_ccat[s].subject_tags, "subject_tag_maps_by_ccat");
+		while (i < MW_COUNT(rows) && rows[i].slot != s)
+			i++;
+		if (rc == MW_OK && i < MW_COUNT(rows)) {
+			text = rows[i].setting != NULL ? mw_conf_text(p->conf, rows[i].setting)
+						       : rows[i].text;
+			rc = add_map(&c, rows[i].map, rows[i].maps);
+			if (rc == MW_OK && rows[i].setting != NULL)
+				rc = hidden(&c, rows[i].setting);
+		}
+		if (c.closed_by == NULL && text != NULL)
+			c.ask->dflt = (struct mw_value){ .type = MW_VALUE_TEXT, .text = text };
+		c.ask->said_by = c.closed_by != NULL  ? c.closed_by
+				 : i < MW_COUNT(rows) ? rows[i].setting
+						      : NULL;
 	}
+	return rc;
 }
 
-/* Where blocked mail of that category is kept: text alone, and the same for all recipients. */
+/* They are checked: those of tables when these were compiled. */
+static void make_place(struct policy_ask *ask)
+{
+	if (ask->dflt.type != MW_VALUE_TEXT || !rcpt_policy_place(ask->dflt.text, &ask->place))
+		ask->place = RCPT_OTHER;
+}
+
+static void make_places(struct policy *p)
+{
+	for (unsigned s = 0; s < CCAT_SLOTS; s++)
+		make_place(&p->asks[ASK_QUARANTINE + s]);
+	make_place(&p->asks[ASK_ARCHIVE]);
+}
+
+/* The way to a mailbox is as safe as that to the next hop. */
+static enum mw_rc finish_method(
+	const struct policy *p, struct quarantine_method *m, struct mw_err *err_r)
+{
+	if (m == NULL || m->kind != QUARANTINE_MAIL)
+		return MW_OK;
+	m->hops.hop->tls = p->forward.hop[0].tls;
+	m->hops.hop->from = p->source;
+	if (m->hops.hop->tls == TLS_VERIFY && next_hop_is_unix(m->hops.hop))
+		return mw_fail(err_r, MW_ERR_CONF,
+			"%s has no name that a certificate could have (tls_security_level_out = "
+			"\"verify\")",
+			m->text);
+	return MW_OK;
+}
+
+static enum mw_rc finish_methods(struct policy *p, struct mw_err *err_r)
+{
+	enum mw_rc rc = finish_method(p, p->archive_method, err_r);
+
+	for (unsigned s = 0; s < CCAT_SLOTS && rc == MW_OK; s++)
+		rc = finish_method(p, p->by_ccat[s].quarantine_method, err_r);
+	return rc;
+}
+
+/* How mail of that category is kept: the same for all recipients. */
 static void order_methods(struct policy *p)
 {
 	for (unsigned s = 0; s < CCAT_SLOTS; s++) {
-		p->quarantine[s] = "";
-		for (enum ccat_slot at = (enum ccat_slot)s; at != CCAT_SLOTS; at = ccat_above(at))
-			if (p->by_ccat[at].quarantine_method != NULL) {
-				p->quarantine[s] = p->by_ccat[at].quarantine_method;
-				break;
-			}
+		p->quarantine[s] = NULL;
+		for (enum ccat_slot at = (enum ccat_slot)s;
+			at != CCAT_SLOTS && p->quarantine[s] == NULL; at = ccat_above(at))
+			p->quarantine[s] = p->by_ccat[at].quarantine_method;
 	}
 }
 
-bool policy_keeps_mail(const struct policy *p)
+static bool is_kind(const struct quarantine_method *m, enum quarantine_kind kind)
+{
+	return m != NULL && m->kind == kind;
+}
+
+bool policy_keeps(const struct policy *p, enum quarantine_kind kind)
 {
 	for (unsigned s = 0; s < CCAT_SLOTS; s++)
-		if (*p->quarantine[s] != '\0')
+		if (is_kind(p->quarantine[s], kind))
 			return true;
-	return false;
+	return is_kind(p->archive_method, kind);
 }
 
 /* ------------------------------------------------------------------ the other questions */
 
+static struct mw_value level_set(const struct policy *p, const char *setting)
+{
+	if (mw_conf_val(p->conf, setting)->tag == MW_V_NIL)
+		return (struct mw_value){ .type = MW_VALUE_UNDEF };
+	return (struct mw_value){ .type = MW_VALUE_MILLI, .milli = mw_conf_int(p->conf, setting) };
+}
+
 static enum mw_rc order_plain(struct policy *p, struct mw_err *err_r)
 {
 	static const struct mw_value no = { .type = MW_VALUE_BOOL },
-				     none = { .type = MW_VALUE_UNDEF };
-	const struct mw_value tag = { .type = MW_VALUE_MILLI, .milli = p->tag_milli },
-			      tag2 = { .type = MW_VALUE_MILLI, .milli = p->tag2_milli },
-			      kill = { .type = MW_VALUE_MILLI, .milli = p->kill_milli };
+				     yes = { .type = MW_VALUE_BOOL, .b = true },
+				     none = { .type = MW_VALUE_UNDEF },
+				     empty = { .type = MW_VALUE_TEXT, .text = "" };
 	const struct {
 		enum rcpt_ask ask;
 		const struct mw_lookup *map;
@@ -211,19 +318,33 @@ static enum mw_rc order_plain(struct policy *p, struct mw_err *err_r)
 		{ ASK_BYPASS_VIRUS, p->bypass_virus, &no, "", NULL },
 		{ ASK_BYPASS_SPAM, p->bypass_spam, &no, "", NULL },
 		{ ASK_BYPASS_BANNED, p->bypass_banned, &no, "", NULL },
-		{ ASK_TAG, p->tag_levels, &tag, "spam_tag_level_maps", "sa_tag_level_deflt" },
-		{ ASK_TAG2, p->tag2_levels, &tag2, "spam_tag2_level_maps", "sa_tag2_level_deflt" },
-		{ ASK_KILL, p->kill_levels, &kill, "spam_kill_level_maps", "sa_kill_level_deflt" },
+		{ ASK_BYPASS_HEADER, p->bypass_header, &no, "", NULL },
+		{ ASK_TAG, p->tag_levels, NULL, "spam_tag_level_maps", "sa_tag_level_deflt" },
+		{ ASK_TAG2, p->tag2_levels, NULL, "spam_tag2_level_maps", "sa_tag2_level_deflt" },
+		{ ASK_TAG3, p->tag3_levels, NULL, "spam_tag3_level_maps", "sa_tag3_level_deflt" },
+		{ ASK_KILL, p->kill_levels, NULL, "spam_kill_level_maps", "sa_kill_level_deflt" },
+		{ ASK_QUARANTINE_CUTOFF, p->quarantine_cutoffs, NULL,
+			"spam_quarantine_cutoff_level_maps", "sa_quarantine_cutoff_level" },
+		{ ASK_ADMIN_CUTOFF, p->admin_cutoffs, &none, "spam_notifyadmin_cutoff_level_maps",
+			NULL },
+		{ ASK_DSN_CUTOFF, p->dsn_cutoffs, NULL, "spam_dsn_cutoff_level_maps",
+			"sa_dsn_cutoff_level" },
+		{ ASK_CREDIBLE_DSN_CUTOFF, p->credible_dsn_cutoffs, NULL,
+			"spam_crediblefrom_dsn_cutoff_level_maps",
+			"sa_crediblefrom_dsn_cutoff_level" },
 		{ ASK_SIZE, p->size_limits, &none, "", NULL },
+		{ ASK_SPAM_FIELDS_GO, p->spam_fields_go, &yes, "remove_existing_spam_headers_maps",
+			NULL },
 		{ ASK_NEXT_HOP, p->forward_methods, &none, "forward_method_maps",
 			"forward_method" },
+		{ ASK_ARCHIVE, p->archive_to, &empty, "archive_quarantine_to_maps", NULL },
 	};
 	enum mw_rc rc = MW_OK;
 
 	for (size_t i = 0; i < MW_COUNT(rows) && rc == MW_OK; i++) {
-		struct chain c = { p, &p->asks[rows[i].ask], NULL, true, err_r };
+		struct chain c = { p, &p->asks[rows[i].ask], NULL, CCAT_CATCHALL, true, err_r };
 
-		c.ask->dflt = *rows[i].dflt;
+		c.ask->dflt = rows[i].dflt != NULL ? *rows[i].dflt : level_set(p, rows[i].setting);
 		rc = add_map(&c, rows[i].map, rows[i].maps);
 		if (rc == MW_OK && rows[i].setting != NULL)
 			rc = hidden(&c, rows[i].setting);
@@ -279,11 +400,10 @@ static enum mw_rc by_ccat_destiny(
 	const struct mw_val *v, struct policy_by_ccat *by, struct mw_err *err_r)
 {
 	by->has_destiny = true;
-	by->destiny = (enum mw_destiny)mw_val_int(v, MW_D_BOUNCE);
-	if (by->destiny == MW_D_BOUNCE || mw_destiny_name(by->destiny) == NULL)
+	by->destiny = (enum mw_destiny)mw_val_int(v, 0);
+	if (v->tag != MW_V_NUM || mw_destiny_name(mw_val_int(v, 0)) == NULL)
 		return mw_fail(err_r, MW_ERR_CONF,
-			"expected D_PASS, D_REJECT, D_DISCARD or D_TEMPFAIL (this version sends no "
-			"bounces)");
+			"expected D_PASS, D_REJECT, D_BOUNCE, D_DISCARD or D_TEMPFAIL");
 	return MW_OK;
 }
 
@@ -292,7 +412,7 @@ static enum mw_rc by_ccat_method(
 {
 	if (v->tag != MW_V_STR && v->tag != MW_V_NIL)
 		return mw_fail(err_r, MW_ERR_CONF, "expected a text");
-	return rcpt_policy_method(mw_val_text(v, ""), &by->quarantine_method, err_r);
+	return quarantine_method_new(mw_val_text(v, ""), &by->quarantine_method, err_r);
 }
 
 static enum mw_rc by_ccat_values(struct policy *p, const char *setting,
@@ -314,73 +434,52 @@ static enum mw_rc by_ccat_values(struct policy *p, const char *setting,
 	return MW_OK;
 }
 
-/* Quarantine by now is one gzip file a mail: local:NAME%m.gz. */
-enum mw_rc rcpt_policy_method(const char *text, const char **method_r, struct mw_err *err_r)
+static enum mw_rc plain_method(struct policy *p, const char *setting,
+	struct quarantine_method **method_r, struct mw_err *err_r)
 {
-	size_t n = strlen(text);
+	const char *text = mw_conf_text(p->conf, setting);
+	struct mw_err why = { "" };
+	enum mw_rc rc = quarantine_method_new(text != NULL ? text : "", method_r, &why);
 
-	*method_r = text;
-	if (n == 0)
-		return MW_OK;
-	if (strncmp(text, "local:", 6) != 0 || n < 12 || n > RCPT_METHOD_MAX ||
-		strcmp(text + n - 3, ".gz") != 0 || strstr(text, "%m") == NULL ||
-		strchr(text, '/') != NULL)
-		return mw_fail(err_r, MW_ERR_CONF,
-			"\"%.100s\": expected local:NAME with %%m in it, ending in .gz", text);
-	*method_r = text + 6;
-	return MW_OK;
+	return rc == MW_OK ? rc : wrong(p, setting, mw_conf_val(p->conf, setting), rc, &why, err_r);
 }
 
 /* The settings without a category; what is by category was there before. */
 static enum mw_rc plain_methods(struct policy *p, struct mw_err *err_r)
 {
 	for (unsigned s = 0; s < CCAT_SLOTS; s++) {
-		const char *setting = plains[s].quarantine_method, *text, *method;
-		struct mw_err why = { "" };
+		const char *setting = plains[s].quarantine_method;
+		struct quarantine_method *method;
 		enum mw_rc rc;
 
 		if (setting == NULL)
 			continue;
-		text = mw_conf_text(p->conf, setting);
-		rc = rcpt_policy_method(text != NULL ? text : "", &method, &why);
+		rc = plain_method(p, setting, &method, err_r);
 		if (rc != MW_OK)
-			return wrong(p, setting, mw_conf_val(p->conf, setting), rc, &why, err_r);
+			return rc;
 		if (p->by_ccat[s].quarantine_method == NULL)
 			p->by_ccat[s].quarantine_method = method;
+		else
+			quarantine_method_destroy(&method);
 	}
-	return MW_OK;
-}
-
-static enum mw_rc plain_destinies(struct policy *p, struct mw_err *err_r)
-{
-	for (unsigned s = 0; s < CCAT_SLOTS; s++) {
-		const char *setting = plains[s].destiny;
-
-		if (setting != NULL && mw_conf_int(p->conf, setting) == MW_D_BOUNCE)
-			return mw_fail(err_r, MW_ERR_CONF,
-				"%s%s%s = D_BOUNCE: this version sends no bounces; use D_REJECT, "
-				"D_DISCARD, D_TEMPFAIL or D_PASS",
-				p->bank, *p->bank != '\0' ? ": " : "", setting);
-	}
-	return MW_OK;
+	return plain_method(p, "archive_quarantine_method", &p->archive_method, err_r);
 }
 
 /* ------------------------------------------------------------------ all */
 
 /*
- * A folder below QUARANTINEDIR, or one of the names that amavisd's local_delivery_aliases has for
- * that itself.
+ * A folder below QUARANTINEDIR, one of the names that amavisd's local_delivery_aliases has for that
+ * itself, or an address that a copy is mailed to.
  */
-static enum mw_rc check_folder(const char *text, struct mw_err *err_r)
+static enum mw_rc check_place(const char *text, struct mw_err *err_r)
 {
-	const char *folder;
+	const char *place;
 
-	if (rcpt_policy_folder(text, &folder))
+	if (rcpt_policy_place(text, &place))
 		return MW_OK;
 	return mw_fail(err_r, MW_ERR_CONF,
-		"\"%.80s\": this version keeps mail in files below QUARANTINEDIR and sends no "
-		"copies: expected a folder's name (2 to 60 letters, digits and . _ -), or \"\" for "
-		"not to be kept",
+		"\"%.80s\": expected a folder's name (2 to 60 letters, digits and . _ -), an "
+		"address, %%a for the recipient's, or \"\" for not to be kept",
 		text);
 }
 
@@ -392,7 +491,10 @@ enum mw_rc (*rcpt_policy_check(const struct policy *p, const char *setting))(
 	if (strcmp(setting, "forward_method_maps") == 0)
 		return level != NULL && strcmp(level, "verify") == 0 ? policy_route_check_named
 								     : policy_route_check;
-	return strstr(setting, "quarantine_to") != NULL ? check_folder : NULL;
+	return strstr(setting, "quarantine_to") != NULL ||
+			       strstr(setting, "quarantine_bysender_to") != NULL
+		       ? check_place
+		       : rcpt_texts_check(setting);
 }
 
 enum mw_rc rcpt_policy_compile(const struct policy_set *set, struct policy *p, struct mw_err *err_r)
@@ -410,13 +512,14 @@ enum mw_rc rcpt_policy_compile(const struct policy_set *set, struct policy *p, s
 		rc = by_ccat_maps(set, p, "quarantine_to_maps_by_ccat",
 			offsetof(struct policy_by_ccat, quarantine_to), err_r);
 	if (rc == MW_OK)
+		rc = by_ccat_maps(set, p, "subject_tag_maps_by_ccat",
+			offsetof(struct policy_by_ccat, subject_tags), err_r);
+	if (rc == MW_OK)
 		rc = by_ccat_values(p, "final_destiny_by_ccat", by_ccat_destiny, err_r);
 	if (rc == MW_OK)
 		rc = by_ccat_values(p, "quarantine_method_by_ccat", by_ccat_method, err_r);
 	if (rc == MW_OK)
 		rc = plain_methods(p, err_r);
-	if (rc == MW_OK)
-		rc = plain_destinies(p, err_r);
 	if (rc == MW_OK)
 		rc = order_plain(p, err_r);
 	if (rc == MW_OK)
@@ -425,9 +528,13 @@ enum mw_rc rcpt_policy_compile(const struct policy_set *set, struct policy *p, s
 		rc = order_by_category(p, ASK_LOVES, add_lovers, no, err_r);
 	if (rc == MW_OK)
 		rc = order_by_category(p, ASK_QUARANTINE, add_quarantine, kept, err_r);
-	make_folders(p);
+	if (rc == MW_OK)
+		rc = order_subject_tags(p, err_r);
+	if (rc == MW_OK)
+		rc = finish_methods(p, err_r);
+	make_places(p);
 	order_methods(p);
-	return rc;
+	return rc == MW_OK ? rcpt_policy_prepare(p, err_r) : rc;
 }
 
 void rcpt_policy_fini(struct policy *p)
@@ -436,5 +543,10 @@ void rcpt_policy_fini(struct policy *p)
 		mw_lookup_unref(&p->by_ccat[s].destinies);
 		mw_lookup_unref(&p->by_ccat[s].lovers);
 		mw_lookup_unref(&p->by_ccat[s].quarantine_to);
+		mw_lookup_unref(&p->by_ccat[s].subject_tags);
+		quarantine_method_destroy(&p->by_ccat[s].quarantine_method);
 	}
+	quarantine_method_destroy(&p->archive_method);
+	free(p->usual);
+	p->usual = NULL;
 }

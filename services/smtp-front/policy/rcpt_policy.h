@@ -11,6 +11,7 @@
 #include "ccat.h"
 #include "conf.h"
 #include "lookup.h"
+#include "outcome/quarantine_method.h"
 
 struct txn;
 struct txn_rcpt;
@@ -23,16 +24,28 @@ enum rcpt_ask {
 	ASK_BYPASS_VIRUS,
 	ASK_BYPASS_SPAM,
 	ASK_BYPASS_BANNED,
+	ASK_BYPASS_HEADER,
 	ASK_TAG,
 	ASK_TAG2,
+	ASK_TAG3,
 	ASK_KILL,
+	ASK_QUARANTINE_CUTOFF,
+	ASK_ADMIN_CUTOFF,
+	ASK_DSN_CUTOFF,
+	ASK_CREDIBLE_DSN_CUTOFF,
 	ASK_SIZE,
 	ASK_NEXT_HOP,
+	ASK_SPAM_FIELDS_GO,
+	ASK_ARCHIVE,
 	ASK_DESTINY, /* and those behind it by enum ccat_slot */
 	ASK_LOVES = ASK_DESTINY + CCAT_SLOTS,
 	ASK_QUARANTINE = ASK_LOVES + CCAT_SLOTS,
-	RCPT_ASKS = ASK_QUARANTINE + CCAT_SLOTS
+	ASK_SUBJECT_TAG = ASK_QUARANTINE + CCAT_SLOTS,
+	RCPT_ASKS = ASK_SUBJECT_TAG + CCAT_SLOTS
 };
+
+/* A level that nobody has set: no score reaches it, and every score is to be seen. */
+#define RCPT_NO_LEVEL INT32_MIN
 
 #define RCPT_MAPS_MAX 4 /* exact, major, plain, catch-all */
 
@@ -40,22 +53,29 @@ struct policy_ask {
 	unsigned count; /* of maps, which say something to some */
 	const struct mw_lookup *maps[RCPT_MAPS_MAX];
 	struct mw_value dflt; /* where they do not */
-	const char *folder;   /* the same as a folder, see struct txn_rcpt */
+	const char *place;    /* the same as a place to be kept at, see struct txn_rcpt */
 	const char *said_by;  /* the setting that dflt comes from; NULL or "": of none */
 };
 
 /* What a policy's settings say by category, for exactly one. */
 struct policy_by_ccat {
-	struct mw_lookup *destinies, *lovers, *quarantine_to; /* NULL: nothing */
+	struct mw_lookup *destinies, *lovers, *quarantine_to, *subject_tags; /* NULL: nothing */
 	bool has_destiny;
-	enum mw_destiny destiny;       /* of final_destiny_by_ccat */
-	const char *quarantine_method; /* behind its "local:", or "" for nowhere; NULL: not said */
+	enum mw_destiny destiny;		     /* of final_destiny_by_ccat */
+	struct quarantine_method *quarantine_method; /* NULL: not said */
 };
 
 /* From p's settings; the plain maps are compiled already. err_r names what cannot be. */
 enum mw_rc rcpt_policy_compile(
 	const struct policy_set *set, struct policy *p, struct mw_err *err_r);
 void rcpt_policy_fini(struct policy *p);
+/* A value of *_quarantine_to as struct txn_rcpt has it. False: none that could be one. */
+bool rcpt_policy_place(const char *text, const char **place_r);
+/* The folder below QUARANTINEDIR that a place (struct txn_rcpt) is; "": QUARANTINEDIR itself, also
+ * for what is an address. */
+const char *rcpt_policy_folder(const char *place);
+/* The last step of that: p->usual and what has to be asked, from p->asks. */
+enum mw_rc rcpt_policy_prepare(struct policy *p, struct mw_err *err_r);
 /* What texts of a plain *_maps setting may be, or NULL: see struct mw_lookup_options. */
 enum mw_rc (*rcpt_policy_check(const struct policy *p, const char *setting))(
 	const char *text, struct mw_err *err_r);
@@ -87,6 +107,9 @@ struct rcpt_said {
  */
 bool rcpt_policy_say(struct txn *t, const struct txn_rcpt *r, const struct db_records *records,
 	size_t i, struct rcpt_said *said_r);
+/* The same for one question. False: it is not told of. */
+bool rcpt_policy_say_of(struct txn *t, const struct txn_rcpt *r, const struct db_records *records,
+	enum rcpt_ask ask, struct rcpt_said *said_r);
 /*
  * True, before the mail is there: of that size it would be rejected for this recipient, whatever a
  * database may say (so never where there is one).

@@ -54,6 +54,7 @@ static inline struct scan_conf test_conf(void)
 		.file_size = 64u << 20,
 		.quota = 64u << 20,
 		.strict = 1,
+		.mime_readings = 8,
 		.max_file = 400u << 20,
 		.max_scan = 800u << 20,
 		.engine_files = 10000,

@@ -8,19 +8,22 @@ static const struct mime_limits wide = { MIME_DEPTH_MAX, 1000 };
 /* What a message looks like to the parser: "path type name encoding body-length;" of each entity,
  * boxes in brackets. */
 static const char *shape_of(const char *text, size_t n, const struct mime_limits *limits,
-	enum mime_reading reading, struct mime *m)
+	unsigned choices, struct mime *m)
 {
 	static char out[4096];
 	struct mime_entity e;
 	size_t used = 0;
 
 	out[0] = '\0';
-	mime_open(m, mw_octets_of(text, n), limits, reading);
-	while (mime_next(m, &e) && used < sizeof(out) - 600)
+	mime_open(m, mw_octets_of(text, n), limits, choices);
+	while (mime_next(m, &e) && used < sizeof(out) - 600) {
+		if (e.outside)
+			continue;
 		used += (size_t)snprintf(out + used, sizeof(out) - used,
 			e.leaf ? "%s %s%s%s %d:%.*s; " : "[%s %s%s%s] ", e.path, e.type,
 			e.name[0] != '\0' ? " " : "", e.name, (int)e.encoding,
 			(int)(e.body.n < 40 ? e.body.n : 40), (const char *)e.body.p);
+	}
 	return out;
 }
 
@@ -28,12 +31,13 @@ static struct mime parser;
 
 static const char *shape(const char *text)
 {
-	return shape_of(text, strlen(text), &wide, MIME_FIRST, &parser);
+	return shape_of(text, strlen(text), &wide, 0, &parser);
 }
 
-static const char *last_shape(const char *text)
+/* The same with one question answered the other way. */
+static const char *other_shape(const char *text, enum mime_choice choice)
 {
-	return shape_of(text, strlen(text), &wide, MIME_LAST, &parser);
+	return shape_of(text, strlen(text), &wide, MW_BIT(choice), &parser);
 }
 
 #define MULTI(b) "Content-Type: multipart/mixed; boundary=" b "\r\n\r\n"
@@ -177,11 +181,41 @@ static void names_come_in_every_dress(void **state)
 		struct mime_entity e;
 
 		snprintf(text, sizeof(text), "%s\r\n\r\nbody", cases[i].field);
-		mime_open(&parser, mw_octets_of_text(text), &wide, MIME_FIRST);
+		mime_open(&parser, mw_octets_of_text(text), &wide, 0);
 		assert_true(mime_next(&parser, &e));
 		snprintf(want, sizeof(want), "%zu %s", i, cases[i].name);
 		snprintf(text, sizeof(text), "%zu %s", i, e.name);
 		assert_string_equal(text, want);
+	}
+}
+
+/* As many pieces as a field can have, the first of them last: the name by their numbers is among
+ * the names. */
+static void pieces_of_a_name_are_never_lost(void **state)
+{
+	static const unsigned counts[] = { 2, 64, 65, 66, 500 };
+	char text[MIME_FIELD_MAX + 100];
+
+	(void)state;
+	for (size_t k = 0; k < MW_COUNT(counts); k++) {
+		size_t n = (size_t)sprintf(text, "Content-Disposition: a");
+		bool found = false;
+		struct mime_entity e;
+		const char *name;
+
+		for (unsigned i = 0; i < counts[k]; i++) /* the first is the highest number */
+			n += (size_t)sprintf(text + n, ";filename*%u=%c", counts[k] - i,
+				i < 4 ? "exe."[i] : 'x');
+		sprintf(text + n, "\r\n\r\nbody");
+		mime_open(&parser, mw_octets_of_text(text), &wide, 0);
+		assert_true(mime_next(&parser, &e));
+		name = e.names.text;
+		for (unsigned i = 0; i < e.names.count; i++, name += strlen(name) + 1)
+			found = found || (counts[k] == 2 ? strcmp(name, "xe") == 0
+							 : strlen(name) > 4 &&
+								   strcmp(name + strlen(name) - 4,
+									   ".exe") == 0);
+		assert_true(found);
 	}
 }
 
@@ -209,15 +243,17 @@ static void contradictions_have_two_readings(void **state)
 
 	(void)state;
 	assert_string_equal(shape(fields), "1 text/plain 1:x; ");
-	assert_true(parser.ambiguous);
-	assert_string_equal(last_shape(fields), "1 text/plain 0:x; ");
+	assert_int_equal(parser.choices_met, MW_BIT(MIME_CHOOSE_FIELD));
+	assert_string_equal(other_shape(fields, MIME_CHOOSE_FIELD), "1 text/plain 0:x; ");
 	assert_string_equal(shape(boundaries),
 		"[1 multipart/mixed] 1/1 text/plain 0:one\r\n--b\r\n\r\ntwo\r\n--b--; ");
-	assert_true((parser.errors & MW_BIT(MIME_TWO_PARAMETERS)) != 0 && parser.ambiguous);
-	assert_string_equal(last_shape(boundaries), "[1 multipart/mixed] 1/1 text/plain 0:two; ");
+	assert_true((parser.errors & MW_BIT(MIME_TWO_PARAMETERS)) != 0);
+	assert_int_equal(parser.choices_met, MW_BIT(MIME_CHOOSE_FORM));
+	assert_string_equal(other_shape(boundaries, MIME_CHOOSE_FORM),
+		"[1 multipart/mixed] 1/1 text/plain 0:two; ");
 	/* the same value twice contradicts nothing */
 	shape("Content-Type: multipart/mixed; boundary=a; boundary=\"a\"\r\n\r\n--a--");
-	assert_false(parser.ambiguous);
+	assert_int_equal(parser.choices_met, 0);
 }
 
 static void a_line_that_is_no_field_may_begin_the_body(void **state)
@@ -227,8 +263,8 @@ static void a_line_that_is_no_field_may_begin_the_body(void **state)
 	(void)state;
 	assert_string_equal(shape(text), "1 text/html 0:x; ");
 	assert_int_equal(parser.errors, MW_BIT(MIME_BAD_HEADER));
-	assert_string_equal(
-		last_shape(text), "1 text/plain 0:this is no field\r\nContent-Type: text/htm; ");
+	assert_string_equal(other_shape(text, MIME_CHOOSE_HEADER),
+		"1 text/plain 0:this is no field\r\nContent-Type: text/htm; ");
 }
 
 static void an_encoded_multipart_is_read_both_ways(void **state)
@@ -238,8 +274,10 @@ static void an_encoded_multipart_is_read_both_ways(void **state)
 
 	(void)state;
 	assert_string_equal(shape(text), "[1 multipart/mixed] 1/1 text/plain 0:one; ");
-	assert_int_equal(parser.errors & MIME_REREAD, MW_BIT(MIME_ENCODED_BOX));
-	assert_string_equal(last_shape(text), "1 multipart/mixed 1:--x\r\n\r\none\r\n--x--; ");
+	assert_int_equal(parser.errors, MW_BIT(MIME_ENCODED_BOX));
+	assert_int_equal(parser.choices_met, MW_BIT(MIME_CHOOSE_BOX));
+	assert_string_equal(other_shape(text, MIME_CHOOSE_BOX),
+		"1 multipart/mixed 1:--x\r\n\r\none\r\n--x--; ");
 }
 
 /* ------------------------------------------------------------------ limits, cuts */
@@ -250,10 +288,10 @@ static void beyond_the_depth_a_box_is_a_leaf(void **state)
 	const struct mime_limits one = { 1, 100 }, two = { 2, 100 };
 
 	(void)state;
-	assert_string_equal(shape_of(text, strlen(text), &two, MIME_FIRST, &parser),
+	assert_string_equal(shape_of(text, strlen(text), &two, 0, &parser),
 		"[1 multipart/mixed] [1/1 multipart/mixed] 1/1/1 text/plain 0:one; ");
 	assert_int_equal(parser.met, 0);
-	assert_string_equal(shape_of(text, strlen(text), &one, MIME_FIRST, &parser),
+	assert_string_equal(shape_of(text, strlen(text), &one, 0, &parser),
 		"[1 multipart/mixed] 1/1 multipart/mixed 0:--i\r\n\r\none\r\n--i--; ");
 	assert_int_equal(parser.met, MIME_MET_DEPTH);
 }
@@ -264,9 +302,9 @@ static void beyond_the_number_of_parts_reading_ends(void **state)
 	const struct mime_limits two = { 9, 2 }, three = { 9, 3 };
 
 	(void)state;
-	shape_of(text, strlen(text), &three, MIME_FIRST, &parser);
+	shape_of(text, strlen(text), &three, 0, &parser);
 	assert_int_equal(parser.met, 0);
-	assert_string_equal(shape_of(text, strlen(text), &two, MIME_FIRST, &parser),
+	assert_string_equal(shape_of(text, strlen(text), &two, 0, &parser),
 		"[1 multipart/mixed] 1/1 text/plain 0:one; ");
 	assert_int_equal(parser.met, MIME_MET_PARTS);
 }
@@ -281,8 +319,7 @@ static void the_deepest_nesting_ends_and_is_noted(void **state)
 	for (int i = 0; i < 2000; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n,
 			"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
-	mime_open(
-		&parser, mw_octets_of(text, n), &(struct mime_limits){ 1000, 100000 }, MIME_FIRST);
+	mime_open(&parser, mw_octets_of(text, n), &(struct mime_limits){ 1000, 100000 }, 0);
 	while (mime_next(&parser, &e))
 		;
 	assert_int_equal(parser.met, MIME_MET_DEPTH);
@@ -308,8 +345,11 @@ static void every_cut_of_a_message_is_read_within_its_bounds(void **state)
 		struct mime_entity e;
 
 		memcpy(cut, whole, n);
-		for (int reading = 0; reading < MIME_READINGS; reading++) {
-			mime_open(&parser, mw_octets_of(cut, n), &wide, (enum mime_reading)reading);
+		for (unsigned choice = 0; choice <= MIME_CHOICES; choice++) {
+			unsigned all = MW_BIT(MIME_CHOICES) - 1;
+
+			mime_open(&parser, mw_octets_of(cut, n), &wide,
+				choice < MIME_CHOICES ? MW_BIT(choice) : all);
 			while (mime_next(&parser, &e)) {
 				assert_true(e.body.p >= (unsigned char *)cut);
 				assert_true(e.body.p + e.body.n <= (unsigned char *)cut + n);
@@ -346,6 +386,7 @@ int main(void)
 		cmocka_unit_test(parts_behind_the_final_boundary_are_read_and_noted),
 		cmocka_unit_test(an_empty_part_without_an_empty_line_is_no_error),
 		cmocka_unit_test(names_come_in_every_dress),
+		cmocka_unit_test(pieces_of_a_name_are_never_lost),
 		cmocka_unit_test(encodings_are_known_by_name),
 		cmocka_unit_test(contradictions_have_two_readings),
 		cmocka_unit_test(a_line_that_is_no_field_may_begin_the_body),

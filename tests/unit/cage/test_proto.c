@@ -84,8 +84,12 @@ static void encode_result(struct mw_pack *b)
 {
 	static const unsigned char map[] = { 0x81, 0xa1, 'a', 0x01 };
 
-	scan_result_encode(
-		b, &(struct scan_result){ 5, MW_LIMIT, "why", 99, { map, sizeof(map) } });
+	scan_result_encode(b, &(struct scan_result){ .id = 5,
+				      .status = MW_LIMIT,
+				      .reason = "why",
+				      .cpu_us = 99,
+				      .findings = { map, sizeof(map) },
+				      .worn = true });
 }
 
 static enum mw_rc decode_result(struct mw_octets m)
@@ -95,7 +99,7 @@ static enum mw_rc decode_result(struct mw_octets m)
 
 	if (rc == MW_OK) {
 		assert_true(v.id == 5 && v.status == MW_LIMIT && strcmp(v.reason, "why") == 0 &&
-			    v.cpu_us == 99);
+			    v.cpu_us == 99 && v.worn);
 		assert_int_equal(mw_map_int(v.findings, "a", 0), 1);
 	}
 	return rc;
@@ -200,7 +204,7 @@ static void a_message_of_another_type_or_version_is_refused(void **state)
 
 static void octets_follow_the_header_of_a_job(void **state)
 {
-	struct scan_order o = { 7, 1000, 5, true, false }, got;
+	struct scan_order o = { 7, 123456789, 1000, 5, true, false, true, true }, got;
 	struct mw_octets rest;
 	struct mw_pack b;
 
@@ -209,8 +213,9 @@ static void octets_follow_the_header_of_a_job(void **state)
 	scan_order_encode(&b, &o);
 	mw_pack_raw(&b, mw_octets_of_text("hello"));
 	assert_int_equal(scan_order_decode(mw_octets_of(b.p, b.n), &got, &rest), MW_OK);
-	assert_true(
-		got.id == 7 && got.ms_left == 1000 && got.size == 5 && got.virus && !got.decode);
+	assert_true(got.id == 7 && got.until_ms == 123456789 && got.most_ms == 1000 &&
+		    got.size == 5 && got.virus && !got.decode);
+	assert_true(got.parts && got.digests);
 	assert_int_equal(rest.n, 5);
 	assert_memory_equal(rest.p, "hello", 5);
 	mw_pack_fini(&b);
@@ -301,12 +306,60 @@ static void memory_that_is_not_sealed_or_not_that_long_is_not_mapped(void **stat
 	close(open_one);
 }
 
+static void leaves_are_read_back_sealed_and_no_cut_is(void **state)
+{
+	const struct scan_leaf_head h = { 3, 2, SCAN_LEAF_MARK };
+	struct mw_octets map, rest, path, octets;
+	int fd = scan_leaves_new();
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(write(fd, &h, sizeof(h)), sizeof(h));
+		assert_int_equal(write(fd, "p/abc", 5), 5);
+	}
+	assert_int_equal(scan_leaves_map(fd, &map), MW_OK);
+	assert_true(write(fd, "x", 1) < 0);
+	rest = map;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(scan_leaf_next(&rest, &path, &octets), 1);
+		assert_memory_equal(path.p, "p/", 2);
+		assert_memory_equal(octets.p, "abc", 3);
+	}
+	assert_int_equal(scan_leaf_next(&rest, &path, &octets), 0);
+	for (size_t n = 1; n < map.n / 2; n++) {
+		rest = mw_octets_of(map.p, n);
+		assert_int_equal(scan_leaf_next(&rest, &path, &octets), -1);
+	}
+	munmap((void *)map.p, map.n);
+	close(fd);
+}
+
+static void what_was_said_before_an_end_with_something_unread_is_heard(void **state)
+{
+	char buf[16];
+	int pair[2], fd;
+	size_t n;
+
+	(void)state;
+	pair_of(pair);
+	assert_int_equal(scan_send(pair[0], mw_octets_of_text("unread"), NULL, 0, -1), MW_OK);
+	assert_int_equal(scan_send(pair[1], mw_octets_of_text("last"), NULL, 0, -1), MW_OK);
+	close(pair[1]);
+	assert_int_equal(scan_recv(pair[0], buf, sizeof(buf), &n, &fd), MW_OK);
+	assert_int_equal(n, 4);
+	assert_memory_equal(buf, "last", 4);
+	assert_int_equal(scan_recv(pair[0], buf, sizeof(buf), &n, &fd), MW_ERR_GONE);
+	close(pair[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(leaves_are_read_back_sealed_and_no_cut_is),
 		cmocka_unit_test(every_message_comes_back_as_it_went),
 		cmocka_unit_test(every_cut_and_every_octet_too_many_is_refused),
 		cmocka_unit_test(a_message_of_another_type_or_version_is_refused),
+		cmocka_unit_test(what_was_said_before_an_end_with_something_unread_is_heard),
 		cmocka_unit_test(octets_follow_the_header_of_a_job),
 		cmocka_unit_test(a_datagram_arrives_whole_with_its_descriptor),
 		cmocka_unit_test(a_datagram_longer_than_the_buffer_is_refused),

@@ -72,7 +72,8 @@ static int judge(enum mw_status status, struct mw_octets findings)
 
 static int look_by_work(struct fixture *f, bool decode)
 {
-	struct work *w = work_new(&f->conf, f->av);
+	const struct scan_order order = { .virus = true, .decode = decode };
+	struct work *w = work_new(&f->conf, f->av, NULL);
 	struct mw_pack b;
 	char reason[MW_REASON_MAX];
 	bool worn;
@@ -81,8 +82,8 @@ static int look_by_work(struct fixture *f, bool decode)
 	if (w == NULL)
 		return NOT_WHOLE;
 	mw_pack_init(&b);
-	status = work_run(w, mw_octets_of_text(EICAR_ZIP_MAIL), true, decode, mw_mono_ms() + 20000,
-		&b, reason, &worn);
+	status = work_run(w, mw_octets_of_text(EICAR_ZIP_MAIL), &order, mw_mono_ms() + 20000, &b,
+		reason, &worn);
 	return b.failed ? NOT_WHOLE : judge(status, mw_octets_of(b.p, b.n));
 }
 

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include "digest.h"
+#include "text.h"
 #include "work.h"
 
 struct fixture {
@@ -20,7 +22,7 @@ static int open_fixture(void **state)
 	assert_non_null(mkdtemp(f.folder));
 	f.conf = test_conf();
 	f.av = test_engine(f.folder);
-	f.work = work_new(&f.conf, f.av);
+	f.work = work_new(&f.conf, f.av, NULL);
 	assert_non_null(f.work);
 	*state = &f;
 	return 0;
@@ -42,14 +44,22 @@ struct outcome {
 	struct mw_pack b;
 };
 
-static struct mw_octets run(struct fixture *f, struct outcome *o, const char *text)
+static const struct scan_order usual = { .virus = true, .decode = true };
+
+static struct mw_octets run_as(
+	struct fixture *f, struct outcome *o, const char *text, const struct scan_order *order)
 {
 	memset(o, 0, sizeof(*o));
 	mw_pack_init(&o->b);
-	o->status = work_run(f->work, mw_octets_of_text(text), true, true, mw_mono_ms() + 20000,
-		&o->b, o->reason, &o->worn);
+	o->status = work_run(f->work, mw_octets_of_text(text), order, mw_mono_ms() + 20000, &o->b,
+		o->reason, &o->worn);
 	assert_false(o->b.failed);
 	return mw_octets_of(o->b.p, o->b.n);
+}
+
+static struct mw_octets run(struct fixture *f, struct outcome *o, const char *text)
+{
+	return run_as(f, o, text, &usual);
 }
 
 /* "name part;" of each virus. */
@@ -157,13 +167,13 @@ static void eicar_is_found_however_it_is_wrapped(void **state)
 				"d6UmNVRnBZTlRRb1VGNHBOME5ES1RkOUpFVkpRMEZT"
 				"TFZOVVFVNUVRVkpFTFVGT1ZFbFdTVkpWVXkxVVJWTlVMVVpKVEVVaEpFZ3JTQ289"),
 			"1/1/1" },
-		{ "zip", EICAR_ZIP_MAIL, "1/2/foo.zip" },
-		{ "uuencode, undone by libclamav",
+		{ "zip", EICAR_ZIP_MAIL, "1/2/foo.zip/eicar.com" },
+		{ "uuencode",
 			HEAD "\r\nbegin 644 x.com\r\n"
 			     "M6#5/"
 			     "(5`E0$%06S1<4%I8-30H4%XI-T-#*3=])$5)0T%2+5-404Y$05)$+4%.\r\n75$E625)"
 			     "54RU415-4+49)3$4A)$@K2\"H`\r\n`\r\nend\r\n",
-			"1" },
+			"1/x.com" },
 	};
 
 	for (size_t i = 0; i < MW_COUNT(cases); i++) {
@@ -259,7 +269,7 @@ static void a_mail_whose_time_is_up_is_a_limit(void **state)
 
 	mw_pack_init(&o.b);
 	o.status = work_run(
-		f->work, mw_octets_of_text(EICAR_ZIP_MAIL), true, true, 1, &o.b, o.reason, &o.worn);
+		f->work, mw_octets_of_text(EICAR_ZIP_MAIL), &usual, 1, &o.b, o.reason, &o.worn);
 	assert_int_equal(o.status, MW_LIMIT);
 	assert_string_equal(texts(mw_octets_of(o.b.p, o.b.n), "limits"), "time;");
 	mw_pack_fini(&o.b);
@@ -290,6 +300,40 @@ static void a_broken_archive_is_noted_and_no_limit(void **state)
 	mw_pack_fini(&o.b);
 }
 
+/* Mails that are files: with an innocent type, or in an archive (here a mailbox). */
+static void a_mail_that_is_a_file_is_read_as_one(void **state)
+{
+#define INNER                                                                                      \
+	"MIME-Version: 1.0\r\nFrom: a@example.org\r\nContent-Type: text/plain; name=tief.txt\r\n"
+	static const struct {
+		const char *mail, *names;
+	} cases[] = {
+		{ PART("Content-Type: application/octet-stream\r\n", INNER "\r\nhi"), "tief.txt;" },
+		{ PART("Content-Type: text/plain; name=a.eml\r\n", INNER "\r\nhi"),
+			"a.eml;tief.txt;" },
+		{ PART("Content-Type: application/octet-stream; name=b\r\n"
+		       "Content-Transfer-Encoding: quoted-printable\r\n",
+			  INNER "\r\nhi"),
+			"b;tief.txt;" },
+		{ PART("Content-Type: application/mbox\r\n",
+			  "From a Mon\r\n" INNER "\r\nhi\r\n\r\nFrom b Tue\r\n" INNER "\r\nho"),
+			"tief.txt;tief.txt;" },
+		{ PART("Content-Type: text/plain\r\n", INNER "\r\nhi"), "" },
+		{ PART("Content-Type: text/plain\r\n",
+			  "hi\r\nbegin 644 x.eml\r\n"
+			  "M0V]N=&5N=\"U4>7!E.B!T97AT+W!L86EN.R!N86UE/6%A+F5X90T*#0IX\r\n`\r\nend"),
+			"x.eml;aa.exe;" },
+	};
+
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct outcome o;
+
+		assert_string_equal(texts(run(*state, &o, cases[i].mail), "names"), cases[i].names);
+		assert_int_equal(o.status, MW_DONE);
+		mw_pack_fini(&o.b);
+	}
+}
+
 static void one_mail_leaves_nothing_for_the_next(void **state)
 {
 	struct outcome o;
@@ -303,6 +347,134 @@ static void one_mail_leaves_nothing_for_the_next(void **state)
 	}
 }
 
+/* The raw mail is looked at, and says so, however late it is; what is encoded was not looked into.
+ */
+static void the_raw_mail_is_scanned_when_time_is_up(void **state)
+{
+	struct fixture *f = *state;
+	char mail[400];
+	struct outcome o;
+
+	snprintf(mail, sizeof(mail), HEAD "\r\n%s\r\n", eicar());
+	memset(&o, 0, sizeof(o));
+	mw_pack_init(&o.b);
+	o.status = work_run(
+		f->work, mw_octets_of_text(mail), &usual, mw_mono_ms(), &o.b, o.reason, &o.worn);
+	assert_int_equal(o.status, MW_LIMIT);
+	assert_string_equal(texts(mw_octets_of(o.b.p, o.b.n), "limits"), "time;");
+	assert_string_equal(viruses(mw_octets_of(o.b.p, o.b.n)), VIRUS " message;");
+	mw_pack_fini(&o.b);
+}
+
+/* "type size digest;" of each part; of a digest the first four octets, "-" where it has none. */
+static const char *digests(struct mw_octets findings)
+{
+	static char out[4096];
+	struct mw_cur c;
+	size_t count, fields, n;
+
+	out[0] = '\0';
+	assert_true(mw_map_find(findings, "tree", &c));
+	assert_true(mw_cur_array(&c, &count));
+	while (count-- > 0) {
+		struct mw_octets type, digest;
+		uint64_t size;
+		char hex[2 * MW_SHA256_OCTETS + 1] = "-";
+
+		assert_true(mw_cur_array(&c, &fields));
+		assert_int_equal(fields, 8);
+		assert_true(mw_cur_skip(&c, 2) && mw_cur_octets(&c, 100, &type) &&
+			    mw_cur_skip(&c, 3) && mw_cur_uint(&c, UINT64_MAX, &size) &&
+			    mw_cur_octets(&c, 100, &digest));
+		if (digest.n > 0) {
+			assert_int_equal(digest.n, MW_SHA256_OCTETS);
+			mw_hex(digest.p, digest.n, hex);
+			hex[8] = '\0';
+		}
+		n = strlen(out);
+		snprintf(out + n, sizeof(out) - n, "%.*s %u %s;", (int)type.n, (const char *)type.p,
+			(unsigned)size, hex);
+	}
+	return out;
+}
+
+#define ABC_MAIL                                                                                   \
+	PART("Content-Type: text/plain\r\n",                                                       \
+		"abc\r\n--bb\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: "                  \
+		"base64\r\n\r\nYWJj\r\n--bb\r\nContent-Type: a/c\r\n\r\n")
+
+/* Of what is decoded: abc is abc however it came. */
+static void parts_have_digests_when_asked_for(void **state)
+{
+	static const struct scan_order with = { .decode = true, .digests = true },
+				       without = { .decode = true, .parts = true };
+	struct outcome o;
+
+	assert_string_equal(digests(run_as(*state, &o, ABC_MAIL, &with)),
+		"multipart/mixed 0 -;text/plain 3 ba7816bf;a/b 3 ba7816bf;a/c 0 e3b0c442;");
+	assert_int_equal(o.status, MW_DONE);
+	mw_pack_fini(&o.b);
+	assert_string_equal(digests(run_as(*state, &o, ABC_MAIL, &without)),
+		"multipart/mixed 0 -;text/plain 3 -;a/b 3 -;a/c 0 -;");
+	mw_pack_fini(&o.b);
+}
+
+#define WIDE_PARTS 1000
+
+/* count parts, each with a name of 40 octets. */
+static char *wide_mail(unsigned count)
+{
+	struct mw_text m = { 0 };
+
+	mw_text_add(&m, HEAD "Content-Type: multipart/mixed; boundary=bb\r\n\r\n");
+	for (unsigned i = 0; i < count; i++)
+		mw_text_addf(&m, "--bb\r\nContent-Type: a/b; name=\"%040u\"\r\n\r\n%u\r\n", i, i);
+	mw_text_add(&m, "--bb--\r\n");
+	assert_false(m.failed);
+	return m.p;
+}
+
+/* Names are for banned rules, which have to know all of them; digests get what room is left. */
+static void digests_take_no_room_from_names(void **state)
+{
+	static const struct scan_order order = { .decode = true, .parts = true, .digests = true };
+	char *mail = wide_mail(WIDE_PARTS);
+	struct outcome o;
+	struct mw_octets f = run_as(*state, &o, mail, &order), digest;
+	struct mw_cur c;
+	size_t count, fields, told = 0;
+
+	assert_true(mw_map_find(f, "tree", &c) && mw_cur_array(&c, &count));
+	assert_int_equal(count, WIDE_PARTS + 1);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(mw_cur_array(&c, &fields) && mw_cur_skip(&c, fields - 1) &&
+			    mw_cur_octets(&c, MW_SHA256_OCTETS, &digest));
+		told += digest.n == MW_SHA256_OCTETS;
+	}
+	assert_in_range(told, 1, WIDE_PARTS - 1);
+	assert_int_equal(o.status, MW_DONE);
+	assert_true(o.b.n < SCAN_FINDINGS_MAX);
+	mw_pack_fini(&o.b);
+	free(mail);
+}
+
+/* What does not fit is missed by banned rules alone. */
+static void a_list_for_the_record_may_be_cut(void **state)
+{
+	static const struct scan_order record = { .decode = true, .digests = true },
+				       rules = { .decode = true, .parts = true };
+	char *mail = wide_mail(1400);
+	struct outcome o;
+
+	assert_string_equal(texts(run_as(*state, &o, mail, &rules), "limits"), "parts;");
+	assert_int_equal(o.status, MW_LIMIT);
+	mw_pack_fini(&o.b);
+	assert_string_equal(texts(run_as(*state, &o, mail, &record), "limits"), "");
+	assert_int_equal(o.status, MW_DONE);
+	mw_pack_fini(&o.b);
+	free(mail);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,7 +486,12 @@ int main(void)
 		cmocka_unit_test(a_mail_whose_time_is_up_is_a_limit),
 		cmocka_unit_test(contradictions_are_told),
 		cmocka_unit_test(a_broken_archive_is_noted_and_no_limit),
+		cmocka_unit_test(a_mail_that_is_a_file_is_read_as_one),
 		cmocka_unit_test(one_mail_leaves_nothing_for_the_next),
+		cmocka_unit_test(the_raw_mail_is_scanned_when_time_is_up),
+		cmocka_unit_test(parts_have_digests_when_asked_for),
+		cmocka_unit_test(digests_take_no_room_from_names),
+		cmocka_unit_test(a_list_for_the_record_may_be_cut),
 	};
 
 	return cmocka_run_group_tests_name("work", tests, open_fixture, close_fixture);

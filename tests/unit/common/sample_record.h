@@ -18,6 +18,11 @@ static const struct mw_record_check sample_checks[] = {
 static const struct mw_record_test sample_tests[] = { { S("BAYES_00"), -1900 },
 	{ S("AM.X"), 100 } };
 static const struct mw_record_av sample_av[] = { { S("ClamAV"), S("Eicar-Test") } };
+static const struct mw_record_part sample_parts[] = {
+	{ 0, S("1"), S("a/b"), S("n\xff.zip"), S("B"), 70000,
+		S("0123456789abcdef0123456789abcdef") },
+	{ 1, S(""), S(""), S(""), S(""), 0, S("") },
+};
 static const struct mw_record_elapsed sample_elapsed[] = {
 	{ S("receiving"), 1000, 0 },
 	{ S("total"), 9000, 700 },
@@ -112,6 +117,9 @@ static inline struct mw_record sample_record(void)
 		.conn_quit = 5,
 		.conn_reuse = 6,
 		.conn_reuse_fail = 7,
+		.own = MW_OWN_NOTICE,
+		.part_count = MW_COUNT(sample_parts),
+		.parts = sample_parts,
 	};
 }
 

@@ -305,6 +305,30 @@ static void a_path_that_fits_no_address_is_refused(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* ------------------------------------------------------------------ lines of others' forms */
+
+static void a_line_of_another_s_form_is_cut_and_goes_on(void **state)
+{
+	const char *text = "0123456789012345678901234567890123456789 \xc3\xa4\xc3\xa4 the end";
+	const char *line;
+
+	(void)state;
+	listen_there();
+	speak(0, MAIL, "amavis");
+	mw_log_line_as(NULL, MW_INFO, "1-01", mw_octets_of_text("Passed CLEAN"), 980);
+	line = came();
+	assert_non_null(strstr(line, "]: (1-01) Passed CLEAN"));
+	assert_memory_equal(line, "<21>", 4);
+	mw_log_line_as(NULL, MW_WARN, "1-01", mw_octets_of_text(text), 50);
+	assert_non_null(strstr(came(), "]: (1-01) (!)0123456789012345678901234567890123456..."));
+	assert_non_null(strstr(came(), "]: (1-01) (!)...789 \xc3\xa4\xc3\xa4 the end"));
+	mw_log_line_as(NULL, MW_DETAIL, "1-01", mw_octets_of_text(text), 50);
+	assert_string_equal(came(), "");
+	mw_log_line_as(NULL, MW_INFO, "1-01", mw_octets_of("a\nb", 3), 980);
+	assert_non_null(strstr(came(), "]: (1-01) a?b"));
+	go_away();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +340,7 @@ int main(void)
 		TEST(without_a_syslogd_lines_go_to_stderr_until_one_is_there_again),
 		TEST(a_syslogd_that_does_not_keep_up_costs_lines_and_no_time),
 		TEST(long_lines_are_cut_and_still_lines),
+		TEST(a_line_of_another_s_form_is_cut_and_goes_on),
 		TEST(a_path_that_fits_no_address_is_refused),
 	};
 

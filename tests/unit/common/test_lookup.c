@@ -613,6 +613,26 @@ static void add_step(void *arg, const struct mw_lookup_result *r)
 	mw_text_addf(out, "%s%s\n", r->error != NULL ? " " : "", r->error != NULL ? r->error : "");
 }
 
+/* A thousand names, each of which costs what one match may. */
+static void many_texts_cannot_burn_cpu_in_patterns(void **state)
+{
+	static const char *const maps[] = { "{ new_RE { 'x', 'a' } }", "{ { ['a'] = true } }" };
+	const struct mw_lookup_options o = { .want = MW_WANT_ANY, .key = MW_KEY_TEXT };
+	const struct mw_octets keys[] = { mw_octets_of_text("b"), mw_octets_of_text("a") };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(maps); i++) {
+		struct mw_lookup *l = good_maps(maps[i], &o);
+		struct mw_lookup_result r;
+
+		assert_true(mw_lookup_any(l, keys, 2, UINT64_MAX, &r));
+		assert_null(r.error);
+		assert_false(mw_lookup_any(l, keys, 2, mw_mono_us(), &r));
+		assert_string_equal(r.error, "its time was up");
+		mw_lookup_unref(&l);
+	}
+}
+
 static void a_trace_tells_each_table_up_to_the_one_that_decides(void **state)
 {
 	struct mw_lookup *l =
@@ -748,6 +768,7 @@ int main(void)
 		cmocka_unit_test(what_a_file_cannot_say_is_refused_when_it_is_read),
 		cmocka_unit_test(keys_beyond_the_limit_meet_constants_only),
 		cmocka_unit_test(an_address_cannot_burn_cpu_in_a_pattern),
+		cmocka_unit_test(many_texts_cannot_burn_cpu_in_patterns),
 		cmocka_unit_test(a_trace_tells_each_table_up_to_the_one_that_decides),
 		cmocka_unit_test(asking_by_type_falls_back_to_the_default),
 		cmocka_unit_test(values_of_the_limit_are_taken_and_cut_when_they_grow),

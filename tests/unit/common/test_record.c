@@ -44,6 +44,7 @@ static void a_decoded_record_encodes_to_the_same_octets(void **state)
 	assert_int_equal(got.attached_file_names.count, 3);
 	assert_memory_equal(got.attached_file_names.items[1].p, "\xff\0zin", 5);
 	assert_int_equal(got.conn_reuse_fail, 7);
+	assert_int_equal(got.own, MW_OWN_NOTICE);
 	assert_true(got.out_lmtp);
 	mw_record_fini(&arena);
 	assert_null(arena);

@@ -114,6 +114,7 @@ static void a_mail_is_told_with_the_documented_names_and_types(void **state)
 	json_t *j, *rcpt, *check;
 
 	(void)state;
+	r.own = MW_OWN_NONE;
 	mw_text_clear(&out);
 	logsvc_mail_json(&out, &r);
 	assert_false(out.failed);
@@ -153,6 +154,21 @@ static void a_mail_is_told_with_the_documented_names_and_types(void **state)
 	assert_string_equal(text_at(check, "status"), "skipped");
 	assert_string_equal(text_at(check, "reason"), "bypassed");
 	assert_null(strchr(out.p, '\n'));
+	json_decref(j);
+}
+
+static void a_mail_of_our_own_says_what_it_is(void **state)
+{
+	struct mw_record r = sample_record();
+	json_t *j;
+
+	(void)state;
+	mw_text_clear(&out);
+	logsvc_mail_json(&out, &r);
+	j = json_loadb(out.p, out.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	assert_non_null(j);
+	assert_string_equal(text_at(j, "event"), "notification");
+	assert_null(json_object_get(j, "dsn_sent"));
 	json_decref(j);
 }
 
@@ -258,6 +274,7 @@ int main(void)
 		cmocka_unit_test(thousandths_are_shortest_numbers),
 		cmocka_unit_test(the_top_level_fields_are_sorted),
 		cmocka_unit_test(a_mail_is_told_with_the_documented_names_and_types),
+		cmocka_unit_test(a_mail_of_our_own_says_what_it_is),
 		cmocka_unit_test(an_empty_record_is_told_too),
 		cmocka_unit_test(gaps_and_alerts_are_objects_of_their_own),
 		cmocka_unit_test(subjects_are_decoded),

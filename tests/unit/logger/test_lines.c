@@ -48,7 +48,7 @@ static int done(void **state)
 
 static void add(uint64_t sequence)
 {
-	assert_true(logsvc_lines_add(&l, 7, sequence, "key", mw_octets_of("123456789", 9)));
+	assert_true(logsvc_lines_add(&l, 7, sequence, "key", mw_octets_of("123456789", 9), NULL));
 }
 
 static void a_position_moves_when_every_output_is_done(void **state)

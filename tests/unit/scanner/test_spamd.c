@@ -189,6 +189,62 @@ static void rules_beyond_the_limit_are_dropped(void **state)
 	assert_int_equal(v.test_count, SPAMD_TESTS_MAX);
 }
 
+#define TABLE "SPAMD/1.1 0 EX_OK\r\nSpam: True ; 6.3 / 5.0\r\n\r\n---- ----\n"
+
+static void the_report_is_the_table_as_printable_lines(void **state)
+{
+	static const struct {
+		const char *says, *report;
+	} cases[] = {
+		{ " 1.2 FIRST  Text\r\n     goes on \n\n \t \n 0.7 LAST",
+			" 1.2 FIRST  Text\n     goes on\n 0.7 LAST\n" },
+		{ " 1.2 A\tb\xc3\xbc\x1b[2J\r\x7f\n",
+			" 1.2 A b\\x{C3}\\x{BC}\\x{1B}[2J\\x{0D}\\x{7F}\n" },
+		{ "\r\n\n", "" },
+		{ "", "" },
+	};
+	struct spamd_result v;
+	struct mw_err why;
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		snprintf(text, sizeof(text), TABLE "%s", cases[i].says);
+		assert_int_equal(read_text(text, &v, &why), MW_OK);
+		assert_int_equal(v.report_n, strlen(cases[i].report));
+		assert_memory_equal(v.report, cases[i].report, v.report_n);
+	}
+	/* the preview of the mail is not in it */
+	make_whole();
+	assert_int_equal(read_text(whole, &v, &why), MW_OK);
+	assert_memory_equal(v.report, " 1.2 FIRST ", 11);
+	assert_null(memmem(v.report, v.report_n, "buy", 3));
+}
+
+static void a_report_is_cut_at_its_limits(void **state)
+{
+	static char text[64 * 1024];
+	size_t n = (size_t)snprintf(text, sizeof(text), TABLE);
+	struct spamd_result v;
+	struct mw_err why;
+
+	(void)state;
+	/* a line: at the limit, one beyond, and an escape that does not fit any more */
+	snprintf(text + n, sizeof(text) - n, "%0240d\n%0241d\n%0238d\xff\n%0300d\n", 1, 12, 3, 4);
+	assert_int_equal(read_text(text, &v, &why), MW_OK);
+	assert_int_equal(v.report_n, 241 + 241 + 239 + 241);
+	assert_memory_equal(v.report + 239, "1\n0", 3);
+	assert_memory_equal(v.report + 241 + 239, "1\n0", 3);
+	assert_memory_equal(v.report + 482 + 237, "3\n0", 3);
+	/* all of it: whole lines, up to the last octet */
+	for (int i = 0; i < 600; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " 0.1 RULE_%04d\n\n", i);
+	text[n] = '\0';
+	assert_int_equal(read_text(text, &v, &why), MW_OK);
+	assert_int_equal(v.report_n, MW_SPAM_REPORT_MAX - MW_SPAM_REPORT_MAX % 15);
+	assert_int_equal(v.report[v.report_n - 1], '\n');
+}
+
 static void a_reply_too_long_or_with_nul_is_refused(void **state)
 {
 	static char block[65536];
@@ -309,6 +365,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_reply_is_told_with_its_words),
 		cmocka_unit_test(rules_quoted_from_the_mail_are_not_rules),
 		cmocka_unit_test(rules_beyond_the_limit_are_dropped),
+		cmocka_unit_test(the_report_is_the_table_as_printable_lines),
+		cmocka_unit_test(a_report_is_cut_at_its_limits),
 		cmocka_unit_test(a_reply_too_long_or_with_nul_is_refused),
 		cmocka_unit_test(the_request_names_its_length),
 		cmocka_unit_test(a_small_mail_is_given_whole),

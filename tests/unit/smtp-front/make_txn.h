@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "outcome/body_plan.h"
 #include "policy/mail_policy.h"
 #include "transaction.h"
 
@@ -119,6 +120,7 @@ static inline void end_txn(struct made *m)
 {
 	struct txn *t = &m->txn;
 
+	body_forget(t);
 	for (int kind = 0; kind < JOB_KINDS; kind++)
 		mw_pack_fini(&t->checks[kind].orders);
 	for (size_t i = 0; i < t->cluster_count; i++)

@@ -37,6 +37,9 @@ static void answer_is(struct made *m, const struct ampdp_request *q, unsigned co
 {
 	struct mw_text out = { 0 };
 
+	m->txn.reply_case = code / 100 == 2   ? CASE_PASSED
+			    : code / 100 == 5 ? CASE_REFUSED
+					      : CASE_TEMPFAILED;
 	m->txn.reply_code = code;
 	m->txn.reply = reply;
 	ampdp_answer(&out, &m->txn, q);

@@ -191,6 +191,21 @@ static void a_limit_that_was_met_counts_whatever_the_status_says(void **state)
 	end_txn(m);
 }
 
+static void what_could_not_be_read_whole_is_unchecked(void **state)
+{
+	struct made *m = make_txn("");
+
+	(void)state;
+	make_rcpt(m, "a@example.org");
+	make_rcpt(m, "b@example.org")->bypass_virus = true;
+	find(m, NOTHING, MW_DONE);
+	m->txn.found.broken = true;
+	decide(&m->txn);
+	assert_int_equal(m->txn.rcpts[0].ccats[0], UNCHECKED(0));
+	assert_int_equal(m->txn.rcpts[1].ccats[0], CLEAN(0));
+	end_txn(m);
+}
+
 static void who_bypasses_a_check_is_not_judged_by_it(void **state)
 {
 	struct made *m = make_txn("final_spam_destiny = D_REJECT\n");
@@ -206,7 +221,9 @@ static void who_bypasses_a_check_is_not_judged_by_it(void **state)
 	assert_int_equal(m->txn.rcpts[0].ccat_blocking, VIRUS);
 	assert_int_equal(m->txn.rcpts[1].ccat_blocking, SPAM);
 	assert_int_equal(m->txn.rcpts[2].ccat_blocking, 0);
-	assert_int_equal(m->txn.rcpts[2].ccats[0], CLEAN(0));
+	/* What a reader makes of it nobody knows. */
+	assert_int_equal(m->txn.rcpts[2].ccats[0], UNCHECKED(3));
+	assert_int_equal(m->txn.rcpts[2].ccats[1], CLEAN(0));
 	assert_false(m->txn.rcpts[2].tag || m->txn.rcpts[2].tag2 || m->txn.rcpts[2].kill);
 	assert_int_equal(decide_ccat(&m->txn), VIRUS);
 	end_txn(m);
@@ -434,6 +451,7 @@ static void no_combination_says_2xx_without_delivery_or_discard(void **state)
 		for (unsigned s = CCAT_ENCRYPTED; s <= CCAT_AMBIGUOUS; s++)
 			destine(&policy, s, c.unchecked);
 		destine(&policy, CCAT_SPAM, c.spam);
+		assert_int_equal(rcpt_policy_prepare(&policy, NULL), MW_OK);
 		make_rcpt(m, "a@example.org")->bypass_virus = (c.bypass & 1) != 0;
 		make_rcpt(m, "b@example.org")->bypass_spam = (c.bypass & 2) != 0;
 		find(m, c.found, c.scan);
@@ -465,6 +483,7 @@ int main(void)
 		cmocka_unit_test(destinies_become_replies),
 		cmocka_unit_test(a_failed_check_defers_where_the_settings_say_so),
 		cmocka_unit_test(a_limit_that_was_met_counts_whatever_the_status_says),
+		cmocka_unit_test(what_could_not_be_read_whole_is_unchecked),
 		cmocka_unit_test(who_bypasses_a_check_is_not_judged_by_it),
 		cmocka_unit_test(each_recipient_has_levels_of_its_own),
 		cmocka_unit_test(lovers_get_marked_what_others_do_not_get),

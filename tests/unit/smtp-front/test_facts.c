@@ -319,6 +319,51 @@ static void lists_and_machines_are_recognised(void **state)
 	}
 }
 
+static void names_of_lists_and_machines_are_recognised(void **state)
+{
+	static const struct {
+		const char *sender, *from;
+		bool automatic, mlist, bulk;
+	} rows[] = {
+		{ "ann@example.org", "ann@example.org", false, false, false },
+		{ "list-request@example.org", "ann@example.org", false, true, true },
+		{ "List-Bounces+ann=example.org@example.org", "x@y", false, true, true },
+		{ "list-owner@x", "x@y", false, true, true },
+		{ "list-admin@x", "x@y", false, true, true },
+		{ "owner-list@x", "x@y", false, true, true },
+		{ "ownerlist@x", "x@y", false, false, false },
+		{ "bounces@x", "x@y", false, false, false },
+		{ "", "x@y", true, false, true },
+		{ "ann@x", "owner-l@y", false, true, true },
+		{ "ann@x", "l-request@y", false, true, true },
+		{ "ann@x", "l-admin@y", false, false, false },
+		{ "MAILER-DAEMON@x", "x@y", true, false, true },
+		{ "double-bounce@x", "x@y", true, false, true },
+		{ "mailer@x", "x@y", true, false, true },
+		{ "autoreply@x", "x@y", true, false, true },
+		{ "mailer-daemons@x", "x@y", false, false, false },
+		{ "ann@x", "Mailer-Daemon@y", true, false, true },
+		{ "ann@x", "host-relay@y", false, false, true },
+		{ "ann@x", "postmaster@y", false, false, true },
+		{ "ann@x", "uucp", false, false, true },
+		{ "postmaster@x", "x@y", false, false, false },
+		{ "+@x", "+y@z", false, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		char text[128];
+		struct facts f;
+
+		snprintf(text, sizeof(text), "From: <%s>\r\n\r\n", rows[i].from);
+		facts_of(text);
+		assert_int_equal(facts_collect(&f, &arena, &header, "x", rows[i].sender), MW_OK);
+		if (f.is_auto != rows[i].automatic || f.is_mlist != rows[i].mlist ||
+			f.is_bulk != rows[i].bulk)
+			fail_msg("%s %s", rows[i].sender, rows[i].from);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +378,7 @@ int main(void)
 		cmocka_unit_test(texts_and_ids_are_told_unfolded),
 		cmocka_unit_test(a_mail_without_a_header_says_nothing),
 		cmocka_unit_test(lists_and_machines_are_recognised),
+		cmocka_unit_test(names_of_lists_and_machines_are_recognised),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, free_all);

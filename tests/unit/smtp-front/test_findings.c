@@ -21,9 +21,33 @@ static void pack_texts(struct mw_pack *b, const char *key, size_t count)
 		mw_pack_text(b, "word");
 }
 
+#define DIGEST "0123456789abcdef0123456789ABCDEF" /* any 32 octets */
+
+static void pack_part(struct mw_pack *b, unsigned parent, const char *name, const char *type)
+{
+	mw_pack_array(b, 9);
+	mw_pack_uint(b, parent);
+	mw_pack_text(b, "1/2");
+	mw_pack_text(b, "text/plain");
+	mw_pack_array(b, 1);
+	mw_pack_text(b, name);
+	mw_pack_array(b, 1);
+	mw_pack_text(b, type);
+	mw_pack_text(b, "UC");
+	mw_pack_uint(b, 5000);
+	mw_pack_text(b, DIGEST);
+	mw_pack_text(b, "of a newer scanner");
+}
+
 static void good_scan(struct mw_pack *b)
 {
-	mw_pack_map(b, 7);
+	mw_pack_map(b, 10);
+	pack_texts(b, "mime_errors", 1);
+	pack_texts(b, "content", 1);
+	mw_pack_text(b, "tree");
+	mw_pack_array(b, 2);
+	pack_part(b, 0, "a.zip", "zip");
+	pack_part(b, 1, "b.exe", "exe");
 	mw_pack_text(b, "viruses");
 	mw_pack_array(b, 2);
 	for (int i = 0; i < 2; i++) {
@@ -55,9 +79,11 @@ static void good_auth(struct mw_pack *b)
 	mw_pack_kv_int(b, "dns_us", 5);
 }
 
+#define REPORT_TEXT " 8.0 RULE_A   what it means\n-0.5 RULE_A\n"
+
 static void good_spam(struct mw_pack *b)
 {
-	mw_pack_map(b, 3);
+	mw_pack_map(b, 4);
 	mw_pack_kv_int(b, "score_milli", 7500);
 	mw_pack_text(b, "tests");
 	mw_pack_array(b, 2);
@@ -68,6 +94,7 @@ static void good_spam(struct mw_pack *b)
 		mw_pack_nil(b);
 	}
 	mw_pack_kv_text(b, "autolearn", "no");
+	mw_pack_kv_text(b, "report", REPORT_TEXT);
 }
 
 static void good_reputation(struct mw_pack *b)
@@ -126,6 +153,7 @@ static void take_and_end(enum dispatch_kind kind, struct mw_octets map, enum mw_
 	if (expected != MW_OK) {
 		assert_false(m->txn.found.has_spam);
 		assert_null(m->txn.found.sign_fields.p);
+		assert_null(m->txn.found.report.p);
 		assert_int_equal(m->txn.found.ip_milli, 0);
 		decide(&m->txn); /* whatever was taken half-way is no trap */
 	}
@@ -140,6 +168,7 @@ static void what_a_worker_says_is_taken(void **state)
 	struct findings *f = &m->txn.found;
 
 	(void)state;
+	m->txn.tree_ordered = true;
 	for (size_t i = 0; i < MW_COUNT(good); i++) {
 		struct mw_pack b = { 0 };
 
@@ -148,19 +177,33 @@ static void what_a_worker_says_is_taken(void **state)
 		memset(b.p, 0xc1, b.n); /* nothing borrows from the frame */
 		mw_pack_fini(&b);
 	}
+	assert_int_equal(f->parts[1].digest.n, 32);
+	assert_memory_equal(f->parts[1].digest.p, DIGEST, 32);
 	assert_int_equal(f->virus_count, 2);
 	assert_true(mw_octets_ieq(f->viruses[1].name, "Other"));
 	assert_true(mw_octets_ieq(f->viruses[1].scanner, "ClamAV"));
 	assert_int_equal(f->names.count, 2);
+	assert_int_equal(f->content.count, 1);
 	assert_true(mw_octets_ieq(f->limits, "word,word"));
 	assert_int_equal(f->encrypted, 1);
 	assert_true(f->ambiguous);
+	assert_true(mw_octets_ieq(f->mime_errors, "word"));
+	assert_true(f->has_tree);
+	assert_int_equal(f->part_count, 2);
+	assert_false(f->parts[0].leaf);
+	assert_true(f->parts[1].leaf);
+	assert_int_equal(f->parts[1].parent, 1);
+	assert_true(mw_octets_ieq(f->parts[1].names.items[0], "b.exe"));
+	assert_true(mw_octets_ieq(f->parts[1].types.items[0], ".exe"));
+	assert_true(mw_octets_ieq(f->parts[1].attributes, "UC"));
 	assert_int_equal(f->signature_count, 1);
 	assert_true(mw_octets_ieq(f->signatures[0].result, "pass"));
 	assert_int_equal(f->signatures[0].bits, 2048);
 	assert_true(f->has_spam);
 	assert_int_equal(f->spam_milli, 7500);
 	assert_int_equal(f->test_count, 2);
+	assert_int_equal(f->report.n, strlen(REPORT_TEXT));
+	assert_memory_equal(f->report.p, REPORT_TEXT, f->report.n);
 	assert_int_equal(f->tests[1].milli, -500);
 	assert_int_equal(f->ip_milli, 1500);
 	assert_int_equal(m->txn.rcpts[0].penpals_age_s, -1);
@@ -169,6 +212,88 @@ static void what_a_worker_says_is_taken(void **state)
 	assert_true(mw_octets_ieq(f->sign_fields, SIGNATURE));
 	assert_int_equal(f->signed_domains.count, 1);
 	end_txn(m);
+}
+
+static void a_part_lies_in_one_before_it(void **state)
+{
+	(void)state;
+	for (unsigned parent = 0; parent < 4; parent++) {
+		struct mw_pack b = { 0 };
+
+		mw_pack_map(&b, 2);
+		pack_texts(&b, "viruses", 0);
+		mw_pack_text(&b, "tree");
+		mw_pack_array(&b, 2);
+		pack_part(&b, 0, "a", "asc");
+		pack_part(&b, parent, "b", "asc");
+		take_and_end(JOB_SCAN, of(&b), parent < 2 ? MW_OK : MW_ERR_PROTO);
+		mw_pack_fini(&b);
+	}
+}
+
+/* A tree of one part that ends with `fields` fields, the last one a digest of n octets. */
+static void pack_digest(struct mw_pack *b, size_t fields, size_t n)
+{
+	mw_pack_map(b, 2);
+	pack_texts(b, "viruses", 0);
+	mw_pack_text(b, "tree");
+	mw_pack_array(b, 1);
+	mw_pack_array(b, fields);
+	mw_pack_uint(b, 0);
+	mw_pack_text(b, "1");
+	mw_pack_text(b, "text/plain");
+	mw_pack_array(b, 0);
+	mw_pack_array(b, 0);
+	mw_pack_text(b, "");
+	mw_pack_uint(b, 5);
+	if (fields > 7)
+		mw_pack_octets(b, mw_octets_of(DIGEST DIGEST, n));
+}
+
+static void a_digest_is_whole_or_none(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n <= 64; n++) {
+		struct mw_pack b = { 0 };
+
+		pack_digest(&b, 8, n);
+		take_and_end(JOB_SCAN, of(&b), n == 0 || n == 32 ? MW_OK : MW_ERR_PROTO);
+		mw_pack_fini(&b);
+	}
+}
+
+static void an_older_scanner_tells_no_digests(void **state)
+{
+	struct txn t = { 0 };
+	struct mw_pack b = { 0 };
+
+	(void)state;
+	pack_digest(&b, 7, 0);
+	assert_int_equal(findings_take(&t, JOB_SCAN, of(&b)), MW_OK);
+	assert_int_equal(t.found.part_count, 1);
+	assert_int_equal(t.found.parts[0].digest.n, 0);
+	/* Told for the record: it may be cut, so that nobody can say that nothing is banned. */
+	assert_false(t.found.has_tree);
+	smtp_arena_fini(&t.arena);
+	mw_pack_fini(&b);
+}
+
+/* Nothing banned among no parts would be a pass that nobody gave. */
+static void a_tree_without_parts_is_none(void **state)
+{
+	struct txn t = { 0 };
+	struct mw_pack b = { 0 };
+
+	(void)state;
+	t.tree_ordered = true;
+	mw_pack_map(&b, 2);
+	pack_texts(&b, "viruses", 0);
+	mw_pack_text(&b, "tree");
+	mw_pack_array(&b, 0);
+	assert_int_equal(findings_take(&t, JOB_SCAN, of(&b)), MW_OK);
+	assert_false(t.found.has_tree);
+	smtp_arena_fini(&t.arena);
+	mw_pack_fini(&b);
 }
 
 static void every_cut_map_is_refused_and_so_is_one_octet_too_many(void **state)
@@ -251,6 +376,7 @@ static void a_value_of_another_shape_is_refused(void **state)
 		{ JOB_SCAN, "viruses", MW_BIT(EMPTY_LIST) },
 		{ JOB_SCAN, "names", MW_BIT(EMPTY_LIST) },
 		{ JOB_SCAN, "limits", MW_BIT(EMPTY_LIST) },
+		{ JOB_SCAN, "content", MW_BIT(EMPTY_LIST) },
 		{ JOB_SCAN, "encrypted", ANY_LIST }, /* only counted */
 		{ JOB_SCAN, "ambiguous", MW_BIT(TRUE) },
 		{ JOB_AUTH, "signatures", MW_BIT(EMPTY_LIST) },
@@ -440,6 +566,52 @@ static int32_t ip_milli(const char *lua, int64_t score)
 	return milli;
 }
 
+static void take_report(const char *p, size_t n, enum mw_rc expected)
+{
+	struct mw_pack b = { 0 };
+
+	mw_pack_map(&b, 3);
+	mw_pack_kv_int(&b, "score_milli", 1);
+	mw_pack_text(&b, "tests");
+	mw_pack_array(&b, 0);
+	mw_pack_kv_octets(&b, "report", mw_octets_of(p, n));
+	take_and_end(JOB_SPAM, of(&b), expected);
+	mw_pack_fini(&b);
+}
+
+static void a_report_is_lines_that_a_field_can_carry(void **state)
+{
+	static const struct {
+		const char *text;
+		enum mw_rc expected;
+	} rows[] = {
+		{ "", MW_OK },
+		{ "a\n", MW_OK },
+		{ "\n  \na\n", MW_OK }, /* blank lines go nowhere */
+		{ "a", MW_ERR_PROTO },
+		{ "a\r\n", MW_ERR_PROTO },
+		{ "a\tb\n", MW_ERR_PROTO },
+		{ "a\nb\x1b\n", MW_ERR_PROTO },
+		{ "\xc3\xa4\n", MW_ERR_PROTO },
+	};
+	static char text[MW_SPAM_REPORT_MAX + 2];
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++)
+		take_report(rows[i].text, strlen(rows[i].text), rows[i].expected);
+	take_report("a\0\n", 3, MW_ERR_PROTO);
+	memset(text, 'x', sizeof(text));
+	for (size_t i = MW_SPAM_REPORT_LINE_MAX; i < sizeof(text); i += 128)
+		text[i] = '\n';
+	text[MW_SPAM_REPORT_MAX - 1] = '\n';
+	text[MW_SPAM_REPORT_MAX] = '\n';
+	take_report(text, MW_SPAM_REPORT_MAX, MW_OK);
+	take_report(text, MW_SPAM_REPORT_MAX + 1, MW_ERR_PROTO);
+	text[MW_SPAM_REPORT_LINE_MAX] = 'x'; /* a line one octet longer */
+	text[MW_SPAM_REPORT_LINE_MAX + 1] = '\n';
+	take_report(text, MW_SPAM_REPORT_MAX, MW_ERR_PROTO);
+}
+
 static void reputation_counts_from_half_a_point_up_to_its_limit(void **state)
 {
 	(void)state;
@@ -559,6 +731,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_worker_says_is_taken),
+		cmocka_unit_test(a_part_lies_in_one_before_it),
+		cmocka_unit_test(a_digest_is_whole_or_none),
+		cmocka_unit_test(an_older_scanner_tells_no_digests),
+		cmocka_unit_test(a_tree_without_parts_is_none),
 		cmocka_unit_test(every_cut_map_is_refused_and_so_is_one_octet_too_many),
 		cmocka_unit_test(a_value_of_another_shape_is_refused),
 		cmocka_unit_test(silence_about_what_was_asked_is_refused),
@@ -568,6 +744,7 @@ int main(void)
 		cmocka_unit_test(a_virus_without_a_name_is_a_virus),
 		cmocka_unit_test(a_signature_without_a_result_is_refused),
 		cmocka_unit_test(spam_is_said_with_a_score_that_can_be),
+		cmocka_unit_test(a_report_is_lines_that_a_field_can_carry),
 		cmocka_unit_test(reputation_counts_from_half_a_point_up_to_its_limit),
 		cmocka_unit_test(a_pen_pal_is_a_recipient_of_this_mail),
 		cmocka_unit_test(pen_pals_of_a_map_that_lies_rescue_nobody),

@@ -91,8 +91,8 @@ static void the_defaults_defer_what_was_not_checked_and_pass_no_virus(void **sta
 	(void)state;
 	assert_true(p->virus_failure_fatal);
 	assert_int_equal(destiny(p, CCAT_VIRUS), MW_D_DISCARD);
-	assert_string_equal(p->quarantine[CCAT_VIRUS], "virus-%m.gz");
-	assert_int_equal(p->tag2_milli, 6310);
+	assert_string_equal(p->quarantine[CCAT_VIRUS]->template, "virus-%m.gz");
+	assert_int_equal(p->asks[ASK_TAG2].dflt.milli, 6310);
 	assert_string_equal(p->x_header_line, "mailweir at mx.example.org");
 	assert_string_equal(p->authserv_id, "mx.example.org");
 	assert_string_equal(p->localhost_name, "mx.example.org");
@@ -116,13 +116,13 @@ static void a_bank_overlays_the_base_with_what_it_names(void **state)
 
 	(void)state;
 	assert_int_equal(set->count, 2);
-	assert_int_equal(base->kill_milli, 10000);
-	assert_int_equal(b->kill_milli, 4500);
+	assert_int_equal(base->asks[ASK_KILL].dflt.milli, 10000);
+	assert_int_equal(b->asks[ASK_KILL].dflt.milli, 4500);
 	assert_string_equal(b->authserv_id, "id");
 	assert_true(mw_lookup_bool(base->local_domains, "a@base", false));
 	assert_false(mw_lookup_bool(b->local_domains, "a@base", false));
 	assert_true(mw_lookup_bool(b->local_domains, "a@bank", false));
-	assert_string_equal(b->quarantine[CCAT_VIRUS], "");
+	assert_int_equal(b->quarantine[CCAT_VIRUS]->kind, QUARANTINE_NOWHERE);
 	assert_string_equal(b->level_char, "+");
 	assert_string_equal(b->forward.hop[0].host, "::1");
 	assert_int_equal(b->forward.hop[0].port, 26);
@@ -134,10 +134,11 @@ static void what_cannot_be_done_is_refused_by_its_setting_s_name(void **state)
 	static const struct {
 		const char *lua, *named;
 	} rows[] = {
-		{ "final_virus_destiny = D_BOUNCE\n", "final_virus_destiny" },
-		{ "final_spam_destiny = D_BOUNCE\n", "final_spam_destiny" },
-		{ "final_unchecked_destiny = D_BOUNCE\n", "final_unchecked_destiny" },
-		{ "policy_bank.B = { final_spam_destiny = D_BOUNCE }\n", "B: final_spam_destiny" },
+		{ "score_sender_maps = { 'a@example.org' }\n", "score_sender_maps" },
+		{ "score_sender_maps = { { ['a@example.org'] = { { ['.com'] = {} } } } }\n",
+			"score_sender_maps" },
+		{ "per_recip_whitelist_sender_lookup_tables = { { { '.com' } } }\n",
+			"per_recip_whitelist_sender_lookup_tables" },
 		{ "forward_method = \"pipe:x\"\n", "forward_method" },
 		{ "forward_method = \"smtp:\"\n", "forward_method" },
 		{ "forward_method = \"smtp:host\"\n", "forward_method" },
@@ -156,13 +157,13 @@ static void what_cannot_be_done_is_refused_by_its_setting_s_name(void **state)
 		{ "ampdp.mail_dirs = { \"tmp\" }\n", "ampdp.mail_dirs" },
 		{ "interface_policy = { [\"10026\"] = \"NONE\" }\n", "10026" },
 		{ "inet_acl = { \"127.0.0.1\", \"example.org\" }\n", "example.org" },
-		{ "virus_quarantine_method = \"smtp:[127.0.0.1]:25\"\n",
-			"virus_quarantine_method" },
-		{ "spam_quarantine_method = \"local:spam-%m\"\n", "spam_quarantine_method" },
+		{ "virus_quarantine_method = \"pipe:argv=/bin/cat\"\n", "virus_quarantine_method" },
+		{ "spam_quarantine_method = \"local:spam-%q\"\n", "spam_quarantine_method" },
 		{ "unchecked_quarantine_method = \"local:x.gz\"\n", "unchecked_quarantine_method" },
 		{ "virus_quarantine_method = \"local:../%m.gz\"\n", "virus_quarantine_method" },
-		{ "policy_bank.B = { spam_quarantine_method = \"sql:\" }\n",
+		{ "policy_bank.B = { spam_quarantine_method = \"sql:x\" }\n",
 			"spam_quarantine_method" },
+		{ "policy_bank.B = { spam_quarantine_method = \"sql:\" }\n", "storage_sql_dsn" },
 		{ "policy_bank[\"A B\"] = {}\n", "A B" },
 		{ "policy_bank.MYNETS = {}\nmynetworks = { \"localhost\" }\n", "mynetworks" },
 		{ "client_ipaddr_policy = { { { \"10/8\" }, \"NONE\" } }\n", "NONE" },
@@ -305,9 +306,9 @@ static void banks_lie_on_top_of_one_another_in_their_order(void **state)
 	const struct policy *ab = load_all(set, "A, B"), *ba = load_all(set, "B A");
 
 	(void)state;
-	assert_int_equal(ab->kill_milli, 2000);
-	assert_int_equal(ab->tag2_milli, 1000);
-	assert_int_equal(ba->kill_milli, 1000);
+	assert_int_equal(ab->asks[ASK_KILL].dflt.milli, 2000);
+	assert_int_equal(ab->asks[ASK_TAG2].dflt.milli, 1000);
+	assert_int_equal(ba->asks[ASK_KILL].dflt.milli, 1000);
 	assert_string_equal(ab->bank, "B");
 	assert_int_equal(ab->bank_count, 2);
 	assert_string_equal(ab->banks[0], "A");
@@ -429,8 +430,8 @@ static void a_port_s_address_has_the_port_s_banks_below_its_own(void **state)
 
 	(void)state;
 	assert_ptr_equal(p, load_all(set, "A B C"));
-	assert_int_equal(p->kill_milli, 1000);
-	assert_int_equal(p->tag2_milli, 1000);
+	assert_int_equal(p->asks[ASK_KILL].dflt.milli, 1000);
+	assert_int_equal(p->asks[ASK_TAG2].dflt.milli, 1000);
 	assert_true(p->originating);
 	assert_ptr_equal(policy_for_socket(set, "127.0.0.1", 10024), load_all(set, "A"));
 	assert_ptr_equal(policy_for_socket(set, "/run/x.sock", 0), load_all(set, "C A"));

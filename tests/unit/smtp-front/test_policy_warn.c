@@ -3,7 +3,7 @@
 #include "policy/policy_warn.h"
 
 #define SEEN_MAX 20
-#define QUARANTINE "QUARANTINEDIR = \"/tmp\"\n"
+#define QUARANTINE "QUARANTINEDIR = \"/tmp\" quarantine = { quota_entries = 1000 }\n"
 #define WELL "local_domains_maps = { \".example.org\" }\n" QUARANTINE
 
 struct seen {
@@ -82,7 +82,10 @@ static void settings_that_are_well_have_no_warning(void **state)
 	/* No folder is needed where nothing is kept. */
 	expect_none("local_domains_maps = { 1 }\nQUARANTINEDIR = \"/nonexistent\"\n"
 		    "virus_quarantine_method = \"\"\nspam_quarantine_method = \"\"\n"
-		    "unchecked_quarantine_method = \"\"\n");
+		    "unchecked_quarantine_method = \"\"\nbanned_files_quarantine_method = \"\"\n"
+		    "bad_header_quarantine_method = \"\"\n"
+		    "final_virus_destiny = D_REJECT final_banned_destiny = D_REJECT\n"
+		    "final_spam_destiny = D_REJECT\n");
 }
 
 static void each_mistake_is_told_with_its_line(void **state)
@@ -105,9 +108,21 @@ static void each_mistake_is_told_with_its_line(void **state)
 			"kill_below_tag2", 4, "bank A" },
 		{ WELL "sa_tag_level_deflt = 7\n", "tag_above_tag2", 3,
 			"below sa_tag_level_deflt 7" },
-		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"/nonexistent/q\"\n",
+		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"/tmp\"\n", "retention_missing", 2,
+			"for ever" },
+		{ WELL "virus_quarantine_method = \"\" final_virus_destiny = D_DISCARD\n",
+			"discarded_unkept", 3, "mail of CC_VIRUS is discarded" },
+		{ WELL "final_destiny_by_ccat = { CC_OVERSIZED = D_DISCARD }\n", "discarded_unkept",
+			3, "mail of CC_OVERSIZED" },
+		{ WELL "policy_bank.A = { spam_quarantine_method = \"\", final_spam_destiny = "
+		       "D_DISCARD }\ninterface_policy[\"10024\"] = \"A\"\n",
+			"discarded_unkept", 3, "CC_SPAM (bank A)" },
+		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"/nonexistent/q\" quarantine = { "
+		  "quota_entries = 9 }\n",
 			"quarantine_missing", 2, "\"/nonexistent/q\" is not there" },
-		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"/etc/passwd\"\n",
+		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"/etc/passwd\" quarantine = { "
+		  "quota_entries = "
+		  "9 }\n",
 			"quarantine_missing", 2, "is no folder" },
 		{ WELL "enable_dkim_signing = true\n", "signing_without_key", 3, "no dkim_key" },
 		{ WELL "dkim_key(\"example.org\", \"s\", \"/k\")\n", "keys_without_signing", 3,

@@ -27,13 +27,17 @@ static void show_hops(const struct txn_rcpt *r, char *out, size_t size)
 static const char *shown(const struct txn_rcpt *r, unsigned ask)
 {
 	static char out[2000];
-	const bool *flags[] = { &r->is_local, &r->bypass_virus, &r->bypass_spam,
-		&r->bypass_banned };
-	const int32_t *scores[] = { &r->tag_milli, &r->tag2_milli, &r->kill_milli };
+	const bool *flags[] = { &r->is_local, &r->bypass_virus, &r->bypass_spam, &r->bypass_banned,
+		&r->bypass_header };
+	const int32_t *scores[] = { &r->tag_milli, &r->tag2_milli, &r->tag3_milli, &r->kill_milli,
+		&r->quarantine_cutoff_milli, &r->admin_cutoff_milli, &r->dsn_cutoff_milli,
+		&r->credible_dsn_cutoff_milli };
 
-	if (ask <= ASK_BYPASS_BANNED)
+	if (ask <= ASK_BYPASS_HEADER)
 		return *flags[ask] ? "yes" : "no";
-	if (ask <= ASK_KILL)
+	if (ask <= ASK_CREDIBLE_DSN_CUTOFF && *scores[ask - ASK_TAG] == RCPT_NO_LEVEL)
+		return "null";
+	if (ask <= ASK_CREDIBLE_DSN_CUTOFF)
 		snprintf(out, sizeof(out), "%d", (int)*scores[ask - ASK_TAG]);
 	else if (ask == ASK_SIZE)
 		snprintf(out, sizeof(out), "%llu", (unsigned long long)r->size_limit);
@@ -44,8 +48,9 @@ static const char *shown(const struct txn_rcpt *r, unsigned ask)
 	else if (ask < ASK_QUARANTINE)
 		return r->loves[ask - ASK_LOVES] ? "yes" : "no";
 	else
-		return r->folders[ask - ASK_QUARANTINE] != NULL ? r->folders[ask - ASK_QUARANTINE]
-								: "none";
+		return r->keep_to[ask - ASK_QUARANTINE] != NULL
+			       ? rcpt_policy_folder(r->keep_to[ask - ASK_QUARANTINE])
+			       : "none";
 	return out;
 }
 
@@ -103,6 +108,23 @@ static const struct kind {
 		{ "true", "false" }, { "yes", "no" }, { "Y", "N" }, "no" },
 	{ "bypass_spam_checks_maps", NULL, ASK_BYPASS_SPAM, "bypass_spam_checks", { "1", "0" },
 		{ "yes", "no" }, { "1", "0" }, "no" },
+	{ "bypass_header_checks_maps", NULL, ASK_BYPASS_HEADER, "bypass_header_checks",
+		{ "1", "0" }, { "yes", "no" }, { "Y", "0" }, "no" },
+	{ "spam_tag3_level_maps", NULL, ASK_TAG3, "spam_tag3_level", { "9.5", "-3" },
+		{ "9500", "-3000" }, { "1.5", "x" }, "null" },
+	{ "spam_quarantine_cutoff_level_maps", NULL, ASK_QUARANTINE_CUTOFF,
+		"spam_quarantine_cutoff_level", { "20", "0" }, { "20000", "0" }, { "9", "10" },
+		"null" },
+	{ "spam_dsn_cutoff_level_maps", NULL, ASK_DSN_CUTOFF, "spam_dsn_cutoff_level",
+		{ "10", "5" }, { "10000", "5000" }, { "9", "10" }, "null" },
+	{ "banned_files_lovers_maps", NULL, LOVES(CCAT_BANNED), "banned_files_lover",
+		{ "true", "0" }, { "yes", "no" }, { "y", "f" }, "no" },
+	{ "bad_header_lovers_maps", NULL, LOVES(CCAT_BADH_LONG), "bad_header_lover",
+		{ "true", "0" }, { "yes", "no" }, { "y", "f" }, "no" },
+	{ "banned_quarantine_to_maps", NULL, FOLDER(CCAT_BANNED), "banned_quarantine_to",
+		{ "'tenant-1'", "''" }, { "tenant-1", "none" }, { "other.place", "" }, "none" },
+	{ "bad_header_quarantine_to_maps", NULL, FOLDER(CCAT_BADH_MIME), "bad_header_quarantine_to",
+		{ "'tenant-1'", "''" }, { "tenant-1", "none" }, { "other.place", "" }, "none" },
 	{ "spam_kill_level_maps", NULL, ASK_KILL, "spam_kill_level", { "5.5", "'-1'" },
 		{ "5500", "-1000" }, { "7.25", "3" }, "6310" },
 	{ "spam_tag_level_maps", NULL, ASK_TAG, "spam_tag_level", { "-999", "1e9" },
@@ -210,8 +232,10 @@ static void the_first_table_with_a_defined_value_decides(void **state)
 
 static void a_database_goes_before_all_tables(void **state)
 {
-	static const char *const answers[][2] = { { "yes", "no" }, { "yes", "no" },
-		{ "7250", "3000" }, { "1000", "-2147483648" }, { "200000", "0" },
+	static const char *const answers[][2] = { { "yes", "no" }, { "yes", "no" }, { "yes", "no" },
+		{ "1500", "0" }, { "9000", "10000" }, { "9000", "10000" }, { "yes", "no" },
+		{ "yes", "no" }, { "other.place", "none" }, { "other.place", "none" },
+		{ "7250", "3000" }, { "1000", "-2147483647" }, { "200000", "0" },
 		{ "lmtp:[::1]:24", "smtp:[*]:0" }, { "other.place", "none" }, { "a_b", "none" },
 		{ "yes", "no" }, { "yes", "no" }, { "yes", "no" }, { "yy", "none" } };
 
@@ -255,7 +279,7 @@ static void layers_by_category_go_from_the_exact_to_the_catch_all(void **state)
 			const char *addr;
 			enum rcpt_ask ask;
 			const char *is;
-		} rows[14];
+		} rows[18];
 	} groups[] = {
 		{ "", { { "a@x", DESTINY(CCAT_VIRUS), "D_DISCARD" },
 			      { "a@x", DESTINY(CCAT_UNCHECKED), "D_PASS" },
@@ -263,6 +287,10 @@ static void layers_by_category_go_from_the_exact_to_the_catch_all(void **state)
 			      { "a@x", DESTINY(CCAT_SPAM), "D_PASS" },
 			      { "a@x", DESTINY(CCAT_SPAMMY), "D_PASS" },
 			      { "a@x", DESTINY(CCAT_OVERSIZED), "D_REJECT" },
+			      { "a@x", DESTINY(CCAT_BANNED), "D_DISCARD" },
+			      { "a@x", DESTINY(CCAT_BADH_MISSING), "D_PASS" },
+			      { "a@x", DESTINY(CCAT_MTA_TEMPFAILED), "D_TEMPFAIL" },
+			      { "a@x", DESTINY(CCAT_MTA_REJECTED), "D_REJECT" },
 			      { "a@x", DESTINY(CCAT_CLEAN), "D_PASS" },
 			      { "a@x", DESTINY(CCAT_CLEAN_TAG), "D_PASS" },
 			      { "a@x", FOLDER(CCAT_VIRUS), "" },
@@ -298,6 +326,16 @@ static void layers_by_category_go_from_the_exact_to_the_catch_all(void **state)
 			{ { "a@x", DESTINY(CCAT_VIRUS), "D_PASS" },
 				{ "b@x", DESTINY(CCAT_VIRUS), "D_REJECT" },
 				{ "a@x", DESTINY(CCAT_OVERSIZED), "D_PASS" } } },
+		{ "final_destiny_by_ccat = { [CC_MTA] = D_DISCARD, ['CC_BADH,5'] = D_REJECT,\n"
+		  "  [CC_CATCHALL] = D_TEMPFAIL }\nfinal_bad_header_destiny = D_DISCARD\n",
+			{ { "a@x", DESTINY(CCAT_MTA_TEMPFAILED), "D_DISCARD" },
+				{ "a@x", DESTINY(CCAT_MTA_REJECTED), "D_DISCARD" },
+				{ "a@x", DESTINY(CCAT_BADH_LONG), "D_REJECT" },
+				{ "a@x", DESTINY(CCAT_BADH_SPACE), "D_DISCARD" },
+				{ "a@x", DESTINY(CCAT_SPAMMY3), "D_TEMPFAIL" } } },
+		{ "final_destiny_by_ccat = { [CC_CATCHALL] = D_PASS }\n",
+			{ { "a@x", DESTINY(CCAT_MTA_TEMPFAILED), "D_TEMPFAIL" },
+				{ "a@x", DESTINY(CCAT_MTA_REJECTED), "D_REJECT" } } },
 		{ "lovers_maps_by_ccat = { ['CC_UNCHECKED,3'] = { { 'a@x', '!b@x' } },\n"
 		  "  [CC_UNCHECKED] = { { ['b@x'] = true, ['c@x'] = false } },\n"
 		  "  [CC_CATCHALL] = { { 'd@x' } }, [CC_SPAMMY] = { { '!a@x' } } }\n"
@@ -342,14 +380,14 @@ static void layers_by_category_go_from_the_exact_to_the_catch_all(void **state)
 			{ { "a@x", FOLDER(CCAT_VIRUS), "" } } },
 		{ "final_destiny_maps_by_ccat = { [CC_VIRUS] = { function() return D_BOUNCE end, "
 		  "D_REJECT } }\n",
-			{ { "a@x", DESTINY(CCAT_VIRUS), "D_REJECT" } } },
+			{ { "a@x", DESTINY(CCAT_VIRUS), "D_BOUNCE" } } },
 	};
 
 	(void)state;
 	for (size_t g = 0; g < MW_COUNT(groups); g++) {
 		struct made *m = make_txn(groups[g].lua);
 
-		for (size_t i = 0; i < 14 && groups[g].rows[i].addr != NULL; i++)
+		for (size_t i = 0; i < 18 && groups[g].rows[i].addr != NULL; i++)
 			expect(m, groups[g].rows[i].addr, NULL, groups[g].rows[i].ask,
 				groups[g].rows[i].is);
 		end_txn(m);
@@ -409,20 +447,19 @@ static void what_nobody_could_mean_is_refused_at_load(void **state)
 	static const struct {
 		const char *lua, *says;
 	} rows[] = {
-		{ "final_destiny_maps_by_ccat = { [CC_BANNED] = { D_PASS } }\n", "CC_BANNED" },
-		{ "final_destiny_maps_by_ccat = { [CC_BADH] = { D_PASS } }\n", "CC_BADH" },
-		{ "final_destiny_by_ccat = { ['CC_MTA,2'] = D_REJECT }\n", "CC_MTA,2" },
-		{ "final_destiny_by_ccat = { ['CC_UNCHECKED,4'] = D_REJECT }\n", "CC_UNCHECKED,4" },
+		{ "final_destiny_maps_by_ccat = { ['CC_BANNED,1'] = { D_PASS } }\n", "CC_BANNED" },
+		{ "final_destiny_maps_by_ccat = { ['CC_BADH,9'] = { D_PASS } }\n", "CC_BADH" },
+		{ "final_destiny_by_ccat = { ['CC_MTA,3'] = D_REJECT }\n", "CC_MTA,3" },
+		{ "final_destiny_by_ccat = { ['CC_UNCHECKED,5'] = D_REJECT }\n", "CC_UNCHECKED,5" },
 		{ "final_destiny_by_ccat = { ['9'] = D_REJECT }\n", "expected CC_VIRUS" },
-		{ "final_destiny_by_ccat = { [CC_VIRUS] = D_BOUNCE }\n", "no bounces" },
 		{ "final_destiny_by_ccat = { [CC_VIRUS] = 7 }\n", "expected D_PASS" },
 		{ "final_destiny_by_ccat = { [CC_VIRUS] = { D_PASS } }\n", "expected D_PASS" },
-		{ "final_destiny_maps_by_ccat = { [CC_VIRUS] = { D_BOUNCE } }\n", "no bounces" },
+		{ "final_destiny_maps_by_ccat = { [CC_VIRUS] = { -1 } }\n", "expected D_PASS" },
 		{ "final_destiny_maps_by_ccat = { [CC_VIRUS] = { true } }\n", "expected D_PASS" },
 		{ "final_destiny_maps_by_ccat = { [CC_VIRUS] = { { 'a@x' } } }\n", "yes or no" },
-		{ "quarantine_method_by_ccat = { [CC_SPAM] = 'sql:' }\n", "expected local:" },
-		{ "quarantine_to_maps_by_ccat = { [CC_SPAM] = { 'a@x' } }\n", "sends no copies" },
-		{ "virus_quarantine_to_maps = { { ['a@x'] = 'b@y' } }\n", "sends no copies" },
+		{ "quarantine_method_by_ccat = { [CC_SPAM] = 'pipe:x' }\n", "no programs" },
+		{ "quarantine_to_maps_by_ccat = { [CC_SPAM] = { 'a@x y' } }\n", "an address" },
+		{ "virus_quarantine_to_maps = { { ['a@x'] = '@y' } }\n", "an address" },
 		{ "virus_quarantine_to_maps = { '../up' }\n", "folder" },
 		{ "virus_quarantine_to_maps = { { 'a@x' } }\n", "yes or no" },
 		{ "forward_method_maps = { 'smtp:x' }\n", "forward_method_maps" },
@@ -434,7 +471,7 @@ static void what_nobody_could_mean_is_refused_at_load(void **state)
 		{ "policy_bank.B = { tls_security_level_out = 'verify' }\n"
 		  "forward_method_maps = { { ['a@x'] = 'smtp:/x' } }\n",
 			"certificate" },
-		{ "policy_bank.B = { final_destiny_by_ccat = { [CC_BANNED] = D_PASS } }\n", "B: " },
+		{ "policy_bank.B = { final_destiny_by_ccat = { [CC_BANNED] = 7 } }\n", "B: " },
 		/* one layer against another, in one place */
 		{ "final_virus_destiny = D_REJECT\nfinal_destiny_by_ccat = { [CC_VIRUS] = D_PASS "
 		  "}\n",

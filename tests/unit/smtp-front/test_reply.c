@@ -10,6 +10,7 @@ static const struct end {
 	const char *reply;
 	enum mw_action action;
 	bool delivered, from_next_hop;
+	enum txn_dsn dsn;
 } ends[] = {
 	{ 250, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued", MW_ACT_PASS, true, true },
 	{ 250, "250 2.7.0 Ok, discarded, id=1 - spam", MW_ACT_DISCARD, false, false },
@@ -17,6 +18,10 @@ static const struct end {
 	{ 550, "550 5.1.1 from MTA(smtp:[x]:25): 550 no such user", MW_ACT_REJECT, false, true },
 	{ 450, "450 4.7.0 Temporary failure, id=1", MW_ACT_TEMPFAIL, false, false },
 	{ 451, "451 4.4.1 from MTA(smtp:[x]:25): 451 later", MW_ACT_TEMPFAIL, false, true },
+	{ 554, "554 5.7.0 Bounce, id=1 - spam", MW_ACT_BOUNCE, false, false, DSN_NONE },
+	{ 554, "554 5.7.0 Bounce, id=1 - spam", MW_ACT_BOUNCE, false, false, DSN_SENT },
+	{ 554, "554 5.7.0 Bounce, id=1 - spam", MW_ACT_BOUNCE, false, false, DSN_SUPPRESSED },
+	{ 554, "554 5.7.0 Reject, id=1 - spam", MW_ACT_REJECT, false, false, DSN_SENT },
 	{ 0, NULL, MW_ACT_PASS, false, false },
 	{ 250, "250 2.0.0 says who?", MW_ACT_PASS, false, true },
 	{ 250, "250 2.0.0 says who?", MW_ACT_REJECT, false, false },
@@ -28,9 +33,10 @@ static const struct end {
 	{ 600, "600 x", MW_ACT_PASS, true, true },
 	{ 5, "5 x", MW_ACT_DISCARD, false, false },
 	{ 554, "554 5.7.0 both", MW_ACT_DISCARD, false, false },
+	{ 554, "554 5.7.0 Reject, id=1 - spam", MW_ACT_REJECT, false, false, DSN_SUPPRESSED },
 };
 
-static void set(struct made *m, const size_t *which, size_t count)
+static void set_ends(struct made *m, const size_t *which, size_t count)
 {
 	m->txn.rcpt_count = 0;
 	smtp_arena_fini(&m->txn.arena);
@@ -43,17 +49,23 @@ static void set(struct made *m, const size_t *which, size_t count)
 		r->action = e->action;
 		r->delivered = e->delivered;
 		r->from_next_hop = e->from_next_hop;
+		r->dsn = e->dsn;
 		if (m->txn.quarantined && !r->delivered)
 			r->copy = 0;
 	}
+}
+
+static void set(struct made *m, const size_t *which, size_t count)
+{
+	set_ends(m, which, count);
 	outcome_reply(&m->txn);
 }
 
-/* A 2xx is right when each has the mail, or policy threw it away; who was refused is told by nobody
- * but the client. */
+/* A 2xx is right when each has the mail, or policy threw it away, or the sender was told of it; who
+ * was refused otherwise is told by nobody but the client. */
 static void is_honest(const struct txn *t)
 {
-	size_t got = 0, thrown = 0, refused = 0, later = 0;
+	size_t got = 0, thrown = 0, refused = 0, later = 0, notified = 0;
 
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		const struct txn_rcpt *r = &t->rcpts[i];
@@ -61,6 +73,7 @@ static void is_honest(const struct txn *t)
 		got += r->delivered && r->code / 100 == 2;
 		thrown += !r->delivered && r->action == MW_ACT_DISCARD && r->code / 100 == 2;
 		refused += r->code / 100 == 5;
+		notified += r->code / 100 == 5 && r->dsn != DSN_NONE;
 		later += r->code / 100 == 4;
 	}
 	assert_non_null(t->reply);
@@ -68,12 +81,28 @@ static void is_honest(const struct txn *t)
 	assert_true(
 		t->reply_code / 100 == 2 || t->reply_code / 100 == 4 || t->reply_code / 100 == 5);
 	if (t->reply_code / 100 == 2)
-		assert_int_equal(got + thrown, t->rcpt_count);
+		assert_int_equal(got + thrown + notified, t->rcpt_count);
 	if (later > 0)
 		assert_int_equal(t->reply_code / 100, 4);
 	if (t->reply_code / 100 == 5)
 		assert_int_equal(got + thrown + refused, t->rcpt_count);
 	assert_true(t->reply_code / 100 != 5 || refused > 0);
+}
+
+/* LMTP: the same for each by itself. */
+static void each_is_honest(const struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *r = &t->rcpts[i];
+		unsigned long code = r->told != NULL ? strtoul(r->told, NULL, 10) : 451;
+
+		if (code / 100 == 2)
+			assert_true((r->code / 100 == 2 &&
+					    (r->delivered || r->action == MW_ACT_DISCARD)) ||
+				    (r->code / 100 == 5 && r->dsn != DSN_NONE));
+		else
+			assert_true(code / 100 == 4 || (code == r->code && code / 100 == 5));
+	}
 }
 
 static void no_combination_says_2xx_for_a_mail_nobody_has(void **state)
@@ -90,15 +119,33 @@ static void no_combination_says_2xx_for_a_mail_nobody_has(void **state)
 			which[0] = n % all;
 			which[1] = n / all % all;
 			which[2] = n / all / all;
+			m->txn.per_rcpt = false;
 			set(m, which, count);
 			is_honest(&m->txn);
+			m->txn.per_rcpt = true;
+			set(m, which, count);
+			each_is_honest(&m->txn);
 		}
 	end_txn(m);
 }
 
 static void the_first_rule_that_applies_makes_the_reply(void **state)
 {
-	enum { GOT, THROWN, REFUSED, HOP_REFUSED, LATER, HOP_LATER, OPEN, HOLLOW };
+	enum {
+		GOT,
+		THROWN,
+		REFUSED,
+		HOP_REFUSED,
+		LATER,
+		HOP_LATER,
+		BOUNCE,
+		BOUNCED,
+		SUPPRESSED,
+		TOLD,
+		OPEN,
+		HOLLOW,
+		UNTOLD = 21
+	};
 	static const struct {
 		size_t count, which[3];
 		const char *reply;
@@ -133,6 +180,27 @@ static void the_first_rule_that_applies_makes_the_reply(void **state)
 			"recipients)" },
 		{ 3, { THROWN, GOT, REFUSED },
 			"554 5.7.0 Reject, id=1 - spam (delivered to 1 of 3 recipients)" },
+		/* the sender was told, or nobody wants to be */
+		{ 1, { BOUNCED }, "250 2.5.0 Ok, id=00001-01, BOUNCE" },
+		{ 2, { BOUNCED, BOUNCED }, "250 2.5.0 Ok, id=00001-01, BOUNCE" },
+		{ 1, { SUPPRESSED }, "250 2.5.0 Ok, id=00001-01, DISCARD(bounce.suppressed)" },
+		{ 2, { BOUNCED, THROWN },
+			"250 2.5.0 Ok, id=00001-01, but 1 BOUNCE, and 1 DISCARD" },
+		{ 3, { TOLD, GOT, BOUNCED },
+			"250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 REJECT, and 1 BOUNCE" },
+		{ 3, { THROWN, GOT, SUPPRESSED },
+			"250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 "
+			"DISCARD(bounce.suppressed), and 1 DISCARD" },
+		/* only a bounce that was not sent was thrown away: who rejects has refused */
+		{ 2, { GOT, UNTOLD }, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 REJECT" },
+		{ 2, { BOUNCED, LATER }, "450 4.7.0 Temporary failure, id=1" },
+		/* and could not be told: by the client, then */
+		{ 1, { BOUNCE }, "554 5.7.0 Bounce, id=1 - spam" },
+		{ 2, { BOUNCE, THROWN }, "554 5.7.0 Bounce, id=1 - spam" },
+		{ 2, { BOUNCED, BOUNCE }, "554 5.7.0 Bounce, id=1 - spam" },
+		{ 2, { BOUNCED, REFUSED }, "554 5.7.0 Bounce, id=1 - spam" },
+		{ 2, { BOUNCE, GOT },
+			"554 5.7.0 Bounce, id=1 - spam (delivered to 1 of 2 recipients)" },
 		{ 2, { THROWN, GOT },
 			"250 2.0.0 from MTA(smtp:[x]:25): 250 queued, but 1 DISCARD" },
 	};
@@ -144,6 +212,85 @@ static void the_first_rule_that_applies_makes_the_reply(void **state)
 		if (strcmp(m->txn.reply, rows[i].reply) != 0)
 			fail_msg("row %zu: %s", i, m->txn.reply);
 		is_honest(&m->txn);
+	}
+	end_txn(m);
+}
+
+static void who_the_client_cannot_tell_is_told_by_a_notification(void **state)
+{
+	enum { GOT, THROWN, REFUSED, HOP_REFUSED, LATER, HOP_LATER, BOUNCE, OPEN = 10 };
+	static const struct {
+		bool per_rcpt, delivers;
+		size_t count, which[3];
+		const char *needs; /* of each, y or n */
+	} rows[] = {
+		{ false, false, 1, { GOT }, "n" },
+		{ false, false, 1, { REFUSED }, "n" },
+		{ false, false, 2, { REFUSED, HOP_REFUSED }, "nn" },
+		{ false, false, 2, { REFUSED, THROWN }, "nn" },
+		{ false, false, 2, { REFUSED, GOT }, "yn" },
+		{ false, false, 3, { HOP_REFUSED, GOT, THROWN }, "ynn" },
+		{ false, false, 1, { BOUNCE }, "y" },
+		{ false, false, 2, { BOUNCE, THROWN }, "yn" },
+		{ false, false, 3, { BOUNCE, REFUSED, THROWN }, "yyn" },
+		{ false, false, 2, { BOUNCE, LATER }, "nn" },
+		{ false, false, 3, { GOT, REFUSED, HOP_LATER }, "nnn" },
+		{ false, false, 2, { BOUNCE, OPEN }, "nn" },
+		{ true, false, 2, { REFUSED, GOT }, "nn" },
+		{ true, false, 2, { BOUNCE, GOT }, "yn" },
+		{ true, false, 2, { BOUNCE, LATER }, "yn" },
+		{ true, true, 2, { REFUSED, GOT }, "yn" },
+		{ true, true, 2, { BOUNCE, LATER }, "nn" },
+	};
+	struct made *m = make_txn("");
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		m->txn.per_rcpt = rows[i].per_rcpt;
+		m->txn.client_delivers = rows[i].delivers;
+		set_ends(m, rows[i].which, rows[i].count);
+		for (size_t k = 0; k < rows[i].count; k++)
+			if (reply_needs_dsn(&m->txn, &m->txn.rcpts[k]) != (rows[i].needs[k] == 'y'))
+				fail_msg("row %zu, recipient %zu", i, k);
+	}
+	/* An added recipient has not got it: all is sent again. */
+	set_ends(m, (const size_t[]){ GOT, BOUNCE, HOP_LATER }, 3);
+	m->txn.per_rcpt = true;
+	m->txn.client_delivers = false;
+	m->txn.rcpts[2].added = true;
+	m->txn.added_count = 1;
+	assert_false(reply_needs_dsn(&m->txn, &m->txn.rcpts[1]));
+	end_txn(m);
+}
+
+static void each_recipient_of_lmtp_hears_of_its_notification(void **state)
+{
+	enum { GOT, THROWN, REFUSED, LATER = 4, BOUNCE = 6, BOUNCED, SUPPRESSED, OPEN = 10 };
+	static const struct {
+		size_t which;
+		const char *told;
+	} rows[] = {
+		{ GOT, "250 2.0.0 from MTA(smtp:[x]:25): 250 queued" },
+		{ THROWN, "250 2.7.0 Ok, discarded, id=1 - spam" },
+		{ REFUSED, "554 5.7.0 Reject, id=1 - spam" },
+		{ LATER, "450 4.7.0 Temporary failure, id=1" },
+		{ BOUNCE, "554 5.7.0 Bounce, id=1 - spam" },
+		{ BOUNCED, "250 2.5.0 Ok <a@example.org>, DSN was sent (554 5.7.0 Bounce, id=1 - "
+			   "spam)" },
+		{ SUPPRESSED, "250 2.5.0 Ok <a@example.org>, DSN suppressed (554 5.7.0 Bounce, "
+			      "id=1 - spam)" },
+		{ OPEN, NULL },
+	};
+	struct made *m = make_txn("");
+
+	(void)state;
+	m->txn.per_rcpt = true;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		set(m, (const size_t[]){ rows[i].which, GOT }, 2);
+		if (rows[i].told == NULL)
+			assert_null(m->txn.rcpts[0].told);
+		else
+			assert_string_equal(m->txn.rcpts[0].told, rows[i].told);
 	}
 	end_txn(m);
 }
@@ -203,6 +350,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_combination_says_2xx_for_a_mail_nobody_has),
 		cmocka_unit_test(the_first_rule_that_applies_makes_the_reply),
+		cmocka_unit_test(who_the_client_cannot_tell_is_told_by_a_notification),
+		cmocka_unit_test(each_recipient_of_lmtp_hears_of_its_notification),
 		cmocka_unit_test(a_client_that_delivers_is_told_of_all_or_of_what_is_kept),
 	};
 

@@ -253,6 +253,7 @@ static void mail_takes_what_is_offered_once_and_whole(void **state)
 		{ " ENVID=a+2", 501 },
 		{ " ENVID=a+", 501 },
 		{ " ENVID=\x01", 501 },
+		{ " ENVID=a+0D+0Ab", 501 },
 		{ long_envid, 501 },
 		{ " RET=FULL RET=FULL", 501 },
 		{ " SIZE=1 SIZE=1", 501 },

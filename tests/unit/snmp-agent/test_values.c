@@ -145,12 +145,28 @@ static void one_mail_counts_where_it_belongs(void **state)
 	struct mw_record r = sample_record();
 
 	(void)state;
+	r.own = MW_OWN_NONE;
 	r.out_msgs = 6;
 	snmpsvc_values_mail(&vs, &r);
 	for (size_t i = 0; i < MW_COUNT(expected); i++)
 		if (value(expected[i].name) != expected[i].value)
 			fail_msg("%s is %llu", expected[i].name,
 				(unsigned long long)value(expected[i].name));
+}
+
+static void a_mail_of_our_own_was_not_received(void **state)
+{
+	struct mw_record r = sample_record();
+
+	(void)state;
+	snmpsvc_values_mail(&vs, &r);
+	assert_int_equal(value("inMsgs"), 0);
+	assert_int_equal(value("contentVirusMsgs"), 0);
+	assert_int_equal(value("quarMsgs"), 0);
+	assert_int_equal(value("outMsgsSubmit"), 1);
+	assert_int_equal(value("outMsgsSubmitNotif"), 1);
+	assert_int_equal(value("outMsgsSubmitDsn"), 0);
+	assert_int_equal(value("outMsgsRejects"), 3);
 }
 
 static void every_category_has_a_content_object_and_odd_ones_change_nothing(void **state)
@@ -245,6 +261,7 @@ int main(void)
 		TEST(every_group_of_the_mib_is_whole),
 		TEST(well_known_objects_have_their_oids),
 		TEST(one_mail_counts_where_it_belongs),
+		TEST(a_mail_of_our_own_was_not_received),
 		TEST(every_category_has_a_content_object_and_odd_ones_change_nothing),
 		TEST(counters_wrap_gauges_do_not_and_times_are_hundredths),
 		TEST(gauges_are_sums_of_the_fronts_that_are_up),

@@ -6,8 +6,6 @@ use warnings;
 use MailweirImport::Lua qw(lua_text lua_number lua_list lua_hash shown);
 
 use constant DEPTH_MAX => 12;
-# The front has no bounces of its own.
-use constant CAN_BOUNCE => 0;
 
 # vars: what the configuration left; forms: which constructors of tables this Mailweir has (read by a probe).
 sub new {
@@ -137,10 +135,7 @@ sub to_destiny {
 	my ($text, $why) = $self->scalar_of($v);
 	return (undef, $why) if $why;
 	return 'D_PASS' unless defined $text;
-	my $name = $destinies{ lua_number($text) // '' } // return (undef, 'no destiny: ' . shown($text, 40));
-	return (undef, 'D_BOUNCE: Mailweir sends no bounces; choose D_REJECT (the MTA tells the sender), D_DISCARD (kept in '
-		. 'the quarantine) or D_PASS') if $name eq 'D_BOUNCE' && !CAN_BOUNCE;
-	return $name;
+	return $destinies{ lua_number($text) // '' } // (undef, 'no destiny: ' . shown($text, 40));
 }
 
 # ---------------------------------------------------------------- lookup tables

@@ -4,6 +4,7 @@ package MailweirImport::Map;
 use strict;
 use warnings;
 use MailweirImport::Convert;
+use MailweirImport::Scanners;
 use MailweirImport::Lua qw(lua_text lua_number lua_list lua_hash shown);
 use MailweirImport::Names qw(%DEFAULTS %MAPS %CCAT %CCAT_FIXED %OLD_NAMES %UNNEEDED %DIFFERENT @LEVELS);
 
@@ -82,12 +83,14 @@ sub to_quarantine {
 	my ($text, $why) = $self->{convert}->scalar_of($v);
 	return (undef, $why) if $why;
 	return '""' if !defined $text || $text eq '';
-	return (undef, shown($text, 60) . ' (Mailweir keeps mail in files, as local:NAME-%m.gz)')
-		if $text !~ /^local:[^\/%]*%m[^\/%]*$/ || length $text > 97;
-	if ($text !~ /\.gz$/) {
-		$text .= '.gz';
-		$self->{convert}->tell('the files are gzip files') if $text ne eval($row->{default});
-	}
+	return lua_text('sql:') if lc $text eq 'sql:';
+	return lua_text($text) if $text =~ /^(?:smtp|lmtp):./i;
+	my ($kind, $name) = $text =~ /^(local|bsmtp):(.+)$/i or return (undef, shown($text, 60)
+		. ': mail is kept by local:NAME, bsmtp:NAME, smtp:, lmtp: or sql:');
+	my $letters = lc $kind eq 'bsmtp' ? 'mnbPis%' : 'mnbPi%';
+	return (undef, shown($text, 60) . ': a name needs %m, and knows no placeholders but %' . join ' %', split //, $letters)
+		if $name !~ /%m/ || $name =~ /%(?![$letters])/ || length $name > 120;
+	return (undef, shown($text, 60) . ': folders are named by *_quarantine_to_maps') if lc $kind eq 'local' && $name =~ m{/};
 	return lua_text($text);
 }
 
@@ -163,6 +166,58 @@ sub to_client_policy {
 	return lua_list(@pairs);
 }
 
+# A hash by recipient, whose values are a table each, or a list of them.
+sub to_sender_lists {
+	my ($self, $v) = @_;
+	$v = $self->follow($v);
+	return '{}' unless defined $v;
+	return (undef, MailweirImport::Convert::why_not($v)) unless is_kind($v, 'hash');
+	my @pairs = @{ $v->{pairs} };
+	my @out;
+	while (@pairs) {
+		my ($key, $value) = splice @pairs, 0, 2;
+		$value = $self->follow($value) // next;
+		my @tables = ref $value eq 'ARRAY' && (grep { ref $self->follow($_) } @$value) ? @$value : ($value);
+		my @lists;
+		for my $table (@tables) {
+			my ($lua, $why) = $self->{convert}->any($table, { name => '', unit => '' }, 2);
+			return (undef, 'of ' . shown($key, 60) . ": $why") unless defined $lua;
+			push @lists, $lua;
+		}
+		push @out, $key, lua_list(@lists);
+	}
+	return @out ? lua_list(lua_hash(@out)) : '{}';
+}
+
+# Points by sender, by recipient: amavisd adds whatever stands there, even a reference.
+sub to_points {
+	my ($self, $v, $row) = @_;
+	for my $rcpts (map { $self->follow($_) } @{ $self->follow($v) // [] }) {
+		next unless is_kind($rcpts, 'hash');
+		my %tables = @{ $rcpts->{pairs} };
+		for my $table (map { my $t = $self->follow($_); map { $self->follow($_) } ref $t eq 'ARRAY' ? @$t : $t } values %tables) {
+			next unless is_kind($table, 'hash');
+			my %points = @{ $table->{pairs} };
+			for my $sender (sort keys %points) {
+				return (undef, 'of ' . shown($sender, 60) . ': points are expected, and it is a reference')
+					if ref $self->follow($points{$sender});
+			}
+		}
+	}
+	return $self->{convert}->convert($v, $row);
+}
+
+# Entries that cannot be carried are named one by one; when none can, Mailweir's own engine stays.
+sub to_scanners {
+	my ($self, $v, $row) = @_;
+	my $got = MailweirImport::Scanners::entries($self->{convert}, $self->follow($v));
+	my @told = splice @{ $self->{told} };
+	$self->missed("$row->{name} ($_->[0])", $self->where($row->{name}), $_->[1]) for @{ $got->{missed} };
+	push @{ $self->{told} }, @told;
+	return $row->{default} unless @{ $got->{lua} };
+	return lua_list(@{ $got->{lua} });
+}
+
 my @levels = qw(none may encrypt);
 my %special = (
 	(map { ("${_}_quarantine_method" => \&to_quarantine) } qw(virus spam unchecked banned_files bad_header clean archive)),
@@ -170,7 +225,9 @@ my %special = (
 	protocol => sub { to_word(@_, qw(SMTP LMTP AM.PDP)) },
 	tls_security_level_in => sub { to_word(@_, @levels) }, tls_security_level_out => sub { to_word(@_, @levels, 'verify') },
 	unix_socket_mode => \&to_mode, inet_socket_bind => \&to_bind, QUARANTINEDIR => \&to_folder,
-	client_ipaddr_policy => \&to_client_policy, smtpd_discard_ehlo_keywords => \&to_keywords,
+	(map { ("per_recip_${_}list_sender_lookup_tables" => \&to_sender_lists) } qw(white black)),
+	av_scanners => \&to_scanners, av_scanners_backup => \&to_scanners,
+	score_sender_maps => \&to_points, client_ipaddr_policy => \&to_client_policy, smtpd_discard_ehlo_keywords => \&to_keywords,
 );
 
 # ---------------------------------------------------------------- one name
@@ -191,10 +248,7 @@ sub single {
 }
 
 my %hints = (
-	av_scanners => 'Mailweir\'s scanner holds the ClamAV engine itself (scanner.clamav_database); other engines have no '
-		. 'place yet',
 	ACTION => 'code: Mailweir\'s banks are values',
-	av_scanners_backup => 'Mailweir\'s scanner holds the ClamAV engine itself (scanner.clamav_database)',
 	spam_scanners => 'spam is scored by SpamAssassin\'s spamd: set scanner.spamd',
 );
 
@@ -207,21 +261,9 @@ sub is_off {
 	return !ref $is && !$is && !exists $DEFAULTS{"\$$name"} && $name !~ /destiny/;
 }
 
-# ClamAV is what the scanner has in any case.
-sub only_clamav {
-	my ($self, $name) = @_;
-	my $list = $self->value("\@$name") // [];
-	for my $entry (map { $self->follow($_) } @$list) {
-		return 0 unless ref $entry eq 'ARRAY' && !ref $entry->[0] && ($entry->[0] // '') =~ /clam/i;
-	}
-	return 1;
-}
-
 sub why_none {
 	my ($self, $name, $bank, $v) = @_;
 	return 'not needed: what is off there is not done here' if $self->is_off($name, $v);
-	return 'not needed: the scanner holds the ClamAV engine itself (scanner.clamav_database)'
-		if $name =~ /^av_scanners/ && !defined $bank && $self->only_clamav($name);
 	return $hints{$name} if $hints{$name};
 	my %known = map { $_ => 1 } @{ $self->{left}{known} };
 	return NOT_YET if $known{$name};
@@ -266,8 +308,10 @@ sub maps {
 }
 
 # Destinies that no short variable has: by recipient, of minors, of categories without one.
-my %ccat_keys = (0 => 'CC_CATCHALL', 1 => 'CC_CLEAN', '1,1' => 'CC_CLEAN,1', 3 => 'CC_OVERSIZED', 5 => 'CC_SPAMMY',
-	6 => 'CC_SPAM', 7 => 'CC_UNCHECKED', (map { ("7,$_" => "CC_UNCHECKED,$_") } 1 .. 3), 9 => 'CC_VIRUS');
+my %ccat_keys = (0 => 'CC_CATCHALL', 1 => 'CC_CLEAN', '1,1' => 'CC_CLEAN,1', 2 => 'CC_MTA', '2,1' => 'CC_MTA,1',
+	'2,2' => 'CC_MTA,2', 3 => 'CC_OVERSIZED', 4 => 'CC_BADH', (map { ("4,$_" => "CC_BADH,$_") } 1 .. 8),
+	5 => 'CC_SPAMMY', '5,1' => 'CC_SPAMMY,1', 6 => 'CC_SPAM', 7 => 'CC_UNCHECKED',
+	(map { ("7,$_" => "CC_UNCHECKED,$_") } 1 .. 3), 8 => 'CC_BANNED', 9 => 'CC_VIRUS');
 
 # More than one constant, perhaps in a list.
 sub is_by_recipient {

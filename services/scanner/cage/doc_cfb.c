@@ -1,0 +1,289 @@
+/*
+ * Documents in compound files: Word, Excel, PowerPoint, Outlook's messages, installers. Every
+ * stream is a member; what is known to hold a file besides is opened:
+ *
+ *   \1Ole10Native            a packager's file                           [MS-OLEDS] 2.3.6
+ *   __substg1.0_37010102     an attachment, its names beside it          [MS-OXMSG] 2.2.2
+ *   __substg1.0_10090102     compressed RTF                              [MS-OXRTFCP]
+ *   PowerPoint Document      OLE objects, deflated                       [MS-PPT] 2.10.34
+ *   Workbook, WordDocument   are told encrypted, or to have macros       [MS-XLS], [MS-DOC]
+ */
+#include "cfb.h"
+
+struct doc {
+	const struct container_job *job;
+	struct cfb cfb;
+	struct doc_buf stream; /* of the one at hand */
+	uint32_t entry;
+	char path[CONTAINER_NAME_MAX];
+};
+
+static enum container_end give(
+	struct doc *d, const char *name, const char *also, struct mw_octets charged)
+{
+	const struct container_member m = { .name = name, .aliases = { also }, .octets = charged };
+
+	return doc_give(d->job, &m);
+}
+
+/* ------------------------------------------------------------------ Outlook's messages */
+
+/* One short text beside the stream at hand: "__substg1.0_" and a number, as UTF-16 or in octets. */
+static enum container_end take_property(
+	struct doc *d, const char *number, char value[CONTAINER_NAME_MAX])
+{
+	uint32_t parent = d->cfb.parents[d->entry];
+	struct doc_buf buf = { 0 };
+	enum container_end end = CONTAINER_WHOLE;
+	struct mw_octets o;
+
+	for (uint32_t e = 1; e < d->cfb.entries && value[0] == '\0'; e++) {
+		char name[32] = "__substg1.0_";
+		bool wide;
+
+		if (d->cfb.parents[e] != parent || cfb_name16(&d->cfb, e).n < 40)
+			continue;
+		mw_strlcpy(name + 12, number, 5);
+		mw_strlcpy(name + 16, "001F", 5);
+		wide = cfb_is_named(&d->cfb, e, name);
+		name[19] = 'E';
+		if (!wide && !cfb_is_named(&d->cfb, e, name))
+			continue;
+		end = cfb_stream(&d->cfb, e, &buf, &o);
+		if (doc_stops(end))
+			break;
+		if (wide)
+			doc_name16(value, o);
+		else
+			doc_name8(value, o);
+	}
+	doc_free(&buf);
+	return doc_stops(end) ? end : CONTAINER_WHOLE;
+}
+
+static enum container_end open_attachment(struct doc *d, struct mw_octets o)
+{
+	char name[CONTAINER_NAME_MAX] = "", also[CONTAINER_NAME_MAX] = "";
+	enum container_end end = take_property(d, "3707", name);
+
+	if (end == CONTAINER_WHOLE)
+		end = take_property(d, "3704", also);
+	if (end == CONTAINER_WHOLE && also[0] == '\0')
+		end = take_property(d, "3001", also); /* the name that is shown */
+	if (end != CONTAINER_WHOLE)
+		return end;
+	return give(d, name[0] != '\0' ? name : also[0] != '\0' ? also : d->path, also, o);
+}
+
+static enum container_end open_rtf(struct doc *d, struct mw_octets o)
+{
+	struct doc_buf rtf = { 0 };
+	enum container_end end = doc_lzfu(d->job->budget, o, &rtf);
+
+	if (rtf.n != 0 && end != CONTAINER_NO_MEMORY)
+		end = doc_worse(end, give(d, "body.rtf", NULL, doc_octets(&rtf)));
+	doc_free(&rtf);
+	return end;
+}
+
+#define PROPERTY_SMALL 4096 /* octets; a larger one may be anything */
+
+/*
+ * A message of a hundred recipients has thousands of short properties: subjects, addresses, dates.
+ * They are no files, and no reason to call the message too large to look into.
+ */
+static bool is_small_property(const struct doc *d, size_t n)
+{
+	static const char *const bodies[] = { "1000", "1013" }; /* text, HTML */
+	char name[CONTAINER_NAME_MAX];
+
+	if (n >= PROPERTY_SMALL)
+		return false;
+	cfb_name(&d->cfb, d->entry, name);
+	if (strcmp(name, "__properties_version1.0") == 0)
+		return true;
+	if (strncmp(name, "__substg1.0_", 12) != 0)
+		return false;
+	for (size_t i = 0; i < MW_COUNT(bodies); i++)
+		if (strncmp(name + 12, bodies[i], 4) == 0)
+			return false;
+	return true;
+}
+
+/* ------------------------------------------------------------------ office documents */
+
+static enum container_end open_native(struct doc *d, struct mw_octets o)
+{
+	enum container_end end = give(d, d->path, NULL, o);
+	enum container_end package;
+
+	if (end != CONTAINER_WHOLE)
+		return end;
+	package = doc_give_package(d->job, o, true);
+	/* Another program's data behind its size: not a file of the packager's. */
+	return doc_stops(package) ? package : CONTAINER_WHOLE;
+}
+
+#define PPT_RECORD 8	  /* octets of a record's head */
+#define PPT_OBJECT 0x1011 /* RT_ExternalOleObjectStg: a compound file, the macros among them */
+#define PPT_DEFLATED 1	  /* recInstance */
+#define PPT_BOX 0xf	  /* recVer of a record that holds records */
+
+static enum container_end open_ppt_object(struct doc *d, unsigned instance, struct mw_octets o)
+{
+	struct doc_buf object = { 0 };
+	enum container_end end;
+
+	if (instance != PPT_DEFLATED)
+		return doc_give_range(d->job, "object", NULL, o);
+	end = doc_inflate(d->job->budget, doc_from(o, 4), 15, &object);
+	if (object.n != 0 && end != CONTAINER_NO_MEMORY)
+		end = doc_worse(end, give(d, "object", NULL, doc_octets(&object)));
+	doc_free(&object);
+	return end;
+}
+
+static enum container_end open_ppt(struct doc *d, struct mw_octets o)
+{
+	enum container_end end = give(d, d->path, NULL, o), one;
+	size_t at = 0;
+
+	while (at + PPT_RECORD <= o.n && !doc_stops(end)) {
+		unsigned first = doc_u16(o, at), type = doc_u16(o, at + 2);
+		size_t n = doc_u32(o, at + 4);
+
+		at += PPT_RECORD;
+		if (type == PPT_OBJECT) {
+			one = open_ppt_object(d, first >> 4, doc_range(o, at, n));
+			end = doc_worse(end, one);
+		}
+		if ((first & 0xf) != PPT_BOX)
+			at += n;
+	}
+	return end;
+}
+
+static enum container_end give_encrypted(struct doc *d)
+{
+	const struct container_member m = { .name = d->path, .encrypted = true };
+
+	container_has(d->job, CONTAINER_ENCRYPTED);
+	return doc_give(d->job, &m);
+}
+
+/* What is encrypted stands among what is not: the octets are given out, too. */
+static enum container_end give_sealed(struct doc *d, struct mw_octets o, bool encrypted)
+{
+	enum container_end end = give(d, d->path, NULL, o);
+
+	return encrypted && end == CONTAINER_WHOLE ? give_encrypted(d) : end;
+}
+
+#define BIFF_FILEPASS 0x2f
+#define BIFF_SHEET 0x85
+#define BIFF_SHEET_MACROS 1 /* a sheet of Excel 4.0 macros */
+
+static enum container_end open_workbook(struct doc *d, struct mw_octets o)
+{
+	bool encrypted = false;
+
+	for (size_t at = 0; at + 4 <= o.n; at += 4 + (size_t)doc_u16(o, at + 2)) {
+		encrypted = encrypted || doc_u16(o, at) == BIFF_FILEPASS;
+		if (doc_u16(o, at) == BIFF_SHEET && doc_u8(o, at + 9) == BIFF_SHEET_MACROS)
+			container_has(d->job, CONTAINER_MACROS);
+	}
+	return give_sealed(d, o, encrypted);
+}
+
+#define FIB_FLAGS 10
+#define FIB_ENCRYPTED 0x0100
+
+static enum container_end open_word(struct doc *d, struct mw_octets o)
+{
+	return give_sealed(d, o, (doc_u16(o, FIB_FLAGS) & FIB_ENCRYPTED) != 0);
+}
+
+static enum container_end open_vba(struct doc *d, struct mw_octets o)
+{
+	container_has(d->job, CONTAINER_MACROS);
+	return give(d, d->path, NULL, o);
+}
+
+/* A document whose octets open with a password only ([MS-OFFCRYPTO] 2.3.4.4). */
+static enum container_end open_encrypted(struct doc *d, struct mw_octets o)
+{
+	(void)o;
+	return give_encrypted(d);
+}
+
+static const struct special {
+	const char *name;
+	enum container_end (*open)(struct doc *d, struct mw_octets o);
+} specials[] = {
+	{ "\1Ole10Native", open_native },
+	{ "__substg1.0_37010102", open_attachment },
+	{ "__substg1.0_10090102", open_rtf },
+	{ "PowerPoint Document", open_ppt },
+	{ "Workbook", open_workbook },
+	{ "Book", open_workbook },
+	{ "WordDocument", open_word },
+	{ "_VBA_PROJECT", open_vba },
+	{ "EncryptedPackage", open_encrypted },
+};
+
+/* ------------------------------------------------------------------ the row */
+
+static enum container_end open_entry(struct doc *d)
+{
+	const struct special *special = NULL;
+	struct mw_octets o;
+	enum container_end end = cfb_stream(&d->cfb, d->entry, &d->stream, &o), one;
+
+	if (doc_stops(end))
+		return end;
+	if (o.n == 0)
+		return end;
+	cfb_path(&d->cfb, d->entry, d->path);
+	for (size_t i = 0; i < MW_COUNT(specials) && special == NULL; i++)
+		if (cfb_is_named(&d->cfb, d->entry, specials[i].name))
+			special = &specials[i];
+	if (special == NULL && is_small_property(d, o.n))
+		return end;
+	one = special != NULL ? special->open(d, o) : give(d, d->path, NULL, o);
+	return doc_worse(end, one);
+}
+
+/* In the directory's order, so that what the tree does not lead to is seen, too. */
+static enum container_end open_entries(struct doc *d)
+{
+	enum container_end end = d->cfb.broken ? CONTAINER_BROKEN : CONTAINER_WHOLE;
+
+	for (d->entry = 1; d->entry < d->cfb.entries && !doc_stops(end); d->entry++) {
+		if (!budget_time(d->job->budget))
+			return CONTAINER_CUT;
+		if (cfb_kind(&d->cfb, d->entry) == CFB_STREAM)
+			end = doc_worse(end, open_entry(d));
+		else if (cfb_is_named(&d->cfb, d->entry, "VBA"))
+			container_has(d->job, CONTAINER_MACROS);
+	}
+	return end;
+}
+
+static bool knows(struct mw_octets octets)
+{
+	return doc_starts(octets, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8);
+}
+
+static enum container_end open_cfb(const struct container_job *job)
+{
+	struct doc d = { .job = job };
+	enum container_end end = cfb_open(&d.cfb, job->octets, job->budget);
+
+	if (end == CONTAINER_WHOLE)
+		end = open_entries(&d);
+	doc_free(&d.stream);
+	cfb_close(&d.cfb);
+	return end;
+}
+
+const struct container container_cfb = { "cfb", knows, open_cfb };

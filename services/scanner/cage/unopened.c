@@ -1,0 +1,71 @@
+#include "unopened.h"
+
+#define MAGIC(at, m) at, m, sizeof(m) - 1
+
+static const struct {
+	size_t at;
+	const char *octets;
+	size_t n;
+} magics[] = {
+	{ MAGIC(7, "**ACE**") }, { MAGIC(20, "\xdc\xa7\xc4\xfd") },	     /* zoo */
+	{ MAGIC(0, "SIT!") },						     /* StuffIt */
+	{ MAGIC(0, "StuffIt") }, { MAGIC(0, "LRZI") },			     /* lrzip */
+	{ MAGIC(0, "\x1f\x9e") },					     /* freeze */
+	{ MAGIC(0, "\x1f\x9f") }, { MAGIC(0, "BZ0") },			     /* bzip */
+	{ MAGIC(0, "RE~^") },						     /* RAR before 1.5 */
+	{ MAGIC(0, "ALZ\x01") }, { MAGIC(0, "EGGA") }, { MAGIC(0, "ISc(") }, /* InstallShield */
+	{ MAGIC(0, "MSWIM\0\0\0") }, { MAGIC(0, "zPQ") },
+	{ MAGIC(0, "7kSt\xa0\x31\x83\xd3") },					    /* zpaq */
+	{ MAGIC(2, "-pm") },							    /* PMarc */
+	{ MAGIC(0, "SZDD\x88\xf0\x27\x33") }, { MAGIC(0, "KWAJ\x88\xf0\x27\xd1") }, /* expand */
+	{ MAGIC(0, "\x1f\x1e") },
+	{ MAGIC(0, "\x1f\xa0") }, /* what gunzip knows besides: pack, lzh */
+	{ MAGIC(0, "vhdxfile") }, /* disk images: Windows opens them as folders */
+	{ MAGIC(0, "conectix") }, { MAGIC(0, "KDMV") }, { MAGIC(0, "QFI\xfb") },
+	{ MAGIC(3, "NTFS    ") }, { MAGIC(54, "FAT12   ") }, { MAGIC(54, "FAT16   ") },
+	{ MAGIC(82, "FAT32   ") }, { MAGIC(0, "ITSF") }, /* compiled help */
+	{ MAGIC(0, "!BDN") },				 /* Outlook's folders */
+};
+
+/* Disk images that say what they are at their end: a fixed VHD, one of a Mac. */
+#define FOOTER 512
+static const char *const footers[] = { "conectix", "koly\0\0\0\4" };
+
+static bool has_footer(struct mw_octets o)
+{
+	for (size_t i = 0; i < MW_COUNT(footers); i++)
+		if (o.n > FOOTER && memcmp(o.p + o.n - FOOTER, footers[i], 8) == 0)
+			return true;
+	return false;
+}
+
+/* UDF (ECMA-167 part 2, section 9): one of the descriptors of a disc is named so. Systems prefer it
+ * to the ISO 9660 that may stand beside it with other files. */
+#define DISC_SECTOR ((size_t)2048)
+#define DISC_FIRST 16
+#define DISC_LAST 64
+static bool is_udf(struct mw_octets o)
+{
+	for (size_t at = DISC_FIRST * DISC_SECTOR; at < DISC_LAST * DISC_SECTOR && at + 8 <= o.n;
+		at += DISC_SECTOR)
+		if (memcmp(o.p + at + 1, "NSR0", 4) == 0)
+			return true;
+	return false;
+}
+
+static bool knows(struct mw_octets o)
+{
+	for (size_t i = 0; i < MW_COUNT(magics); i++)
+		if (o.n > magics[i].at + magics[i].n &&
+			memcmp(o.p + magics[i].at, magics[i].octets, magics[i].n) == 0)
+			return true;
+	return has_footer(o) || is_udf(o);
+}
+
+static enum container_end open_none(const struct container_job *job)
+{
+	(void)job;
+	return CONTAINER_BROKEN;
+}
+
+const struct container container_unopened = { "unopened", knows, open_none };

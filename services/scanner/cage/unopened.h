@@ -1,0 +1,10 @@
+/* Archives that nobody here can open: known by their magic numbers, so that they are told as
+ * undecipherable and not taken for harmless octets. */
+#ifndef SCAN_UNOPENED_H
+#define SCAN_UNOPENED_H
+
+#include "container.h"
+
+extern const struct container container_unopened;
+
+#endif

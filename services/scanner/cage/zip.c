@@ -1,0 +1,326 @@
+#include <stdlib.h>
+
+#include "doc.h"
+#include "unpack.h"
+#include "zip.h"
+#include "zip_walk.h"
+
+#define ENTRIES_MAX (1u << 17) /* of all directories; 65,536 is what zip without zip64 has */
+#define ENDS_MAX 8	       /* records at the end that are believed */
+#define ENDS_LOOKED_AT 256     /* that may be none */
+
+/* Where a reader looks for the record at the end: its longest comment and itself, from the end. */
+#define END_WITHIN ((size_t)UINT16_MAX + ZIP_END_OCTETS)
+
+/* One entry of a directory. */
+struct entry {
+	size_t central, local; /* offsets; local: as far as it could be made out */
+};
+
+struct directory {
+	struct zip_end end;
+	size_t from;  /* its first header */
+	size_t shift; /* what stands before the archive: added to its offsets */
+};
+
+struct plan {
+	struct zip_walk w;
+	struct directory directories[ENDS_MAX];
+	unsigned count;
+	struct entry *entries;
+	size_t entry_count, entry_cap;
+	bool too_many;
+};
+
+/* ------------------------------------------------------------------ directories */
+
+static bool begins_directory(struct mw_octets o, size_t at, const struct zip_end *e)
+{
+	return zip_is(o, at, ZIP_CENTRAL) || (e->count == 0 && at == e->at);
+}
+
+/*
+ * The directory of a record at the end. Its offset counts from the beginning of the file, or of
+ * what stands behind a prefix: then the size, counted back from the record, tells. *two_r: both
+ * lead to a directory, to different ones.
+ */
+static bool directory_of(
+	struct mw_octets o, const struct zip_end *e, struct directory *d_r, bool *two_r)
+{
+	bool back = e->directory_size <= e->at &&
+		    begins_directory(o, e->at - (size_t)e->directory_size, e);
+	bool said = e->directory <= e->at && begins_directory(o, (size_t)e->directory, e);
+
+	d_r->end = *e;
+	d_r->shift = 0;
+	*two_r = back && said && e->directory != e->at - e->directory_size;
+	if (back) {
+		d_r->from = e->at - (size_t)e->directory_size;
+		d_r->shift = d_r->from > e->directory ? d_r->from - (size_t)e->directory : 0;
+	} else if (said) {
+		d_r->from = (size_t)e->directory;
+	}
+	return back || said;
+}
+
+static bool starts_as_zip(struct mw_octets o)
+{
+	return zip_is(o, 0, ZIP_LOCAL) || zip_is(o, 0, ZIP_END) || zip_is(o, 0, ZIP_DESCRIPTOR) ||
+	       zip_is(o, 0, "PK00");
+}
+
+bool zip_knows(struct mw_octets o)
+{
+	size_t from = o.n > END_WITHIN ? o.n - END_WITHIN : 0, at = o.n;
+	struct zip_end e;
+	struct directory d;
+	bool two;
+
+	if (starts_as_zip(o))
+		return true;
+	while ((at = zip_find_last(o, ZIP_END, from, at)) != SIZE_MAX)
+		for (unsigned way = 0; way < ZIP_END_WAYS; way++)
+			if (zip_end_read(o, at, way, &e) && e.count > 0 &&
+				directory_of(o, &e, &d, &two))
+				return true;
+	return false;
+}
+
+static bool add_entry(struct plan *p, size_t central, size_t local)
+{
+	struct entry *bigger;
+	size_t cap = p->entry_cap != 0 ? p->entry_cap * 2 : 64;
+
+	if (p->entry_count == ENTRIES_MAX) {
+		p->too_many = true;
+		return true;
+	}
+	if (p->entry_count == p->entry_cap) {
+		bigger = realloc(p->entries, cap * sizeof(*bigger));
+		if (bigger == NULL)
+			return false;
+		p->entries = bigger;
+		p->entry_cap = cap;
+	}
+	p->entries[p->entry_count++] = (struct entry){ central, local };
+	return true;
+}
+
+/* Offsets count from behind the prefix; some writers count from the beginning all the same. */
+static size_t local_of(const struct plan *p, const struct directory *d, const struct zip_head *h)
+{
+	struct mw_octets o = p->w.o;
+
+	if (h->local <= o.n - d->shift && zip_is(o, (size_t)h->local + d->shift, ZIP_LOCAL))
+		return (size_t)h->local + d->shift;
+	if (h->local <= o.n && zip_is(o, (size_t)h->local, ZIP_LOCAL))
+		return (size_t)h->local;
+	return SIZE_MAX;
+}
+
+/* False: no memory. */
+static bool read_directory(struct plan *p, const struct directory *d)
+{
+	uint64_t count = 0;
+	size_t at = d->from;
+	struct zip_head h;
+
+	for (; at < d->end.at && !p->too_many && zip_central_read(p->w.o, at, &h);
+		at = h.end, count++)
+		if (!add_entry(p, at, local_of(p, d, &h)))
+			return false;
+	/* Some readers believe the count, others go as far as there are headers. */
+	if (!p->too_many && (count & UINT16_MAX) != (d->end.count & UINT16_MAX))
+		p->w.ambiguous = true;
+	return true;
+}
+
+/* True when it lies within the octets of a member: the archive in an archive is not this one. */
+static bool lies_in_member(const struct plan *p, size_t at)
+{
+	struct zip_head c, l;
+
+	for (size_t i = 0; i < p->entry_count; i++) {
+		const struct entry *e = &p->entries[i];
+
+		if (e->local < at && zip_central_read(p->w.o, e->central, &c) &&
+			zip_local_read(p->w.o, e->local, &l) && l.end <= at &&
+			c.packed > at - l.end)
+			return true;
+	}
+	return false;
+}
+
+static bool is_known(const struct plan *p, const struct directory *d)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (p->directories[i].from == d->from && p->directories[i].shift == d->shift)
+			return true;
+	return false;
+}
+
+/* The directories that a record at the end leads to. False: no memory. */
+static bool read_ways(struct plan *p, size_t at)
+{
+	struct mw_octets o = p->w.o;
+
+	for (unsigned way = 0; way < ZIP_END_WAYS && p->count < ENDS_MAX; way++) {
+		struct directory d = { 0 };
+		struct zip_end e;
+		bool two;
+
+		if (!zip_end_read(o, at, way, &e) || !directory_of(o, &e, &d, &two) ||
+			is_known(p, &d))
+			continue;
+		p->directories[p->count++] = d;
+		if (!read_directory(p, &d))
+			return false;
+		if (two) {
+			d.from = (size_t)e.directory;
+			d.shift = 0;
+			if (!read_directory(p, &d))
+				return false;
+		}
+		p->w.ambiguous = p->w.ambiguous || two || p->count > 1;
+	}
+	return true;
+}
+
+static bool read_directories(struct plan *p)
+{
+	struct mw_octets o = p->w.o;
+	unsigned looked = 0;
+	size_t at = o.n;
+
+	while (p->count < ENDS_MAX && looked++ < ENDS_LOOKED_AT &&
+		(at = zip_find_last(o, ZIP_END, 0, at)) != SIZE_MAX)
+		if (!lies_in_member(p, at) && !read_ways(p, at))
+			return false;
+	return true;
+}
+
+static int by_local(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->local != y->local)
+		return x->local < y->local ? -1 : 1;
+	return x->central < y->central ? -1 : x->central > y->central;
+}
+
+/* ------------------------------------------------------------------ the walk */
+
+/* Local headers that no directory lists, in a range that no listed member takes. */
+static enum container_end give_unlisted(struct plan *p, size_t from, size_t to)
+{
+	enum container_end end;
+	struct zip_head local;
+	size_t at = from;
+
+	while ((at = zip_find(p->w.o, ZIP_LOCAL, at, to)) != SIZE_MAX) {
+		size_t behind = at + 4;
+
+		if (!budget_time(p->w.job->budget))
+			return CONTAINER_CUT;
+		if (zip_local_read(p->w.o, at, &local) && local.name.n > 0) {
+			end = zip_give(&p->w, &(struct zip_view){ NULL, &local }, &behind);
+			if (end != CONTAINER_WHOLE)
+				return end;
+		}
+		at = behind;
+	}
+	return CONTAINER_WHOLE;
+}
+
+static enum container_end give_listed(struct plan *p, const struct entry *e, size_t *pos)
+{
+	struct zip_head central, local;
+	bool has_local = e->local != SIZE_MAX && zip_local_read(p->w.o, e->local, &local);
+	struct zip_view v = { &central, has_local ? &local : NULL };
+	size_t behind = *pos;
+	enum container_end end;
+
+	if (!zip_central_read(p->w.o, e->central, &central))
+		return CONTAINER_WHOLE;
+	if (has_local && e->local < *pos)
+		p->w.ambiguous = true; /* members overlap */
+	end = zip_give(&p->w, &v, &behind);
+	if (behind > *pos)
+		*pos = behind;
+	return end;
+}
+
+static enum container_end walk(struct plan *p)
+{
+	/* What stands before the archive is not read from header to header unless it is one. */
+	size_t pos = starts_as_zip(p->w.o) || p->entry_count == 0 ? 0 : p->entries[0].local;
+	enum container_end end = CONTAINER_WHOLE;
+
+	for (size_t i = 0; i < p->entry_count && end == CONTAINER_WHOLE; i++) {
+		const struct entry *e = &p->entries[i];
+
+		if (i > 0 && e->central == e[-1].central && e->local == e[-1].local)
+			continue; /* two directories share it */
+		if (!budget_time(p->w.job->budget))
+			return CONTAINER_CUT;
+		if (e->local != SIZE_MAX && e->local > pos)
+			end = give_unlisted(p, pos, e->local);
+		if (end == CONTAINER_WHOLE)
+			end = give_listed(p, e, &pos);
+	}
+	return end == CONTAINER_WHOLE ? give_unlisted(p, pos, p->w.o.n) : end;
+}
+
+/* What stands behind the end, when it is more than padding. */
+static enum container_end give_tail(struct plan *p)
+{
+	size_t from = p->count > 0 ? p->directories[0].end.after : p->w.o.n;
+	struct container_member m = { .name = "",
+		.octets = mw_octets_of(p->w.o.p + from, p->w.o.n - from) };
+
+	if (!container_is_tail(m.octets))
+		return CONTAINER_WHOLE;
+	if (!budget_file(p->w.job->budget))
+		return CONTAINER_CUT;
+	return p->w.job->got(p->w.job->arg, &m) ? CONTAINER_WHOLE : CONTAINER_CUT;
+}
+
+/* A tar, a message of Outlook, a PDF with zips in it: each of them is a file there, and no reader's
+ * other view of an archive. Their members are given out all the same. */
+static bool holds_zips(struct mw_octets o)
+{
+	return !starts_as_zip(o) &&
+	       (unpack_kind_of(o) != NULL || container_cfb.knows(o) || container_pdf.knows(o));
+}
+
+static enum container_end open_zip(const struct container_job *job)
+{
+	struct plan p = { .w = { .job = job, .o = job->octets } };
+	enum container_end end;
+
+	if (!read_directories(&p)) {
+		free(p.entries);
+		return CONTAINER_NO_MEMORY;
+	}
+	if (p.entry_count > 1)
+		qsort(p.entries, p.entry_count, sizeof(*p.entries), by_local);
+	if (p.count == 0)	   /* what the local headers say is the only reading */
+		p.w.broken = true; /* its end is missing */
+	p.w.listed = p.count > 0;
+	end = walk(&p);
+	if (end == CONTAINER_WHOLE)
+		end = give_tail(&p);
+	if (end == CONTAINER_WHOLE && p.too_many) {
+		job->budget->files = 0;
+		budget_file(job->budget);
+		end = CONTAINER_CUT;
+	}
+	free(p.entries);
+	grow_fini(&p.w.out);
+	grow_fini(&p.w.plain);
+	if (job->ambiguous_r != NULL && p.w.ambiguous && !holds_zips(job->octets))
+		*job->ambiguous_r = true;
+	return end == CONTAINER_WHOLE && p.w.broken ? CONTAINER_BROKEN : end;
+}
+
+const struct container container_zip = { "zip", zip_knows, open_zip };

@@ -1,0 +1,201 @@
+#include "zip_head.h"
+
+#define LOCAL_OCTETS 30
+#define CENTRAL_OCTETS 46
+#define LOCATOR_OCTETS 20
+#define END64_OCTETS 56
+#define END64_WITHIN                                                                               \
+	4096 /* octets before the locator, when something stands before the archive                \
+	      */
+#define EXTRA_ZIP64 0x0001
+#define EXTRA_UNICODE_PATH 0x7075
+
+uint16_t zip_16(const unsigned char *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+
+uint32_t zip_32(const unsigned char *p)
+{
+	return zip_16(p) | (uint32_t)zip_16(p + 2) << 16;
+}
+
+uint64_t zip_64(const unsigned char *p)
+{
+	return zip_32(p) | (uint64_t)zip_32(p + 4) << 32;
+}
+
+bool zip_is(struct mw_octets o, size_t at, const char *signature)
+{
+	return at <= o.n && o.n - at >= 4 && memcmp(o.p + at, signature, 4) == 0;
+}
+
+size_t zip_find(struct mw_octets o, const char *signature, size_t from, size_t to)
+{
+	const unsigned char *p;
+
+	to = to < o.n ? to : o.n;
+	if (from >= to)
+		return SIZE_MAX;
+	p = memmem(o.p + from, to - from, signature, 4);
+	return p != NULL ? (size_t)(p - o.p) : SIZE_MAX;
+}
+
+size_t zip_find_last(struct mw_octets o, const char *signature, size_t from, size_t to)
+{
+	to = to < o.n ? to : o.n;
+	while (to > from && to - from >= 4) {
+		const unsigned char *p = memrchr(o.p + from, signature[3], to - from);
+
+		if (p == NULL || (size_t)(p - o.p) < from + 3)
+			return SIZE_MAX;
+		if (memcmp(p - 3, signature, 4) == 0)
+			return (size_t)(p - 3 - o.p);
+		to = (size_t)(p - o.p);
+	}
+	return SIZE_MAX;
+}
+
+/* ------------------------------------------------------------------ extra fields */
+
+struct mw_octets zip_extra(struct mw_octets extra, unsigned id)
+{
+	while (extra.n >= 4) {
+		size_t n = zip_16(extra.p + 2);
+
+		if (n > extra.n - 4)
+			break;
+		if (zip_16(extra.p) == id)
+			return mw_octets_of(extra.p + 4, n);
+		extra = mw_octets_of(extra.p + 4 + n, extra.n - 4 - n);
+	}
+	return mw_octets_of(extra.p, 0);
+}
+
+static void take_64(struct mw_octets *field, uint64_t *n, uint32_t stands_for)
+{
+	if (*n != stands_for || field->n < 8)
+		return;
+	*n = zip_64(field->p);
+	*field = mw_octets_of(field->p + 8, field->n - 8);
+}
+
+/* What the fixed fields had no room for (section 4.5.3), and Info-ZIP's name (4.6.9). */
+static void take_extra(struct zip_head *h, bool central)
+{
+	struct mw_octets field = zip_extra(h->extra, EXTRA_ZIP64);
+
+	take_64(&field, &h->size, UINT32_MAX);
+	take_64(&field, &h->packed, UINT32_MAX);
+	if (central)
+		take_64(&field, &h->local, UINT32_MAX);
+	field = zip_extra(h->extra, EXTRA_UNICODE_PATH);
+	if (field.n > 5)
+		h->unicode = mw_octets_of(field.p + 5, field.n - 5);
+}
+
+/* ------------------------------------------------------------------ headers */
+
+bool zip_local_read(struct mw_octets o, size_t at, struct zip_head *h_r)
+{
+	const unsigned char *p = o.p + at;
+	struct zip_head h = { 0 };
+	size_t name, extra;
+
+	if (!zip_is(o, at, ZIP_LOCAL) || o.n - at < LOCAL_OCTETS)
+		return false;
+	name = zip_16(p + 26);
+	extra = zip_16(p + 28);
+	if (o.n - at - LOCAL_OCTETS < name + extra)
+		return false;
+	h.flags = zip_16(p + 6);
+	h.method = zip_16(p + 8);
+	h.time = zip_16(p + 10);
+	h.crc = zip_32(p + 14);
+	h.packed = zip_32(p + 18);
+	h.size = zip_32(p + 22);
+	h.name = mw_octets_of(p + LOCAL_OCTETS, name);
+	h.extra = mw_octets_of(p + LOCAL_OCTETS + name, extra);
+	h.end = at + LOCAL_OCTETS + name + extra;
+	take_extra(&h, false);
+	*h_r = h;
+	return true;
+}
+
+bool zip_central_read(struct mw_octets o, size_t at, struct zip_head *h_r)
+{
+	const unsigned char *p = o.p + at;
+	struct zip_head h = { 0 };
+	size_t name, extra, comment;
+
+	if (!zip_is(o, at, ZIP_CENTRAL) || o.n - at < CENTRAL_OCTETS)
+		return false;
+	name = zip_16(p + 28);
+	extra = zip_16(p + 30);
+	comment = zip_16(p + 32);
+	if (o.n - at - CENTRAL_OCTETS < name + extra + comment)
+		return false;
+	h.made_by = zip_16(p + 4);
+	h.flags = zip_16(p + 8);
+	h.method = zip_16(p + 10);
+	h.time = zip_16(p + 12);
+	h.crc = zip_32(p + 16);
+	h.packed = zip_32(p + 20);
+	h.size = zip_32(p + 24);
+	h.attributes = zip_32(p + 38);
+	h.local = zip_32(p + 42);
+	h.name = mw_octets_of(p + CENTRAL_OCTETS, name);
+	h.extra = mw_octets_of(p + CENTRAL_OCTETS + name, extra);
+	h.end = at + CENTRAL_OCTETS + name + extra + comment;
+	take_extra(&h, true);
+	*h_r = h;
+	return true;
+}
+
+/* Section 4.3.14 and 4.3.15: a locator before the record says where zip64's is. */
+static void take_end64(struct mw_octets o, unsigned way, struct zip_end *e)
+{
+	size_t locator, at;
+	uint64_t said;
+
+	if (e->at < LOCATOR_OCTETS + END64_OCTETS)
+		return;
+	locator = e->at - LOCATOR_OCTETS;
+	if (!zip_is(o, locator, "PK\x06\x07"))
+		return;
+	said = zip_64(o.p + locator + 8);
+	at = (way & ZIP_END_NEAREST) == 0 && said <= locator &&
+			     zip_is(o, (size_t)said, "PK\x06\x06")
+		     ? (size_t)said
+		     : zip_find_last(o, "PK\x06\x06",
+			       locator > END64_WITHIN ? locator - END64_WITHIN : 0, locator);
+	if (at == SIZE_MAX || locator - at < END64_OCTETS)
+		return;
+	if (e->count == UINT16_MAX || (way & ZIP_END_REPLACES) != 0)
+		e->count = zip_64(o.p + at + 32);
+	if (e->directory_size == UINT32_MAX || (way & ZIP_END_REPLACES) != 0)
+		e->directory_size = zip_64(o.p + at + 40);
+	if (e->directory == UINT32_MAX || (way & ZIP_END_REPLACES) != 0)
+		e->directory = zip_64(o.p + at + 48);
+	e->at = at;
+}
+
+bool zip_end_read(struct mw_octets o, size_t at, unsigned way, struct zip_end *e_r)
+{
+	const unsigned char *p = o.p + at;
+	struct zip_end e;
+	size_t comment;
+
+	if (!zip_is(o, at, ZIP_END) || o.n - at < ZIP_END_OCTETS)
+		return false;
+	comment = zip_16(p + 20);
+	e.at = at;
+	e.count = zip_16(p + 10);
+	e.directory_size = zip_32(p + 12);
+	e.directory = zip_32(p + 16);
+	e.after = o.n - at - ZIP_END_OCTETS < comment ? o.n : at + ZIP_END_OCTETS + comment;
+	if ((way & ZIP_END_WITHOUT) == 0)
+		take_end64(o, way, &e);
+	*e_r = e;
+	return true;
+}

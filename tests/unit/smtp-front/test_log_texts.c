@@ -1,0 +1,216 @@
+/* Log lines, replies and macros of a mail, expanded for mails of the test's own. */
+#include "make_txn.h"
+
+#include "outcome/log_texts.h"
+#include "outcome/reason.h"
+#include "outcome/template.h"
+
+#define MAIL                                                                                       \
+	"Received: from inner (inner.example [203.0.113.77]) by mail.example.com with ESMTP;\r\n"  \
+	"\tSat, 28 Nov 2026 10:00:00 +0000\r\n"                                                    \
+	"Message-ID: <1@example.com>\r\n"                                                          \
+	"From: Ann <ann@example.com>, =?utf-8?Q?B=C3=A9?= <b@example.com>\r\n"                     \
+	"Subject: =?utf-8?Q?caf=C3=A9=0ALOG?= \"x\"\r\n"                                           \
+	"User-Agent: Test/1.0 (x  y)\r\n"                                                          \
+	"X-Twice: one\r\n"                                                                         \
+	"x-twice: two\r\n"                                                                         \
+	"\r\n"                                                                                     \
+	"text\r\n\r\n"
+
+static struct made *a_mail(const char *lua)
+{
+	static struct smtp_xforward client = { .name = "mail.example.com",
+		.addr = "198.51.100.7",
+		.port = "52344",
+		.proto = "ESMTP",
+		.helo = "helo.example.com",
+		.ident = "4QabcdZ" };
+	struct made *m = make_txn(lua);
+	struct txn *t = &m->txn;
+
+	t->sender = "ann@example.com";
+	t->peer_port = 4242;
+	t->tls = "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)";
+	t->xforward = client;
+	t->has_xforward = true;
+	t->start_us = mw_mono_us();
+	t->facts.sender = mw_octets_of_text("");
+	make_body(m, MAIL, strlen(MAIL));
+	assert_int_equal(txn_read(t), MW_OK);
+	return m;
+}
+
+static struct txn_rcpt *a_rcpt(struct made *m, const char *addr, unsigned ccat)
+{
+	struct txn_rcpt *r = make_rcpt(m, addr);
+
+	r->ccats[0] = ccat;
+	r->ccat_count = 1;
+	r->code = 250;
+	r->action = MW_ACT_PASS;
+	r->delivered = r->from_next_hop = true;
+	r->reply = "250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4QbW2";
+	return r;
+}
+
+static void refuse(struct txn_rcpt *r, unsigned ccat)
+{
+	r->ccat_blocking = ccat;
+	r->code = 554;
+	r->action = MW_ACT_REJECT;
+	r->delivered = r->from_next_hop = false;
+	r->reply = "554 5.7.0 Reject, id=00001-01 - x";
+}
+
+static void score(struct txn_rcpt *r, int32_t milli)
+{
+	r->has_score = true;
+	r->score_milli = milli;
+	r->tag = milli >= r->tag_milli;
+	r->tag2 = milli >= r->tag2_milli;
+	r->kill = milli >= r->kill_milli;
+}
+
+static const char *expanded(struct made *m, const char *text, const struct txn_rcpt *rcpt)
+{
+	static struct mw_text out;
+	struct txn *t = &m->txn;
+	struct mw_record_rcpt *rcpts = calloc(t->rcpt_count, sizeof(*rcpts));
+	struct mw_record r = { .rcpt_count = t->rcpt_count,
+		.rcpts = rcpts,
+		.originating = t->originating,
+		.quarantine = mw_octets_of_text(t->quarantined ? t->copies[0].name : NULL) };
+	const struct template_scope scope = {
+		.txn = t, .rcpt = rcpt, .record = &r, .most = 16384, .escape = true
+	};
+	struct template_code *code = NULL;
+	struct mw_err err = { "" };
+
+	for (size_t i = 0; i < t->rcpt_count; i++)
+		rcpts[i] = (struct mw_record_rcpt){ .is_local = t->rcpts[i].is_local,
+			.action = t->rcpts[i].action,
+			.delivered = t->rcpts[i].delivered,
+			.tagged = t->rcpts[i].tagged };
+	if (template_new(text, &code, &err) != MW_OK)
+		fail_msg("%s: %s", text, err.text);
+	mw_text_clear(&out);
+	assert_int_equal(template_expand(code, &scope, &out), MW_OK);
+	template_unref(&code);
+	free(rcpts);
+	return out.p != NULL ? out.p : "";
+}
+
+/* Its times are no test's. */
+static void assert_line(
+	struct made *m, const char *text, const struct txn_rcpt *rcpt, const char *expected)
+{
+	char line[4096], *p;
+
+	mw_strlcpy(line, expanded(m, text, rcpt), sizeof(line));
+	for (char *at = line; (p = strstr(at, " ms")) != NULL; at = p + 3) {
+		char *digits = p;
+
+		while (digits > line && digits[-1] >= '0' && digits[-1] <= '9')
+			digits--;
+		memmove(digits + 1, p, strlen(p) + 1);
+		*digits = 'N';
+		p = digits + 1;
+	}
+	assert_string_equal(line, expected);
+}
+
+#define IN "[198.51.100.7]:52344 [203.0.113.77] "
+#define IDS "Queue-ID: 4QabcdZ, Message-ID: <1@example.com>, mail_id: abcdefghijkl, "
+
+static void the_short_line_is_amavisds(void **state)
+{
+	struct made *m = a_mail("");
+	struct txn_rcpt *r = a_rcpt(m, "bob@example.org", MW_CCAT(MW_CC_CLEAN, 0));
+	static struct txn_copy copies[] = { { .name = "spam-abcdefghijkl.gz" } };
+	char expected[1024];
+
+	(void)state;
+	snprintf(expected, sizeof(expected),
+		"Passed CLEAN {RelayedInbound}, " IN "<ann@example.com> -> <bob@example.org>, " IDS
+		"Hits: -, size: %zu, queued_as: 4QbW2, N ms\n",
+		strlen(MAIL));
+	assert_line(m, log_short_text, NULL, expected);
+	a_rcpt(m, "carl@other.example", MW_CCAT(MW_CC_SPAM, 0));
+	m->txn.quarantined = true;
+	m->txn.copies = copies;
+	m->txn.copy_count = 1;
+	refuse(&m->txn.rcpts[1], MW_CCAT(MW_CC_SPAM, 0));
+	score(&m->txn.rcpts[0], 3000);
+	score(&m->txn.rcpts[1], 17791);
+	snprintf(expected, sizeof(expected),
+		"Passed SPAM {RejectedOpenRelay,RelayedInbound,Quarantined}, " IN
+		"<ann@example.com> -> <bob@example.org>, quarantine: spam-abcdefghijkl.gz, " IDS
+		"Hits: 3..17.791, size: %zu, queued_as: 4QbW2, N ms\n"
+		"Blocked SPAM {RejectedOpenRelay,RelayedInbound,Quarantined}, " IN
+		"<ann@example.com> -> <carl@other.example>, quarantine: spam-abcdefghijkl.gz, " IDS
+		"Hits: 3..17.791, size: %zu, N ms",
+		strlen(MAIL), strlen(MAIL));
+	assert_line(m, log_short_text, NULL, expected);
+	r = &m->txn.rcpts[0];
+	assert_line(m, log_recip_text, r,
+		"Passed CLEAN, <ann@example.com> -> <bob@example.org>, Hits: 3, tag=2, tag2=6.31, "
+		"kill=6.31, queued_as: 4QbW2, L/Y/0/0");
+	end_txn(m);
+}
+
+/* In a text for people what the check has escaped is UTF-8 again, but what would mislead them. */
+static void names_of_banned_parts_are_for_people(void **state)
+{
+	static const struct {
+		const char *part, *told;
+	} rows[] = {
+		{ "t/t,a.exe", "t/t,a.exe" },
+		{ "gr\\x{C3}\\x{BC}n.exe", "gr\xc3\xbcn.exe" },
+		{ "\\x{E2}\\x{98}\\x{83}\\x{C3}\\x{BC}", "\xe2\x98\x83\xc3\xbc" },
+		{ "\\x{F0}\\x{9F}\\x{92}\\x{A9}", "\xf0\x9f\x92\xa9" },
+		/* cut, no UTF-8, a control, another direction, ASCII's escapes */
+		{ "\\x{C3}", "\\x{C3}" },
+		{ "\\x{E2}\\x{98}x", "\\x{E2}\\x{98}x" },
+		{ "\\x{C3}\\x{2E}", "\\x{C3}\\x{2E}" },
+		{ "\\x{C2}\\x{85}", "\\x{C2}\\x{85}" },
+		{ "a\\x{E2}\\x{80}\\x{AE}exe.doc", "a\\x{E2}\\x{80}\\x{AE}exe.doc" },
+		{ "\\x{41}\\x{0A}", "\\x{41}\\x{0A}" },
+		{ "\\x{FF}\\x{C3}\\x{BC}\\x{C3", "\\x{FF}\xc3\xbc\\x{C3" },
+	};
+	struct made *m = a_mail("");
+	struct txn_rcpt *r = a_rcpt(m, "bob@example.org", MW_CCAT(MW_CC_BANNED, 0));
+	struct template_code *code = NULL;
+	struct mw_err err = { "" };
+	struct mw_text out = { 0 };
+
+	(void)state;
+	r->banned = true;
+	assert_int_equal(template_new("%F", &code, &err), MW_OK);
+	for (size_t i = 0; i < 2 * MW_COUNT(rows); i++) {
+		bool lines = i % 2 == 0;
+		const struct template_scope scope = {
+			.txn = &m->txn, .most = 1024, .escape = true, .lines = lines
+		};
+
+		r->banned_part = rows[i / 2].part;
+		mw_text_clear(&out);
+		assert_int_equal(template_expand(code, &scope, &out), MW_OK);
+		if (lines)
+			assert_string_equal(out.p, rows[i / 2].told);
+		else
+			assert_null(strpbrk(out.p, "\xc3\xe2\xf0\x9f"));
+	}
+	mw_text_fini(&out);
+	template_unref(&code);
+	end_txn(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_short_line_is_amavisds),
+		cmocka_unit_test(names_of_banned_parts_are_for_people),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
