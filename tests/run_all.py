@@ -33,6 +33,7 @@ import xml.etree.ElementTree as ElementTree
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SLOW = float(os.environ.get("MW_SLOW", "1"))
 UNIT_S, FUZZ_S = 120, 600
+WHY_HEAD, WHY_TAIL, WHY_COLUMNS = 2, 6, 240  # how much of a failure's reason stands in the list at the end
 END_WAIT_S = 10  # between SIGTERM and SIGKILL
 UNIT_AT_ONCE = 2 * (os.cpu_count() or 1)  # half of their time they wait
 given_up = threading.Event()  # ends what runs beside the main thread
@@ -41,7 +42,7 @@ given_up = threading.Event()  # ends what runs beside the main thread
 class Count:
     def __init__(self, passed=0, failed=0, skipped=0):
         self.passed, self.failed, self.skipped = passed, failed, skipped
-        self.names = []  # of what failed
+        self.names = []  # of what failed, with what was said of it
 
     def add(self, other):
         self.passed += other.passed
@@ -49,9 +50,9 @@ class Count:
         self.skipped += other.skipped
         self.names += other.names
 
-    def fail(self, name):
+    def fail(self, name, *why):
         self.failed += 1
-        self.names.append(name)
+        self.names.append("\n".join([name, *(f"    {line[:WHY_COLUMNS]}" for line in why)]))
 
     def __str__(self):
         text = f"{self.passed} passed, {self.failed} failed"
@@ -175,12 +176,29 @@ def step_unit(what, label):
 
 # ---- pytest
 
+def why_it_failed(case):
+    """The first and the last lines of each reason: a long log may be cut before its end is seen."""
+    why = []
+    for reason in (*case.findall("failure"), *case.findall("error")):
+        lines = [line.rstrip() for line in reason.get("message", "").splitlines() if line.strip()]
+        if len(lines) > WHY_HEAD + WHY_TAIL:
+            lines[WHY_HEAD:-WHY_TAIL] = ["[...]"]
+        why += lines
+    return why
+
+
 def junit_count(path, label):
-    count = Count()
+    count, failed = Count(), set()
     for case in ElementTree.parse(path).getroot().iter("testcase"):
         name = f"{label} {case.get('classname', '')}::{case.get('name', '')}"
+        why = why_it_failed(case)
         if case.find("failure") is not None or case.find("error") is not None:
-            count.fail(name)
+            # A test whose teardown fails, too, has two entries.
+            if name not in failed:
+                failed.add(name)
+                count.fail(name, *why)
+            else:
+                count.names[-1] += "".join(f"\n    {line[:WHY_COLUMNS]}" for line in why)
         elif case.find("skipped") is not None:
             count.skipped += 1
         else:

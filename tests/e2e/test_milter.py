@@ -118,6 +118,7 @@ def test_without_a_scanner_the_client_keeps_the_mail_and_nothing_is_lost(behind_
 
 def test_without_a_front_the_client_keeps_the_mail(behind_milter):
     s = behind_milter()
+    s.front.wait_log("worker_came")
     s.front.kill()
     octets = mail(message_id="<again@example.com>")
     r = send(s, octets)
