@@ -18,6 +18,7 @@
 #ifndef MW_EVENTS_H
 #define MW_EVENTS_H
 
+#include "down.h"
 #include "endpoint.h"
 #include "loop.h"
 #include "record.h"
@@ -37,6 +38,12 @@ void mw_publisher_close(struct mw_publisher **pub_p);
 void mw_publish_mail(struct mw_publisher *pub, struct mw_record *r);
 void mw_publish_alert(struct mw_publisher *pub, const char *event, const char *fmt, ...)
 	MW_PRINTF(3, 4);
+/*
+ * An alert for each dependency of who that went down or came up between *before and now, which
+ * *before becomes.
+ */
+void mw_publish_dependencies(struct mw_publisher *pub, const char *who, struct mw_down *before,
+	const struct mw_down *now);
 /* True while a subscriber of that topic is connected. */
 bool mw_publisher_wanted(const struct mw_publisher *pub, const char *topic);
 /* payload: an encoded struct mw_state. */

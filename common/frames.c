@@ -123,7 +123,7 @@ enum mw_rc mw_hello_decode(struct mw_octets frame, struct mw_hello *v_r)
 
 void mw_alive_encode(struct mw_pack *b, const struct mw_alive *v)
 {
-	begin_frame(b, MW_FRAME_ALIVE, ALIVE_FIELDS);
+	begin_frame(b, MW_FRAME_ALIVE, ALIVE_FIELDS + 1);
 	mw_pack_uint(b, v->incarnation);
 	mw_pack_uint(b, v->done);
 	mw_pack_uint(b, v->load_permille);
@@ -137,6 +137,9 @@ void mw_alive_encode(struct mw_pack *b, const struct mw_alive *v)
 		mw_pack_text(b, v->held[i].phase);
 		mw_pack_uint(b, v->held[i].age_ms);
 	}
+	mw_pack_array(b, v->down.count);
+	for (size_t i = 0; i < v->down.count; i++)
+		mw_pack_text(b, v->down.names[i]);
 }
 
 static bool cur_held(struct mw_cur *c, struct mw_held *held, size_t *count_r)
@@ -160,6 +163,20 @@ static bool cur_held(struct mw_cur *c, struct mw_held *held, size_t *count_r)
 	return true;
 }
 
+/* The last field, and the newest: a worker of before does not send it. */
+static bool cur_down(struct mw_cur *c, size_t *left, struct mw_down *down)
+{
+	if (*left == 0)
+		return true;
+	--*left;
+	if (!mw_cur_array(c, &down->count) || down->count > MW_DOWN_MAX)
+		return false;
+	for (size_t i = 0; i < down->count; i++)
+		if (!mw_cur_text(c, down->names[i], sizeof(down->names[i])))
+			return false;
+	return true;
+}
+
 enum mw_rc mw_alive_decode(struct mw_octets frame, struct mw_alive *v_r)
 {
 	struct mw_cur c = mw_cur_of(frame.p, frame.n);
@@ -174,7 +191,7 @@ enum mw_rc mw_alive_decode(struct mw_octets frame, struct mw_alive *v_r)
 		!mw_cur_uint(&c, UINT64_MAX, &v.done) || !mw_cur_uint(&c, UINT32_MAX, &load) ||
 		!mw_cur_text(&c, v.engine, sizeof(v.engine)) ||
 		!cur_kinds(&c, v.kinds, &v.kind_count) || !cur_held(&c, v.held, &v.held_count) ||
-		!close_frame(&c, left))
+		!cur_down(&c, &left, &v.down) || !close_frame(&c, left))
 		return MW_ERR_PROTO;
 	v.load_permille = (uint32_t)load;
 	*v_r = v;

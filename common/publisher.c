@@ -98,6 +98,18 @@ void mw_publish_alert(struct mw_publisher *pub, const char *event, const char *f
 	publish(pub, MW_TOPIC_ALERT, &b);
 }
 
+void mw_publish_dependencies(struct mw_publisher *pub, const char *who, struct mw_down *before,
+	const struct mw_down *now)
+{
+	for (size_t i = 0; i < now->count; i++)
+		if (!mw_down_has(before, now->names[i]))
+			mw_publish_alert(pub, "dependency_down", "%s: %s", who, now->names[i]);
+	for (size_t i = 0; i < before->count; i++)
+		if (!mw_down_has(now, before->names[i]))
+			mw_publish_alert(pub, "dependency_up", "%s: %s", who, before->names[i]);
+	*before = *now;
+}
+
 void mw_publish_state(struct mw_publisher *pub, const struct mw_pack *payload)
 {
 	const struct mw_event_header h = { pub->incarnation, 0 };

@@ -24,6 +24,9 @@ static void usage(FILE *out, const char *name)
 		"[a-z0-9_.-]; default 1\n"
 		"  -d, --debug LEVEL      log_level for this run: 0 events, 3 and more debugging\n"
 		"      --check            read the settings, tell all that is wrong, exit 0 or %d\n"
+		"      --check-settings   the same, but for who could write their files, and "
+		"without "
+		"a word where all is right\n"
 		"      --health           ask the running process whether it is well, exit 0 or 1\n"
 		"      --version, --help\n"
 		"Signals: TERM, INT finish what is begun, then end (twice: at once); HUP reads the "
@@ -64,6 +67,7 @@ static bool parse_options(int argc, char **argv, const char *name, struct mw_ser
 		{ "instance", required_argument, NULL, 'i' },
 		{ "debug", required_argument, NULL, 'd' },
 		{ "check", no_argument, NULL, 'K' },
+		{ "check-settings", no_argument, NULL, 'S' },
 		{ "health", no_argument, NULL, 'H' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -91,6 +95,9 @@ static bool parse_options(int argc, char **argv, const char *name, struct mw_ser
 			return false;
 		case 'K':
 			a->mode = MW_CHECK;
+			break;
+		case 'S':
+			a->mode = MW_CHECK_SETTINGS;
 			break;
 		case 'H':
 			a->mode = MW_HEALTH;

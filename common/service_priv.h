@@ -9,7 +9,14 @@
 
 /* ---- arguments (service_args.c) ---- */
 
-enum mw_service_mode { MW_RUN, MW_CHECK, MW_HEALTH, MW_SAID /* version, help: done */, MW_USAGE };
+enum mw_service_mode {
+	MW_RUN,
+	MW_CHECK,
+	MW_CHECK_SETTINGS,
+	MW_HEALTH,
+	MW_SAID, /* version, help: done */
+	MW_USAGE
+};
 
 struct mw_service_args {
 	enum mw_service_mode mode;

@@ -78,3 +78,17 @@ void mw_text_addf(struct mw_text *t, const char *fmt, ...)
 		t->p[t->n] = '\0';
 	va_end(again);
 }
+
+void mw_text_add_label(struct mw_text *t, const char *name, const char *value)
+{
+	mw_text_add(t, name);
+	mw_text_add(t, "=\"");
+	for (const char *p = value; *p != '\0'; p++) {
+		char c = mw_is_printable(p, 1) ? *p : '?';
+
+		if (c == '"' || c == '\\')
+			mw_text_add(t, "\\");
+		mw_text_add_octets(t, &c, 1);
+	}
+	mw_text_add(t, "\"");
+}

@@ -11,6 +11,7 @@
 #define MW_WIRE_H
 
 #include "base.h"
+#include "down.h"
 
 #define MW_WIRE_VERSION 1
 #define MW_NAME_MAX 32		    /* kind, worker, service names: [a-z0-9_.-]+ and the NUL */
@@ -155,6 +156,7 @@ struct mw_alive {
 	struct mw_kind_slots kinds[MW_KINDS_MAX]; /* what this front may use from now on */
 	size_t held_count;
 	struct mw_held held[MW_HELD_MAX];
+	struct mw_down down; /* of what the worker's checks depend on */
 };
 
 struct mw_welcome {

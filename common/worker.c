@@ -184,6 +184,9 @@ static void front_alive(struct front *f)
 		mw_strlcpy(h->phase, t->phase, sizeof(h->phase));
 		h->age_ms = (uint32_t)((now_us - t->started_us) / 1000);
 	}
+	for (size_t i = 0; i < w->kind_count; i++)
+		if (w->kinds[i].check->down != NULL)
+			w->kinds[i].check->down(w->kinds[i].state, &alive->down);
 	mw_pack_init(&b);
 	mw_alive_encode(&b, alive);
 	front_send(f, &b);
@@ -783,6 +786,21 @@ static void worker_metrics(void *arg, struct mw_service *s, struct mw_text *out)
 	mw_text_addf(out, "mailweir_worker_jobs_again_total %llu\nmailweir_worker_jobs_held %zu\n",
 		(unsigned long long)w->again, w->ticket_count);
 	mw_text_addf(out, "mailweir_worker_fronts %zu\n", w->front_count);
+	for (size_t i = 0; i < w->kind_count; i++)
+		if (w->kinds[i].check->metrics != NULL)
+			w->kinds[i].check->metrics(w->kinds[i].state, out);
+}
+
+static enum mw_rc worker_check(
+	void *arg, const struct mw_conf *conf, struct mw_text *warnings, struct mw_err *err)
+{
+	const struct mw_worker *w = arg;
+	enum mw_rc rc = MW_OK;
+
+	for (size_t i = 0; i < w->kind_count && rc == MW_OK; i++)
+		if (w->kinds[i].check->inspect != NULL)
+			rc = w->kinds[i].check->inspect(conf, warnings, err);
+	return rc;
 }
 
 int mw_worker_main(
@@ -794,6 +812,7 @@ int mw_worker_main(
 		.drain = worker_drain,
 		.close = worker_close,
 		.metrics = worker_metrics,
+		.check = worker_check,
 	};
 	struct mw_worker *w = calloc(1, sizeof(*w));
 	int code;

@@ -12,6 +12,7 @@
 
 #include "conf.h"
 #include "loop.h"
+#include "text.h"
 #include "wire.h"
 
 /* One job in a check's hands. The job and what it borrows live until mw_worker_done(). */
@@ -39,6 +40,14 @@ struct mw_check {
 	/* Settings were read again (SIGHUP); NULL: nothing to do. On error the old ones stay. */
 	enum mw_rc (*reload)(void *state, const struct mw_conf *conf, struct mw_err *err_r);
 	void (*close)(void **state_p); /* also after a failed open; sets *state_p to NULL */
+	/* Name what the check needs and cannot have now, for the fronts' alerts; may be NULL. */
+	void (*down)(const void *state, struct mw_down *down);
+	/* --check, nothing is open: as mw_service_ops.check, of this check's own settings. May be
+	 * NULL. */
+	enum mw_rc (*inspect)(
+		const struct mw_conf *conf, struct mw_text *warnings, struct mw_err *err_r);
+	/* Its own lines for GET /metrics; may be NULL. */
+	void (*metrics)(const void *state, struct mw_text *out);
 };
 
 /*

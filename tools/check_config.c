@@ -46,13 +46,13 @@ static bool check_user(const struct mw_conf *conf, const char *user)
 	return user == NULL || safe;
 }
 
-struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user, bool front)
+struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user, bool services)
 {
 	struct mw_text files = { 0 };
 	struct mw_conf *conf = mw_tool_conf(given);
 
 	if (conf == NULL || !tables_are_right(conf) || !check_user(conf, user) ||
-		(front && !mw_tool_front_agrees(given))) {
+		(services && !mw_tool_services_agree(given))) {
 		mw_conf_destroy(&conf);
 		return NULL;
 	}
@@ -68,13 +68,13 @@ int mw_tool_check_config(int argc, char **argv)
 	struct mw_conf_given given = { 0 };
 	const char *user = NULL;
 	struct mw_conf *conf;
-	bool front = true, ok;
+	bool services = true, ok;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--user") == 0 && i + 1 < argc) {
 			user = argv[++i];
 		} else if (strcmp(argv[i], "--elsewhere") == 0) {
-			front = false; /* files that the settings name are on another host */
+			services = false; /* files that the settings name are on another host */
 		} else if (argv[i][0] == '-') {
 			mw_tool_usage("check-config [--user NAME] [--elsewhere] [FILE...]");
 			return MW_TOOL_USAGE;
@@ -82,7 +82,7 @@ int mw_tool_check_config(int argc, char **argv)
 			return MW_TOOL_USAGE;
 		}
 	}
-	conf = mw_tool_checked(&given, user, front);
+	conf = mw_tool_checked(&given, user, services);
 	ok = conf != NULL;
 	mw_conf_destroy(&conf);
 	return ok ? MW_TOOL_OK : MW_TOOL_CONFIG;

@@ -42,10 +42,10 @@ void mw_tool_usage(const char *line);
  * when there were any. */
 struct mw_conf *mw_tool_conf(struct mw_conf_given *given);
 /* As mw_tool_conf, and who could write them is checked; tells errors, or "settings ok". user: who
- * must not be able to; NULL: that is a warning. front: it is asked as well. */
-struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user, bool front);
-/* smtp-front takes the settings too; tells what it says of them on stderr. */
-bool mw_tool_front_agrees(const struct mw_conf_given *given);
+ * must not be able to; NULL: that is a warning. services: they are asked as well. */
+struct mw_conf *mw_tool_checked(struct mw_conf_given *given, const char *user, bool services);
+/* smtp-front and the scanner take the settings too; tells what they say of them on stderr. */
+bool mw_tool_services_agree(const struct mw_conf_given *given);
 /* One more for -c; false after telling that there is no room. */
 bool mw_tool_give(struct mw_conf_given *given, const char *name);
 

@@ -456,6 +456,11 @@ void rep_store_close(struct rep_store **store_p)
 	free(s);
 }
 
+bool rep_store_is_down(const struct rep_store *store)
+{
+	return store->said;
+}
+
 const char *rep_store_engine(const struct rep_store *store)
 {
 	return store->engine;

@@ -280,6 +280,14 @@ static const char *check_engine(const void *state)
 	return rep_store_engine(s->store);
 }
 
+static void check_down(const void *state, struct mw_down *down)
+{
+	const struct rep_service *s = state;
+
+	if (rep_store_is_down(s->store))
+		mw_down_add(down, "redis");
+}
+
 const struct mw_check rep_checks[REP_CHECKS] = {
 	{
 		.kind = "reputation",
@@ -288,6 +296,7 @@ const struct mw_check rep_checks[REP_CHECKS] = {
 		.start = query_start,
 		.cancel = task_cancel,
 		.engine = check_engine,
+		.down = check_down,
 		.reload = check_reload, /* for both: they share what it renews */
 		.close = check_close,
 	},

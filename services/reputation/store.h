@@ -109,6 +109,8 @@ enum mw_rc rep_store_learn(struct rep_store *store, const struct rep_lesson *l,
 	uint64_t deadline_ms, rep_done *done, void *arg, struct rep_op **op_r);
 void rep_store_cancel(struct rep_store *store, struct rep_op **op_p);
 
+/* It cannot be reached, and that was told. */
+bool rep_store_is_down(const struct rep_store *store);
 /* Server software and version, "redis 7.0.15"; "" while none is known. */
 const char *rep_store_engine(const struct rep_store *store);
 

@@ -2,14 +2,6 @@
 
 #include <stdio.h>
 
-static const char *const answer_words[] = {
-	[AVS_CLEAN] = "clean",
-	[AVS_INFECTED] = "infected",
-	[AVS_SILENT] = "silent",
-	[AVS_REFUSED] = "refused",
-	[AVS_FAILED] = "failed",
-};
-
 bool avc_answered(const struct avc_told *t)
 {
 	return avs_answered(&t->others) || (t->builtin_asked && t->builtin <= AVS_INFECTED);
@@ -99,7 +91,7 @@ static void put_told(struct mw_pack *b, const char *scanner, enum avs_answer ans
 {
 	mw_pack_map(b, 4);
 	mw_pack_kv_text(b, "scanner", scanner);
-	mw_pack_kv_text(b, "answer", answer_words[answer]);
+	mw_pack_kv_text(b, "answer", avs_answer_name(answer));
 	mw_pack_kv_text(b, "why", why);
 	mw_pack_kv_int(b, "us", (int64_t)us);
 }

@@ -1,7 +1,9 @@
 #include "av_conf.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cage/program_proto.h"
 #include "scan_conf.h"
@@ -326,6 +328,18 @@ enum mw_rc avs_conf_read(struct avs_conf *c, const struct mw_conf *conf, struct 
 			"is "
 			"bypass_virus_checks_maps = { true }");
 	return rc;
+}
+
+void avs_conf_warn(const struct avs_conf *c, struct mw_text *warnings)
+{
+	for (unsigned i = 0; i < c->count; i++) {
+		const struct avs_entry *e = &c->entries[i];
+
+		if (e->type == AVS_PROGRAM && access(e->program, X_OK) != 0)
+			mw_text_addf(warnings, "%s: scanner \"%s\": %s: %s\n",
+				e->backup ? "av_scanners_backup" : "av_scanners", e->name,
+				e->program, strerror(errno));
+	}
 }
 
 static void test_fini(struct avs_test *t)

@@ -8,6 +8,7 @@
 #include "address.h"
 #include "conf.h"
 #include "pattern.h"
+#include "text.h"
 
 #define AVS_ENTRIES_MAX 16 /* of both lists together */
 #define AVS_NAME_MAX 48
@@ -67,5 +68,7 @@ struct avs_conf {
 /* err_r names entry and field. Fini also after a failure. */
 enum mw_rc avs_conf_read(struct avs_conf *c_r, const struct mw_conf *conf, struct mw_err *err_r);
 void avs_conf_fini(struct avs_conf *c);
+/* Programs that are not there, a line each, for --check: they may be on another host. */
+void avs_conf_warn(const struct avs_conf *c, struct mw_text *warnings);
 
 #endif

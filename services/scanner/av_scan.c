@@ -23,6 +23,7 @@ struct place {
 	struct avs_scan *test;
 	struct avs_ask *first, *last; /* waiting for a slot */
 	void *kept;
+	uint64_t answers[AVS_ANSWERS], us; /* of mails; the time they took */
 };
 
 struct avs_ask {
@@ -144,6 +145,12 @@ static void place_up(struct avs *a, struct place *p)
 		return;
 	mw_log(MW_INFO, "av_scanner_up", "scanner=%s", mw_quote(name_of(a, p)));
 	tell_state(a);
+}
+
+static void place_count(struct place *p, enum avs_answer answer, uint64_t us)
+{
+	p->answers[answer]++;
+	p->us += us;
 }
 
 /* How a mail fared: a scanner that keeps failing is asked no more. */
@@ -312,6 +319,8 @@ static void ask_over(struct avs_ask *k, enum avs_answer answer, const char *why)
 	t->answer = k->infected ? AVS_INFECTED : answer;
 	t->us = mw_mono_us() - k->from_us;
 	mw_strlcpy(t->why, why, sizeof(t->why));
+	if (!s->test)
+		place_count(k->place, t->answer, t->us);
 	if (!s->test && !s->avs->closing)
 		place_judge(s->avs, k->place, t);
 	s->pending--;
@@ -565,6 +574,14 @@ void avs_builtin_tested(struct avs *a, bool found, const char *why)
 		place_tested(a, p, found, why);
 }
 
+void avs_builtin_told(struct avs *a, enum avs_answer answer, uint64_t us)
+{
+	struct place *p = builtin_place(a);
+
+	if (p != NULL)
+		place_count(p, answer, us);
+}
+
 /* ------------------------------------------------------------------ open and close */
 
 enum mw_rc avs_open(struct avs **a_r, struct mw_loop *loop, const struct mw_conf *conf,
@@ -691,4 +708,50 @@ unsigned avs_slots(const struct avs *a)
 const char *avs_state(const struct avs *a)
 {
 	return a->state;
+}
+
+const char *avs_answer_name(enum avs_answer answer)
+{
+	static const char *const words[AVS_ANSWERS] = {
+		[AVS_CLEAN] = "clean",
+		[AVS_INFECTED] = "infected",
+		[AVS_SILENT] = "silent",
+		[AVS_REFUSED] = "refused",
+		[AVS_FAILED] = "failed",
+	};
+
+	return words[answer];
+}
+
+void avs_down(const struct avs *a, struct mw_down *down)
+{
+	for (unsigned i = 0; i < a->conf.count; i++)
+		if (a->places[i].state == DOWN)
+			mw_down_add(down, a->conf.entries[i].name);
+}
+
+static void place_metric(const struct avs *a, const struct place *p, const char *name,
+	const char *answer, uint64_t value, struct mw_text *out)
+{
+	mw_text_addf(out, "mailweir_virus_scanner_%s{", name);
+	mw_text_add_label(out, "scanner", name_of(a, p));
+	if (answer != NULL) {
+		mw_text_add(out, ",");
+		mw_text_add_label(out, "answer", answer);
+	}
+	mw_text_addf(out, "} %llu\n", (unsigned long long)value);
+}
+
+void avs_metrics(const struct avs *a, struct mw_text *out)
+{
+	for (unsigned i = 0; i < a->conf.count; i++) {
+		const struct place *p = &a->places[i];
+
+		place_metric(a, p, "up", NULL, p->state == TRUSTED, out);
+		place_metric(a, p, "running", NULL, p->running, out);
+		for (int answer = 0; answer < AVS_ANSWERS; answer++)
+			place_metric(a, p, "mails_total", avs_answer_name((enum avs_answer)answer),
+				p->answers[answer], out);
+		place_metric(a, p, "us_total", NULL, p->us, out);
+	}
 }

@@ -13,7 +13,9 @@
 
 #include "av_conf.h"
 #include "cage/proto.h"
+#include "down.h"
 #include "loop.h"
+#include "text.h"
 
 #define AVS_FAILURES_MAX 3
 #define AVS_VIRUS_MAX 128 /* octets of a name with the NUL; longer ones are cut */
@@ -33,8 +35,10 @@ enum avs_answer {
 	AVS_INFECTED,
 	AVS_SILENT,  /* found nothing, and never vouches */
 	AVS_REFUSED, /* would not look at some file (its limits): as failed, but it is alive */
-	AVS_FAILED
+	AVS_FAILED,
+	AVS_ANSWERS
 };
+const char *avs_answer_name(enum avs_answer answer);
 
 struct avs_find {
 	const char *scanner;
@@ -84,6 +88,11 @@ struct mw_octets avs_test_file(void);
 /* libclamav is in that list, and can be trusted; *listed_r: it is in it. */
 bool avs_builtin(const struct avs *a, bool backup, bool *listed_r, const char **why_r);
 void avs_builtin_tested(struct avs *a, bool found, const char *why);
+/* What libclamav said of a mail, for the counters. */
+void avs_builtin_told(struct avs *a, enum avs_answer answer, uint64_t us);
+void avs_down(const struct avs *a, struct mw_down *down);
+/* Each scanner's state and counters since the settings were read, for GET /metrics. */
+void avs_metrics(const struct avs *a, struct mw_text *out);
 /* There are others in that list. */
 bool avs_others(const struct avs *a, bool backup);
 bool avs_first_stops(const struct avs *a);

@@ -226,6 +226,8 @@ static void bury(struct cage *c, const struct scan_died *d)
 	bool worn = d->signal == 0 && d->code == CAGE_EXIT_WORN,
 	     outside = (d->signal == SIGKILL_NUMBER || worn) && !d->ours && !c->killed;
 
+	c->pool->deaths++;
+	c->pool->deaths_at_work += job != NULL;
 	if (job != NULL)
 		mw_log(MW_WARN, "cage_died_at_work",
 			"pid=%llu job=%llu signal=%llu code=%llu by=%s",
@@ -246,6 +248,7 @@ static bool start_holder(struct pool *p, struct mw_err *err)
 {
 	p->coming = keeper_start(
 		p->loop, p->settings.program, &p->settings.cage, &keeper_calls, p, err);
+	p->holders++;
 	signatures_look(
 		&p->signatures, p->settings.cage.database); /* what it loads is at least this new */
 	return p->coming != NULL;
@@ -594,4 +597,23 @@ enum mw_rc pool_reload(struct pool *p, const struct mw_conf *conf, struct mw_err
 	p->reload_wanted = true;
 	p->restart_at_ms = 0;
 	return MW_OK;
+}
+
+void pool_metrics(const struct pool *p, struct mw_text *out)
+{
+	unsigned cages = 0, busy = 0, waiting = 0;
+
+	for (const struct cage *c = p->cages; c != NULL; c = c->next) {
+		cages += !c->killed && !c->ended;
+		busy += c->turn_count > 0;
+	}
+	for (const struct pool_job *j = p->first; j != NULL; j = j->next)
+		waiting++;
+	mw_text_addf(out, "mailweir_cages %u\nmailweir_cages_at_work %u\n", cages, busy);
+	mw_text_addf(out, "mailweir_cages_mails_waiting %u\n", waiting);
+	mw_text_addf(out,
+		"mailweir_cages_ended_total %llu\nmailweir_cages_ended_at_work_total %llu\n",
+		(unsigned long long)p->deaths, (unsigned long long)p->deaths_at_work);
+	mw_text_addf(
+		out, "mailweir_cages_engine_loads_total %llu\n", (unsigned long long)p->holders);
 }

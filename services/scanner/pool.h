@@ -15,6 +15,7 @@
 #include "cage/proto.h"
 #include "conf.h"
 #include "loop.h"
+#include "text.h"
 
 struct pool;
 
@@ -54,6 +55,8 @@ void pool_cancel(struct pool *p, struct pool_job *job);
 unsigned pool_slots(const struct pool *p);
 /* Engine and signatures, "" before the first holder is ready. */
 const char *pool_engine(const struct pool *p);
+/* Cages and what became of them, for GET /metrics. */
+void pool_metrics(const struct pool *p, struct mw_text *out);
 /* Settings were read again, or there may be new signatures: load them beside, then change over. */
 enum mw_rc pool_reload(struct pool *p, const struct mw_conf *conf, struct mw_err *err_r);
 

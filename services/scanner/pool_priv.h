@@ -56,6 +56,8 @@ struct pool {
 	struct mw_octets warm_part;
 	unsigned char warm_octets[POOL_WARM_OCTETS];
 	unsigned char in[SCAN_DATAGRAM_MAX];
+	uint64_t deaths, deaths_at_work,
+		holders; /* cages that ended; with a mail; holders started */
 };
 
 /* ------------------------------------------------------------------ a cage's turns (pool_turns.c)

@@ -308,6 +308,7 @@ static void take_engine(struct scan_job *j, const struct scan_result *r)
 	if (!j->pool.virus)
 		return;
 	t->builtin = avc_builtin(r->engine, r->findings);
+	avs_builtin_told(j->avs, t->builtin, r->cpu_us);
 	j->b->engine_failed = t->builtin == AVS_FAILED;
 	if (j->b->engine_failed)
 		mw_strlcpy(t->builtin_why, r->reason, sizeof(t->builtin_why));
@@ -353,8 +354,11 @@ static void job_done(void *arg, struct pool_job *job, const struct scan_result *
 		test_done(j, r);
 	else if (j->b != NULL)
 		beside_done(j, r);
-	else
+	else {
+		if (job->virus)
+			avs_builtin_told(j->avs, avc_builtin(r->engine, r->findings), r->cpu_us);
 		job_answer(j, r->status, r->reason, r->cpu_us, r->findings);
+	}
 }
 
 static void job_started(void *arg, struct pool_job *job)
@@ -516,6 +520,35 @@ static enum mw_rc scan_reload(void *state, const struct mw_conf *conf, struct mw
 	return MW_OK;
 }
 
+static void scan_down(const void *state, struct mw_down *down)
+{
+	const struct scan *s = state;
+
+	avs_down(s->avs, down);
+	if (pool_slots(s->pool) == 0)
+		mw_down_add(down, "cages");
+}
+
+static enum mw_rc scan_inspect(
+	const struct mw_conf *conf, struct mw_text *warnings, struct mw_err *err)
+{
+	struct avs_conf c;
+	enum mw_rc rc = avs_conf_read(&c, conf, err);
+
+	if (rc == MW_OK)
+		avs_conf_warn(&c, warnings);
+	avs_conf_fini(&c);
+	return rc;
+}
+
+static void scan_metrics(const void *state, struct mw_text *out)
+{
+	const struct scan *s = state;
+
+	avs_metrics(s->avs, out);
+	pool_metrics(s->pool, out);
+}
+
 const struct mw_check scan_check = {
 	.kind = "scan",
 	.slots_of = scan_slots,
@@ -525,4 +558,7 @@ const struct mw_check scan_check = {
 	.engine = scan_engine,
 	.reload = scan_reload,
 	.close = scan_close,
+	.down = scan_down,
+	.inspect = scan_inspect,
+	.metrics = scan_metrics,
 };

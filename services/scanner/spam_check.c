@@ -24,6 +24,7 @@ struct spam {
 	char name[200]; /* for the log */
 	bool was_down;
 	struct ask *asks; /* at work */
+	uint64_t mails, failed;
 };
 
 /* One question to spamd. */
@@ -49,7 +50,11 @@ struct ask {
 static enum mw_rc configure(struct spam *s, const struct mw_conf *conf, struct mw_err *err)
 {
 	const char *text = mw_conf_text(conf, "scanner.spamd");
-	struct spam fresh = { .loop = s->loop, .asks = s->asks, .was_down = s->was_down };
+	struct spam fresh = { .loop = s->loop,
+		.asks = s->asks,
+		.was_down = s->was_down,
+		.mails = s->mails,
+		.failed = s->failed };
 	enum mw_rc rc = MW_OK;
 
 	if (text != NULL && text[0] != '\0')
@@ -104,6 +109,8 @@ static void ask_fail(struct ask *a, const char *why)
 
 	mw_strlcpy(reason, why, sizeof(reason));
 	tell_state(a->spam, true, reason);
+	a->spam->mails++;
+	a->spam->failed++;
 	ask_free(a);
 	mw_worker_failed(ticket, reason);
 }
@@ -145,6 +152,7 @@ static void ask_finish(struct ask *a)
 	mw_pack_init(&b);
 	pack_findings(&b, a, &result);
 	tell_state(a->spam, false, "");
+	a->spam->mails++;
 	ask_free(a);
 	v.findings = mw_octets_of(b.p, b.n);
 	if (b.failed)
@@ -367,6 +375,35 @@ static void spam_close(void **state_p)
 	free(s);
 }
 
+static void spam_down(const void *state, struct mw_down *down)
+{
+	const struct spam *s = state;
+
+	if (s->to.n != 0 && s->was_down)
+		mw_down_add(down, "spamd");
+}
+
+static enum mw_rc spam_inspect(
+	const struct mw_conf *conf, struct mw_text *warnings, struct mw_err *err)
+{
+	struct spam s = { 0 };
+
+	(void)warnings;
+	return configure(&s, conf, err);
+}
+
+static void spam_metrics(const void *state, struct mw_text *out)
+{
+	const struct spam *s = state;
+
+	if (s->to.n == 0)
+		return;
+	mw_text_addf(out, "mailweir_spamd_up %d\n", !s->was_down);
+	mw_text_addf(out,
+		"mailweir_spamd_mails_total %llu\nmailweir_spamd_mails_failed_total %llu\n",
+		(unsigned long long)s->mails, (unsigned long long)s->failed);
+}
+
 const struct mw_check spam_check = {
 	.kind = "spam",
 	.slots_of = spam_slots,
@@ -375,4 +412,7 @@ const struct mw_check spam_check = {
 	.cancel = spam_cancel,
 	.reload = spam_reload,
 	.close = spam_close,
+	.down = spam_down,
+	.inspect = spam_inspect,
+	.metrics = spam_metrics,
 };

@@ -46,6 +46,7 @@ struct front {
 	struct db *db;		     /* what databases say about recipients */
 	struct db *store;	     /* where copies are rows; NULL: in no front that takes mail */
 	struct dnsl *dnsl;	     /* what DNS lists say about clients */
+	struct mw_down down;	     /* of the three, as the last alerts told */
 	struct clerk *clerk;	     /* the quarantine's books */
 	struct intake *intake;
 	struct front_limits limits;
@@ -80,6 +81,8 @@ struct front {
 void front_metrics(const struct front *f, struct mw_text *out);
 /* The state snapshot, published while somebody listens (report.c). */
 void front_publish_state(struct front *f);
+/* Alerts about databases and DNS lists that went down or came back. */
+void front_tell_down(struct front *f);
 /* The last mail of a drain is over (main.c). */
 void front_txn_over(struct front *f);
 

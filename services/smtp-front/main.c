@@ -62,6 +62,7 @@ static void state_tick(void *arg)
 
 	txn_tick(f);
 	close_store(f);
+	front_tell_down(f);
 	front_publish_state(f);
 }
 

@@ -367,6 +367,17 @@ void front_publish_state(struct front *f)
 	mw_state_fini(&s);
 }
 
+void front_tell_down(struct front *f)
+{
+	struct mw_down now = { 0 };
+
+	db_down(f->db, &now);
+	if (f->store != NULL)
+		db_down(f->store, &now);
+	dnsl_down(f->dnsl, &now);
+	mw_publish_dependencies(f->pub, "smtp-front", &f->down, &now);
+}
+
 static void counter(struct mw_text *out, const char *name, uint64_t value)
 {
 	mw_text_addf(out, "mailweir_front_%s %llu\n", name, (unsigned long long)value);

@@ -17,21 +17,6 @@ static void plain(
 	mw_text_addf(out, "mailweir_%s %" PRIu64 "\n", name, v);
 }
 
-/* A label's value: printable ASCII with " and \ escaped. Writes the quotes too. */
-static void label(struct mw_text *out, const char *name, const char *value)
-{
-	char clean[MW_ENDPOINT_MAX];
-
-	statussvc_clean(clean, sizeof(clean), mw_octets_of_text(value));
-	mw_text_addf(out, "%s=\"", name);
-	for (const char *p = clean; *p != '\0'; p++) {
-		if (*p == '"' || *p == '\\')
-			mw_text_add(out, "\\");
-		mw_text_add_octets(out, p, 1);
-	}
-	mw_text_add(out, "\"");
-}
-
 static void totals(struct mw_text *out, const struct statussvc_live *l)
 {
 	const struct statussvc_counts *c = &l->counts;
@@ -126,7 +111,7 @@ static void fronts(struct mw_text *out, const struct statussvc_live *l)
 			if (gauges[g].needs_state && !(f->up && f->has_state))
 				continue;
 			mw_text_addf(out, "mailweir_%s{", gauges[g].name);
-			label(out, "front", f->endpoint);
+			mw_text_add_label(out, "front", f->endpoint);
 			mw_text_addf(out, "} %" PRIu64 "\n", gauges[g].value(f));
 		}
 	}
@@ -140,9 +125,9 @@ static void queues(struct mw_text *out, const struct statussvc_live *l)
 
 		for (size_t q = 0; f->up && q < f->state.queue_count; q++) {
 			mw_text_add(out, "mailweir_queue_waiting{");
-			label(out, "front", f->endpoint);
+			mw_text_add_label(out, "front", f->endpoint);
 			mw_text_add(out, ",");
-			label(out, "kind", f->state.queues[q].kind);
+			mw_text_add_label(out, "kind", f->state.queues[q].kind);
 			mw_text_addf(out, "} %" PRIu32 "\n", f->state.queues[q].waiting);
 		}
 	}
@@ -169,9 +154,9 @@ static struct sum *sum_at(struct sum *sums, size_t *count, const char *service, 
 static void sum_line(struct mw_text *out, const char *name, const struct sum *s, uint64_t v)
 {
 	mw_text_addf(out, "mailweir_%s{", name);
-	label(out, "service", s->service);
+	mw_text_add_label(out, "service", s->service);
 	mw_text_add(out, ",");
-	label(out, "kind", s->kind);
+	mw_text_add_label(out, "kind", s->kind);
 	mw_text_addf(out, "} %" PRIu64 "\n", v);
 }
 

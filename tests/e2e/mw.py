@@ -15,6 +15,7 @@ started, by process id, and tells what was left over.
 """
 import json
 import os
+import random
 import re
 import select
 import shutil
@@ -60,32 +61,43 @@ def until(what, condition, timeout_s=WAIT_S, every_s=0.01):
         time.sleep(every_s)
 
 
-def free_port(host="127.0.0.1"):
-    """A port that was free a moment ago; for what has to be named before it is bound."""
+# Ports that have to be named before they are bound. Below those that the kernel gives to whoever connects: one of these may be
+# taken by any client before a slow server comes to it. Each process of the run has its own share, and walks it from anywhere.
+PORTS, SHARES = (12000, 32000), 16
+SHARE = (PORTS[1] - PORTS[0]) // SHARES
+_share = PORTS[0] + SHARE * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % SHARES)
+_walk = random.randrange(SHARE)
+
+
+def _bindable(host, port):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(family, kind) as s:
+            if kind == socket.SOCK_STREAM:
+                # As the services do: connections that ended there a moment ago are in nobody's way.
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind((host, port))
+            except OSError:
+                return False
+    return True
 
 
 def free_ports(count, host="127.0.0.1"):
-    """The first of that many ports in a row, all free a moment ago: a front on tcp takes three."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(100):
-        first, sockets = free_port(host), []
-        try:
-            for port in range(first, first + count):
-                sockets.append(socket.socket(family, socket.SOCK_STREAM))
-                # As the services do: connections that ended there a moment ago are in nobody's way.
-                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                sockets[-1].bind((host, port))
+    """The first of that many ports in a row, all free: a front on tcp takes three."""
+    global _walk  # pylint: disable=global-statement
+    for _ in range(SHARE):
+        first = _share + _walk
+        _walk += count
+        if _walk > SHARE:
+            _walk = 0
+        elif all(_bindable(host, first + i) for i in range(count)):
             return first
-        except (OSError, OverflowError):
-            continue
-        finally:
-            for s in sockets:
-                s.close()
     raise Failed(f"no {count} free ports in a row")
+
+
+def free_port(host="127.0.0.1"):
+    return free_ports(1, host)
 
 
 def split_address(text):

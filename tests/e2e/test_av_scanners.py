@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -286,6 +287,32 @@ def test_a_mail_on_its_whole_way(suite, fake):
     front.wait_log(r"INFECTED \(Eicar\)")
     f.lie = "dies"
     assert suite.send(CLEAN).code == 451
+
+
+def test_what_goes_down_and_comes_back_is_an_alert(suite, fake):
+    f = fake()
+    suite.sink()
+    suite.set(av_scanners=["libclamav", entry(name="other", type="clamd", socket=f.path, retries=0)], checks__spam=False,
+        scanner__av_retry_interval=100, virus_quarantine_method="")
+    suite.start("logger")
+    front = suite.start("smtp-front")
+    suite.start("scanner")
+    front.wait_log("worker_came")
+    mw.until("slots", lambda: suite.send(CLEAN).code == 250)
+    assert suite.alerts() == []
+    f.lie = "dies"
+
+    def alerts():
+        return [(a["alert"], a["message"].split(": ")[-1]) for a in suite.alerts()]
+
+    def told_down():
+        assert suite.send(CLEAN).code == 250  # libclamav answers
+        return alerts()
+    assert mw.until(lambda: f"an alert {suite.alerts()}", told_down, every_s=0.2) == [("dependency_down", "other")]
+    assert suite.alerts()[0]["message"].startswith("scanner-")
+    f.lie = None
+    mw.until(lambda: f"another {suite.alerts()}", lambda: len(alerts()) == 2)
+    assert alerts()[1] == ("dependency_up", "other")
 
 
 def test_first_infected_stops(made, fake):
@@ -589,3 +616,41 @@ def test_what_is_wrong_is_said(suite, scanners, why):
     p = suite.start("scanner", wait=False)
     p.popen.wait(20 * mw.SLOW)
     assert why in p.log() + p.out(), p.tail()
+    # The tool says it before anything is started.
+    done = suite.tool("check-config", suite.conf_path("scanner", "1"))
+    assert done.returncode != 0 and why in done.stderr and "settings ok" not in done.stdout, done
+
+
+def test_check_config_tells_of_a_program_that_is_not_there(suite):
+    suite.lines.append('av_scanners = { "libclamav", { name = "gone", type = "program", program = "/nowhere/av", '
+        'arguments = { "{}" }, infected = { 1 } } }')
+    done = suite.tool("check-config", suite.conf_path("scanner", "1"))
+    assert done.returncode == 0 and "settings ok" in done.stdout, done
+    assert 'warning: av_scanners: scanner "gone": /nowhere/av: No such file' in done.stderr, done
+
+
+def metrics(listen):
+    with urllib.request.urlopen(f"http://{listen}/metrics", timeout=10 * mw.SLOW) as r:
+        lines = r.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def test_metrics_tell_of_each_scanner_and_of_the_cages(made, fake):
+    listen = f"127.0.0.1:{mw.free_port()}"
+    good, dead = fake(), fake("stall")
+    w = made("libclamav", entry(name='go"od', type="clamd", socket=good.path), entry(name="dead", type="clamd", socket=dead.path, timeout=200),
+        scanner__av_retry_interval=3600000, http__listen=listen)
+    for _ in range(3):
+        w.front.scan(CLEAN)
+    w.front.scan(EICAR)
+    m = metrics(listen)
+
+    def mails(name, answer):
+        return m['mailweir_virus_scanner_mails_total{scanner="%s",answer="%s"}' % (name, answer)]
+    assert m['mailweir_virus_scanner_up{scanner="ClamAV"}'] == m['mailweir_virus_scanner_up{scanner="go\\"od"}'] == 1
+    assert m['mailweir_virus_scanner_up{scanner="dead"}'] == 0
+    assert (mails("ClamAV", "clean"), mails("ClamAV", "infected"), mails("ClamAV", "failed")) == (3, 1, 0)
+    assert (mails('go\\"od', "clean"), mails('go\\"od', "infected")) == (3, 1)
+    assert mails("dead", "failed") == 3, "then it was asked no more"
+    assert m['mailweir_virus_scanner_us_total{scanner="ClamAV"}'] > 0
+    assert m["mailweir_cages"] > 0 and m["mailweir_cages_mails_waiting"] == 0 and m["mailweir_cages_engine_loads_total"] == 1

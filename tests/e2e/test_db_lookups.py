@@ -315,6 +315,8 @@ def test_dead_at_start(db):
 def test_restarted_between_mails_nobody_notices(db):
     with Lookup(lookup_sql_dsn=[db.dsn()], cache_time=0) as l:
         good(l.get("user@example.org"))
+        # One that finds nobody while it makes its first connection has them all wait for a moment.
+        mw.until("every thread's connection", lambda: l.stats()["connects_total"] == 4)
         db.kill()
         db.start()
         for _ in range(8):  # every thread's connection is a dead one

@@ -199,6 +199,8 @@ def test_a_dead_zone_is_given_a_rest_and_asked_again(behind, suite, fake):
     fake.answer = lambda name: ["127.0.0.2"]
     mw.until("the zone to be asked again", lambda: bank_of(suite, "192.0.2.100") == ["BAD"])
     suite.front.wait_log(f" dns_list_up zone={ZONE}")
+    mw.until(lambda: f"alerts {suite.alerts()}", lambda: [(a["alert"], a["message"]) for a in suite.alerts()] ==
+        [("dependency_down", f"smtp-front: {ZONE}"), ("dependency_up", f"smtp-front: {ZONE}")])
 
 
 def test_a_server_that_stops_and_goes_on(behind, suite):

@@ -37,6 +37,7 @@ class Front:
         self.incarnation = 0x1234_5678_9ABC
         self.ids = itertools.count(1)
         self.hello = self.push = self.engine = None
+        self.down = []
         self.sent_at, self.verdicts = {}, {}
         self.came = threading.Condition()
         self.closing = False
@@ -60,7 +61,7 @@ class Front:
                 if f[1] == 1:
                     self.hello, self.engine = f, f[7]
                 elif f[1] == 2:
-                    self.engine = f[5]
+                    self.engine, self.down = f[5], f[8]
                 elif f[1] == 3:
                     self.verdicts[f[2], f[3]] = Verdict(f, at - self.sent_at[f[2], f[3]])
                 self.came.notify_all()
@@ -635,9 +636,11 @@ def test_a_dead_server_never_blocks_and_is_found_when_it_comes(made, suite):
     for _ in range(20):
         v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]})
         assert (v.status, v.reason) == ("failed", "redis_unavailable") and v.took_s < 0.15 * mw.SLOW
+    rep.front.wait("its absence to be told", lambda: rep.front.down == ["redis"])
     suite.redis()
     rep.worker.wait_log(r" redis_breaker_closed ")
     await_done(rep)
+    rep.front.wait("its return to be told", lambda: rep.front.down == [])
     assert len(rep.worker.log_lines("redis_unreachable")) == 1, "said once, not at every probe"
 
 

@@ -52,6 +52,7 @@ struct dispatch_worker {
 	uint64_t seen_ms, since_ms, done;
 	uint32_t load_permille;
 	char engine[96];
+	struct mw_down down;
 	uint64_t blocked_ms;
 	bool blocked; /* the PUSH took no more since blocked_ms: wait for its writable */
 	bool reached; /* it took a job once */

@@ -352,6 +352,7 @@ static void take_alive(struct dispatch_worker *w, struct mw_octets frame)
 	w->done = alive.done;
 	w->load_permille = alive.load_permille;
 	mw_strlcpy(w->engine, alive.engine, sizeof(w->engine));
+	mw_publish_dependencies(w->d->pub, w->hello.worker, &w->down, &alive.down);
 	take_slots(w, alive.kinds, alive.kind_count);
 	dispatch_run_all(w->d);
 }

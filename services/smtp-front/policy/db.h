@@ -18,6 +18,7 @@
 #include "db_clause.h"
 #include "db_fields.h"
 #include "db_records.h"
+#include "down.h"
 #include "loop.h"
 #include "text.h"
 
@@ -107,6 +108,8 @@ struct db_stats {
 	size_t cache_entries, cache_octets;
 };
 void db_stats(struct db *db, struct db_stats *stats_r);
+/* Names the databases of the settings that could not be reached when they were last needed. */
+void db_down(struct db *db, struct mw_down *down);
 /* The same for GET /metrics. */
 void db_metrics(struct db *db, struct mw_text *out);
 

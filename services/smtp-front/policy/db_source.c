@@ -91,6 +91,20 @@ static void note_up(struct db *db, struct db_health *h, const struct db_dsn *dsn
 		"database=%s", dsn->shown);
 }
 
+void db_down(struct db *db, struct mw_down *down)
+{
+	const struct db_conf *conf = db->conf;
+
+	if (conf == NULL)
+		return;
+	pthread_mutex_lock(&db->lock);
+	for (int source = 0; source < DB_SOURCE_COUNT; source++)
+		for (size_t i = 0; i < conf->sources[source].count; i++)
+			if (conf->health[source][i].told)
+				mw_down_add(down, conf->sources[source].dsns[i].shown);
+	pthread_mutex_unlock(&db->lock);
+}
+
 /* ------------------------------------------------------------------ connections */
 
 void db_link_close(struct db_thread *t, struct db_link *link)

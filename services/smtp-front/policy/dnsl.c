@@ -115,6 +115,13 @@ static void zone_answered(struct dnsl *d, const char *name)
 	z->pause_until_ms = 0;
 }
 
+void dnsl_down(const struct dnsl *d, struct mw_down *down)
+{
+	for (size_t i = 0; i < d->zone_count; i++)
+		if (d->zones[i].failures > DNSL_FAILURES_MAX)
+			mw_down_add(down, d->zones[i].name);
+}
+
 static bool zone_pauses(struct dnsl *d, const char *name)
 {
 	const struct zone *z = zone_of(d, name);

@@ -12,6 +12,7 @@
 #define SMTP_DNSL_H
 
 #include "conf.h"
+#include "down.h"
 #include "lookup.h"
 #include "loop.h"
 #include "text.h"
@@ -46,6 +47,8 @@ struct mw_dnsl_source *dnsl_ask_source(struct dnsl_ask *a);
  * at the latest. */
 bool dnsl_ask_start(struct dnsl_ask *a, void (*done)(void *arg), void *arg);
 
+/* Names the zones that have stopped to answer. */
+void dnsl_down(const struct dnsl *d, struct mw_down *down);
 /* For GET /metrics. */
 void dnsl_metrics(const struct dnsl *d, struct mw_text *out);
 

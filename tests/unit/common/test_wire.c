@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "wire.h"
 
 #define NOW_MS 1000000
@@ -49,7 +51,8 @@ static const struct mw_alive alive = { .incarnation = UINT64_MAX,
 	.kind_count = 1,
 	.kinds = { { "scan", 2 } },
 	.held_count = 2,
-	.held = { { 5, 1, "virus", 40000 }, { UINT64_MAX, UINT32_MAX, "", 0 } } };
+	.held = { { 5, 1, "virus", 40000 }, { UINT64_MAX, UINT32_MAX, "", 0 } },
+	.down = { 2, { "clamd", "spamd" } } };
 static const struct mw_welcome welcome = { .incarnation = 1ull << 40, .software = "0.1.0" };
 
 static void pack_verdict(void)
@@ -299,6 +302,58 @@ static void hello_and_alive_come_back_as_sent(void **state)
 	pack_alive();
 	assert_int_equal(mw_alive_decode(packed(), &a), MW_OK);
 	assert_memory_equal(&a, &alive, sizeof(a));
+}
+
+/* The names of what is down are the last field; a worker of before has no such field. */
+static void alive_tells_what_is_down_and_need_not(void **state)
+{
+	static const struct mw_alive before = { .incarnation = 1 };
+	static struct mw_alive a, more;
+
+	(void)state;
+	mw_alive_encode(&b, &before);
+	assert_int_equal(b.p[b.n - 1], 0x90); /* an empty list */
+	b.p[0]--;
+	assert_int_equal(mw_alive_decode(mw_octets_of(b.p, b.n - 1), &a), MW_OK);
+	assert_memory_equal(&a, &before, sizeof(a));
+
+	for (unsigned i = 0; i < MW_DOWN_MAX + 4; i++) {
+		char name[MW_DOWN_NAME_MAX + 10];
+
+		memset(name, 'n', sizeof(name));
+		snprintf(name, sizeof(name), "%u", i);
+		if (i < MW_DOWN_MAX - 1)
+			name[strlen(name)] = '-';
+		name[sizeof(name) - 1] = '\0';
+		mw_down_add(&more.down, name);
+		mw_down_add(&more.down, name); /* once is enough */
+	}
+	assert_int_equal(more.down.count, MW_DOWN_MAX);
+	assert_int_equal(strlen(more.down.names[0]), MW_DOWN_NAME_MAX - 1);
+	mw_down_add(&more.down, "15");
+	assert_true(mw_down_has(&more.down, "15") && !mw_down_has(&more.down, "16"));
+	b.n = 0;
+	mw_alive_encode(&b, &more);
+	assert_int_equal(mw_alive_decode(packed(), &a), MW_OK);
+	assert_memory_equal(&a, &more, sizeof(a));
+
+	/* One more than there may be: the list's head is 0xdc 0x00 0x10. */
+	for (size_t i = b.n; i-- > 2;)
+		if (b.p[i - 2] == 0xdc && b.p[i - 1] == 0 && b.p[i] == MW_DOWN_MAX) {
+			b.p[i]++;
+			break;
+		}
+	mw_pack_text(&b, "x");
+	assert_int_equal(mw_alive_decode(packed(), &a), MW_ERR_PROTO);
+}
+
+static void what_is_not_printable_in_a_name_is_replaced(void **state)
+{
+	struct mw_down d = { 0 };
+
+	(void)state;
+	mw_down_add(&d, "a\nb\xc3");
+	assert_string_equal(d.names[0], "a?b?");
 }
 
 static void a_verdict_comes_back_with_findings_borrowed_from_its_frame(void **state)
@@ -611,6 +666,8 @@ int main(void)
 		T(another_version_is_refused),
 		T(a_frame_above_its_limit_is_refused_unread),
 		T(hello_and_alive_come_back_as_sent),
+		T(alive_tells_what_is_down_and_need_not),
+		T(what_is_not_printable_in_a_name_is_replaced),
 		T(a_verdict_comes_back_with_findings_borrowed_from_its_frame),
 		T(a_verdict_without_findings_has_an_empty_map),
 		T(a_reason_that_could_speak_smtp_in_our_name_is_refused),

@@ -1,4 +1,4 @@
-/* What smtp-front alone knows is asked from it: its program stands beside this one. */
+/* What a service alone knows is asked from it: its program stands beside this one. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -8,9 +8,10 @@
 #include "explain_record.h"
 
 #define FRONT "mailweir-smtp-front"
+#define SCANNER "mailweir-scanner"
 
 /* False: its path is too long, or /proc is not there. */
-static bool front_path(char *path, size_t size)
+static bool service_path(char *path, size_t size, const char *program)
 {
 	char own[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
@@ -23,7 +24,7 @@ static bool front_path(char *path, size_t size)
 	if (slash == NULL)
 		return false;
 	*slash = '\0';
-	return snprintf(path, size, "%s/" FRONT, own) < (int)size;
+	return snprintf(path, size, "%s/%s", own, program) < (int)size;
 }
 
 /* MAIL_ID [--json] [-c FILE]...: of a mail that was; anything else is about one that may be. */
@@ -64,7 +65,7 @@ int mw_tool_explain(int argc, char **argv)
 	if (asks_of_a_mail(argc, argv, &id, &json, &given))
 		return explain_mail(id, json, &given);
 	args = calloc((size_t)argc + 2, sizeof(*args));
-	if (args == NULL || !front_path(path, sizeof(path)))
+	if (args == NULL || !service_path(path, sizeof(path), FRONT))
 		return MW_TOOL_FAILED;
 	args[0] = (char *)FRONT;
 	args[1] = (char *)"--explain";
@@ -76,36 +77,52 @@ int mw_tool_explain(int argc, char **argv)
 	return MW_TOOL_FAILED;
 }
 
-/* With the files as they were given. */
-static void run_warnings(const char *path, const struct mw_conf_given *given)
+/* Run it with these words and the files as they were given; what it prints goes to stderr. */
+static void run_service(
+	const char *path, const char *const *words, const struct mw_conf_given *given)
 {
-	char *args[2 * MW_CONF_GIVEN_MAX + 4] = { (char *)FRONT, (char *)"--explain",
-		(char *)"--warnings" };
-	size_t n = 3;
+	char *args[2 * MW_CONF_GIVEN_MAX + 4];
+	size_t n = 0;
 
+	for (; words[n] != NULL; n++)
+		args[n] = (char *)(uintptr_t)words[n];
 	for (size_t i = 0; i < given->count; i++) {
 		args[n++] = (char *)"-c";
 		args[n++] = (char *)(uintptr_t)given->names[i];
 	}
+	args[n] = NULL;
+	dup2(STDERR_FILENO, STDOUT_FILENO);
 	execv(path, args);
 	_exit(127);
 }
 
-bool mw_tool_front_agrees(const struct mw_conf_given *given)
+/* words: the program's name and its arguments, at most 3 in all, then NULL. */
+static bool service_agrees(const char *const *words, const struct mw_conf_given *given)
 {
 	char path[PATH_MAX];
 	int status = 0;
 	pid_t pid;
 
-	if (!front_path(path, sizeof(path)) || access(path, X_OK) != 0) {
-		fprintf(stderr, "note: " FRONT " is not installed here: what it would say of these "
-				"settings is left out\n");
+	if (!service_path(path, sizeof(path), words[0]) || access(path, X_OK) != 0) {
+		fprintf(stderr,
+			"note: %s is not installed here: what it would say of these settings is "
+			"left out\n",
+			words[0]);
 		return true;
 	}
 	pid = fork();
 	if (pid == 0)
-		run_warnings(path, given);
+		run_service(path, words, given);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+bool mw_tool_services_agree(const struct mw_conf_given *given)
+{
+	static const char *const front[] = { FRONT, "--explain", "--warnings", NULL };
+	static const char *const scanner[] = { SCANNER, "--check-settings", NULL };
+	bool fits = service_agrees(front, given);
+
+	return service_agrees(scanner, given) && fits;
 }
