@@ -58,6 +58,12 @@ shrink() {
 	rm -f "$root/etc/resolv.conf" "$root/etc/hostname"
 }
 
+# Twice at most: a mirror's hiccup ends debootstrap, and it does not go on from where it was.
+bootstrap() {
+	rm -rf --one-file-system "$WORK/root"
+	debootstrap --variant=minbase "$CODENAME" "$WORK/root" "$1" >"$WORK/log" 2>&1
+}
+
 make_rootfs() {
 	local out=$1 list mirror proxy=
 
@@ -73,8 +79,7 @@ make_rootfs() {
 	WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/mailweir-base.XXXXXX")
 	trap 'rm -rf --one-file-system "$WORK"' EXIT
 	say "debootstrap of $CODENAME (minbase)"
-	debootstrap --variant=minbase "$CODENAME" "$WORK/root" "$mirror" >"$WORK/log" 2>&1 ||
-		{ tail -n 20 "$WORK/log" >&2; die "debootstrap failed"; }
+	bootstrap "$mirror" || bootstrap "$mirror" || { tail -n 20 "$WORK/log" >&2; die "debootstrap failed"; }
 	write_apt_config "$WORK/root" <<<"$list"
 	shrink "$WORK/root"
 	tar -C "$WORK/root" --numeric-owner --one-file-system -cf "$out.part" .

@@ -26,7 +26,7 @@ as_root() {
 
 apt() {
 	as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y \
-		-o DPkg::Lock::Timeout="$LOCK_WAIT_S" -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold "$@" </dev/null
+		-o DPkg::Lock::Timeout="$LOCK_WAIT_S" -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold "$@" </dev/null
 }
 
 # Lines of the lists without comments.
