@@ -6,7 +6,7 @@
  * Of several objects of one number, or values of one key, readers believe the last; some the first.
  * A file whose filters depend on that is read in both ways.
  */
-#include "pdf.h"
+#include "pdf_crypt.h"
 
 #include <stdlib.h>
 
@@ -19,21 +19,31 @@
 #define NO_NUMBER UINT32_MAX
 
 struct object {
-	uint32_t number, order; /* order: in the file */
-	uint32_t length;	/* the object that says how long the stream is; NO_NUMBER: none */
+	uint32_t number, generation, order; /* order: in the file */
+	uint32_t length; /* the object that says how long the stream is; NO_NUMBER: none */
 	bool has_stream;
+	bool packed; /* in a stream of objects: its texts are not encrypted once more */
 	struct mw_octets body, stream; /* body begins with the value */
+};
+
+/* A text, and the object that it stands in, which its cipher's key depends on. */
+struct text {
+	struct mw_octets value;
+	uint32_t number, generation;
+	bool packed;
 };
 
 /* A file specification's names, for the stream that it refers to. */
 struct spec {
 	uint32_t number;
-	struct mw_octets name, also;
+	struct text name, also;
 };
 
 struct pdf {
 	const struct container_job *job;
-	bool encrypted;
+	bool encrypted; /* it says so */
+	bool locked;	/* it says how, and no password opens it */
+	struct pdf_crypt crypt;
 	bool sealed;  /* objects are encrypted: what they say nobody knows */
 	bool deep;    /* dictionaries lie deeper than they are searched */
 	bool oldest;  /* the first of several is believed */
@@ -44,7 +54,8 @@ struct pdf {
 	size_t spec_count, spec_cap;
 	struct doc_buf *unpacked; /* object streams, which objects lie in */
 	size_t unpacked_count, unpacked_cap;
-	struct doc_buf file; /* the one at hand */
+	struct doc_buf file, plain;    /* the one at hand; what its octets are without the cipher */
+	const struct object *resolved; /* the last that a reference led to */
 };
 
 /* Room for one more of size octets; charged. */
@@ -110,17 +121,18 @@ static const unsigned char *before_blanks(
 	}
 }
 
-/* The number in front of a word at p: "12 0 obj". False: it is no such word. */
-static bool number_before(const unsigned char *from, const unsigned char *p, uint32_t *number_r)
+/* Number and generation in front of a word at p: "12 0 obj". False: it is no such word. */
+static bool numbers_before(const unsigned char *from, const unsigned char *p, struct object *o)
 {
 	const unsigned char *digits;
 	bool comment = false;
-	uint64_t v = 0;
 
 	if ((size_t)(p - from) > 2 * COMMENT_MAX)
 		from = p - 2 * COMMENT_MAX;
+	o->number = o->generation = 0;	   /* whichever they are, behind too much of a comment */
 	for (unsigned i = 0; i < 2; i++) { /* generation, number */
 		const unsigned char *word = p;
+		uint64_t v = 0;
 
 		p = before_blanks(from, p, &comment);
 		if (p == word && i != 0)
@@ -128,13 +140,12 @@ static bool number_before(const unsigned char *from, const unsigned char *p, uin
 		digits = p;
 		while (p > from && digits - p < 10 && p[-1] >= '0' && p[-1] <= '9')
 			p--;
-		*number_r = 0; /* whichever it is, behind too much of a comment */
 		if (p == digits)
 			return comment;
+		for (const unsigned char *d = p; d < digits; d++)
+			v = v * 10 + (*d - '0');
+		*(i == 0 ? &o->generation : &o->number) = (uint32_t)v;
 	}
-	while (p < digits)
-		v = v * 10 + (*p++ - '0');
-	*number_r = (uint32_t)v;
 	return true;
 }
 
@@ -215,7 +226,7 @@ static enum container_end scan_objects(struct pdf *p)
 		struct pdf_token t;
 		struct pdf_lex l;
 
-		if (!number_before(from, at, &o.number)) {
+		if (!numbers_before(from, at, &o)) {
 			at += 3;
 			continue;
 		}
@@ -289,6 +300,7 @@ static struct mw_octets resolve(struct pdf *p, struct mw_octets value)
 		o = find(p, number);
 		if (o == NULL)
 			break;
+		p->resolved = o;
 		value = o->body;
 	}
 	return value;
@@ -419,7 +431,7 @@ static enum container_end take_packed(struct pdf *p, struct mw_octets dict, stru
 	enum container_end end = CONTAINER_WHOLE;
 
 	for (; count > 0 && end == CONTAINER_WHOLE; count--) {
-		struct object o = { .length = NO_NUMBER };
+		struct object o = { .length = NO_NUMBER, .packed = true };
 		struct pdf_token number, offset;
 		struct mw_octets from;
 		struct pdf_lex l;
@@ -447,6 +459,45 @@ static bool holds_objects(struct mw_octets dict)
 	return pdf_get(dict, "First", &value) && pdf_get(dict, "N", &value);
 }
 
+/* Undo the cipher, if there is one, then the filters: into *out. */
+static enum container_end decode_sealed(struct pdf *p, enum pdf_cipher cipher,
+	const struct object *o, const struct pdf_steps *steps, struct doc_buf *out)
+{
+	enum container_end end, undone;
+
+	out->n = 0;
+	p->plain.n = 0;
+	undone = pdf_crypt_undo(
+		&p->crypt, cipher, o->number, o->generation, o->stream, p->job->budget, &p->plain);
+	if (doc_stops(undone))
+		return undone;
+	end = pdf_decode(p->job->budget, steps, doc_octets(&p->plain), out);
+	return doc_worse(end, undone);
+}
+
+/* sealed: undo the cipher first. */
+static enum container_end unpack_stream(struct pdf *p, const struct object *o, bool sealed)
+{
+	struct pdf_steps steps;
+	struct doc_buf *buf;
+	enum container_end end;
+
+	if (!budget_time(p->job->budget))
+		return CONTAINER_CUT;
+	end = grow(p, (void **)&p->unpacked, p->unpacked_count, &p->unpacked_cap,
+		sizeof(*p->unpacked));
+	if (end != CONTAINER_WHOLE)
+		return end;
+	buf = &p->unpacked[p->unpacked_count++];
+	*buf = (struct doc_buf){ 0 };
+	steps = filters_of(p, o->body);
+	end = sealed ? decode_sealed(p, p->crypt.streams, o, &steps, buf)
+		     : pdf_decode(p->job->budget, &steps, o->stream, buf);
+	if (!doc_stops(end) && buf->n != 0)
+		end = doc_worse(end, take_packed(p, o->body, doc_octets(buf)));
+	return end;
+}
+
 static enum container_end unpack_objects(struct pdf *p)
 {
 	size_t count = p->count; /* none of them lies in another */
@@ -454,23 +505,16 @@ static enum container_end unpack_objects(struct pdf *p)
 
 	for (size_t i = 0; i < count && !doc_stops(end); i++) {
 		struct object o = p->objects[i]; /* they move when there are more */
-		struct pdf_steps steps;
-		struct doc_buf *buf;
 
 		if (!o.has_stream || !holds_objects(o.body))
 			continue;
-		if (!budget_time(p->job->budget))
-			return CONTAINER_CUT;
-		one = grow(p, (void **)&p->unpacked, p->unpacked_count, &p->unpacked_cap,
-			sizeof(*p->unpacked));
-		if (one != CONTAINER_WHOLE)
-			return one;
-		buf = &p->unpacked[p->unpacked_count++];
-		*buf = (struct doc_buf){ 0 };
-		steps = filters_of(p, o.body);
-		one = pdf_decode(p->job->budget, &steps, o.stream, buf);
-		if (!doc_stops(one) && buf->n != 0)
-			one = doc_worse(one, take_packed(p, o.body, doc_octets(buf)));
+		one = unpack_stream(p, &o, false);
+		/* What fits as it stands may still have a cipher: its first octets are free. */
+		if (p->crypt.key_n != 0 && p->crypt.streams != PDF_PLAIN && !doc_stops(one)) {
+			enum container_end opened = unpack_stream(p, &o, true);
+
+			one = doc_stops(opened) || one == CONTAINER_BROKEN ? opened : one;
+		}
 		if (p->encrypted && one == CONTAINER_BROKEN) {
 			p->sealed = true;
 			one = CONTAINER_WHOLE;
@@ -529,8 +573,23 @@ static enum container_end take_references(
 	return end;
 }
 
+/* in: the object that dict stands in. */
+static struct text text_of(
+	struct pdf *p, struct mw_octets dict, const char *key, const struct object *in)
+{
+	struct text t = { 0 };
+
+	p->resolved = in;
+	if (get(p, dict, key, &t.value)) {
+		t.number = p->resolved->number;
+		t.generation = p->resolved->generation;
+		t.packed = p->resolved->packed;
+	}
+	return t;
+}
+
 /* All that EF says, and all that it may refer to. */
-static enum container_end take_spec(struct pdf *p, struct mw_octets dict)
+static enum container_end take_spec(struct pdf *p, struct mw_octets dict, const struct object *in)
 {
 	enum container_end end = CONTAINER_WHOLE;
 	struct mw_octets files;
@@ -540,8 +599,8 @@ static enum container_end take_spec(struct pdf *p, struct mw_octets dict)
 
 	if (!pdf_enter(dict, &l))
 		return CONTAINER_WHOLE;
-	get(p, dict, "UF", &spec.name);
-	get(p, dict, "F", &spec.also);
+	spec.name = text_of(p, dict, "UF", in);
+	spec.also = text_of(p, dict, "F", in);
 	while (end == CONTAINER_WHOLE && pdf_get_next(&l, "EF", &files)) {
 		if (!pdf_is_reference(files, &number)) {
 			end = take_references(p, files, &spec);
@@ -556,9 +615,9 @@ static enum container_end take_spec(struct pdf *p, struct mw_octets dict)
 }
 
 /* Dictionaries with EF, however deep they lie in an object. */
-static enum container_end take_specs(struct pdf *p, struct mw_octets body)
+static enum container_end take_specs(struct pdf *p, const struct object *in)
 {
-	struct pdf_lex l = pdf_lex_of(body);
+	struct pdf_lex l = pdf_lex_of(in->body);
 	const unsigned char *boxes[BOXES_MAX];
 	bool has[BOXES_MAX] = { false };
 	enum container_end end = CONTAINER_WHOLE;
@@ -579,7 +638,8 @@ static enum container_end take_specs(struct pdf *p, struct mw_octets body)
 			depth--;
 			if (depth < BOXES_MAX && has[depth])
 				end = take_spec(p,
-					mw_octets_of(boxes[depth], (size_t)(l.p - boxes[depth])));
+					mw_octets_of(boxes[depth], (size_t)(l.p - boxes[depth])),
+					in);
 		}
 	}
 	return end;
@@ -590,8 +650,7 @@ static enum container_end find_specs(struct pdf *p)
 	enum container_end end = CONTAINER_WHOLE;
 
 	for (size_t i = 0; i < p->count && end == CONTAINER_WHOLE; i++)
-		end = budget_time(p->job->budget) ? take_specs(p, p->objects[i].body)
-						  : CONTAINER_CUT;
+		end = budget_time(p->job->budget) ? take_specs(p, &p->objects[i]) : CONTAINER_CUT;
 	if (p->spec_count != 0)
 		qsort(p->specs, p->spec_count, sizeof(*p->specs), spec_by_number);
 	return end;
@@ -616,28 +675,65 @@ static enum container_end give_encrypted(struct pdf *p)
 	return doc_give(p->job, &m); /* names are encrypted, too */
 }
 
+/* What it is called, where there is a cipher without that. */
+static void name_of(struct pdf *p, const struct text *t, char name[CONTAINER_NAME_MAX])
+{
+	unsigned char octets[PDF_TEXT_MAX];
+	size_t n = pdf_text(t->value, octets);
+	struct doc_buf undone = { 0 };
+
+	name[0] = '\0';
+	if (p->crypt.key_n != 0 && p->crypt.texts != PDF_PLAIN && !t->packed && n != 0 &&
+		pdf_crypt_undo(&p->crypt, p->crypt.texts, t->number, t->generation,
+			mw_octets_of(octets, n), p->job->budget, &undone) == CONTAINER_WHOLE)
+		pdf_name(undone.p, undone.n, name);
+	doc_free(&undone);
+	if (name[0] == '\0')
+		pdf_name(octets, n, name);
+}
+
+/* end: of its decoding, into p->file. */
+static enum container_end give_octets(
+	struct pdf *p, struct container_member *m, enum container_end end)
+{
+	m->octets = doc_octets(&p->file);
+	return doc_worse(end, m->octets.n != 0 && !doc_stops(end) ? doc_give(p->job, m) : end);
+}
+
 static enum container_end give_decoded(struct pdf *p, const struct object *o,
 	const struct spec *spec, const struct pdf_steps *steps)
 {
 	char name[CONTAINER_NAME_MAX] = "", also[CONTAINER_NAME_MAX] = "";
 	struct container_member m = { .name = name, .aliases = { also } };
-	enum container_end end;
+	enum pdf_cipher cipher = p->crypt.files;
+	enum container_end end, opened;
+	bool as_it_stands;
 
 	if (spec != NULL) {
-		pdf_text(spec->name, name);
-		pdf_text(spec->also, also);
+		name_of(p, &spec->name, name);
+		name_of(p, &spec->also, also);
 	}
 	if (name[0] == '\0')
 		m.name = also;
 	end = pdf_decode(p->job->budget, steps, o->stream, &p->file);
-	if (end == CONTAINER_NO_MEMORY)
+	if (!p->encrypted || end == CONTAINER_NO_MEMORY)
+		return end == CONTAINER_NO_MEMORY ? end : give_octets(p, &m, end);
+	as_it_stands = end == CONTAINER_WHOLE;
+	if (end != CONTAINER_BROKEN)
+		end = give_octets(p, &m, end);
+	if (doc_stops(end))
 		return end;
-	if (p->encrypted && end == CONTAINER_BROKEN)
+	/* Its first octets are whatever the sender liked: that they fit proves nothing. */
+	if (p->crypt.key_n != 0 && cipher != PDF_PLAIN) {
+		opened = decode_sealed(p, cipher, o, steps, &p->file);
+		if (opened != CONTAINER_BROKEN || p->file.n != 0)
+			return give_octets(p, &m, opened);
+		return as_it_stands ? CONTAINER_WHOLE : give_encrypted(p);
+	}
+	if (!as_it_stands || (p->locked && cipher != PDF_PLAIN) ||
+		(!p->locked && p->crypt.key_n == 0 && steps->count == 0 && p->file.n != 0))
 		return give_encrypted(p);
-	m.octets = doc_octets(&p->file);
-	if (p->encrypted && steps->count == 0 && m.octets.n != 0)
-		end = doc_worse(end, give_encrypted(p));
-	return doc_worse(end, m.octets.n != 0 && !doc_stops(end) ? doc_give(p->job, &m) : end);
+	return end;
 }
 
 static bool same_step(const struct pdf_step *a, const struct pdf_step *b)
@@ -707,6 +803,142 @@ static bool is_encrypted(struct mw_octets o)
 	return false;
 }
 
+/* ------------------------------------------------------------------ how it is encrypted */
+
+#define TRAILERS_MAX 64		   /* that are looked at */
+#define CRYPT_DICT_MAX (64 * 1024) /* octets of each dictionary: these have some hundred */
+#define CRYPT_TEXT_MAX 128	   /* octets of O and U that matter: 48 */
+
+/* The texts of an encryption dictionary, which says refers to. */
+struct crypt_texts {
+	unsigned char owner[PDF_TEXT_MAX], user[PDF_TEXT_MAX], owner_key[PDF_TEXT_MAX],
+		user_key[PDF_TEXT_MAX], id[PDF_TEXT_MAX];
+};
+
+static struct mw_octets crypt_text(
+	struct pdf *p, struct mw_octets dict, const char *key, unsigned char buf[PDF_TEXT_MAX])
+{
+	struct mw_octets value;
+	size_t n = get(p, dict, key, &value) ? pdf_text(value, buf) : 0;
+
+	return mw_octets_of(buf, n < CRYPT_TEXT_MAX ? n : CRYPT_TEXT_MAX);
+}
+
+/* Its lowest 32 bits: it is negative, or what that is without a sign. */
+static uint32_t signed_number(struct pdf *p, struct mw_octets dict, const char *key)
+{
+	struct mw_octets value;
+	int64_t v = 0;
+	size_t i = 0;
+
+	if (!get(p, dict, key, &value) || value.n == 0)
+		return 0;
+	while (i < value.n && (value.p[i] == '-' || value.p[i] == '+'))
+		i++;
+	for (; i < value.n && value.p[i] >= '0' && value.p[i] <= '9' && v < 1ll << 40; i++)
+		v = v * 10 + (value.p[i] - '0');
+	return (uint32_t)(value.p[0] == '-' ? -v : v);
+}
+
+/* The cipher of a filter that the dictionary names under that key. */
+static enum pdf_cipher named_cipher(
+	struct pdf *p, struct mw_octets dict, const char *key, enum pdf_cipher dflt)
+{
+	struct mw_octets value, filters, filter;
+	struct pdf_token t;
+	struct pdf_lex l;
+
+	if (!get(p, dict, key, &value))
+		return dflt;
+	l = pdf_lex_of(value);
+	pdf_next(&l, &t);
+	if (t.kind != PDF_NAME || !get(p, dict, "CF", &filters) ||
+		!get(p, doc_range(filters, 0, CRYPT_DICT_MAX), t.name, &filter))
+		return PDF_PLAIN; /* Identity */
+	filter = doc_range(filter, 0, CRYPT_DICT_MAX);
+	return pdf_is(filter, "CFM", "V2")	? PDF_RC4
+	       : pdf_is(filter, "CFM", "AESV2") ? PDF_AES
+	       : pdf_is(filter, "CFM", "AESV3") ? PDF_AES_256
+						: PDF_PLAIN;
+}
+
+static void ciphers_of(struct pdf *p, struct mw_octets dict, struct pdf_crypt_says *s)
+{
+	s->streams = s->texts = s->files = PDF_RC4;
+	if (s->version < 4)
+		return;
+	s->streams = named_cipher(p, dict, "StmF", PDF_PLAIN);
+	s->texts = named_cipher(p, dict, "StrF", PDF_PLAIN);
+	s->files = named_cipher(p, dict, "EFF", s->streams);
+}
+
+static struct mw_octets first_id(
+	struct pdf *p, struct mw_octets trailer, unsigned char buf[PDF_TEXT_MAX])
+{
+	struct mw_octets value;
+	struct pdf_lex l;
+
+	if (!get(p, trailer, "ID", &value))
+		return mw_octets_of(NULL, 0);
+	l = pdf_lex_of(doc_range(value, 0, CRYPT_DICT_MAX));
+	for (struct pdf_token t = { .kind = PDF_OPEN }; t.kind != PDF_END;) {
+		pdf_next(&l, &t);
+		if (t.kind == PDF_TEXT)
+			return mw_octets_of(buf, pdf_text(t.octets, buf));
+	}
+	return mw_octets_of(NULL, 0);
+}
+
+/* It may be the trailer of an encrypted document. */
+static void try_trailer(struct pdf *p, struct mw_octets trailer)
+{
+	struct pdf_crypt_says says = { 0 };
+	struct crypt_texts texts;
+	struct mw_octets dict, plain;
+
+	trailer = doc_range(trailer, 0, CRYPT_DICT_MAX);
+	if (!get(p, trailer, "Encrypt", &dict))
+		return;
+	dict = doc_range(dict, 0, CRYPT_DICT_MAX);
+	if (!pdf_is(dict, "Filter", "Standard"))
+		return;
+	says.version = number_of(p, dict, "V");
+	says.revision = number_of(p, dict, "R");
+	says.bits = number_of(p, dict, "Length");
+	says.permissions = signed_number(p, dict, "P");
+	says.plain_metadata = get(p, dict, "EncryptMetadata", &plain) && plain.n >= 5 &&
+			      memcmp(plain.p, "false", 5) == 0;
+	says.owner = crypt_text(p, dict, "O", texts.owner);
+	says.user = crypt_text(p, dict, "U", texts.user);
+	says.owner_key = crypt_text(p, dict, "OE", texts.owner_key);
+	says.user_key = crypt_text(p, dict, "UE", texts.user_key);
+	says.id = first_id(p, trailer, texts.id);
+	ciphers_of(p, dict, &says);
+	p->locked = !pdf_crypt_open(&p->crypt, &says, p->job->passwords);
+}
+
+/* The dictionary that says how stands in a trailer, or in the stream that takes its place; of
+ * several, the first that opens it. */
+static void open_crypt(struct pdf *p)
+{
+	const unsigned char *at = p->job->octets.p, *end = at + p->job->octets.n;
+	unsigned left = TRAILERS_MAX;
+
+	while (left > 0 && p->crypt.key_n == 0 && budget_time(p->job->budget) &&
+		(at = memmem(at, (size_t)(end - at), "trailer", 7)) != NULL) {
+		at += 7;
+		left--;
+		try_trailer(p, mw_octets_of(at, (size_t)(end - at)));
+	}
+	left = TRAILERS_MAX;
+	for (size_t i = 0; i < p->count && left > 0 && p->crypt.key_n == 0; i++)
+		if (p->objects[i].has_stream &&
+			pdf_is(doc_range(p->objects[i].body, 0, CRYPT_DICT_MAX), "Type", "XRef")) {
+			left--;
+			try_trailer(p, p->objects[i].body);
+		}
+}
+
 /* ------------------------------------------------------------------ the row */
 
 static bool knows(struct mw_octets octets)
@@ -740,6 +972,8 @@ static enum container_end read_pdf(struct pdf *p)
 	if (end == CONTAINER_WHOLE) {
 		sort_objects(p); /* what unpacks them may be named by reference */
 		settle_lengths(p);
+		if (p->encrypted)
+			open_crypt(p);
 		end = unpack_objects(p);
 	}
 	if (end == CONTAINER_NO_MEMORY)
@@ -754,15 +988,16 @@ static enum container_end open_pdf(const struct container_job *job)
 	struct pdf p = { .job = job, .encrypted = is_encrypted(job->octets) };
 	enum container_end end;
 
-	if (p.encrypted)
-		container_has(job, CONTAINER_ENCRYPTED);
 	end = read_pdf(&p);
+	if (p.encrypted && (p.crypt.key_n == 0 || p.crypt.by_word))
+		container_has(job, CONTAINER_ENCRYPTED);
 	for (size_t i = 0; i < p.unpacked_count; i++)
 		doc_free(&p.unpacked[i]);
 	free(p.unpacked);
 	free(p.objects);
 	free(p.specs);
 	doc_free(&p.file);
+	doc_free(&p.plain);
 	return end;
 }
 

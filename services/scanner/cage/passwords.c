@@ -261,15 +261,24 @@ void passwords_begin(
 	p->octets = 0;
 }
 
+bool passwords_afford(struct passwords *p, unsigned cost)
+{
+	if (p == NULL)
+		return true;
+	if (p->cost + cost > PASSWORDS_COST_MAX)
+		return false;
+	p->cost += cost;
+	return true;
+}
+
 bool passwords_next(struct passwords *p, unsigned i, unsigned cost, struct mw_octets *word_r)
 {
 	if (p == NULL)
 		return false;
 	if (!p->gathered)
 		gather(p);
-	if (i >= p->count || p->cost + cost > PASSWORDS_COST_MAX)
+	if (i >= p->count || !passwords_afford(p, cost))
 		return false;
-	p->cost += cost;
 	*word_r = mw_octets_of(p->text + p->words[i].at, p->words[i].n);
 	return true;
 }

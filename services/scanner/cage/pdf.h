@@ -51,8 +51,12 @@ bool pdf_enter(struct mw_octets dict, struct pdf_lex *l_r);
 bool pdf_is(struct mw_octets dict, const char *key, const char *name);
 /* The value is "N G R". */
 bool pdf_is_reference(struct mw_octets value, uint32_t *number_r);
-/* A text, in any of its forms and encodings, as a member's name; "" when it is none. */
-void pdf_text(struct mw_octets value, char buf[CONTAINER_NAME_MAX]);
+#define PDF_TEXT_MAX 1024 /* octets of a text that are looked at */
+
+/* A text's octets, without brackets and escapes; 0 when it is none. */
+size_t pdf_text(struct mw_octets value, unsigned char out[PDF_TEXT_MAX]);
+/* A text's octets, in any of their encodings, as a member's name. They are changed. */
+void pdf_name(unsigned char *text, size_t n, char buf[CONTAINER_NAME_MAX]);
 
 /* One filter, with what its parameters say (7.4.4.3). */
 struct pdf_step {

@@ -248,14 +248,12 @@ bool pdf_is_reference(struct mw_octets value, uint32_t *number_r)
 
 /* ------------------------------------------------------------------ texts */
 
-#define TEXT_MAX 1024 /* octets of a name that are looked at */
-
-static size_t hex_text(struct mw_octets o, unsigned char out[TEXT_MAX])
+static size_t hex_text(struct mw_octets o, unsigned char out[PDF_TEXT_MAX])
 {
 	size_t n = 0;
 	int high = -1;
 
-	for (size_t i = 0; i < o.n && n < TEXT_MAX; i++) {
+	for (size_t i = 0; i < o.n && n < PDF_TEXT_MAX; i++) {
 		int digit = doc_hex(o.p[i]);
 
 		if (digit < 0)
@@ -267,7 +265,7 @@ static size_t hex_text(struct mw_octets o, unsigned char out[TEXT_MAX])
 		out[n++] = (unsigned char)(high << 4 | digit);
 		high = -1;
 	}
-	if (high >= 0 && n < TEXT_MAX)
+	if (high >= 0 && n < PDF_TEXT_MAX)
 		out[n++] = (unsigned char)(high << 4);
 	return n;
 }
@@ -290,11 +288,11 @@ static unsigned char escaped(struct mw_octets o, size_t *i)
 	return (unsigned char)v;
 }
 
-static size_t plain_text(struct mw_octets o, unsigned char out[TEXT_MAX])
+static size_t plain_text(struct mw_octets o, unsigned char out[PDF_TEXT_MAX])
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < o.n && n < TEXT_MAX; i++) {
+	for (size_t i = 0; i < o.n && n < PDF_TEXT_MAX; i++) {
 		if (o.p[i] != '\\') {
 			out[n++] = o.p[i];
 			continue;
@@ -308,17 +306,21 @@ static size_t plain_text(struct mw_octets o, unsigned char out[TEXT_MAX])
 	return n;
 }
 
-void pdf_text(struct mw_octets value, char buf[CONTAINER_NAME_MAX])
+size_t pdf_text(struct mw_octets value, unsigned char out[PDF_TEXT_MAX])
 {
-	unsigned char text[TEXT_MAX], c;
 	struct mw_octets in;
-	size_t n;
+
+	if (value.n < 2 || (value.p[0] != '(' && value.p[0] != '<') || value.p[1] == '<')
+		return 0;
+	in = doc_range(value, 1, value.n - 2);
+	return value.p[0] == '(' ? plain_text(in, out) : hex_text(in, out);
+}
+
+void pdf_name(unsigned char *text, size_t n, char buf[CONTAINER_NAME_MAX])
+{
+	unsigned char c;
 
 	buf[0] = '\0';
-	if (value.n < 2 || (value.p[0] != '(' && value.p[0] != '<') || value.p[1] == '<')
-		return;
-	in = doc_range(value, 1, value.n - 2);
-	n = value.p[0] == '(' ? plain_text(in, text) : hex_text(in, text);
 	if (n < 2 || text[0] != 0xfe || text[1] != 0xff) {
 		doc_name8(buf, mw_octets_of(text, n));
 		return;

@@ -1,4 +1,6 @@
 /* Files in PDF, under every filter, hidden or not. */
+#include <stdio.h>
+
 #include "doc_help.h"
 
 #include "pdf.h"
@@ -244,7 +246,7 @@ static void encryption_is_told(void **state)
 	read_with(&container_pdf, mw_octets_of_text(FILE_OF("/Length 5", "hello") "%/Encrypt"), &b,
 		&g);
 	assert_int_equal(g.encrypted, 1);
-	assert_string_equal(g.text, "=;|=hello;");
+	assert_string_equal(g.text, "|=hello;=;");
 	/* Whether there are files nobody knows. */
 	read_with(&container_pdf,
 		mw_octets_of_text(
@@ -256,6 +258,45 @@ static void encryption_is_told(void **state)
 		&container_pdf, mw_octets_of_text("%PDF-1.7\ntrailer <</Encrypt 9 0 R>>"), &b, &g);
 	assert_int_equal(g.encrypted, 0);
 	assert_int_equal(g.marks, MW_BIT(CONTAINER_ENCRYPTED));
+}
+
+static void fill_from(const char *name)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "tests/fuzz/corpus/doc/%s", name);
+	f = fopen(path, "rb");
+	assert_non_null(f); /* run from the top of the tree */
+	m.n = fread(m.p, 1, sizeof(m.p), f);
+	fclose(f);
+}
+
+/* Documents that qpdf encrypted with the empty password, whole and cut at every octet. */
+static void what_opens_with_the_empty_password_is_read(void **state)
+{
+	static const char *const names[] = { "pdfold", "pdfrc4", "pdfaes", "pdfr5", "pdfaes256" };
+	static struct given g;
+	size_t whole;
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(names); i++) {
+		struct budget b = wide();
+
+		fill_from(names[i]);
+		whole = m.n;
+		assert_int_equal(read_with(&container_pdf, made(&m), &b, &g), CONTAINER_WHOLE);
+		assert_string_equal(g.text, "a.exe|a.exe=MZ hello, this is a file\n;");
+		assert_int_equal(g.encrypted, 0);
+		assert_int_equal(g.marks, 0);
+		for (m.n = 0; m.n < whole; m.n++) {
+			b = wide();
+			if (read_with(&container_pdf, made(&m), &b, &g) == CONTAINER_WHOLE &&
+				g.encrypted == 0)
+				assert_true(strcmp(g.text, "") == 0 ||
+					    strstr(g.text, "MZ hello, this is a file\n;"));
+		}
+	}
 }
 
 static void a_web_page_behind_it_is_a_message(void **state)
@@ -337,6 +378,7 @@ int main(void)
 		cmocka_unit_test(what_nobody_can_undo_is_told),
 		cmocka_unit_test(specifications_too_deep_are_told),
 		cmocka_unit_test(encryption_is_told),
+		cmocka_unit_test(what_opens_with_the_empty_password_is_read),
 		cmocka_unit_test(objects_in_objects_cost_no_more_than_the_budget),
 		cmocka_unit_test(what_many_objects_refer_to_costs_no_more_than_the_budget),
 		cmocka_unit_test(a_bomb_is_cut),

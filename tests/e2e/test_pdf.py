@@ -1,0 +1,117 @@
+"""Encrypted PDF, as qpdf writes it: what opens with the empty password is read as any other, and so is what the mail's text opens."""
+import shutil
+import subprocess
+import zlib
+
+import pytest
+
+from mwbombs import stored
+from test_scanner import EICAR, HEAD, MZ, NAME, TREE, Worker, attached
+
+pytestmark = pytest.mark.skipif(shutil.which("qpdf") is None, reason="qpdf is not installed")
+
+# Revisions 2, 3, 4 with either cipher, 5, 6.
+WAYS = {"40 bits": ["40"], "128 bits": ["128", "--use-aes=n"], "128 bits, version 4": ["128", "--force-V4"], "AES": ["128", "--use-aes=y"],
+    "AES, metadata plain": ["128", "--use-aes=y", "--cleartext-metadata"], "AES of 256 bits, revision 5": ["256", "--force-R5"],
+    "AES of 256 bits": ["256"]}
+USER, OWNER = "Sesam-7", "Cerberus-9"
+EVIL = MZ + EICAR  # a virus to engines, which may open the document themselves, and a program in the tree of parts, which is ours
+
+
+def plain_pdf(octets=EVIL, name="evil.exe", filtered=True):
+    packed = zlib.compress(octets) if filtered else octets
+    objects = [b"<</Type/Catalog/Pages 2 0 R/Names<</EmbeddedFiles<</Names[(a) 4 0 R]>>>>>>", b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>", f"<</Type/Filespec/F({name})/UF({name})/EF<</F 5 0 R>>>>".encode(),
+        b"<</Type/EmbeddedFile%s/Length %d>>\nstream\n%s\nendstream" % (b"/Filter/FlateDecode" if filtered else b"", len(packed), packed)]
+    out, at = b"%PDF-1.7\n", []
+    for i, o in enumerate(objects, 1):
+        at.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (i, o)
+    return (out + b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % a for a in at) +
+        b"trailer <</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(out))
+
+
+def encrypted(folder, way, user="", packed=False, pdf=None):
+    plain, sealed = folder / "plain.pdf", folder / "sealed.pdf"
+    plain.write_bytes(pdf or plain_pdf())
+    subprocess.run(["qpdf", "--allow-weak-crypto", f"--object-streams={'generate' if packed else 'preserve'}",
+        f"--stream-data={'compress' if pdf is None else 'preserve'}", plain, "--encrypt", user, OWNER, *WAYS[way], "--", sealed], check=True)
+    return sealed.read_bytes()
+
+
+@pytest.fixture
+def front(suite):
+    w = Worker(suite)
+    yield w.front
+    w.close()
+
+
+def names(v):
+    return [name for part in v.findings["tree"] for name in part[3]]
+
+
+def viruses(v):
+    """Names, where our reader has seen the program, too."""
+    assert bool(v.findings["viruses"]) == any("exe-ms" in part[4] for part in v.findings["tree"]), v
+    return [x["name"] for x in v.findings["viruses"]]
+
+
+def noted(octets, text):
+    """The mail with a text that names a password."""
+    return attached(octets, "bill.pdf", head=HEAD).replace(b"see there", b"The password is: " + text.encode())
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["objects", "packed objects"])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_every_reader_opens_is_read(front, tmp_path, way, packed):
+    v = front.scan(attached(encrypted(tmp_path, way, packed=packed), "bill.pdf"), orders=TREE)
+    assert v.status == "done" and viruses(v) == [NAME] and "evil.exe" in names(v), v
+    assert v.findings["encrypted"] == [] and "encrypted_document" not in v.findings["content"], v
+    harmless = encrypted(tmp_path, way, packed=packed, pdf=plain_pdf(b"hello", "a.txt"))
+    v = front.scan(attached(harmless, "bill.pdf"), orders=TREE)
+    assert v.status == "done" and viruses(v) == [] and v.findings["encrypted"] == [] and "a.txt" in names(v), v
+    assert "archive_broken" not in v.findings["mime_errors"], v
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["objects", "packed objects"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_password_is_needed_and_may_stand_in_the_text(front, tmp_path, way, packed):
+    pdf = encrypted(tmp_path, way, USER, packed)
+    v = front.scan(attached(pdf, "bill.pdf"), orders=TREE)
+    assert viruses(v) == [] and v.findings["encrypted"] and v.findings["content"] == ["encrypted_document"], v
+    for word in (USER, OWNER):
+        v = front.scan(noted(pdf, word), orders=TREE)
+        assert viruses(v) == [NAME] and v.findings["encrypted"] == [] and "evil.exe" in names(v), v
+    v = front.scan(noted(pdf, "another"), orders=TREE)
+    assert viruses(v) == [] and v.findings["encrypted"], v
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_without_a_filter_is_read_in_both_ways(front, tmp_path, way):
+    v = front.scan(attached(encrypted(tmp_path, way, pdf=plain_pdf(filtered=False)), "bill.pdf"), orders=TREE)
+    assert viruses(v) == [NAME] and v.findings["encrypted"] == [], v
+
+
+def test_the_vector_looks_like_the_whole_file(front, tmp_path):
+    """AES begins with sixteen octets of the sender's choice: a whole stream of zlib there is not what readers see."""
+    pdf = encrypted(tmp_path, "AES of 256 bits")
+    shown = subprocess.run(["qpdf", "--show-encryption", "--show-encryption-key", tmp_path / "sealed.pdf"], check=True, capture_output=True,
+        text=True).stdout
+    key = next(line.split()[-1] for line in shown.splitlines() if line.startswith("Encryption key"))
+    vector = zlib.compress(b"hi").ljust(16, b"\0")
+    sealed = vector + subprocess.run(["openssl", "enc", "-aes-256-cbc", "-K", key, "-iv", vector.hex()], input=zlib.compress(EVIL), check=True,
+        capture_output=True).stdout
+    dictionary = pdf.index(b"/EmbeddedFile")
+    at = pdf.index(b"stream\n", dictionary) + len(b"stream\n")
+    end = pdf.index(b"endstream", at)
+    assert end - at - len(sealed) in (0, 1), "the file is as long as before"
+    v = front.scan(attached(pdf[:at] + sealed + pdf[at + len(sealed):], "bill.pdf"), orders=TREE)
+    assert viruses(v) == [NAME], v
+
+
+def test_many_of_them_cost_no_more_than_a_mail_may(front, tmp_path):
+    """Each try of revision 6 costs milliseconds: behind a hundred of them the rest is told encrypted."""
+    pdf = encrypted(tmp_path, "AES of 256 bits", pdf=plain_pdf(b"hello", "a.txt"))
+    mail = attached(stored([(f"{i}.pdf", pdf) for i in range(400)]), "many.zip")
+    v = front.scan(mail, orders=TREE)
+    assert v.status in ("done", "limit") and v.findings["encrypted"], v.status
