@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import struct
+import subprocess
 import zlib
 from urllib.parse import quote_from_bytes
 
@@ -128,6 +129,56 @@ def msg_in_msg(name, octets):
     at, inner = "__attach_version1.0_#00000000/", "__substg1.0_3701000D/__attach_version1.0_#00000000/"
     return cfb({"__properties_version1.0": bytes(32), at + "__properties_version1.0": bytes(8), at + inner + "__substg1.0_37010102": octets,
         at + inner + "__substg1.0_3707001F": name.encode("utf-16le"), at + inner + "__properties_version1.0": bytes(8)})
+
+
+def aes(key, iv, octets, chained=True):
+    """Whole blocks; what is missing of the last one is zeros."""
+    mode = ["-iv", iv.ljust(16, b"\x36")[:16].hex()] if chained else []
+    return subprocess.run(["openssl", "enc", f"-aes-{8 * len(key)}-{'cbc' if chained else 'ecb'}", "-nopad", "-K", key.hex(), *mode],
+        input=octets + bytes(-len(octets) % 16), capture_output=True, check=True).stdout
+
+
+def spun(kind, salt, password, rounds):
+    digest = hashlib.new(kind, salt + password.encode("utf-16le")).digest()
+    for i in range(rounds):
+        digest = hashlib.new(kind, struct.pack("<I", i) + digest).digest()
+    return digest
+
+
+def agile(octets, password, kind="sha512", bits=256, rounds=100000, said=None):
+    """[MS-OFFCRYPTO] 2.3.4.10 on, without the integrity that readers do not need."""
+    salt, data_salt, verifier = (hashlib.md5(b"%d" % i).digest() for i in range(3))
+    data_key = hashlib.sha512(b"key").digest()[:bits // 8]
+    digest = spun(kind, salt, password, rounds)
+
+    def sealed(purpose, value):
+        key = hashlib.new(kind, digest + bytes.fromhex(purpose)).digest().ljust(bits // 8, b"\x36")[:bits // 8]
+        return base64.b64encode(aes(key, salt, value)).decode()
+
+    def parameters(of):
+        return (f'saltSize="16" blockSize="16" keyBits="{bits}" hashSize="{len(digest)}" cipherAlgorithm="AES" '
+            f'cipherChaining="ChainingModeCBC" hashAlgorithm="{kind.upper()}" saltValue="{base64.b64encode(of).decode()}"')
+    info = (f'<?xml version="1.0"?><encryption xmlns="http://schemas.microsoft.com/office/2006/encryption" '
+        f'xmlns:p="http://schemas.microsoft.com/office/2006/keyEncryptor/password"><keyData {parameters(data_salt)}/><keyEncryptors>'
+        f'<keyEncryptor uri="http://schemas.microsoft.com/office/2006/keyEncryptor/password"><p:encryptedKey spinCount="{said or rounds}" '
+        f'{parameters(salt)} encryptedVerifierHashInput="{sealed("fea7d2763b4b9e79", verifier)}" '
+        f'encryptedVerifierHashValue="{sealed("d7aa0f6d3061344e", hashlib.new(kind, verifier).digest())}" '
+        f'encryptedKeyValue="{sealed("146e0be7abacd0d6", data_key)}"/></keyEncryptor></keyEncryptors></encryption>')
+    package = struct.pack("<Q", len(octets))
+    for i in range(0, len(octets), 4096):
+        package += aes(data_key, hashlib.new(kind, data_salt + struct.pack("<I", i // 4096)).digest(), octets[i:i + 4096])
+    return cfb({"EncryptionInfo": b"\4\0\4\0\x40\0\0\0" + info.encode(), "EncryptedPackage": package})
+
+
+def standard(octets, password, bits=128):
+    """[MS-OFFCRYPTO] 2.3.4.5 on."""
+    salt, verifier = hashlib.md5(b"salt").digest(), hashlib.md5(b"verifier").digest()
+    last = hashlib.sha1(spun("sha1", salt, password, 50000) + bytes(4)).digest()
+    key = b"".join(hashlib.sha1(bytes(a ^ b for a, b in zip(bytes([fill]) * 64, last.ljust(64, b"\0")))).digest() for fill in (0x36, 0x5c))[:bits // 8]
+    header = struct.pack("<IIIIIIII", 0x24, 0, {128: 0x660e, 192: 0x660f, 256: 0x6610}[bits], 0x8004, bits, 0x18, 0, 0) + bytes(2)
+    info = (struct.pack("<HHII", 4, 2, 0x24, len(header)) + header + struct.pack("<I", 16) + salt + aes(key, b"", verifier, False) +
+        struct.pack("<I", 20) + aes(key, b"", hashlib.sha1(verifier).digest(), False))
+    return cfb({"EncryptionInfo": info, "EncryptedPackage": struct.pack("<Q", len(octets)) + aes(key, b"", octets, False)})
 
 
 def encrypted_office(name, octets):

@@ -7,8 +7,10 @@
  *   __substg1.0_10090102     compressed RTF                              [MS-OXRTFCP]
  *   PowerPoint Document      OLE objects, deflated                       [MS-PPT] 2.10.34
  *   Workbook, WordDocument   are told encrypted, or to have macros       [MS-XLS], [MS-DOC]
+ *   EncryptedPackage         with a password that fits: the document     [MS-OFFCRYPTO]
  */
 #include "cfb.h"
+#include "office_crypt.h"
 
 struct doc {
 	const struct container_job *job;
@@ -195,6 +197,15 @@ static enum container_end open_workbook(struct doc *d, struct mw_octets o)
 	return give_sealed(d, o, encrypted);
 }
 
+#define USER_TOKEN 12 /* offset in the CurrentUserAtom, [MS-PPT] 2.3.2 */
+#define USER_ENCRYPTED 0xf3d1c4df
+
+/* It says whether the presentation beside it is encrypted. */
+static enum container_end open_user(struct doc *d, struct mw_octets o)
+{
+	return give_sealed(d, o, doc_u32(o, USER_TOKEN) == USER_ENCRYPTED);
+}
+
 #define FIB_FLAGS 10
 #define FIB_ENCRYPTED 0x0100
 
@@ -209,11 +220,49 @@ static enum container_end open_vba(struct doc *d, struct mw_octets o)
 	return give(d, d->path, NULL, o);
 }
 
+/* The stream of that name beside the one at hand; NO_MEMORY, CUT, or *o_r has what there is. */
+static enum container_end beside(
+	struct doc *d, const char *name, struct doc_buf *buf, struct mw_octets *o_r)
+{
+	uint32_t parent = d->cfb.parents[d->entry];
+
+	*o_r = mw_octets_of(NULL, 0);
+	for (uint32_t e = 1; e < d->cfb.entries; e++)
+		if (d->cfb.parents[e] == parent && cfb_kind(&d->cfb, e) == CFB_STREAM &&
+			cfb_is_named(&d->cfb, e, name))
+			return cfb_stream(&d->cfb, e, buf, o_r);
+	return CONTAINER_WHOLE;
+}
+
 /* A document whose octets open with a password only ([MS-OFFCRYPTO] 2.3.4.4). */
 static enum container_end open_encrypted(struct doc *d, struct mw_octets o)
 {
-	(void)o;
-	return give_encrypted(d);
+	struct doc_buf buf = { 0 }, plain = { 0 };
+	struct mw_octets info;
+	enum container_end end = beside(d, "EncryptionInfo", &buf, &info);
+	enum office_crypt got = OFFICE_LOCKED;
+
+	if (!doc_stops(end))
+		got = office_decrypt(info, o, d->job->passwords, d->job->budget, &plain);
+	switch (got) {
+	case OFFICE_OPEN:
+		container_has(d->job, CONTAINER_ENCRYPTED);
+		/* fall through */
+	case OFFICE_SHOWN:
+		end = give(d, d->path, NULL, doc_octets(&plain));
+		break;
+	case OFFICE_LOCKED:
+		end = doc_stops(end) ? end : give_encrypted(d);
+		break;
+	case OFFICE_CUT:
+		end = CONTAINER_CUT;
+		break;
+	default:
+		end = CONTAINER_NO_MEMORY;
+	}
+	doc_free(&buf);
+	doc_free(&plain);
+	return end;
 }
 
 static const struct special {
@@ -224,6 +273,7 @@ static const struct special {
 	{ "__substg1.0_37010102", open_attachment },
 	{ "__substg1.0_10090102", open_rtf },
 	{ "PowerPoint Document", open_ppt },
+	{ "Current User", open_user },
 	{ "Workbook", open_workbook },
 	{ "Book", open_workbook },
 	{ "WordDocument", open_word },

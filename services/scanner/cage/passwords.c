@@ -142,6 +142,9 @@ static void take_word(struct passwords *p, struct reader *r, struct mw_octets o)
 	if (o.n > WORD_MOST)
 		return;
 	if (announces(o, &rest)) {
+		/* "The password is Password123" announces two times, and means the second. */
+		if (r->near > 0 && rest.p == o.p)
+			add_both(p, o, 1 + NEAR - r->near);
 		add_both(p, r->before[1], RANK_BEFORE);
 		add_both(p, r->before[0], RANK_BEFORE + 1);
 		add_both(p, rest, 0);
@@ -264,7 +267,7 @@ void passwords_begin(
 bool passwords_afford(struct passwords *p, unsigned cost)
 {
 	if (p == NULL)
-		return true;
+		return cost <= PASSWORDS_COST_MAX;
 	if (p->cost + cost > PASSWORDS_COST_MAX)
 		return false;
 	p->cost += cost;

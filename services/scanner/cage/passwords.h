@@ -38,7 +38,8 @@ void passwords_begin(
 /* The i-th word to try, from 0, the likeliest first; p NULL: none. False: there are no more, or
  * trying them costs too much. */
 bool passwords_next(struct passwords *p, unsigned i, unsigned cost, struct mw_octets *word_r);
-/* Whether a try of no word, or of one that is known, may cost that much more; p NULL: always. */
+/* Whether a try of no word, or of one that is known, may cost that much more; p NULL: as in a mail
+ * without any other. */
 bool passwords_afford(struct passwords *p, unsigned cost);
 /* The i-th fitted: it is the likeliest from now on. */
 void passwords_fitted(struct passwords *p, unsigned i);

@@ -1,11 +1,9 @@
 #include "pdf_crypt.h"
 
-#include <openssl/evp.h>
+#include "crypt.h"
 
-#define BLOCK 16
 #define MD5_OCTETS 16
 #define HASH_OCTETS 32 /* of the passwords of revisions 5 and 6 */
-#define HASH_MOST 64   /* SHA-512 */
 #define SALT_OCTETS 8
 #define ENTRY_OCTETS 48 /* O, U of revisions 5 and 6: a hash and two salts */
 #define WORD_MOST 127	/* octets of a password that count there */
@@ -19,7 +17,7 @@ static const unsigned char pad[PAD_OCTETS] = { 0x28, 0xbf, 0x4e, 0x5e, 0x4e, 0x7
 	0x00, 0x4e, 0x56, 0xff, 0xfa, 0x01, 0x08, 0x2e, 0x2e, 0x00, 0xb6, 0xd0, 0x68, 0x3e, 0x80,
 	0x2f, 0x0c, 0xa9, 0xfe, 0x64, 0x53, 0x69, 0x7a };
 
-/* ------------------------------------------------------------------ ciphers and hashes */
+/* ------------------------------------------------------------------ the cipher of before AES */
 
 /* OpenSSL has it in a module that a cage cannot load. */
 static void rc4(const unsigned char *key, size_t key_n, const unsigned char *in, size_t n,
@@ -47,44 +45,6 @@ static void rc4(const unsigned char *key, size_t key_n, const unsigned char *in,
 	}
 }
 
-struct piece {
-	const void *p;
-	size_t n;
-};
-
-/* Hash pieces, one behind the other; false: no memory. */
-static bool hash(const EVP_MD *kind, const struct piece *pieces, size_t count, unsigned char *out)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok = ctx != NULL && EVP_DigestInit_ex(ctx, kind, NULL) == 1;
-
-	for (size_t i = 0; i < count && ok; i++)
-		ok = pieces[i].n == 0 || EVP_DigestUpdate(ctx, pieces[i].p, pieces[i].n) == 1;
-	ok = ok && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
-	EVP_MD_CTX_free(ctx);
-	return ok;
-}
-
-/* Whole blocks, chained; in and out may be the same. */
-static bool aes(bool encrypt, size_t key_n, const unsigned char *key, const unsigned char *iv,
-	const unsigned char *in, size_t n, unsigned char *out)
-{
-	const EVP_CIPHER *kind = key_n == 32 ? EVP_aes_256_cbc() : EVP_aes_128_cbc();
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	bool ok = ctx != NULL && EVP_CipherInit_ex(ctx, kind, NULL, key, iv, encrypt) == 1 &&
-		  EVP_CIPHER_CTX_set_padding(ctx, 0) == 1;
-
-	for (size_t at = 0; at < n && ok;) {
-		size_t some = n - at < (1u << 30) ? n - at : 1u << 30;
-		int made = 0;
-
-		ok = EVP_CipherUpdate(ctx, out + at, &made, in + at, (int)some) == 1;
-		at += some;
-	}
-	EVP_CIPHER_CTX_free(ctx);
-	return ok;
-}
-
 /* ------------------------------------------------------------------ revisions 2 to 4 */
 
 static void fill_up(struct mw_octets word, unsigned char out[PAD_OCTETS])
@@ -102,7 +62,7 @@ static bool stir(const struct pdf_crypt_says *s, unsigned char digest[MD5_OCTETS
 	bool ok = true;
 
 	for (unsigned i = 0; i < 50 && s->revision >= 3 && ok; i++)
-		ok = hash(EVP_md5(), &(struct piece){ digest, n }, 1, digest);
+		ok = crypt_hash(NULL, EVP_md5(), &(struct crypt_piece){ digest, n }, 1, digest);
 	return ok;
 }
 
@@ -117,8 +77,8 @@ static bool user_opens(struct pdf_crypt *c, const struct pdf_crypt_says *s,
 	unsigned char key[MD5_OCTETS], check[PAD_OCTETS], one[MD5_OCTETS];
 	size_t check_n = PAD_OCTETS;
 
-	if (!hash(EVP_md5(),
-		    (const struct piece[]){ { word, PAD_OCTETS }, { s->owner.p, PAD_OCTETS },
+	if (!crypt_hash(NULL, EVP_md5(),
+		    (const struct crypt_piece[]){ { word, PAD_OCTETS }, { s->owner.p, PAD_OCTETS },
 			    { p, sizeof(p) }, { s->id.p, s->id.n },
 			    { all, s->revision >= 4 && s->plain_metadata ? sizeof(all) : 0 } },
 		    5, key) ||
@@ -126,9 +86,10 @@ static bool user_opens(struct pdf_crypt *c, const struct pdf_crypt_says *s,
 		return false;
 	if (s->revision >= 3) {
 		check_n = MD5_OCTETS;
-		if (!hash(EVP_md5(),
-			    (const struct piece[]){ { pad, PAD_OCTETS }, { s->id.p, s->id.n } }, 2,
-			    check))
+		if (!crypt_hash(NULL, EVP_md5(),
+			    (const struct crypt_piece[]){
+				    { pad, PAD_OCTETS }, { s->id.p, s->id.n } },
+			    2, check))
 			return false;
 		for (unsigned i = 0; i < RC4_PASSES; i++) {
 			for (size_t k = 0; k < key_n; k++)
@@ -150,7 +111,7 @@ static bool owner_opens(struct pdf_crypt *c, const struct pdf_crypt_says *s,
 {
 	unsigned char key[MD5_OCTETS], one[MD5_OCTETS], user[PAD_OCTETS];
 
-	if (!hash(EVP_md5(), &(struct piece){ word, PAD_OCTETS }, 1, key) ||
+	if (!crypt_hash(NULL, EVP_md5(), &(struct crypt_piece){ word, PAD_OCTETS }, 1, key) ||
 		!stir(s, key, MD5_OCTETS))
 		return false;
 	memcpy(user, s->owner.p, PAD_OCTETS);
@@ -185,9 +146,9 @@ static bool old_opens(struct pdf_crypt *c, const struct pdf_crypt_says *s, struc
 /* ------------------------------------------------------------------ revisions 5 and 6 */
 
 /* Algorithm 2.B, what follows the first hash. extra: U, for the owner's. */
-static bool harden(struct mw_octets word, struct mw_octets extra, unsigned char k[HASH_MOST])
+static bool harden(struct mw_octets word, struct mw_octets extra, unsigned char k[CRYPT_HASH_MOST])
 {
-	unsigned char block[WORD_MOST + HASH_MOST + ENTRY_OCTETS];
+	unsigned char block[WORD_MOST + CRYPT_HASH_MOST + ENTRY_OCTETS];
 	static unsigned char all[64 * sizeof(block)]; /* 15 KiB; one thread */
 	size_t k_n = HASH_OCTETS;
 
@@ -203,11 +164,11 @@ static bool harden(struct mw_octets word, struct mw_octets extra, unsigned char 
 			memcpy(block + word.n + k_n, extra.p, extra.n);
 		for (unsigned i = 0; i < 64; i++)
 			memcpy(all + i * n, block, n);
-		if (!aes(true, 16, k, k + 16, all, 64 * n, all))
+		if (!crypt_aes(true, k, 16, k + 16, all, 64 * n, all))
 			return false;
 		for (unsigned i = 0; i < 16; i++) /* 256 is 1 modulo 3, so that the sum will do */
 			sum += all[i];
-		if (!hash(kinds[sum % 3], &(struct piece){ all, 64 * n }, 1, k))
+		if (!crypt_hash(NULL, kinds[sum % 3], &(struct crypt_piece){ all, 64 * n }, 1, k))
 			return false;
 		k_n = 32 + 16 * (sum % 3);
 		if (round + 1 >= ROUNDS && all[64 * n - 1] + 32u <= round + 1)
@@ -217,10 +178,10 @@ static bool harden(struct mw_octets word, struct mw_octets extra, unsigned char 
 }
 
 static bool hash_word(const struct pdf_crypt_says *s, struct mw_octets word,
-	const unsigned char *salt, struct mw_octets extra, unsigned char out[HASH_MOST])
+	const unsigned char *salt, struct mw_octets extra, unsigned char out[CRYPT_HASH_MOST])
 {
-	return hash(EVP_sha256(),
-		       (const struct piece[]){
+	return crypt_hash(NULL, EVP_sha256(),
+		       (const struct crypt_piece[]){
 			       { word.p, word.n }, { salt, SALT_OCTETS }, { extra.p, extra.n } },
 		       3, out) &&
 	       (s->revision == 5 || harden(word, extra, out));
@@ -230,15 +191,15 @@ static bool hash_word(const struct pdf_crypt_says *s, struct mw_octets word,
 static bool entry_opens(struct pdf_crypt *c, const struct pdf_crypt_says *s, struct mw_octets word,
 	struct mw_octets entry, struct mw_octets sealed, struct mw_octets extra)
 {
-	static const unsigned char zeros[BLOCK];
-	unsigned char k[HASH_MOST];
+	static const unsigned char zeros[CRYPT_BLOCK];
+	unsigned char k[CRYPT_HASH_MOST];
 
 	if (entry.n < ENTRY_OCTETS || sealed.n < sizeof(c->key))
 		return false;
 	if (!hash_word(s, word, entry.p + HASH_OCTETS, extra, k) ||
 		memcmp(k, entry.p, HASH_OCTETS) != 0 ||
 		!hash_word(s, word, entry.p + HASH_OCTETS + SALT_OCTETS, extra, k) ||
-		!aes(false, 32, k, zeros, sealed.p, sizeof(c->key), c->key))
+		!crypt_aes(false, k, 32, zeros, sealed.p, sizeof(c->key), c->key))
 		return false;
 	c->key_n = sizeof(c->key);
 	return true;
@@ -294,8 +255,8 @@ static bool object_key(const struct pdf_crypt *c, enum pdf_cipher cipher, uint32
 		(unsigned char)(generation >> 8) };
 
 	*key_n = c->key_n + 5 < MD5_OCTETS ? c->key_n + 5 : MD5_OCTETS;
-	return hash(EVP_md5(),
-		(const struct piece[]){ { c->key, c->key_n }, { of, sizeof(of) },
+	return crypt_hash(NULL, EVP_md5(),
+		(const struct crypt_piece[]){ { c->key, c->key_n }, { of, sizeof(of) },
 			{ "sAlT", cipher == PDF_AES ? 4 : 0 } },
 		3, key);
 }
@@ -304,19 +265,19 @@ static bool object_key(const struct pdf_crypt *c, enum pdf_cipher cipher, uint32
 static enum container_end undo_aes(const unsigned char *key, size_t key_n, struct mw_octets in,
 	struct budget *budget, struct doc_buf *out)
 {
-	size_t n = in.n >= BLOCK ? (in.n - BLOCK) / BLOCK * BLOCK : 0;
+	size_t n = in.n >= CRYPT_BLOCK ? (in.n - CRYPT_BLOCK) / CRYPT_BLOCK * CRYPT_BLOCK : 0;
 	enum container_end end;
 	unsigned padding;
 
 	if (n == 0)
-		return in.n == BLOCK || in.n == 0 ? CONTAINER_WHOLE : CONTAINER_BROKEN;
+		return in.n == CRYPT_BLOCK || in.n == 0 ? CONTAINER_WHOLE : CONTAINER_BROKEN;
 	end = doc_room(budget, out, n);
 	if (end != CONTAINER_WHOLE)
 		return end;
-	if (!aes(false, key_n, key, in.p, in.p + BLOCK, n, out->p + out->n))
+	if (!crypt_aes(false, key, key_n, in.p, in.p + CRYPT_BLOCK, n, out->p + out->n))
 		return CONTAINER_NO_MEMORY;
 	padding = out->p[out->n + n - 1];
-	out->n += padding >= 1 && padding <= BLOCK ? n - padding : n;
+	out->n += padding >= 1 && padding <= CRYPT_BLOCK ? n - padding : n;
 	return CONTAINER_WHOLE;
 }
 

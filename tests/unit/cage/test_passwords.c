@@ -44,6 +44,8 @@ static void words_behind_password_are_found_in_many_tongues(void **state)
 		{ "\u043f\u0430\u0440\u043e\u043b\u044c geheim123", "geheim123" },
 		{ "\u5bc6\u7801\uff1ageheim123", "geheim123" },
 		{ "PIN 4711", "4711" },
+		{ "The password is Password123.", "Password123" },
+		{ "Passwort: passwort", "passwort" },
 		{ "pw 4711", "4711" },
 		{ "archive password\r\n\r\n   geheim123\r\n", "geheim123" },
 		{ "4711 is your passcode", "4711" },

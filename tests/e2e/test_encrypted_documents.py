@@ -1,10 +1,14 @@
-"""Encrypted PDF, as qpdf writes it: what opens with the empty password is read as any other, and so is what the mail's text opens."""
+"""Encrypted documents: PDF as qpdf writes it, office documents. What readers show without asking is read, and so is what the mail's text opens."""
+import os
 import shutil
+import struct
 import subprocess
 import zlib
 
 import pytest
 
+import mw
+import mwdocument
 from mwbombs import stored
 from test_scanner import EICAR, HEAD, MZ, NAME, TREE, Worker, attached
 
@@ -115,3 +119,62 @@ def test_many_of_them_cost_no_more_than_a_mail_may(front, tmp_path):
     mail = attached(stored([(f"{i}.pdf", pdf) for i in range(400)]), "many.zip")
     v = front.scan(mail, orders=TREE)
     assert v.status in ("done", "limit") and v.findings["encrypted"], v.status
+
+
+# ------------------------------------------------------------------ office documents
+
+OFFICE = {"agile": mwdocument.agile, "agile, SHA-1 and 128 bits": lambda o, p: mwdocument.agile(o, p, "sha1", 128),
+    "agile, SHA-256 and 192 bits": lambda o, p: mwdocument.agile(o, p, "sha256", 192), "agile, SHA-384": lambda o, p: mwdocument.agile(o, p, "sha384"),
+    "standard": mwdocument.standard, "standard, 256 bits": lambda o, p: mwdocument.standard(o, p, 256)}
+
+
+def document(octets=EVIL):
+    """Longer than two segments of the cipher."""
+    return stored([("[Content_Types].xml", b"<Types/>"), ("word/media/noise.bin", os.urandom(9000)), ("word/embeddings/evil.bin", octets)])
+
+
+@pytest.mark.parametrize("way", OFFICE)
+def test_an_office_document_opens_with_a_word_of_the_mail(front, way):
+    doc = OFFICE[way](document(), USER)
+    v = front.scan(attached(doc, "bill.docx"), orders=TREE)
+    assert viruses(v) == [] and v.findings["encrypted"] and v.findings["content"] == ["encrypted_document"], v
+    v = front.scan(noted(doc, USER), orders=TREE)
+    assert viruses(v) == [NAME] and v.findings["encrypted"] == [] and "word/embeddings/evil.bin" in names(v), v
+    assert v.findings["content"] == ["encrypted_document"] and "archive_broken" not in v.findings["mime_errors"], v
+    v = front.scan(noted(doc, "another"), orders=TREE)
+    assert viruses(v) == [] and v.findings["encrypted"], v
+
+
+def test_words_in_other_letters(front):
+    v = front.scan(noted(mwdocument.agile(document(), "Gruße-7€"), "Gruße-7€"), orders=TREE)
+    assert viruses(v) == [NAME], v
+
+
+@pytest.mark.parametrize("way", OFFICE)
+def test_what_excel_opens_without_asking_is_read(front, way):
+    v = front.scan(attached(OFFICE[way](document(), "VelvetSweatshop"), "bill.xlsx"), orders=TREE)
+    assert viruses(v) == [NAME] and v.findings["encrypted"] == [] and v.findings["content"] == [], v
+
+
+@pytest.mark.parametrize("rounds", [10_000_000, 99_999_999, 4_294_967_296])
+def test_more_rounds_than_a_mail_may_cost_are_not_tried(front, rounds):
+    doc = mwdocument.agile(document(), USER, rounds=1, said=rounds)
+    v = front.scan(noted(doc, USER), orders=TREE)
+    assert v.findings["encrypted"] and v.cpu_us < 1_000_000 * mw.SLOW, v
+
+
+def test_many_documents_cost_no_more_than_a_mail_may(front):
+    doc = mwdocument.agile(document(b"hello"), USER)
+    v = front.scan(noted(stored([(f"{i}.docx", doc) for i in range(30)]), USER), orders=TREE)
+    assert v.status == "done" and v.findings["encrypted"] and "word/embeddings/evil.bin" in names(v), v
+
+
+def test_an_encrypted_presentation_is_told(front):
+    """Its streams look as usual; that they are encrypted stands beside them ([MS-PPT] 2.3.2)."""
+    def ppt(token):
+        user = struct.pack("<HHIIIIHHBBH", 0, 0x0FF6, 20, 20, token, 0, 0, 0x03F4, 3, 0, 0)
+        return mwdocument.cfb({"PowerPoint Document": os.urandom(5000), "Current User": user})
+    v = front.scan(attached(ppt(0xF3D1C4DF), "slides.ppt"), orders=TREE)
+    assert v.findings["encrypted"] and v.findings["content"] == ["encrypted_document"], v
+    v = front.scan(attached(ppt(0xE391C05F), "slides.ppt"), orders=TREE)
+    assert v.findings["encrypted"] == [] and v.findings["content"] == [], v
