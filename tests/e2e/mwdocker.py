@@ -69,7 +69,7 @@ class OwnEngine(Engine):
         self.suite = suite
         self.sock = suite.folder / "docker.sock"
         self.env = {"DOCKER_HOST": f"unix://{self.sock}", "DOCKER_CONFIG": str(suite.folder / "docker-config")}
-        self.process = None
+        self.process, self.runs = None, 0
         CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
         at = CACHE.lstat()
         if not stat.S_ISDIR(at.st_mode) or at.st_uid != os.geteuid():
@@ -78,12 +78,20 @@ class OwnEngine(Engine):
         fcntl.flock(self.lock, fcntl.LOCK_EX)
 
     def run(self, name, unshare, setup, args):
-        """Start dockerd and wait until it answers. NoEngine when it ends instead."""
+        """Start dockerd and wait until it answers, the second time for good. NoEngine when it ends instead."""
+        try:
+            self.run_once(name, unshare, setup, args)
+        except NoEngine as why:
+            print(f"{name}: {why}; once more")
+            self.run_once(name, unshare, setup, args)
+
+    def run_once(self, name, unshare, setup, args):
         self.stop()
+        self.runs += 1
         # It goes with us, however we go; its containers go with it.
         dockerd = ["setpriv", "--pdeathsig", "TERM", "dockerd", "--host", f"unix://{self.sock}", "--data-root", CACHE / "data",
-            "--exec-root", self.suite.folder / "x", "--pidfile", self.suite.folder / "docker.pid", *args]
-        self.process = self.suite.peer(name, ["unshare", *unshare, "sh", "-c", f'{setup}exec "$@"', "sh", *dockerd])
+            "--exec-root", self.suite.folder / f"x{self.runs}", "--pidfile", self.suite.folder / f"docker-{self.runs}.pid", *args]
+        self.process = self.suite.peer(f"{name}-{self.runs}", ["unshare", *unshare, "sh", "-c", f'{setup}exec "$@"', "sh", *dockerd])
 
         def up():
             if not self.process.running():
@@ -106,8 +114,18 @@ class OwnEngine(Engine):
         self.run("dockerd", ["--mount", "--net"], "ip link set lo up && ", ["--dns", "127.0.0.1"])
 
     def stop(self):
-        if self.process is not None and self.process.running():
-            self.process.stop(60)
+        if self.process is None:
+            return
+        family = mw.children(self.process.pid)
+        if self.process.running():
+            with contextlib.suppress(mw.Failed):  # it had to be killed: so do its own
+                self.process.stop(60)
+        # Its containerd may outlive it for a moment, and the next one would wait for the lock that this one has.
+        try:
+            mw.until("", lambda: not any(map(mw.alive, family)), 20)
+        except mw.Failed:
+            for pid in filter(mw.alive, family):
+                mw.tell(pid, signal.SIGKILL)
 
     def close(self):
         self.stop()
