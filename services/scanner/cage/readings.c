@@ -442,6 +442,10 @@ static void read_all(struct work *w, struct reader *r, struct mw_octets message,
 	struct queue q; /* a kibibyte: not cleared */
 	unsigned asked = 0, met;
 
+	/* A box that is decoded already is opened here, not by the parser that tells of the depth.
+	 */
+	if (box != NULL && !budget_level(&w->budget, level + 1))
+		return;
 	q.count = 1;
 	q.choices[0] = 0;
 	reader_begin(r);

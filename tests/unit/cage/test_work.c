@@ -334,6 +334,39 @@ static void a_mail_that_is_a_file_is_read_as_one(void **state)
 	}
 }
 
+/* A multipart whose decoded content has its delimiters, at the last level. */
+static void a_level_too_deep_for_a_decoded_multipart_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int levels = 12; levels <= 15; levels++) {
+		char mail[4000] = "";
+		size_t n = 0;
+		struct outcome o;
+		struct mw_octets findings;
+
+		for (int i = 0; i < 13; i++)
+			n += (size_t)snprintf(mail + n, sizeof(mail) - n,
+				"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i,
+				i);
+		/* --z, a header with base64, EICAR in it, --z-- */
+		snprintf(mail + n, sizeof(mail) - n,
+			"Content-Type: multipart/mixed; boundary=z\r\n"
+			"Content-Transfer-Encoding: base64\r\n\r\n"
+			"LS16DQpDb250ZW50LVRyYW5zZmVyLUVuY29kaW5nOiBiYXNlNjQNCg0KV0RWUElWQWxRRUZR"
+			"V3pSY1VGcFlOVFFvVUY0cE4wTkRLVGQ5SkVWSlEwRlNMVk5VUVU1RVFWSkVMVUZPVkVsV1NW"
+			"SlZVeTFVUlZOVUxVWkpURVVoSkVnclNDbz0NCi0tei0tDQo=\r\n");
+		f->conf.budget.max_levels = (uint64_t)levels;
+		findings = run(f, &o, mail);
+		assert_int_equal(o.status, levels == 15 ? MW_DONE : MW_LIMIT);
+		assert_string_equal(texts(findings, "limits"), levels == 15 ? "" : "depth;");
+		if (levels == 15)
+			assert_non_null(strstr(viruses(findings), VIRUS));
+		mw_pack_fini(&o.b);
+	}
+	f->conf.budget.max_levels = 14;
+}
+
 static void one_mail_leaves_nothing_for_the_next(void **state)
 {
 	struct outcome o;
@@ -487,6 +520,7 @@ int main(void)
 		cmocka_unit_test(contradictions_are_told),
 		cmocka_unit_test(a_broken_archive_is_noted_and_no_limit),
 		cmocka_unit_test(a_mail_that_is_a_file_is_read_as_one),
+		cmocka_unit_test(a_level_too_deep_for_a_decoded_multipart_is_told),
 		cmocka_unit_test(one_mail_leaves_nothing_for_the_next),
 		cmocka_unit_test(the_raw_mail_is_scanned_when_time_is_up),
 		cmocka_unit_test(parts_have_digests_when_asked_for),
