@@ -63,7 +63,7 @@ static void take_octets(
 		work_read_inside(w, octets, s->e->boundary[0] != '\0' ? s->e : NULL, s->part,
 			s->level + 1, number);
 	else if (is_attached_mail(s->e, octets))
-		work_read_inside(w, octets, NULL, s->part, s->level + 1, number);
+		work_read_file(w, octets, s->part, s->level + 1, number);
 	work_look_into(w, octets, s->part, s->level, number);
 }
 
@@ -511,4 +511,19 @@ void work_read_inside(struct work *w, struct mw_octets mail, const struct mime_e
 	free(w->scratch);
 	w->scratch = own;
 	w->scratch_cap = own_cap;
+}
+
+/* Empty lines in front of the first field: they are its whole header section, or nothing. */
+void work_read_file(
+	struct work *w, struct mw_octets mail, const char *part, unsigned level, unsigned number)
+{
+	size_t i = 0;
+
+	work_read_inside(w, mail, NULL, part, level, number);
+	while (i < mail.n && (mail.p[i] == '\r' || mail.p[i] == '\n'))
+		i++;
+	if (i == 0 || !mail_begins_with_field(mw_octets_of(mail.p + i, mail.n - i)))
+		return;
+	note(w, MIME_BLANK_LINE, true);
+	work_read_inside(w, mw_octets_of(mail.p + i, mail.n - i), NULL, part, level, number);
 }

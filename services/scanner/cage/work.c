@@ -250,7 +250,7 @@ static bool take_member(void *arg, const struct container_member *m)
 	if (burst(w) && octets.n > w->engine_octets)
 		octets.n = w->engine_octets;
 	if (member_is_mail(m))
-		work_read_inside(w, octets, NULL, part, at->level, number);
+		work_read_file(w, octets, part, at->level, number);
 	work_look_into(w, octets, part, at->level, number);
 	return budget_time(&w->budget);
 }

@@ -319,6 +319,16 @@ static void a_mail_that_is_a_file_is_read_as_one(void **state)
 			  "From a Mon\r\n" INNER "\r\nhi\r\n\r\nFrom b Tue\r\n" INNER "\r\nho"),
 			"tief.txt;tief.txt;" },
 		{ PART("Content-Type: text/plain\r\n", INNER "\r\nhi"), "" },
+		/* empty lines in front */
+		{ PART("Content-Type: application/octet-stream\r\n", "\r\n\r\n" INNER "\r\nhi"),
+			"tief.txt;" },
+		{ PART("Content-Type: application/mbox\r\n",
+			  "From a Mon\r\nX: y\r\nContent-Type: application/zip\r\n"
+			  "Content-Transfer-Encoding: "
+			  "base64\r\n\r\nCgpNSU1FLVZlcnNpb246IDEuMApDb250"
+			  "ZW50LVR5cGU6IGEvYjsgbmFtZT10aWVmLnR4dAoKaGkK"),
+			"tief.txt;" },
+		{ PART("Content-Type: text/plain; name=a.eml\r\n", "\n\nhello\r\nyou"), "a.eml;" },
 		{ PART("Content-Type: text/plain\r\n",
 			  "hi\r\nbegin 644 x.eml\r\n"
 			  "M0V]N=&5N=\"U4>7!E.B!T97AT+W!L86EN.R!N86UE/6%A+F5X90T*#0IX\r\n`\r\nend"),
@@ -332,6 +342,20 @@ static void a_mail_that_is_a_file_is_read_as_one(void **state)
 		assert_int_equal(o.status, MW_DONE);
 		mw_pack_fini(&o.b);
 	}
+}
+
+static void a_mail_behind_empty_lines_is_read_in_two_ways(void **state)
+{
+	struct outcome o;
+	struct mw_octets f = run(*state, &o,
+		PART("Content-Type: application/octet-stream; name=x\r\n",
+			"\r\n" HEAD "Content-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\n"
+			"Content-Transfer-Encoding: base64\r\n\r\n" EICAR_B64 "\r\n--in--\r\n"));
+
+	assert_non_null(strstr(viruses(f), VIRUS " 1/1/x/1/1;"));
+	assert_true(mw_map_bool(f, "ambiguous", false));
+	assert_string_equal(texts(f, "mime_errors"), "blank_header_line;");
+	mw_pack_fini(&o.b);
 }
 
 /* A multipart whose decoded content has its delimiters, at the last level. */
@@ -520,6 +544,7 @@ int main(void)
 		cmocka_unit_test(contradictions_are_told),
 		cmocka_unit_test(a_broken_archive_is_noted_and_no_limit),
 		cmocka_unit_test(a_mail_that_is_a_file_is_read_as_one),
+		cmocka_unit_test(a_mail_behind_empty_lines_is_read_in_two_ways),
 		cmocka_unit_test(a_level_too_deep_for_a_decoded_multipart_is_told),
 		cmocka_unit_test(one_mail_leaves_nothing_for_the_next),
 		cmocka_unit_test(the_raw_mail_is_scanned_when_time_is_up),
