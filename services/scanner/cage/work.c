@@ -39,8 +39,11 @@ void work_leaves(struct work *w, int fd)
 
 enum scan_engine_end work_engine(const struct work *w)
 {
-	/* A limit inside an engine is told as such, whoever else fails. */
-	bool failed = w->failed && (w->budget.met & MW_BIT(SCAN_LIMIT_ENGINE)) == 0;
+	/* A limit inside an engine is told as such, whoever else fails. And without memory it is
+	 * not the engine alone that failed: leaves are missing, and nobody else can stand for it.
+	 */
+	bool failed =
+		w->failed && !w->no_memory && (w->budget.met & MW_BIT(SCAN_LIMIT_ENGINE)) == 0;
 
 	return !w->virus ? SCAN_ENGINE_NOT_ASKED
 	       : failed	 ? SCAN_ENGINE_FAILED

@@ -5,7 +5,7 @@
 
 #include "digest.h"
 #include "text.h"
-#include "work.h"
+#include "work_priv.h"
 
 struct fixture {
 	struct av *av;
@@ -391,6 +391,19 @@ static void a_level_too_deep_for_a_decoded_multipart_is_told(void **state)
 	f->conf.budget.max_levels = 14;
 }
 
+/* Others may stand for an engine that failed, not for a mail that was not taken apart. */
+static void without_memory_it_is_not_the_engine_that_failed(void **state)
+{
+	struct fixture *f = *state;
+
+	f->work->virus = f->work->failed = true;
+	f->work->no_memory = false;
+	f->work->budget.met = 0;
+	assert_int_equal(work_engine(f->work), SCAN_ENGINE_FAILED);
+	f->work->no_memory = true;
+	assert_int_equal(work_engine(f->work), SCAN_ENGINE_ANSWERED);
+}
+
 static void one_mail_leaves_nothing_for_the_next(void **state)
 {
 	struct outcome o;
@@ -546,6 +559,7 @@ int main(void)
 		cmocka_unit_test(a_mail_that_is_a_file_is_read_as_one),
 		cmocka_unit_test(a_mail_behind_empty_lines_is_read_in_two_ways),
 		cmocka_unit_test(a_level_too_deep_for_a_decoded_multipart_is_told),
+		cmocka_unit_test(without_memory_it_is_not_the_engine_that_failed),
 		cmocka_unit_test(one_mail_leaves_nothing_for_the_next),
 		cmocka_unit_test(the_raw_mail_is_scanned_when_time_is_up),
 		cmocka_unit_test(parts_have_digests_when_asked_for),
