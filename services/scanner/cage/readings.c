@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "cms.h"
 #include "decode.h"
 #include "lines.h"
 #include "mail.h"
@@ -53,6 +54,18 @@ static bool is_box(const struct mime_entity *e)
 						  strcmp(e->type, "message/external-body") != 0));
 }
 
+/* Mail programs open it as S/MIME, and it is none. */
+static bool is_damaged_smime(const struct mime_entity *e, struct mw_octets octets)
+{
+	const char *name = e->names.text;
+	bool smime = strcmp(e->type, "application/pkcs7-mime") == 0 ||
+		     strcmp(e->type, "application/x-pkcs7-mime") == 0;
+
+	for (unsigned i = 0; i < e->names.count; i++, name += strlen(name) + 1)
+		smime = smime || cms_by_name(name);
+	return smime && octets.n > 0 && !container_cms.knows(octets);
+}
+
 /* Octets of a leaf, as they are or in w->scratch. */
 static void take_octets(
 	struct work *w, const struct spot *s, struct mw_octets octets, unsigned number)
@@ -64,6 +77,10 @@ static void take_octets(
 			s->level + 1, number);
 	else if (is_attached_mail(s->e, octets))
 		work_read_file(w, octets, s->part, s->level + 1, number);
+	if (is_damaged_smime(s->e, octets)) {
+		w->f.archive_broken = true;
+		findings_part_has(&w->f, number, PART_UNDECIPHERABLE);
+	}
 	work_look_into(w, octets, s->part, s->level, number);
 }
 

@@ -216,7 +216,8 @@ static unsigned member_part(
 
 static bool member_is_mail(const struct container_member *m)
 {
-	if ((m->type != NULL && strcmp(m->type, "message/rfc822") == 0) || mail_by_name(m->name))
+	if (m->mail || (m->type != NULL && strcmp(m->type, "message/rfc822") == 0) ||
+		mail_by_name(m->name))
 		return true;
 	for (unsigned i = 0; has_alias(m, i); i++)
 		if (mail_by_name(m->aliases[i]))

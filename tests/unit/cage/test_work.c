@@ -358,6 +358,52 @@ static void a_mail_behind_empty_lines_is_read_in_two_ways(void **state)
 	mw_pack_fini(&o.b);
 }
 
+#define SMIME                                                                                      \
+	"Content-Type: application/pkcs7-mime; name=smime.p7m\r\nContent-Transfer-Encoding: "      \
+	"base64\r\n"
+
+static void what_is_signed_is_read_as_a_part_and_what_is_encrypted_told(void **state)
+{
+	static const struct {
+		const char *mail, *viruses, *names, *encrypted, *errors;
+	} cases[] = {
+		{ PART(SMIME, "MIAGCSqGSIb3DQEHAqCAMIACAQExgDANBglghkgBZQMEAgEFAAAAMIAGCSqGSIb3DQEH"
+			      "AaCAJIAEB0NvbnRlbnQEBy1UeXBlOiAEB2FwcGxpY2EEB3Rpb24veDsEByBuYW1lPXQE"
+			      "B2llZi5leGUEBw0KQ29udGUEB250LVRyYW4EB3NmZXItRW4EB2NvZGluZzoEByBiYXNl"
+			      "NjQEBw0KDQpXRFYEB1BJVkFsUUUEB0ZRV3pSY1UEB0ZwWU5UUW8EB1VGNHBOME4EB0RL"
+			      "VGQ5SkUEB1ZKUTBGU0wEB1ZOVVFVNUUEB1FWSkVMVUYEB09WRWxXU1YEB0pWVXkxVVIE"
+			      "B1ZOVUxVWkoEB1RFVWhKRWcEBXJTQ289AAAAAAAAMYAAAAAAAAAAAA=="),
+			VIRUS " 1/1/smime.p7m/1/tief.exe;", "smime.p7m;tief.exe;", "", "" },
+		{ PART("Content-Type: application/x; name=\"a.pdf.p7m\"\r\n"
+		       "Content-Transfer-Encoding: base64\r\n",
+			  "MEQGCSqGSIb3DQEHAqA3MDUCAQExDzANBglghkgBZQMEAgEFADAdBgkqhkiG9w0BBwGgEAQO"
+			  "JVBERi0xLjcgaGVsbG8xAA=="),
+			"", "a.pdf.p7m;a.pdf;", "", "" },
+		{ PART(SMIME, "MIQAAACCBgkqhkiG9w0BBwOgdTBzAgEBMQAwbAYJKoZIhvcNAQcBMB0GCWCGSAFlAwQB"
+			      "KgQQAAAAAAAAAAAAAAAAAAAAAIBAAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
+			      "Hh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw=="),
+			"", "smime.p7m;", "1/1/smime.p7m;", "" },
+		{ PART(SMIME, "aGVsbG8sIHRoaXMgaXMgbm9uZQ=="), "", "smime.p7m;", "",
+			"archive_broken;" },
+		{ PART("Content-Type: a/b; name=b.P7M\r\n", "hello"), "", "b.P7M;", "",
+			"archive_broken;" },
+		{ PART(SMIME, ""), "", "smime.p7m;", "", "" },
+	};
+
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct outcome o;
+		struct mw_octets f = run(*state, &o, cases[i].mail);
+
+		assert_int_equal(o.status, MW_DONE);
+		assert_string_equal(viruses(f), cases[i].viruses);
+		assert_string_equal(texts(f, "names"), cases[i].names);
+		assert_string_equal(texts(f, "encrypted"), cases[i].encrypted);
+		assert_string_equal(texts(f, "mime_errors"), cases[i].errors);
+		assert_false(mw_map_bool(f, "ambiguous", false));
+		mw_pack_fini(&o.b);
+	}
+}
+
 /* A multipart whose decoded content has its delimiters, at the last level. */
 static void a_level_too_deep_for_a_decoded_multipart_is_told(void **state)
 {
@@ -558,6 +604,7 @@ int main(void)
 		cmocka_unit_test(a_broken_archive_is_noted_and_no_limit),
 		cmocka_unit_test(a_mail_that_is_a_file_is_read_as_one),
 		cmocka_unit_test(a_mail_behind_empty_lines_is_read_in_two_ways),
+		cmocka_unit_test(what_is_signed_is_read_as_a_part_and_what_is_encrypted_told),
 		cmocka_unit_test(a_level_too_deep_for_a_decoded_multipart_is_told),
 		cmocka_unit_test(without_memory_it_is_not_the_engine_that_failed),
 		cmocka_unit_test(one_mail_leaves_nothing_for_the_next),
