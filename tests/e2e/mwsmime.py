@@ -35,6 +35,12 @@ def padded(tag, *content):
     return bytes([tag]) + b"\x87" + len(octets).to_bytes(7, "big") + octets
 
 
+def long_tags(tag, *content):
+    """A tag in the form that numbers beyond 30 need."""
+    octets = b"".join(content)
+    return bytes([tag | 0x1F, 0x80, tag & 0x1F]) + length(len(octets)) + octets
+
+
 def pieces(octets, n):
     return [der(4, octets[i:i + n]) for i in range(0, len(octets), n)] or [der(4)]
 
@@ -182,6 +188,7 @@ FORMS = {
     "signed, in pieces of pieces": signing(in_pieces_of_pieces, ber),
     "signed, in bare pieces": signing(bare_pieces),
     "signed, long lengths": signing(how=padded),
+    "signed, long tags": signing(lambda o: long_tags(4, o), long_tags),
     "signed, with a certificate": with_junk_certificate,
     "signed, type unknown": signing(kind=der(6, b"\x2a\x03")),
     "signed by openssl": by_openssl(*SIGN, "-outform", "DER"),

@@ -62,17 +62,21 @@ static bool ber_length(struct mw_octets o, size_t *at_p, size_t *n_r)
 	return true;
 }
 
+/* A small number in the form that large ones need is the same tag to some readers. */
 static bool ber_tag(struct mw_octets o, size_t *at_p, unsigned *tag_r)
 {
-	size_t at = *at_p, most = at + 1 + TAG_OCTETS_MAX;
+	size_t at = *at_p, most = at + TAG_OCTETS_MAX;
+	unsigned number = 0;
 
 	if (at >= o.n)
 		return false;
 	*tag_r = o.p[at++];
 	if ((*tag_r & BER_LONG_TAG) == BER_LONG_TAG) {
-		while (at < o.n && at < most && (o.p[at] & 0x80) != 0)
-			at++;
-		at++;
+		do
+			number = number << 7 | (doc_u8(o, at) & 0x7f);
+		while ((doc_u8(o, at++) & 0x80) != 0 && at < most);
+		if (number < BER_LONG_TAG)
+			*tag_r = (*tag_r & ~(unsigned)BER_LONG_TAG) | number;
 	}
 	*at_p = at;
 	return true;
@@ -134,6 +138,14 @@ static bool ber_take(struct mw_octets o, size_t at, struct ber *e_r)
 	if (e_r->indefinite)
 		find_end(o, e_r);
 	return true;
+}
+
+static bool is_sequence(struct mw_octets o)
+{
+	size_t at = 0;
+	unsigned tag;
+
+	return ber_tag(o, &at, &tag) && tag == BER_SEQUENCE;
 }
 
 static struct mw_octets ber_content(struct mw_octets o, const struct ber *e)
@@ -202,9 +214,8 @@ static bool is_content_info(struct mw_octets o)
 	struct ber outer, oid;
 	enum how how;
 
-	return o.n > 0 && o.p[0] == BER_SEQUENCE && ber_head(o, 0, &outer) &&
-	       ber_head(o, outer.content, &oid) && oid.tag == BER_OID && !oid.cut &&
-	       how_of(ber_content(o, &oid), &how);
+	return is_sequence(o) && ber_head(o, 0, &outer) && ber_head(o, outer.content, &oid) &&
+	       oid.tag == BER_OID && !oid.cut && how_of(ber_content(o, &oid), &how);
 }
 
 /* ------------------------------------------------------------------ what is given out */
@@ -306,8 +317,8 @@ static void give_by_type(struct cms *c, struct mw_octets oid, struct mw_octets o
 {
 	enum how how;
 
-	if (o.n > 0 && o.p[0] == BER_SEQUENCE && how_of(oid, &how) && how != HOW_DATA &&
-		how != HOW_UNKNOWN && !is_content_info(o))
+	if (is_sequence(o) && how_of(oid, &how) && how != HOW_DATA && how != HOW_UNKNOWN &&
+		!is_content_info(o))
 		give_content(c, oid, o, broken);
 	else
 		give(c, o, broken);

@@ -171,7 +171,11 @@ static void lengths_are_indefinite_and_strings_in_pieces(void **state)
 		CONTAINER_WHOLE, "=ab;");
 	assert_end(info(SIGNED, structure(der(0x30, JOIN(DATA, der(0x80, T("ab")))))),
 		CONTAINER_WHOLE, "=ab;");
-	/* lengths in more octets than they need */
+	/* tags and lengths in more octets than they need */
+	assert_end(JOIN(T("\x3f\x80\x10\x80"), DATA, T("\xbf\0\x03\x1f\4\1x\0\0")),
+		CONTAINER_BROKEN, "=x;");
+	assert_end(JOIN(T("\x3f\x80\x10\x80"), DATA, T("\xbf\0\x04\x1f\4\1x\0\0")), CONTAINER_WHOLE,
+		"=x;");
 	assert_end(info(DATA, T("\x04\x88\0\0\0\0\0\0\0\1x")), CONTAINER_WHOLE, "=x;");
 }
 
