@@ -5,7 +5,7 @@ whole mail. The same ways hide a virus, a program and a harmless text.
   for case in CASES.values():
       octets = case.mail("evil.exe", eicar())
 
-group: what hides it (archive, compressed, document, text, mime, name, type, program, nest). tells_name: readers of that format see
+group: what hides it (archive, compressed, document, text, mime, smime, name, type, program, nest). tells_name: readers of that format see
 the file's name; odd: a filter may well call the mail ambiguous.
 """
 import bz2
@@ -19,6 +19,7 @@ from typing import Callable
 import mwarchive as ar
 import mwdocument as doc
 import mwodd
+import mwsmime
 import mwzip as z
 
 PASSWORD_NOTE = b"Content-Type: text/plain\r\n\r\nAs agreed.\r\n\r\nThe password is: " + z.PASSWORD.encode() + b"\r\n\r\nRegards, Eve\r\n"
@@ -272,6 +273,11 @@ for case_name, make_ in mwodd.PLAIN.items():
 for case_name, make_ in mwodd.ODD.items():
     add(case_name, "name" if case_name.startswith("name") else "mime", make_, odd=True)
 add("forwarded, encoded file", "mime", mwodd.file_as_message)
+
+# ------------------------------------------------------------------ S/MIME
+
+for case_name, (make_, more_) in mwsmime.CASES.items():
+    add(case_name, "smime", make_, **{k: v for k, v in more_.items() if k != "secret"})
 
 # ------------------------------------------------------------------ wrong types and extensions
 

@@ -59,6 +59,7 @@ static void run_job(struct cage *c, const struct scan_order *o, struct mw_octets
 		r.status = MW_FAILED;
 		mw_strlcpy(r.reason, c->findings.failed ? "no_memory" : "findings_too_long",
 			sizeof(r.reason));
+		r.engine = SCAN_ENGINE_NOT_ASKED; /* it is not the engine that failed */
 		c->findings.n = 0;
 		worn = true;
 	}

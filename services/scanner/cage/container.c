@@ -1,6 +1,7 @@
 #include <strings.h>
 
 #include "arj.h"
+#include "cms.h"
 #include "doc.h"
 #include "lzop.h"
 #include "sfx.h"
@@ -26,6 +27,7 @@ const struct container *const container_rows[] = {
 	&container_page,
 	&container_odf,
 	&container_xml,
+	&container_cms,
 	&container_zip,
 	&container_lzop,
 	&container_arj,
@@ -70,7 +72,8 @@ void container_inner_name(char buf[CONTAINER_NAME_MAX], const char *name)
 	} suffixes[] = { { ".gz", "" }, { ".bz2", "" }, { ".bz", "" }, { ".xz", "" },
 		{ ".lzma", "" }, { ".lz", "" }, { ".zst", "" }, { ".lz4", "" }, { ".lzo", "" },
 		{ ".z", "" }, { ".tgz", ".tar" }, { ".tbz", ".tar" }, { ".tbz2", ".tar" },
-		{ ".txz", ".tar" }, { ".tlz", ".tar" }, { ".tzst", ".tar" }, { ".svgz", ".svg" } };
+		{ ".txz", ".tar" }, { ".tlz", ".tar" }, { ".tzst", ".tar" }, { ".svgz", ".svg" },
+		{ ".p7m", "" } };
 	size_t n = name != NULL ? strlen(name) : 0;
 
 	buf[0] = '\0';

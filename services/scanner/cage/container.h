@@ -43,6 +43,7 @@ struct container_member {
 	const char *type; /* declared media type; NULL none */
 	bool encrypted;	  /* octets are empty */
 	bool broken;	  /* damaged, or in a way nobody here can undo: octets are what there was */
+	bool mail;	  /* an entity of MIME, header section first, whatever its name and type */
 	bool ambiguous;	  /* other readers may see other octets, or none */
 	char kind;	  /* 0: a regular file; 'D' directory, 'L' link, 'S' anything else */
 	struct mw_octets octets; /* live until got returns */

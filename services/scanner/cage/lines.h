@@ -5,22 +5,21 @@
 
 #include "mime.h"
 
-/* Offset behind the line end of the line at i; text.n when it has none. */
+/* The same as below where a bare CR ends a line, too. */
+size_t mime_line_next_cr(struct mw_octets text, size_t i, bool bare_lf);
+
+/* Offset behind the line end of the line at i; text.n when it has none. It looks at no octets much
+ * beyond that: whoever goes from line to line walks over the text once. */
 static inline size_t mime_line_next(struct mw_octets text, size_t i, unsigned choices)
 {
-	const unsigned char *lf = i < text.n ? memchr(text.p + i, '\n', text.n - i) : NULL;
+	const unsigned char *lf;
 
+	if ((choices & MW_BIT(MIME_CHOOSE_CR)) != 0)
+		return mime_line_next_cr(text, i, (choices & MW_BIT(MIME_CHOOSE_LF)) == 0);
+	lf = i < text.n ? memchr(text.p + i, '\n', text.n - i) : NULL;
 	if ((choices & MW_BIT(MIME_CHOOSE_LF)) != 0)
 		while (lf != NULL && (lf == text.p + i || lf[-1] != '\r'))
 			lf = memchr(lf + 1, '\n', (size_t)(text.p + text.n - lf - 1));
-	if ((choices & MW_BIT(MIME_CHOOSE_CR)) != 0) {
-		size_t n =
-			(lf != NULL ? (size_t)(lf - text.p) : text.n) - (i < text.n ? i : text.n);
-		const unsigned char *cr = n > 0 ? memchr(text.p + i, '\r', n) : NULL;
-
-		if (cr != NULL && cr + 1 != lf)
-			return (size_t)(cr + 1 - text.p);
-	}
 	return lf != NULL ? (size_t)(lf + 1 - text.p) : text.n;
 }
 

@@ -54,6 +54,27 @@ void mime_open(struct mime *m, struct mw_octets message, const struct mime_limit
 	m->outside.n = 0;
 }
 
+#define LINE_WINDOW 128 /* octets: more than most lines have */
+
+/* One of the two may be far away, or nowhere: where the other one is near, that is enough. */
+size_t mime_line_next_cr(struct mw_octets text, size_t i, bool bare_lf)
+{
+	for (size_t window = LINE_WINDOW; i < text.n; window *= 2) {
+		size_t n = window < text.n - i ? window : text.n - i;
+		const unsigned char *p = text.p + i, *cr, *lf = bare_lf ? memchr(p, '\n', n) : NULL;
+
+		cr = memchr(p, '\r', lf != NULL ? (size_t)(lf - p) : n);
+		if (cr != NULL) {
+			i = (size_t)(cr - text.p) + 1;
+			return i < text.n && text.p[i] == '\n' ? i + 1 : i;
+		}
+		if (lf != NULL)
+			return (size_t)(lf - text.p) + 1;
+		i += n;
+	}
+	return text.n;
+}
+
 static bool chosen(const struct mime *m, enum mime_choice choice)
 {
 	return (m->choices & MW_BIT(choice)) != 0;

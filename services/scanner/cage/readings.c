@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "cms.h"
 #include "decode.h"
 #include "lines.h"
 #include "mail.h"
@@ -53,6 +54,18 @@ static bool is_box(const struct mime_entity *e)
 						  strcmp(e->type, "message/external-body") != 0));
 }
 
+/* Mail programs open it as S/MIME, and it is none. */
+static bool is_damaged_smime(const struct mime_entity *e, struct mw_octets octets)
+{
+	const char *name = e->names.text;
+	bool smime = strcmp(e->type, "application/pkcs7-mime") == 0 ||
+		     strcmp(e->type, "application/x-pkcs7-mime") == 0;
+
+	for (unsigned i = 0; i < e->names.count; i++, name += strlen(name) + 1)
+		smime = smime || cms_by_name(name);
+	return smime && octets.n > 0 && !container_cms.knows(octets);
+}
+
 /* Octets of a leaf, as they are or in w->scratch. */
 static void take_octets(
 	struct work *w, const struct spot *s, struct mw_octets octets, unsigned number)
@@ -63,7 +76,11 @@ static void take_octets(
 		work_read_inside(w, octets, s->e->boundary[0] != '\0' ? s->e : NULL, s->part,
 			s->level + 1, number);
 	else if (is_attached_mail(s->e, octets))
-		work_read_inside(w, octets, NULL, s->part, s->level + 1, number);
+		work_read_file(w, octets, s->part, s->level + 1, number);
+	if (is_damaged_smime(s->e, octets)) {
+		w->f.archive_broken = true;
+		findings_part_has(&w->f, number, PART_UNDECIPHERABLE);
+	}
 	work_look_into(w, octets, s->part, s->level, number);
 }
 
@@ -442,6 +459,10 @@ static void read_all(struct work *w, struct reader *r, struct mw_octets message,
 	struct queue q; /* a kibibyte: not cleared */
 	unsigned asked = 0, met;
 
+	/* A box that is decoded already is opened here, not by the parser that tells of the depth.
+	 */
+	if (box != NULL && !budget_level(&w->budget, level + 1))
+		return;
 	q.count = 1;
 	q.choices[0] = 0;
 	reader_begin(r);
@@ -507,4 +528,19 @@ void work_read_inside(struct work *w, struct mw_octets mail, const struct mime_e
 	free(w->scratch);
 	w->scratch = own;
 	w->scratch_cap = own_cap;
+}
+
+/* Empty lines in front of the first field: they are its whole header section, or nothing. */
+void work_read_file(
+	struct work *w, struct mw_octets mail, const char *part, unsigned level, unsigned number)
+{
+	size_t i = 0;
+
+	work_read_inside(w, mail, NULL, part, level, number);
+	while (i < mail.n && (mail.p[i] == '\r' || mail.p[i] == '\n'))
+		i++;
+	if (i == 0 || !mail_begins_with_field(mw_octets_of(mail.p + i, mail.n - i)))
+		return;
+	note(w, MIME_BLANK_LINE, true);
+	work_read_inside(w, mw_octets_of(mail.p + i, mail.n - i), NULL, part, level, number);
 }

@@ -39,8 +39,11 @@ void work_leaves(struct work *w, int fd)
 
 enum scan_engine_end work_engine(const struct work *w)
 {
-	/* A limit inside an engine is told as such, whoever else fails. */
-	bool failed = w->failed && (w->budget.met & MW_BIT(SCAN_LIMIT_ENGINE)) == 0;
+	/* A limit inside an engine is told as such, whoever else fails. And without memory it is
+	 * not the engine alone that failed: leaves are missing, and nobody else can stand for it.
+	 */
+	bool failed =
+		w->failed && !w->no_memory && (w->budget.met & MW_BIT(SCAN_LIMIT_ENGINE)) == 0;
 
 	return !w->virus ? SCAN_ENGINE_NOT_ASKED
 	       : failed	 ? SCAN_ENGINE_FAILED
@@ -213,7 +216,8 @@ static unsigned member_part(
 
 static bool member_is_mail(const struct container_member *m)
 {
-	if ((m->type != NULL && strcmp(m->type, "message/rfc822") == 0) || mail_by_name(m->name))
+	if (m->mail || (m->type != NULL && strcmp(m->type, "message/rfc822") == 0) ||
+		mail_by_name(m->name))
 		return true;
 	for (unsigned i = 0; has_alias(m, i); i++)
 		if (mail_by_name(m->aliases[i]))
@@ -250,7 +254,7 @@ static bool take_member(void *arg, const struct container_member *m)
 	if (burst(w) && octets.n > w->engine_octets)
 		octets.n = w->engine_octets;
 	if (member_is_mail(m))
-		work_read_inside(w, octets, NULL, part, at->level, number);
+		work_read_file(w, octets, part, at->level, number);
 	work_look_into(w, octets, part, at->level, number);
 	return budget_time(&w->budget);
 }

@@ -69,5 +69,8 @@ void work_read_message(struct work *w, struct mw_octets message, const struct mi
 /* The same for octets in w->scratch, or in memory that decoding must not touch. */
 void work_read_inside(struct work *w, struct mw_octets mail, const struct mime_entity *box,
 	const char *part, unsigned level, unsigned number);
+/* The same for a mail that is a file. */
+void work_read_file(
+	struct work *w, struct mw_octets mail, const char *part, unsigned level, unsigned number);
 
 #endif

@@ -397,6 +397,29 @@ static void what_is_repeated_without_end_is_read_soon(void **state)
 	assert_true(mw_mono_ms() - from < 15000);
 }
 
+/* Where CR ends lines no LF is near, and the other way round: no line costs more than itself. */
+static void lines_that_end_with_cr_alone_are_read_soon(void **state)
+{
+	static const char *const beginnings[] = { TYPE "b\r\n\r\n", /* text outside of parts */
+		"X: y\rz: w\r\n" TYPE "b\r\n\r\n--b\r\n\r\n--b\n" };
+	static char text[6000000];
+	uint64_t from = mw_mono_ms();
+
+	(void)state;
+	for (size_t k = 0; k < MW_COUNT(beginnings); k++) {
+		size_t n = (size_t)sprintf(text, HEAD "%s", beginnings[k]);
+
+		for (unsigned i = 0; i < 2000000; i++)
+			n += (size_t)sprintf(text + n, "a\r");
+		n += (size_t)sprintf(text + n, "http://example.org/a-long-word-is-looked-into\r");
+		memset(text + n, '\n', 1000000);
+		n += 1000000;
+		n += (size_t)sprintf(text + n, "\r\n--b--\r\n");
+		assert_int_equal(strncmp(told(mw_octets_of(text, n), false), "done", 4), 0);
+	}
+	assert_true(mw_mono_ms() - from < 15000);
+}
+
 /* Nothing is walked over again for each level, part, or doubtful line. */
 static void huge_structures_end_soon_and_say_which_limit(void **state)
 {
@@ -420,6 +443,7 @@ int main(void)
 		cmocka_unit_test(every_cut_of_each_is_read),
 		cmocka_unit_test(more_readings_than_the_setting_allows_are_a_limit),
 		cmocka_unit_test(what_is_repeated_without_end_is_read_soon),
+		cmocka_unit_test(lines_that_end_with_cr_alone_are_read_soon),
 		cmocka_unit_test(huge_structures_end_soon_and_say_which_limit),
 	};
 

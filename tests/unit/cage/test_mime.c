@@ -1,6 +1,7 @@
 #include "help.h"
 
 #include "decode.h"
+#include "lines.h"
 #include "mime.h"
 
 static const struct mime_limits wide = { MIME_DEPTH_MAX, 1000 };
@@ -143,6 +144,47 @@ static void an_empty_part_without_an_empty_line_is_no_error(void **state)
 		shape(MULTI("x") "--x\r\nContent-Type: text/html\r\n\r\n--x\r\n--x--\r\n"),
 		"[1 multipart/mixed] 1/1 text/html 0:; 1/2 text/plain 0:; ");
 	assert_int_equal(parser.errors, 0);
+}
+
+/* Octet by octet, what ends a line for whom. */
+static size_t line_next_plainly(struct mw_octets text, size_t i, bool cr_ends, bool lf_ends)
+{
+	for (size_t k = i; k < text.n; k++) {
+		bool lf_follows = k + 1 < text.n && text.p[k + 1] == '\n';
+
+		if (text.p[k] == '\r' && lf_follows)
+			return k + 2;
+		if ((text.p[k] == '\r' && cr_ends) || (text.p[k] == '\n' && lf_ends))
+			return k + 1;
+	}
+	return text.n;
+}
+
+/* Each text of seven octets, with as much as a window and more in front of them. */
+static void every_line_ends_where_the_choices_say(void **state)
+{
+	static const char octets[] = "\r\na-";
+	static const unsigned fronts[] = { 0, 1, 2, 122, 125, 128, 380, 384, 390 };
+	unsigned char text[400];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (unsigned k = 0; k < 1u << 14; k++)
+		for (size_t f = 0; f < MW_COUNT(fronts); f++) {
+			struct mw_octets o = mw_octets_of(text, fronts[f] + 7);
+
+			for (unsigned i = 0; i < 7; i++)
+				text[fronts[f] + i] = (unsigned char)octets[k >> 2 * i & 3];
+			for (unsigned c = 0; c < 4; c++) {
+				unsigned choices = ((c & 1) != 0 ? MW_BIT(MIME_CHOOSE_CR) : 0) |
+						   ((c & 2) != 0 ? MW_BIT(MIME_CHOOSE_LF) : 0);
+
+				for (size_t i = 0; i <= o.n; i = i == 0 ? fronts[f] + 1 : i + 1)
+					assert_int_equal(mime_line_next(o, i, choices),
+						line_next_plainly(o, i, c & 1, (c & 2) == 0));
+			}
+			memset(text + fronts[f], 'x', 7);
+		}
 }
 
 /* ------------------------------------------------------------------ fields */
@@ -385,6 +427,7 @@ int main(void)
 		cmocka_unit_test(a_multipart_nobody_can_take_apart_is_a_leaf),
 		cmocka_unit_test(parts_behind_the_final_boundary_are_read_and_noted),
 		cmocka_unit_test(an_empty_part_without_an_empty_line_is_no_error),
+		cmocka_unit_test(every_line_ends_where_the_choices_say),
 		cmocka_unit_test(names_come_in_every_dress),
 		cmocka_unit_test(pieces_of_a_name_are_never_lost),
 		cmocka_unit_test(encodings_are_known_by_name),

@@ -5,7 +5,7 @@
 
 #include "digest.h"
 #include "text.h"
-#include "work.h"
+#include "work_priv.h"
 
 struct fixture {
 	struct av *av;
@@ -319,6 +319,16 @@ static void a_mail_that_is_a_file_is_read_as_one(void **state)
 			  "From a Mon\r\n" INNER "\r\nhi\r\n\r\nFrom b Tue\r\n" INNER "\r\nho"),
 			"tief.txt;tief.txt;" },
 		{ PART("Content-Type: text/plain\r\n", INNER "\r\nhi"), "" },
+		/* empty lines in front */
+		{ PART("Content-Type: application/octet-stream\r\n", "\r\n\r\n" INNER "\r\nhi"),
+			"tief.txt;" },
+		{ PART("Content-Type: application/mbox\r\n",
+			  "From a Mon\r\nX: y\r\nContent-Type: application/zip\r\n"
+			  "Content-Transfer-Encoding: "
+			  "base64\r\n\r\nCgpNSU1FLVZlcnNpb246IDEuMApDb250"
+			  "ZW50LVR5cGU6IGEvYjsgbmFtZT10aWVmLnR4dAoKaGkK"),
+			"tief.txt;" },
+		{ PART("Content-Type: text/plain; name=a.eml\r\n", "\n\nhello\r\nyou"), "a.eml;" },
 		{ PART("Content-Type: text/plain\r\n",
 			  "hi\r\nbegin 644 x.eml\r\n"
 			  "M0V]N=&5N=\"U4>7!E.B!T97AT+W!L86EN.R!N86UE/6%A+F5X90T*#0IX\r\n`\r\nend"),
@@ -332,6 +342,112 @@ static void a_mail_that_is_a_file_is_read_as_one(void **state)
 		assert_int_equal(o.status, MW_DONE);
 		mw_pack_fini(&o.b);
 	}
+}
+
+static void a_mail_behind_empty_lines_is_read_in_two_ways(void **state)
+{
+	struct outcome o;
+	struct mw_octets f = run(*state, &o,
+		PART("Content-Type: application/octet-stream; name=x\r\n",
+			"\r\n" HEAD "Content-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\n"
+			"Content-Transfer-Encoding: base64\r\n\r\n" EICAR_B64 "\r\n--in--\r\n"));
+
+	assert_non_null(strstr(viruses(f), VIRUS " 1/1/x/1/1;"));
+	assert_true(mw_map_bool(f, "ambiguous", false));
+	assert_string_equal(texts(f, "mime_errors"), "blank_header_line;");
+	mw_pack_fini(&o.b);
+}
+
+#define SMIME                                                                                      \
+	"Content-Type: application/pkcs7-mime; name=smime.p7m\r\nContent-Transfer-Encoding: "      \
+	"base64\r\n"
+
+static void what_is_signed_is_read_as_a_part_and_what_is_encrypted_told(void **state)
+{
+	static const struct {
+		const char *mail, *viruses, *names, *encrypted, *errors;
+	} cases[] = {
+		{ PART(SMIME, "MIAGCSqGSIb3DQEHAqCAMIACAQExgDANBglghkgBZQMEAgEFAAAAMIAGCSqGSIb3DQEH"
+			      "AaCAJIAEB0NvbnRlbnQEBy1UeXBlOiAEB2FwcGxpY2EEB3Rpb24veDsEByBuYW1lPXQE"
+			      "B2llZi5leGUEBw0KQ29udGUEB250LVRyYW4EB3NmZXItRW4EB2NvZGluZzoEByBiYXNl"
+			      "NjQEBw0KDQpXRFYEB1BJVkFsUUUEB0ZRV3pSY1UEB0ZwWU5UUW8EB1VGNHBOME4EB0RL"
+			      "VGQ5SkUEB1ZKUTBGU0wEB1ZOVVFVNUUEB1FWSkVMVUYEB09WRWxXU1YEB0pWVXkxVVIE"
+			      "B1ZOVUxVWkoEB1RFVWhKRWcEBXJTQ289AAAAAAAAMYAAAAAAAAAAAA=="),
+			VIRUS " 1/1/smime.p7m/1/tief.exe;", "smime.p7m;tief.exe;", "", "" },
+		{ PART("Content-Type: application/x; name=\"a.pdf.p7m\"\r\n"
+		       "Content-Transfer-Encoding: base64\r\n",
+			  "MEQGCSqGSIb3DQEHAqA3MDUCAQExDzANBglghkgBZQMEAgEFADAdBgkqhkiG9w0BBwGgEAQO"
+			  "JVBERi0xLjcgaGVsbG8xAA=="),
+			"", "a.pdf.p7m;a.pdf;", "", "" },
+		{ PART(SMIME, "MIQAAACCBgkqhkiG9w0BBwOgdTBzAgEBMQAwbAYJKoZIhvcNAQcBMB0GCWCGSAFlAwQB"
+			      "KgQQAAAAAAAAAAAAAAAAAAAAAIBAAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
+			      "Hh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw=="),
+			"", "smime.p7m;", "1/1/smime.p7m;", "" },
+		{ PART(SMIME, "aGVsbG8sIHRoaXMgaXMgbm9uZQ=="), "", "smime.p7m;", "",
+			"archive_broken;" },
+		{ PART("Content-Type: a/b; name=b.P7M\r\n", "hello"), "", "b.P7M;", "",
+			"archive_broken;" },
+		{ PART(SMIME, ""), "", "smime.p7m;", "", "" },
+	};
+
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct outcome o;
+		struct mw_octets f = run(*state, &o, cases[i].mail);
+
+		assert_int_equal(o.status, MW_DONE);
+		assert_string_equal(viruses(f), cases[i].viruses);
+		assert_string_equal(texts(f, "names"), cases[i].names);
+		assert_string_equal(texts(f, "encrypted"), cases[i].encrypted);
+		assert_string_equal(texts(f, "mime_errors"), cases[i].errors);
+		assert_false(mw_map_bool(f, "ambiguous", false));
+		mw_pack_fini(&o.b);
+	}
+}
+
+/* A multipart whose decoded content has its delimiters, at the last level. */
+static void a_level_too_deep_for_a_decoded_multipart_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int levels = 12; levels <= 15; levels++) {
+		char mail[4000] = "";
+		size_t n = 0;
+		struct outcome o;
+		struct mw_octets findings;
+
+		for (int i = 0; i < 13; i++)
+			n += (size_t)snprintf(mail + n, sizeof(mail) - n,
+				"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i,
+				i);
+		/* --z, a header with base64, EICAR in it, --z-- */
+		snprintf(mail + n, sizeof(mail) - n,
+			"Content-Type: multipart/mixed; boundary=z\r\n"
+			"Content-Transfer-Encoding: base64\r\n\r\n"
+			"LS16DQpDb250ZW50LVRyYW5zZmVyLUVuY29kaW5nOiBiYXNlNjQNCg0KV0RWUElWQWxRRUZR"
+			"V3pSY1VGcFlOVFFvVUY0cE4wTkRLVGQ5SkVWSlEwRlNMVk5VUVU1RVFWSkVMVUZPVkVsV1NW"
+			"SlZVeTFVUlZOVUxVWkpURVVoSkVnclNDbz0NCi0tei0tDQo=\r\n");
+		f->conf.budget.max_levels = (uint64_t)levels;
+		findings = run(f, &o, mail);
+		assert_int_equal(o.status, levels == 15 ? MW_DONE : MW_LIMIT);
+		assert_string_equal(texts(findings, "limits"), levels == 15 ? "" : "depth;");
+		if (levels == 15)
+			assert_non_null(strstr(viruses(findings), VIRUS));
+		mw_pack_fini(&o.b);
+	}
+	f->conf.budget.max_levels = 14;
+}
+
+/* Others may stand for an engine that failed, not for a mail that was not taken apart. */
+static void without_memory_it_is_not_the_engine_that_failed(void **state)
+{
+	struct fixture *f = *state;
+
+	f->work->virus = f->work->failed = true;
+	f->work->no_memory = false;
+	f->work->budget.met = 0;
+	assert_int_equal(work_engine(f->work), SCAN_ENGINE_FAILED);
+	f->work->no_memory = true;
+	assert_int_equal(work_engine(f->work), SCAN_ENGINE_ANSWERED);
 }
 
 static void one_mail_leaves_nothing_for_the_next(void **state)
@@ -487,6 +603,10 @@ int main(void)
 		cmocka_unit_test(contradictions_are_told),
 		cmocka_unit_test(a_broken_archive_is_noted_and_no_limit),
 		cmocka_unit_test(a_mail_that_is_a_file_is_read_as_one),
+		cmocka_unit_test(a_mail_behind_empty_lines_is_read_in_two_ways),
+		cmocka_unit_test(what_is_signed_is_read_as_a_part_and_what_is_encrypted_told),
+		cmocka_unit_test(a_level_too_deep_for_a_decoded_multipart_is_told),
+		cmocka_unit_test(without_memory_it_is_not_the_engine_that_failed),
 		cmocka_unit_test(one_mail_leaves_nothing_for_the_next),
 		cmocka_unit_test(the_raw_mail_is_scanned_when_time_is_up),
 		cmocka_unit_test(parts_have_digests_when_asked_for),
