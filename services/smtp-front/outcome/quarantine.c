@@ -143,7 +143,8 @@ static bool plan_sender(struct txn *t)
 	struct want w;
 
 	for (size_t i = 0; i < t->rcpt_count && !any_spam; i++)
-		any_spam = t->rcpts[i].ccat_count > 0 && t->rcpts[i].ccats[0] / 10 == MW_CC_SPAM;
+		any_spam = !t->rcpts[i].removed && t->rcpts[i].ccat_count > 0 &&
+			   t->rcpts[i].ccats[0] / 10 == MW_CC_SPAM;
 	if (!any_spam || is_off(p->quarantine[CCAT_SPAM]) || p->spam_by_sender == NULL ||
 		!mw_lookup(p->spam_by_sender, t->sender, &result) ||
 		result.value.type != MW_VALUE_TEXT ||
@@ -202,6 +203,21 @@ enum mw_rc quarantine_plan(struct txn *t)
 		if (!plan_rcpt(t, &t->rcpts[i]))
 			return MW_ERR_NOMEM;
 	return plan_sender(t) && plan_archive(t) ? MW_OK : MW_ERR_NOMEM;
+}
+
+static bool is_blocked(const struct txn_rcpt *r)
+{
+	return r->ccat_blocking != 0 && !r->removed;
+}
+
+bool quarantine_is_kept_from(const struct txn *t, size_t at, const struct txn_rcpt *r)
+{
+	if (!is_blocked(r))
+		return false;
+	for (size_t i = 0; i < t->rcpt_count && !t->poison; i++)
+		if (is_blocked(&t->rcpts[i]) && t->rcpts[i].copy == (int)at)
+			return r->copy == (int)at;
+	return true;
 }
 
 bool quarantine_keeps_from_somebody(const struct txn *t)

@@ -393,7 +393,8 @@ static void put_batch(struct file_work *w, const struct txn *t)
 		mw_text_add(&w->head, " SMTPUTF8");
 	mw_text_add(&w->head, "\r\n");
 	for (size_t i = 0; i < t->rcpt_count; i++) /* a copy tells nobody of its fate */
-		mw_text_addf(&w->head, "RCPT TO:<%s> NOTIFY=NEVER\r\n", t->rcpts[i].addr);
+		if (!t->rcpts[i].removed)
+			mw_text_addf(&w->head, "RCPT TO:<%s> NOTIFY=NEVER\r\n", t->rcpts[i].addr);
 	mw_text_add(&w->head, "DATA\r\n");
 	mw_text_add(&w->tail, ".\r\nQUIT\r\n");
 	w->dots = true;

@@ -38,9 +38,9 @@ static void put_rcpts(struct txn *t, const struct txn_copy *c, const char *name,
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		const struct txn_rcpt *r = &t->rcpts[i];
 
-		/* A release is for those whom this copy is kept from. */
-		if (blocked && (r->ccat_blocking == 0 ||
-				       !(t->poison || c->archive || &t->copies[r->copy] == c)))
+		/* A hook has taken it off: it is not to get the mail, by a release neither. */
+		if (r->removed ||
+			(blocked && !quarantine_is_kept_from(t, (size_t)(c - t->copies), r)))
 			continue;
 		mw_text_add(out, between);
 		put_address(out, r->addr);
