@@ -10,8 +10,8 @@ import pytest
 import mw
 import mwhop
 from mwhop import A, B
-from mwlua import D_DISCARD, D_PASS, D_REJECT
-from mwmail import DkimKey, eicar_mail, mail
+from mwlua import D_BOUNCE, D_DISCARD, D_PASS, D_REJECT
+from mwmail import DkimKey, eicar_mail, gtube, mail
 from mwsmtp import stuffed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fakes"))
@@ -128,6 +128,17 @@ def test_who_asks_for_all_of_it_gets_it_within_the_limit(behind, suite):
         assert original.get_content_type() == ("message/rfc822" if whole else "text/rfc822-headers")
         if whole:
             assert octets in the_one(hop, SENDER).octets
+
+
+@pytest.mark.parametrize("level", [5, 5000], ids=["spam", "spammy"])
+def test_spam_does_not_go_back_whole_to_whom_it_names_as_its_sender(behind, suite, level):
+    spamd = suite.spamd()
+    hop = behind({**BASE, "scanner.spamd": spamd.address, "spam_kill_level_maps": [level], "final_spam_destiny": D_BOUNCE,
+                  "final_destiny_by_ccat": {"CC_SPAMMY": D_BOUNCE}}, services=("scanner",))
+    assert send(suite, rcpts=(A,), octets=mail(body=gtube().encode() + b"\r\n"), mail_args=" RET=FULL").code == 250
+    text, status, original, _ = report_of(the_one(hop, SENDER).octets)
+    assert status[1]["Action"] == "failed" and original.get_content_type() == "text/rfc822-headers"
+    assert gtube().encode() not in hop.mails[0].octets and len(hop.mails) == 1
 
 
 def test_a_next_hop_without_8bitmime_gets_the_header_section_alone(behind, suite):
