@@ -241,6 +241,7 @@ static bool expand(struct notify *n, const struct notify_plan *plan, struct mw_t
 		.extras = extras,
 		.most = NOTICE_TEXT_MAX,
 		.escape = true,
+		.for_sender = plan->kind == NOTICE_SENDER,
 		.lines = true,
 	};
 	enum mw_rc rc = template_expand(plan->text, &scope, text);
@@ -346,7 +347,7 @@ static bool needs_utf8(const struct txn *t, const bool *reported)
 	if (t->params.smtputf8 || !is_ascii(t->sender))
 		return true;
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (reported[i] && !is_ascii(t->rcpts[i].addr))
+		if (reported[i] && !is_ascii(txn_rcpt_given(&t->rcpts[i])))
 			return true;
 	return false;
 }
