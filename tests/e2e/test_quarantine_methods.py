@@ -195,6 +195,33 @@ def test_a_quarantine_that_cannot_be_written_is_an_error_at_start(suite, folder)
     assert front.popen.returncode != 0 and ("QUARANTINEDIR" if not folder else folder) in front.log(), front.log()
 
 
+NO_FILES = {f"{kind}_quarantine_method": "" for kind in ("virus", "banned_files", "spam", "bad_header", "unchecked")}
+
+
+def test_batch_smtp_below_no_quarantine_is_an_error_at_start(suite):
+    suite.set(**large("bsmtp:out/%m", **NO_FILES), QUARANTINEDIR="", forward_method="smtp:[127.0.0.1]:9")
+    front = suite.start("smtp-front", wait=False)
+    front.popen.wait(60)
+    assert front.popen.returncode != 0 and "QUARANTINEDIR" in front.log(), front.log()
+
+
+def test_batch_smtp_elsewhere_needs_no_quarantine(behind, suite):
+    elsewhere = suite.folder / "elsewhere"
+    elsewhere.mkdir()
+    behind(large(f"bsmtp:{elsewhere}/out-%m", **NO_FILES, QUARANTINEDIR=""))
+    assert suite.send(MAIL, rcpts=(A, B)).code == 250
+    octets = next(elsewhere.iterdir()).read_bytes()
+    assert octets.startswith(b"EHLO ") and octets.endswith(b"\r\n.\r\nQUIT\r\n")
+
+
+def test_who_is_taken_off_by_a_hook_is_in_no_copy(behind, suite):
+    suite.lines.append(f'hooks.new = function(mail) mail:remove_recipient("{B}") end')
+    behind(large("bsmtp:out-%m"))
+    assert suite.send(MAIL, rcpts=(A, B)).code == 250
+    _, octets = only(suite)
+    assert octets.count(b"\r\nRCPT TO:") == 1 and B.encode() not in octets
+
+
 def test_without_sync_the_copy_is_there_all_the_same(behind, suite):
     behind(large("local:large-%m", **{"quarantine.sync": False}))
     assert suite.send(MAIL).code == 250

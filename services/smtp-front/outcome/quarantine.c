@@ -184,6 +184,8 @@ static enum mw_rc plan_poison(struct txn *t)
 	};
 	struct want w = { .method = &poison, .folder = "poison", .to = "quarantine" };
 
+	if (*t->set->quarantine_dir == '\0')
+		return MW_OK;
 	return copy_for(t, &w) >= 0 ? MW_OK : MW_ERR_NOMEM;
 }
 
@@ -193,7 +195,9 @@ enum mw_rc quarantine_plan(struct txn *t)
 	t->copies = smtp_arena_array(&t->arena, QUARANTINE_COPIES_MAX, sizeof(*t->copies));
 	if (t->copies == NULL)
 		return MW_ERR_NOMEM;
-	if (t->poison) { /* deferred, it comes again; passed, it is mail as any other */
+	/* Deferred, it comes again; passed, it is mail as any other. So it is where it has no
+	 * place: the alert says that. */
+	if (t->poison && (*t->set->quarantine_dir != '\0' || t->check_failure != NULL)) {
 		enum mw_rc rc = plan_poison(t);
 
 		return rc == MW_OK && t->check_failure == NULL && !plan_archive(t) ? MW_ERR_NOMEM

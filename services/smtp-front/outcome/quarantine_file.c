@@ -218,7 +218,8 @@ static bool sync_above(struct file_work *w)
 	char path[PATH_OCTETS];
 	size_t root = strlen(w->root);
 
-	if (!w->sync || strncmp(w->dir, w->root, root) != 0 || is_synced(w->dir))
+	/* Without a root none of them is ours. */
+	if (!w->sync || root == 0 || strncmp(w->dir, w->root, root) != 0 || is_synced(w->dir))
 		return true;
 	mw_strlcpy(path, w->dir, sizeof(path));
 	for (char *slash; strlen(path) > root && (slash = strrchr(path, '/')) != NULL;) {
