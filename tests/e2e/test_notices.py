@@ -200,11 +200,13 @@ def test_administrators_and_recipients_are_told(behind, suite):
     hop.mails.clear()
     assert send(suite, octets=virus).code == 250
     assert sorted(m.rcpts[0] for m in hop.mails) == [A, "va@example.org"]  # it is not new any more
-    # A notice that comes by again makes none.
-    hop.mails.clear()
-    again = eicar_mail(sender=f"x <{POSTMASTER}>", headers=["Auto-Submitted: auto-generated"])
-    assert send(suite, octets=again, sender="").code == 250
-    assert hop.mails == []
+    # What looks like a notice of ours does not pass by in silence when it is infected, but not for ever.
+    alike = eicar_mail(sender=f"x <{POSTMASTER}>", headers=["Auto-Submitted: auto-generated"])
+    for i in range(11):
+        hop.mails.clear()
+        assert send(suite, octets=alike, sender="").code == 250
+        assert sorted(m.rcpts[0] for m in hop.mails) == ([A, "va@example.org"] if i < 10 else [])
+    suite.front.wait_log("notices_ended")
     records = mw.until("records of the notices", lambda: [
         r for r in mw.json_lines(suite.folder / "mail.json") if r["event"] == "notification"])
     assert records[0]["action"] == ["NOTIF"] and records[0]["mail_id_parent"] and records[0]["originating"]
