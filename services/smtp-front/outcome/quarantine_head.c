@@ -75,10 +75,16 @@ static void put_envelope(struct txn *t, const struct txn_copy *c, struct mw_text
 
 /* ------------------------------------------------------------------ alerts */
 
+static void put_safe_octets(struct mw_text *out, struct mw_octets o)
+{
+	for (size_t i = 0; i < o.n; i++)
+		mw_text_add_octets(
+			out, o.p[i] < 0x20 || o.p[i] > 0x7e ? "?" : (const char *)o.p + i, 1);
+}
+
 static void put_safe(struct mw_text *out, const char *s)
 {
-	for (; *s != '\0'; s++)
-		mw_text_addf(out, "%c", *s < 0x20 || *s > 0x7e ? '?' : *s);
+	put_safe_octets(out, mw_octets_of_text(s));
 }
 
 static bool is_in(const struct txn *t, unsigned major)
@@ -204,7 +210,7 @@ static void put_tests(const struct txn *t, struct mw_text *out, size_t line)
 		} else if (i > 0) {
 			mw_text_add(out, ", ");
 		}
-		mw_text_add_octets(out, test->name.p, test->name.n);
+		put_safe_octets(out, test->name);
 		mw_text_add(out, "=");
 		put_points(out, test->milli);
 	}

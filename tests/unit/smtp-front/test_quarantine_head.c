@@ -122,6 +122,23 @@ static void who_was_taken_off_is_named_nowhere(void **state)
 	end_txn(m);
 }
 
+static void no_name_of_a_test_begins_a_field(void **state)
+{
+	struct made *m =
+		spam_with("virus_name_to_spam_score_maps = { { ['Eicar\\r\\nX-Evil: x'] = 1 } }\n");
+	struct mw_text head = { 0 };
+
+	(void)state;
+	make_virus(m, "Eicar\r\nX-Evil: x");
+	plan(m);
+	assert_int_equal(m->txn.found.virus_count, 0); /* it is points */
+	quarantine_head(&m->txn, &m->txn.copies[0], &head);
+	assert_non_null(strstr(head.p, "AV:Eicar??X-Evil: x=1"));
+	assert_null(strstr(head.p, "\nX-Evil"));
+	mw_text_fini(&head);
+	end_txn(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +146,7 @@ int main(void)
 		cmocka_unit_test(a_copy_that_is_nobodys_is_kept_from_all_that_are_blocked),
 		cmocka_unit_test(a_copy_of_mail_that_passes_names_nobody_as_blocked),
 		cmocka_unit_test(who_was_taken_off_is_named_nowhere),
+		cmocka_unit_test(no_name_of_a_test_begins_a_field),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
