@@ -174,6 +174,13 @@ def test_a_mailed_archive_has_the_mail_with_its_envelope(behind, suite, mailbox)
     assert len(mailbox.mails) == 1 and mailbox.mails[0].octets.endswith(MAIL)
 
 
+def test_the_log_line_of_a_mailed_copy_has_no_words_of_a_recipients_address(behind, suite, mailbox):
+    behind({"archive_quarantine_method": mailbox.method, "archive_quarantine_to_maps": ["%a"]})
+    assert suite.send(MAIL, rcpts=('"x type=F mail_id=FAKE"@example.org',)).code == 250
+    line, = suite.front.log_lines("archived")
+    assert ' file="\\"x type=F mail_id=FAKE\\"@example.org" type=M' in line, line
+
+
 # ------------------------------------------------------------------ what goes wrong
 
 def test_a_full_disk_defers_the_mail_and_leaves_no_half_file(behind, suite):

@@ -352,8 +352,10 @@ void quarantine_copy_done(struct quarantine_job *j, enum mw_rc rc, const char *e
 		return;
 	}
 	quarantine_trigger("kept");
+	/* Of a mailed one it is an address, which a sender may have chosen. */
 	txn_log(t, MW_INFO, c->archive ? "archived" : "quarantined",
-		"log_id=%s mail_id=%s file=%s type=%c", t->log_id, t->mail_id, c->name, c->type);
+		"log_id=%s mail_id=%s file=%s type=%c", t->log_id, t->mail_id,
+		c->route != NULL ? mw_quote(c->name) : c->name, c->type);
 	/* What is below QUARANTINEDIR is in its index. */
 	if (c->route == NULL && c->name[0] != '/' && c->type != 'Q')
 		clerk_kept(t->front->clerk, t, c->name);
