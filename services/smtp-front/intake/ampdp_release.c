@@ -368,6 +368,14 @@ static bool is_line_of(const char *lines, const char *text)
 	return false;
 }
 
+/* The rows have it as it fits into their columns. */
+static bool is_stored_as_released(struct ampdp_session *s, const char *address)
+{
+	const char *stored = stored_address(&s->request.arena, address);
+
+	return stored != NULL && is_line_of(s->releasing->stored_released, stored);
+}
+
 static const char *already(struct txn *t, const struct clerk_release *r)
 {
 	static const char plain[] = "250 2.5.0 Ok, already released; not sent again";
@@ -396,7 +404,7 @@ static size_t pass_over_released(struct ampdp_session *s, struct txn *t)
 		const struct clerk_release *before = was_released(&s->releasing->found, r->addr);
 
 		if (is_yes(s->request.again) ||
-			(before == NULL && !is_line_of(s->releasing->stored_released, r->addr))) {
+			(before == NULL && !is_stored_as_released(s, r->addr))) {
 			left++;
 			continue;
 		}
