@@ -116,6 +116,23 @@ def test_only_the_blocked_recipients_get_it(keeper):
     assert keeper.suite.sinks[0].index()[-1]["rcpts"] == ["a@example.org"]
 
 
+def test_who_has_the_mail_and_a_copy_of_his_own_gets_it_no_second_time(keeper):
+    loves = "loves@example.org"
+    keeper.suite.set(virus_lovers_maps=[[loves]], virus_quarantine_to_maps=[{loves: "own", ".": "all"}])
+    keeper.start()
+    octets = eicar_mail(message_id="<kept@example.com>")
+    assert keeper.suite.send(octets, rcpts=("a@example.org", loves)).code == 250
+    assert keeper.suite.sinks[0].index()[-1]["rcpts"] == [loves]
+    paths = sorted(kept(keeper))
+    assert [p.split("/")[0] for p in paths] == ["all", "own"]
+    mail_id = re.search(r"virus-(.*)\.gz", paths[0]).group(1)
+    assert codes(ask(keeper, mail_id=mail_id)) == [250]
+    assert keeper.suite.sinks[0].index()[-1]["rcpts"] == ["a@example.org"]
+    # By the file of who has it: it is for those who have not.
+    assert codes(ask(keeper, mail_file=paths[1], again="yes")) == [250]
+    assert keeper.suite.sinks[0].index()[-1]["rcpts"] == ["a@example.org"] and keeper.suite.sinks[0].count() == 3
+
+
 def test_the_request_may_name_others(keeper):
     keeper.start()
     mail_id, _ = keep(keeper)
