@@ -178,7 +178,7 @@ def test_the_log_line_of_a_mailed_copy_has_no_words_of_a_recipients_address(behi
     behind({"archive_quarantine_method": mailbox.method, "archive_quarantine_to_maps": ["%a"]})
     assert suite.send(MAIL, rcpts=('"x type=F mail_id=FAKE"@example.org',)).code == 250
     line, = suite.front.log_lines("archived")
-    assert ' file="\\"x type=F mail_id=FAKE\\"@example.org" type=M' in line, line
+    assert r' file="\x22x type=F mail_id=FAKE\x22@example.org" type=M' in line, line
 
 
 # ------------------------------------------------------------------ what goes wrong
