@@ -50,7 +50,7 @@ def test_poison_that_has_no_place_is_mail_as_any_other(suite):
     suite.start_all(workers=2, services=("scanner", "logger"), bin_dir=TRIGGER_BIN)
     assert suite.send(mail(headers=[TRIGGER], message_id="<poison@example.com>")).code == 250
     alert, = mw.until("the alert", lambda: [a for a in suite.alerts() if a["alert"] == "poison"], 5)
-    assert "no copy of it is set aside" in alert["text"], alert
+    assert "no copy of it is set aside" in alert["message"], alert
     assert [row["message_id"] for row in suite.sinks[0].index()] == ["<poison@example.com>"]
 
 
