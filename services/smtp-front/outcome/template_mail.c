@@ -199,7 +199,7 @@ static bool is_delivered(const struct txn_rcpt *r)
 	return r->delivered || (r->code == 0 && r->ccat_blocking == 0 && !r->removed);
 }
 
-/* Always_bcc's are of these, and what hooks or destinies discard. */
+/* Added ones (always_bcc's, hooks') and those whose mail hooks or destinies discard. */
 static bool is_hidden_from_sender(const struct txn_rcpt *r)
 {
 	return r->added || r->removed || (r->code / 100 == 2 && !r->delivered);
