@@ -163,6 +163,7 @@ enum mw_rc mw_qhead_parse(struct mw_qhead *h_r, struct mw_octets file, const cha
 	struct mw_text *t = &h_r->text;
 	struct mw_quarantine_copy c;
 	size_t sender, rcpts, subject;
+	bool blocked;
 
 	if (!mw_quarantine_copy_read(file, &c) || !is_mail_id(c.id))
 		return MW_ERR_PROTO;
@@ -172,7 +173,8 @@ enum mw_rc mw_qhead_parse(struct mw_qhead *h_r, struct mw_octets file, const cha
 	add_address(t, c.sender);
 	end_text(t);
 	rcpts = t->n;
-	if (add_rcpts(t, &c, true) == 0)
+	blocked = add_rcpts(t, &c, true) > 0;
+	if (!blocked)
 		add_rcpts(t, &c, false);
 	end_text(t);
 	subject = t->n;
@@ -191,6 +193,7 @@ enum mw_rc mw_qhead_parse(struct mw_qhead *h_r, struct mw_octets file, const cha
 		.ccat = category(&c, path),
 		.released_by = "",
 	};
+	h_r->blocked = blocked;
 	h_r->e.has_score = score(&c, &h_r->e.score_milli);
 	h_r->e.class = strncmp(path, "poison/", 7) == 0 ? MW_QCLASS_POISON : h_r->e.ccat / 10;
 	return MW_OK;

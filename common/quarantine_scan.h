@@ -19,6 +19,7 @@
 struct mw_qhead {
 	struct mw_qentry e;
 	struct mw_text text;
+	bool blocked; /* it names whom it is kept from: e.rcpts are those */
 	int64_t mtime_ns;
 };
 /*

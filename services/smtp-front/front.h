@@ -21,6 +21,7 @@ struct clerk;
 #define FRONT_POISON_MS (4u * 3600 * 1000) /* and for how long */
 
 #define NOTIFY_VIRUSES_MAX 1024 /* names of viruses remembered that administrators know */
+#define NOTIFY_ALIKE_MAX 10	/* mails like our own notices that are told of, in an hour */
 
 struct front_poison {
 	uint64_t digest, at_ms;
@@ -61,6 +62,10 @@ struct front {
 		uint64_t seen[NOTIFY_VIRUSES_MAX];
 		size_t next, count;
 	} viruses; /* hashes of names that administrators know (outcome/notify_plan.c) */
+	struct {
+		uint64_t since_ms;
+		unsigned count;
+	} alike;		  /* mails like our own notices that were told of in this hour */
 	uint64_t bare_lf_told_ms; /* 0: never */
 	struct mw_timer *state_timer;
 	struct delivery_stats told; /* as of the last mail record */

@@ -74,7 +74,7 @@ static enum mw_rc check_quarantine(const struct policy_set *set, struct mw_err *
 	char poison[300];
 
 	for (const struct policy *p = set->base; p != NULL; p = p->next) {
-		if (!policy_keeps(p, QUARANTINE_LOCAL))
+		if (!policy_keeps_files(p))
 			continue;
 		mkdir(dir, 0750);
 		if (*dir == '\0' || access(dir, W_OK | X_OK) != 0)

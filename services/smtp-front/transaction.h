@@ -237,6 +237,12 @@ struct txn_rcpt {
 	int copy;	/* of t->copies; -1: none is kept for this one */
 };
 
+/* As the client, and the mail's sender, know it. */
+static inline const char *txn_rcpt_given(const struct txn_rcpt *r)
+{
+	return r->given != NULL ? r->given : r->addr;
+}
+
 /* A copy of the mail, in the quarantine or the archive: one for each method and place. */
 struct txn_copy {
 	const struct quarantine_method *method;

@@ -43,6 +43,17 @@ def test_a_mail_that_kills_two_cages_is_poison_and_other_mail_flows(triggered):
     assert not any("poison@" in row["message_id"] for row in triggered.sinks[0].index())
 
 
+def test_poison_that_has_no_place_is_mail_as_any_other(suite):
+    suite.sink()
+    suite.set(QUARANTINEDIR="", virus_scanners_failure_is_fatal=False,
+              **{f"{kind}_quarantine_method": "" for kind in ("virus", "banned_files", "spam", "bad_header", "unchecked")})
+    suite.start_all(workers=2, services=("scanner", "logger"), bin_dir=TRIGGER_BIN)
+    assert suite.send(mail(headers=[TRIGGER], message_id="<poison@example.com>")).code == 250
+    alert, = mw.until("the alert", lambda: [a for a in suite.alerts() if a["alert"] == "poison"], 5)
+    assert "no copy of it is set aside" in alert["message"], alert
+    assert [row["message_id"] for row in suite.sinks[0].index()] == ["<poison@example.com>"]
+
+
 def test_mail_that_a_killed_scanner_held_is_never_poison(suite):
     """Its worker dies under it again and again and it is still nobody's fault."""
     suite.sink(store=False)

@@ -174,6 +174,13 @@ def test_a_mailed_archive_has_the_mail_with_its_envelope(behind, suite, mailbox)
     assert len(mailbox.mails) == 1 and mailbox.mails[0].octets.endswith(MAIL)
 
 
+def test_the_log_line_of_a_mailed_copy_has_no_words_of_a_recipients_address(behind, suite, mailbox):
+    behind({"archive_quarantine_method": mailbox.method, "archive_quarantine_to_maps": ["%a"]})
+    assert suite.send(MAIL, rcpts=('"x type=F mail_id=FAKE"@example.org',)).code == 250
+    line, = suite.front.log_lines("archived")
+    assert r' file="\x22x type=F mail_id=FAKE\x22@example.org" type=M' in line, line
+
+
 # ------------------------------------------------------------------ what goes wrong
 
 def test_a_full_disk_defers_the_mail_and_leaves_no_half_file(behind, suite):
@@ -193,6 +200,33 @@ def test_a_quarantine_that_cannot_be_written_is_an_error_at_start(suite, folder)
     front = suite.start("smtp-front", wait=False)
     front.popen.wait(60)
     assert front.popen.returncode != 0 and ("QUARANTINEDIR" if not folder else folder) in front.log(), front.log()
+
+
+NO_FILES = {f"{kind}_quarantine_method": "" for kind in ("virus", "banned_files", "spam", "bad_header", "unchecked")}
+
+
+def test_batch_smtp_below_no_quarantine_is_an_error_at_start(suite):
+    suite.set(**large("bsmtp:out/%m", **NO_FILES), QUARANTINEDIR="", forward_method="smtp:[127.0.0.1]:9")
+    front = suite.start("smtp-front", wait=False)
+    front.popen.wait(60)
+    assert front.popen.returncode != 0 and "QUARANTINEDIR" in front.log(), front.log()
+
+
+def test_batch_smtp_elsewhere_needs_no_quarantine(behind, suite):
+    elsewhere = suite.folder / "elsewhere"
+    elsewhere.mkdir()
+    behind(large(f"bsmtp:{elsewhere}/out-%m", **NO_FILES, QUARANTINEDIR=""))
+    assert suite.send(MAIL, rcpts=(A, B)).code == 250
+    octets = next(elsewhere.iterdir()).read_bytes()
+    assert octets.startswith(b"EHLO ") and octets.endswith(b"\r\n.\r\nQUIT\r\n")
+
+
+def test_who_is_taken_off_by_a_hook_is_in_no_copy(behind, suite):
+    suite.lines.append(f'hooks.new = function(mail) mail:remove_recipient("{B}") end')
+    behind(large("bsmtp:out-%m"))
+    assert suite.send(MAIL, rcpts=(A, B)).code == 250
+    _, octets = only(suite)
+    assert octets.count(b"\r\nRCPT TO:") == 1 and B.encode() not in octets
 
 
 def test_without_sync_the_copy_is_there_all_the_same(behind, suite):

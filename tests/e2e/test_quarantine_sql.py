@@ -175,6 +175,25 @@ def test_rows_are_released_as_files_are(store, suite):
     assert done.returncode == 1 and "not among these" in done.stderr, "a list that is not whole says so"
 
 
+def test_an_address_longer_than_its_column_is_released_once(store, suite):
+    asked = Asked(suite)
+    asked.bank["auth_required_release"] = False
+    suite.set(quarantine__release_rescan=False)
+    asked.start(services=())
+    long = "x" * 150 + "." + "y" * 150 + "@example.org"
+    assert suite.send(mail(b"text\r\n" * 200), rcpts=[long, "b@example.org"]).code == 250
+    mail_id, = rows(store, f"SELECT {TEXT[store.kind].format('mail_id')} FROM msgs")
+    for again in (False, True):
+        with asked.client() as c:
+            replies = c.ask(("request", "release"), ("mail_id", mail_id)).all("setreply")
+        assert [("already released" in r) for r in replies] == [again, again], replies
+        mw.until("both marked", lambda: rows(store, "SELECT count(*) FROM msgrcpt WHERE rs = 'R'") == ["2"])
+        # what is left is what another host knows
+        for name in ("audit.log", "index.sqlite"):
+            (suite.folder / "quarantine" / name).unlink(missing_ok=True)
+    assert suite.sinks[0].index()[-1]["rcpts"] == [long, "b@example.org"] and suite.sinks[0].count() == 1
+
+
 def test_without_a_database_sql_is_refused_at_load(suite):
     suite.set(virus_quarantine_method="sql:", forward_method="smtp:[127.0.0.1]:9")
     front = suite.start("smtp-front", wait=False)

@@ -14,6 +14,7 @@ import pytest
 
 import mw
 import mwampdp
+import mwzip
 from mwbombs import attached
 from mwlua import D_DISCARD
 from mwmail import eicar_mail, field, fields, mail
@@ -113,6 +114,23 @@ def test_only_the_blocked_recipients_get_it(keeper):
     mail_id, _ = keep(keeper, rcpts=("a@example.org", "brave@example.org"))
     assert codes(ask(keeper, mail_id=mail_id)) == [250]
     assert keeper.suite.sinks[0].index()[-1]["rcpts"] == ["a@example.org"]
+
+
+def test_who_has_the_mail_and_a_copy_of_his_own_gets_it_no_second_time(keeper):
+    loves = "loves@example.org"
+    keeper.suite.set(virus_lovers_maps=[[loves]], virus_quarantine_to_maps=[{loves: "own", ".": "all"}])
+    keeper.start()
+    octets = eicar_mail(message_id="<kept@example.com>")
+    assert keeper.suite.send(octets, rcpts=("a@example.org", loves)).code == 250
+    assert keeper.suite.sinks[0].index()[-1]["rcpts"] == [loves]
+    paths = sorted(kept(keeper))
+    assert [p.split("/")[0] for p in paths] == ["all", "own"]
+    mail_id = re.search(r"virus-(.*)\.gz", paths[0]).group(1)
+    assert codes(ask(keeper, mail_id=mail_id)) == [250]
+    assert keeper.suite.sinks[0].index()[-1]["rcpts"] == ["a@example.org"]
+    # By the file of who has it: it is for those who have not.
+    assert codes(ask(keeper, mail_file=paths[1], again="yes")) == [250]
+    assert keeper.suite.sinks[0].index()[-1]["rcpts"] == ["a@example.org"] and keeper.suite.sinks[0].count() == 3
 
 
 def test_the_request_may_name_others(keeper):
@@ -318,4 +336,28 @@ def test_what_is_not_scanned_to_its_end_is_not_released(keeper):
     passed = len(keeper.suite.sinks[0].index())
     a = ask(keeper, mail_id=mail_id, rcpts=["<a@example.org>"], rescan="yes")
     assert refused(a) and "could not be scanned to its end" in a.text and len(keeper.suite.sinks[0].index()) == passed
+    assert codes(ask(keeper, mail_id=mail_id, rcpts=["<a@example.org>"], rescan="no")) == [250]
+
+
+def damaged(name, octets):
+    whole = mwzip.simple()(name, octets)
+    return whole[:len(whole) // 2]
+
+
+AMBIGUOUS = mail(headers=["Content-Type: text/plain", "Content-Type: multipart/mixed; boundary=x"])
+
+
+@pytest.mark.parametrize("octets, why", [
+    (attached(mwzip.zipcrypto(password="not guessed")("a.txt", b"harmless " * 100), "a.zip"), "encrypted parts"),
+    (attached(damaged("a.txt", b"harmless " * 100), "a.zip"), "a damaged archive"),
+    (AMBIGUOUS, "a structure that others"),
+], ids=["encrypted", "damaged", "ambiguous"])
+def test_what_the_scan_cannot_look_into_is_not_released(keeper, octets, why):
+    keeper.suite.set(archive_quarantine_method="local:virus-%m.gz", final_virus_destiny=D_DISCARD)
+    keeper.start()
+    mail_id, _ = keep(keeper, octets)
+    passed = len(keeper.suite.sinks[0].index())
+    a = ask(keeper, mail_id=mail_id, rcpts=["<a@example.org>"], rescan="yes")
+    assert refused(a) and "could not be scanned whole: " + why in a.text and "rescan=no" in a.text, a.text
+    assert len(keeper.suite.sinks[0].index()) == passed
     assert codes(ask(keeper, mail_id=mail_id, rcpts=["<a@example.org>"], rescan="no")) == [250]

@@ -37,15 +37,21 @@ static bool is_checked(const struct txn_rcpt *r)
 	return !r->removed && !r->bypass_banned;
 }
 
-bool banned_wanted(const struct txn *t)
+bool banned_wanted_for(const struct txn *t, const struct txn_rcpt *r)
 {
 	/* A virus may load a bank that bans. */
 	bool bans =
 		t->policy->bans || (t->set->bans && !mw_lookup_is_empty(t->policy->virus_banks));
 
+	return is_checked(r) && (bans || r->banned_rulenames != NULL) &&
+	       !t->policy->bypass_decode_parts;
+}
+
+bool banned_wanted(const struct txn *t)
+{
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (is_checked(&t->rcpts[i]) && (bans || t->rcpts[i].banned_rulenames != NULL))
-			return !t->policy->bypass_decode_parts;
+		if (banned_wanted_for(t, &t->rcpts[i]))
+			return true;
 	return false;
 }
 

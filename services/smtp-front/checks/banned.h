@@ -17,6 +17,8 @@
  * before the scan; also true when a bank that a virus loads could want it.
  */
 bool banned_wanted(const struct txn *t);
+/* The same of one recipient's mail. */
+bool banned_wanted_for(const struct txn *t, const struct txn_rcpt *r);
 /*
  * After the scan, when the mail's banks are known: the banned fields of t's recipients. *failed_r
  * NULL, or why nobody can know whether something is banned: the mail has to come again. MW_OK or

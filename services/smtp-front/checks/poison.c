@@ -54,6 +54,9 @@ void poison_remember(struct txn *t)
 		f->poison_count++;
 	txn_log(t, MW_WARN, "poison", "log_id=%s mail_id=%s octets=%zu", t->log_id, t->mail_id,
 		smtp_body_size(t->body));
-	mw_publish_alert(f->pub, "poison", "log_id=%s mail_id=%s: two cages died on it", t->log_id,
-		t->mail_id);
+	mw_publish_alert(f->pub, "poison", "log_id=%s mail_id=%s: two cages died on it%s",
+		t->log_id, t->mail_id,
+		*t->set->quarantine_dir == '\0'
+			? "; QUARANTINEDIR is not set, no copy of it is set aside"
+			: "");
 }

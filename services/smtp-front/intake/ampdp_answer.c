@@ -35,9 +35,12 @@ static void put_answer(struct mw_text *out, enum answer a)
 void ampdp_answer_setreply(struct mw_text *out, const char *reply)
 {
 	char enhanced[16], words[WORDS_MAX + 1];
-	const char *p = reply + strcspn(reply, " ");
+	const char *p;
 	size_t n;
 
+	if (reply == NULL)
+		reply = "451 4.3.0 out of memory";
+	p = reply + strcspn(reply, " ");
 	p += *p == ' ';
 	n = strspn(p, "0123456789.");
 	if (n >= 5 && n < sizeof(enhanced) && p[n] == ' ') {

@@ -15,7 +15,8 @@ void ampdp_answer_failure(struct mw_text *out, const char *log_id, unsigned code
 	const char *enhanced, const char *text);
 /* The first lines of every reply. */
 void ampdp_answer_head(struct mw_text *out, const char *log_id);
-/* setreply from a reply's whole text, "554 5.7.0 Reject"; of several lines the first. */
+/* setreply from a reply's whole text, "554 5.7.0 Reject"; of several lines the first. NULL: there
+ * was no memory for it, 451. */
 void ampdp_answer_setreply(struct mw_text *out, const char *reply);
 
 #endif

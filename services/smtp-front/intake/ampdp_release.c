@@ -368,6 +368,14 @@ static bool is_line_of(const char *lines, const char *text)
 	return false;
 }
 
+/* The rows have it as it fits into their columns. */
+static bool is_stored_as_released(struct ampdp_session *s, const char *address)
+{
+	const char *stored = stored_address(&s->request.arena, address);
+
+	return stored != NULL && is_line_of(s->releasing->stored_released, stored);
+}
+
 static const char *already(struct txn *t, const struct clerk_release *r)
 {
 	static const char plain[] = "250 2.5.0 Ok, already released; not sent again";
@@ -396,7 +404,7 @@ static size_t pass_over_released(struct ampdp_session *s, struct txn *t)
 		const struct clerk_release *before = was_released(&s->releasing->found, r->addr);
 
 		if (is_yes(s->request.again) ||
-			(before == NULL && !is_line_of(s->releasing->stored_released, r->addr))) {
+			(before == NULL && !is_stored_as_released(s, r->addr))) {
 			left++;
 			continue;
 		}
@@ -442,33 +450,50 @@ static void refuse_release(struct ampdp_session *s, const char *why)
 	refuse(s, why);
 }
 
-/* What was not scanned to its end is not clean: whoever wants it all the same has to say so. */
+/* What the scan could not look into, though it came to its end; NULL: nothing. */
+static const char *unseen(const struct findings *f)
+{
+	return f->limit_count > 0 ? "parts beyond a limit"
+	       : f->encrypted > 0 ? "encrypted parts"
+	       : f->broken	  ? "a damaged archive"
+	       : f->ambiguous	  ? "a structure that others may read in another way"
+				  : NULL;
+}
+
+/* Why a mail that was scanned again must not leave; NULL: it is clean. */
+static const char *unclean(struct txn *t, char *why, size_t size)
+{
+	static const char all_the_same[] = "(rescan=no, --no-scan, releases it all the same)";
+	const struct txn_check *scan = &t->checks[JOB_SCAN];
+
+	if (t->found.virus_count > 0)
+		snprintf(why, size, "not released: infected by %.150s, as scanned now %s",
+			viruses_of(t), all_the_same);
+	else if (scan->state != CHECK_OVER || scan->status == MW_FAILED)
+		snprintf(why, size, "not released: it could not be scanned: %.150s", scan->reason);
+	else if (scan->status != MW_DONE)
+		snprintf(why, size, "not released: it could not be scanned to its end: %.150s %s",
+			scan->reason, all_the_same);
+	else if (unseen(&t->found) != NULL)
+		snprintf(why, size, "not released: it could not be scanned whole: %s %s",
+			unseen(&t->found), all_the_same);
+	else
+		return NULL;
+	return why;
+}
+
+/* What was not scanned whole is not clean: whoever wants it all the same has to say so. */
 static void rescanned(struct txn *t)
 {
 	struct ampdp_session *s = (struct ampdp_session *)((char *)t->client -
 							   offsetof(struct ampdp_session, client));
-	const struct txn_check *scan = &t->checks[JOB_SCAN];
-	char why[300];
+	char text[300];
+	const char *why = unclean(t, text, sizeof(text));
 
-	if (t->found.virus_count > 0) {
-		snprintf(why, sizeof(why),
-			"not released: infected by %.150s, as scanned now (rescan=no releases it "
-			"all the same)",
-			viruses_of(t));
+	if (why != NULL)
 		refuse_release(s, why);
-	} else if (scan->state != CHECK_OVER || scan->status == MW_FAILED) {
-		snprintf(why, sizeof(why), "not released: it could not be scanned: %.150s",
-			scan->reason);
-		refuse_release(s, why);
-	} else if (scan->status != MW_DONE) {
-		snprintf(why, sizeof(why),
-			"not released: it could not be scanned to its end: %.150s (rescan=no "
-			"releases it all the same)",
-			scan->reason);
-		refuse_release(s, why);
-	} else {
+	else
 		forward(s);
-	}
 }
 
 static bool wants_rescan(const struct ampdp_session *s)

@@ -186,7 +186,7 @@ static void change(struct txn *t, struct txn_rcpt *r)
 		return;
 	r->deliver_to = to;
 	if (r->params.orcpt == NULL && !r->added)
-		r->params.orcpt = address_orcpt(&t->arena, r->given != NULL ? r->given : r->addr);
+		r->params.orcpt = address_orcpt(&t->arena, txn_rcpt_given(r));
 	txn_log(t, MW_INFO, "address_changed", "log_id=%s rcpt=%s to=%s", t->log_id,
 		mw_quote(r->addr), mw_quote(to));
 }

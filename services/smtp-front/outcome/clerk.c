@@ -9,6 +9,7 @@
 #include "clerk_find.h"
 #include "clerk_priv.h"
 #include "log.h"
+#include "quarantine.h"
 #include "quarantine_audit.h"
 #include "subject.h"
 #include "transaction.h"
@@ -92,7 +93,7 @@ static void add_rcpts(struct mw_text *out, const struct txn *t)
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		const struct txn_rcpt *r = &t->rcpts[i];
 
-		if (!t->poison && (r->ccat_blocking == 0 || r->copy != (int)t->copy_at))
+		if (t->poison ? r->removed : !quarantine_is_kept_from(t, t->copy_at, r))
 			continue;
 		mw_text_addf(out, "%s%s", first ? "" : "\n", r->addr);
 		first = false;
@@ -100,13 +101,23 @@ static void add_rcpts(struct mw_text *out, const struct txn *t)
 	mw_text_add_octets(out, "", 1);
 }
 
-/* The first of those whom the copy is kept for says why. */
+/* The first of those whom the copy is kept from says why; else of those whom it is kept for. */
 static const struct txn_rcpt *whose(const struct txn *t)
 {
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].ccat_blocking != 0 && t->rcpts[i].copy == (int)t->copy_at)
-			return &t->rcpts[i];
-	return t->rcpt_count > 0 ? &t->rcpts[0] : NULL;
+	const struct txn_rcpt *best = t->rcpt_count > 0 ? &t->rcpts[0] : NULL;
+	unsigned most = 0;
+
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		const struct txn_rcpt *r = &t->rcpts[i];
+		unsigned rank = (r->copy == (int)t->copy_at ? 2 : 0) +
+				(quarantine_is_kept_from(t, t->copy_at, r) ? 1 : 0);
+
+		if (rank > most) {
+			most = rank;
+			best = r;
+		}
+	}
+	return best;
 }
 
 void clerk_kept(struct clerk *c, const struct txn *t, const char *path)

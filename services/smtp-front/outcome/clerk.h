@@ -28,7 +28,7 @@ struct clerk_found {
 	bool known; /* the index could be asked */
 	size_t count;
 	char *paths[CLERK_COPIES_MAX]; /* of copies whose file says that it has this id */
-	char *rcpts;		       /* blocked ones of all of them, a line each; "" */
+	char *rcpts; /* blocked ones of all of them, all where no copy names any; a line each */
 	size_t release_count;
 	struct clerk_release *releases;
 	struct mw_text texts; /* what those point to */

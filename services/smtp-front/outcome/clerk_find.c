@@ -29,7 +29,7 @@ struct search {
 	const char *dir, *mail_id;
 	struct mw_qindex *index;
 	struct clerk_found *found;
-	struct mw_text rcpts;
+	struct mw_text blocked, all; /* recipients of copies that name blocked ones, of others */
 	unsigned reads;
 };
 
@@ -68,7 +68,7 @@ static void consider(struct search *s, const char *path, bool indexed)
 		strcmp(h.e.mail_id, s->mail_id) == 0 &&
 		(f->paths[f->count] = strdup(path)) != NULL) {
 		f->count++;
-		add_lines(&s->rcpts, h.e.rcpts);
+		add_lines(h.blocked ? &s->blocked : &s->all, h.e.rcpts);
 		if (!indexed && s->index != NULL)
 			mw_qindex_put(s->index, &h.e, &err);
 	}
@@ -155,6 +155,16 @@ static bool on_release(void *arg, const char *rcpt, const char *who, uint64_t ti
 	return !f->texts.failed;
 }
 
+/* Those whom the mail is kept from; where no copy names any, as of mail that passed, all. */
+static void take_rcpts(struct search *s)
+{
+	struct mw_text *rcpts = s->blocked.n > 0 || s->blocked.failed ? &s->blocked : &s->all;
+
+	s->found->rcpts = rcpts->failed ? NULL : rcpts->p != NULL ? strdup(rcpts->p) : strdup("");
+	mw_text_fini(&s->blocked);
+	mw_text_fini(&s->all);
+}
+
 void clerk_look_up(
 	const char *dir, struct mw_qindex *index, const char *mail_id, struct clerk_found *f)
 {
@@ -172,8 +182,8 @@ void clerk_look_up(
 		f->releases[i].rcpt = f->texts.p + (uintptr_t)f->releases[i].rcpt;
 		f->releases[i].who = f->texts.p + (uintptr_t)f->releases[i].who;
 	}
-	f->rcpts = s.rcpts.p != NULL ? s.rcpts.p : strdup("");
-	if (f->rcpts == NULL || s.rcpts.failed || f->texts.failed) {
+	take_rcpts(&s);
+	if (f->rcpts == NULL || f->texts.failed) {
 		mw_log(MW_WARN, "quarantine_look_up", "mail_id=%s why=\"out of memory\"", mail_id);
 		clerk_found_fini(f);
 	}

@@ -1,5 +1,6 @@
 #include "decide_priv.h"
 
+#include "checks/banned.h"
 #include "reason.h"
 
 static bool failed(const struct txn *t, enum dispatch_kind kind)
@@ -84,16 +85,30 @@ static void add(const struct ccats *c, unsigned ccat)
 	(*c->count)++;
 }
 
-/* Why parts, or all of it, could not be looked at. */
-static void add_unchecked(const struct txn *t, const struct ccats *c)
+static void add_limited(const struct txn *t, const struct ccats *c)
 {
 	const struct txn_check *scan = &t->checks[JOB_SCAN];
 
 	if (scan->state == CHECK_OVER && (scan->status == MW_LIMIT || t->found.limit_count > 0))
 		add(c, MW_CCAT(MW_CC_UNCHECKED, 2));
+}
+
+/* Why parts, or all of it, could not be looked at. */
+static void add_unchecked(const struct txn *t, const struct ccats *c)
+{
+	add_limited(t, c);
 	if (t->found.encrypted > 0)
 		add(c, MW_CCAT(MW_CC_UNCHECKED, 1));
 	if (failed(t, JOB_SCAN) || t->found.broken || (t->hooked != NULL && t->hooked->unchecked))
+		add(c, MW_CCAT(MW_CC_UNCHECKED, 0));
+}
+
+/* Why parts that rules on banned ones ask for may not have been told. Of encrypted ones the rules
+ * can say what they want. */
+static void add_untold(const struct txn *t, const struct ccats *c)
+{
+	add_limited(t, c);
+	if (t->found.broken)
 		add(c, MW_CCAT(MW_CC_UNCHECKED, 0));
 }
 
@@ -118,6 +133,8 @@ static void categorise(const struct txn *t, struct txn_rcpt *r)
 		add_unchecked(t, &c);
 	} else if (!r->bypass_banned && failed(t, JOB_SCAN)) {
 		add(&c, MW_CCAT(MW_CC_UNCHECKED, 0)); /* its parts are not known either */
+	} else if (banned_wanted_for(t, r)) {
+		add_untold(t, &c);
 	}
 	if (t->found.ambiguous) /* what their reader sees nobody knows, whoever bypasses what */
 		add(&c, MW_CCAT(MW_CC_UNCHECKED, 3));

@@ -287,12 +287,14 @@ static const char *action_of(const struct txn_rcpt *r)
 static void add_rcpt(const struct report *p, const struct txn *t, const struct txn_rcpt *r)
 {
 	struct mw_octets reply = mw_octets_of_text(r->reply);
+	/* RFC 3464 section 2.3.2: as it was when the mail was accepted. */
+	const char *addr = txn_rcpt_given(r);
 	char status[16], id[2 * MW_NAME_MAX + 2];
 
 	mw_text_add(p->out, "\r\n");
 	add_original_rcpt(p, r->params.orcpt);
-	add_typed(p, "Final-Recipient", p->utf8 && !is_ascii(r->addr) ? "utf-8" : "rfc822",
-		mw_octets_of_text(r->addr));
+	add_typed(p, "Final-Recipient", p->utf8 && !is_ascii(addr) ? "utf-8" : "rfc822",
+		mw_octets_of_text(addr));
 	add_plain(p, "Action", action_of(r));
 	status_of(r, status);
 	add_plain(p, "Status", status);

@@ -241,6 +241,7 @@ static bool expand(struct notify *n, const struct notify_plan *plan, struct mw_t
 		.extras = extras,
 		.most = NOTICE_TEXT_MAX,
 		.escape = true,
+		.for_sender = plan->kind == NOTICE_SENDER,
 		.lines = true,
 	};
 	enum mw_rc rc = template_expand(plan->text, &scope, text);
@@ -328,14 +329,15 @@ void notify_others(struct txn *t, void (*next)(struct txn *t, const char *failed
 	send_next(n);
 }
 
-/* RFC 3461 section 4.3: who asks for all of it gets it, unless that would do harm. */
+/* RFC 3461 section 4.3: who asks for all of it gets it, unless that would do harm. Spam names whom
+ * it likes as its sender, and asks on his behalf. */
 static bool goes_back_whole(const struct txn *t, const bool *reported)
 {
 	if (t->params.ret != SMTP_RET_FULL ||
 		smtp_body_size(t->body) > t->policy->notices.full_octets)
 		return false;
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (reported[i] && t->rcpts[i].ccats[0] >= MW_CCAT(MW_CC_UNCHECKED, 0))
+		if (reported[i] && t->rcpts[i].ccats[0] >= MW_CCAT(MW_CC_SPAMMY, 0))
 			return false;
 	return true;
 }
@@ -345,7 +347,7 @@ static bool needs_utf8(const struct txn *t, const bool *reported)
 	if (t->params.smtputf8 || !is_ascii(t->sender))
 		return true;
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (reported[i] && !is_ascii(t->rcpts[i].addr))
+		if (reported[i] && !is_ascii(txn_rcpt_given(&t->rcpts[i])))
 			return true;
 	return false;
 }

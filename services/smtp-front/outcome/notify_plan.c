@@ -189,11 +189,8 @@ static void plan_rcpts(struct plan *p)
 
 /* ------------------------------------------------------------------ all */
 
-/*
- * A notice of ours that comes by again makes no notice: by the null sender, by whom it says that it
- * is from, and by what it says of itself. Who imitates one spares an administrator a notice about
- * him, and nothing else.
- */
+/* It looks like a notice of ours: by the null sender, by whom it says that it is from, and by what
+ * it says of itself. Anybody can write that. */
 static bool is_notice(const struct txn *t)
 {
 	const struct mw_field *automatic = mw_header_last(&t->header, MW_H_AUTO_SUBMITTED);
@@ -217,13 +214,42 @@ static bool is_notice(const struct txn *t)
 	return false;
 }
 
+#define HOUR_MS (60u * 60 * 1000)
+
+/*
+ * A notice of ours that comes by again makes no notice, or they would follow each other for ever.
+ * What is infected or banned may be no notice of ours, whatever it looks like: so many of those are
+ * told of all the same, after which a loop is over.
+ */
+static bool ends_here(const struct txn *t)
+{
+	struct front *f = t->front;
+	uint64_t now = mw_mono_ms();
+
+	if (!is_notice(t))
+		return false;
+	if (t->ccat_count == 0 || t->ccats[0] < MW_CCAT(MW_CC_BANNED, 0))
+		return true;
+	if (now - f->alike.since_ms >= HOUR_MS) {
+		f->alike.since_ms = now;
+		f->alike.count = 0;
+	}
+	if (f->alike.count == NOTIFY_ALIKE_MAX) {
+		txn_log(t, MW_WARN, "notices_ended", "log_id=%s mail_id=%s hint=\"%s\"", t->log_id,
+			t->mail_id, "it looks like a notice of ours, as many others in this hour");
+		return true;
+	}
+	f->alike.count++;
+	return false;
+}
+
 bool notify_plan_others(struct txn *t, struct notify_plan **plans_r, size_t *count_r)
 {
 	struct plan p = { .t = t };
 
 	if ((rcpt_texts_asked(t, TEXT_ADMIN) || rcpt_texts_asked(t, TEXT_NEWVIRUS_ADMIN) ||
 		    rcpt_texts_asked(t, TEXT_WARNING)) &&
-		!is_notice(t)) {
+		!ends_here(t)) {
 		plan_admins(&p);
 		plan_rcpts(&p);
 	}

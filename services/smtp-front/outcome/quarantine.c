@@ -143,7 +143,8 @@ static bool plan_sender(struct txn *t)
 	struct want w;
 
 	for (size_t i = 0; i < t->rcpt_count && !any_spam; i++)
-		any_spam = t->rcpts[i].ccat_count > 0 && t->rcpts[i].ccats[0] / 10 == MW_CC_SPAM;
+		any_spam = !t->rcpts[i].removed && t->rcpts[i].ccat_count > 0 &&
+			   t->rcpts[i].ccats[0] / 10 == MW_CC_SPAM;
 	if (!any_spam || is_off(p->quarantine[CCAT_SPAM]) || p->spam_by_sender == NULL ||
 		!mw_lookup(p->spam_by_sender, t->sender, &result) ||
 		result.value.type != MW_VALUE_TEXT ||
@@ -183,6 +184,8 @@ static enum mw_rc plan_poison(struct txn *t)
 	};
 	struct want w = { .method = &poison, .folder = "poison", .to = "quarantine" };
 
+	if (*t->set->quarantine_dir == '\0')
+		return MW_OK;
 	return copy_for(t, &w) >= 0 ? MW_OK : MW_ERR_NOMEM;
 }
 
@@ -192,7 +195,9 @@ enum mw_rc quarantine_plan(struct txn *t)
 	t->copies = smtp_arena_array(&t->arena, QUARANTINE_COPIES_MAX, sizeof(*t->copies));
 	if (t->copies == NULL)
 		return MW_ERR_NOMEM;
-	if (t->poison) { /* deferred, it comes again; passed, it is mail as any other */
+	/* Deferred, it comes again; passed, it is mail as any other. So it is where it has no
+	 * place: the alert says that. */
+	if (t->poison && (*t->set->quarantine_dir != '\0' || t->check_failure != NULL)) {
 		enum mw_rc rc = plan_poison(t);
 
 		return rc == MW_OK && t->check_failure == NULL && !plan_archive(t) ? MW_ERR_NOMEM
@@ -202,6 +207,21 @@ enum mw_rc quarantine_plan(struct txn *t)
 		if (!plan_rcpt(t, &t->rcpts[i]))
 			return MW_ERR_NOMEM;
 	return plan_sender(t) && plan_archive(t) ? MW_OK : MW_ERR_NOMEM;
+}
+
+static bool is_blocked(const struct txn_rcpt *r)
+{
+	return r->ccat_blocking != 0 && !r->removed;
+}
+
+bool quarantine_is_kept_from(const struct txn *t, size_t at, const struct txn_rcpt *r)
+{
+	if (!is_blocked(r))
+		return false;
+	for (size_t i = 0; i < t->rcpt_count && !t->poison; i++)
+		if (is_blocked(&t->rcpts[i]) && t->rcpts[i].copy == (int)at)
+			return r->copy == (int)at;
+	return true;
 }
 
 bool quarantine_keeps_from_somebody(const struct txn *t)
@@ -332,8 +352,10 @@ void quarantine_copy_done(struct quarantine_job *j, enum mw_rc rc, const char *e
 		return;
 	}
 	quarantine_trigger("kept");
+	/* Of a mailed one it is an address, which a sender may have chosen. */
 	txn_log(t, MW_INFO, c->archive ? "archived" : "quarantined",
-		"log_id=%s mail_id=%s file=%s type=%c", t->log_id, t->mail_id, c->name, c->type);
+		"log_id=%s mail_id=%s file=%s type=%c", t->log_id, t->mail_id,
+		c->route != NULL ? mw_quote(c->name) : c->name, c->type);
 	/* What is below QUARANTINEDIR is in its index. */
 	if (c->route == NULL && c->name[0] != '/' && c->type != 'Q')
 		clerk_kept(t->front->clerk, t, c->name);

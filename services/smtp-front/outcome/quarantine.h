@@ -27,6 +27,11 @@ enum mw_rc quarantine_keep(struct txn *t, struct quarantine_job **job_r,
 	void (*done)(void *arg, enum mw_rc rc, const char *error), void *arg);
 /* The transaction is gone: the copy is finished or not, nobody is told. Sets *job_p to NULL. */
 void quarantine_forget(struct quarantine_job **job_p);
+/*
+ * A release of the copy t->copies[at] is for r: it is kept from r. Of one that is nobody's of the
+ * blocked ones (the archive's, one by the sender, one of whom nothing blocks), for all of those.
+ */
+bool quarantine_is_kept_from(const struct txn *t, size_t at, const struct txn_rcpt *r);
 /* Some copy is not the archive's. */
 bool quarantine_keeps_from_somebody(const struct txn *t);
 

@@ -218,7 +218,8 @@ static bool sync_above(struct file_work *w)
 	char path[PATH_OCTETS];
 	size_t root = strlen(w->root);
 
-	if (!w->sync || strncmp(w->dir, w->root, root) != 0 || is_synced(w->dir))
+	/* Without a root none of them is ours. */
+	if (!w->sync || root == 0 || strncmp(w->dir, w->root, root) != 0 || is_synced(w->dir))
 		return true;
 	mw_strlcpy(path, w->dir, sizeof(path));
 	for (char *slash; strlen(path) > root && (slash = strrchr(path, '/')) != NULL;) {
@@ -393,7 +394,8 @@ static void put_batch(struct file_work *w, const struct txn *t)
 		mw_text_add(&w->head, " SMTPUTF8");
 	mw_text_add(&w->head, "\r\n");
 	for (size_t i = 0; i < t->rcpt_count; i++) /* a copy tells nobody of its fate */
-		mw_text_addf(&w->head, "RCPT TO:<%s> NOTIFY=NEVER\r\n", t->rcpts[i].addr);
+		if (!t->rcpts[i].removed)
+			mw_text_addf(&w->head, "RCPT TO:<%s> NOTIFY=NEVER\r\n", t->rcpts[i].addr);
 	mw_text_add(&w->head, "DATA\r\n");
 	mw_text_add(&w->tail, ".\r\nQUIT\r\n");
 	w->dots = true;

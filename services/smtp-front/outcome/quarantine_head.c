@@ -38,9 +38,9 @@ static void put_rcpts(struct txn *t, const struct txn_copy *c, const char *name,
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		const struct txn_rcpt *r = &t->rcpts[i];
 
-		/* A release is for those whom this copy is kept from. */
-		if (blocked && (r->ccat_blocking == 0 ||
-				       !(t->poison || c->archive || &t->copies[r->copy] == c)))
+		/* A hook has taken it off: it is not to get the mail, by a release neither. */
+		if (r->removed ||
+			(blocked && !quarantine_is_kept_from(t, (size_t)(c - t->copies), r)))
 			continue;
 		mw_text_add(out, between);
 		put_address(out, r->addr);
@@ -75,10 +75,16 @@ static void put_envelope(struct txn *t, const struct txn_copy *c, struct mw_text
 
 /* ------------------------------------------------------------------ alerts */
 
+static void put_safe_octets(struct mw_text *out, struct mw_octets o)
+{
+	for (size_t i = 0; i < o.n; i++)
+		mw_text_add_octets(
+			out, o.p[i] < 0x20 || o.p[i] > 0x7e ? "?" : (const char *)o.p + i, 1);
+}
+
 static void put_safe(struct mw_text *out, const char *s)
 {
-	for (; *s != '\0'; s++)
-		mw_text_addf(out, "%c", *s < 0x20 || *s > 0x7e ? '?' : *s);
+	put_safe_octets(out, mw_octets_of_text(s));
 }
 
 static bool is_in(const struct txn *t, unsigned major)
@@ -204,7 +210,7 @@ static void put_tests(const struct txn *t, struct mw_text *out, size_t line)
 		} else if (i > 0) {
 			mw_text_add(out, ", ");
 		}
-		mw_text_add_octets(out, test->name.p, test->name.n);
+		put_safe_octets(out, test->name);
 		mw_text_add(out, "=");
 		put_points(out, test->milli);
 	}

@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "policy/db_store.h"
+#include "quarantine_stored.h"
 #include "subject.h"
 
 #define VARCHAR_MAX 255 /* characters of amavisd's columns */
@@ -235,16 +236,6 @@ static const char *column(struct smtp_arena *a, const void *octets, size_t n)
 	return s;
 }
 
-/* Of addresses, whose columns are counted in octets. */
-static const char *address_of(struct smtp_arena *a, const char *address)
-{
-	char *s = smtp_arena_copy(a, address, strnlen(address, VARCHAR_MAX));
-
-	if (s != NULL)
-		db_make_utf8(s);
-	return s;
-}
-
 /* The domain with its labels in reverse, as amavisd writes it: "org.example". */
 static const char *reversed_domain(struct smtp_arena *a, const char *address)
 {
@@ -325,7 +316,7 @@ static bool fill_rcpts(struct sql_work *w, const struct txn *t)
 
 		if (in->removed)
 			continue;
-		*r = (struct sql_rcpt){ .address = address_of(&w->arena, in->addr),
+		*r = (struct sql_rcpt){ .address = stored_address(&w->arena, in->addr),
 			.domain = reversed_domain(&w->arena, in->addr),
 			.is_local = in->is_local,
 			.white = in->white,
@@ -400,7 +391,7 @@ static bool fill(struct sql_work *w, struct txn *t, const struct txn_copy *c)
 	w->originating = t->originating;
 	w->has_score = t->found.has_spam;
 	w->score_milli = t->found.spam_milli;
-	w->sender = address_of(&w->arena, t->sender);
+	w->sender = stored_address(&w->arena, t->sender);
 	w->sender_domain = reversed_domain(&w->arena, t->sender);
 	w->client = smtp_arena_copy(&w->arena, client, strlen(client));
 	w->host = column(&w->arena, t->set->myhostname, strlen(t->set->myhostname));

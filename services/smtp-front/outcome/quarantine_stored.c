@@ -31,6 +31,15 @@ struct stored_job {
 	struct stored_got got;
 };
 
+const char *stored_address(struct smtp_arena *a, const char *address)
+{
+	char *s = smtp_arena_copy(a, address, strnlen(address, STORED_ADDRESS_MAX));
+
+	if (s != NULL)
+		db_make_utf8(s);
+	return s;
+}
+
 bool stored_is_set_up(const struct front *f)
 {
 	return f->store != NULL && db_enabled(f->store);
@@ -544,19 +553,30 @@ void stored_forget(struct stored_job **job_p)
 	db_cancel(&request);
 }
 
-void stored_released(const struct txn *t)
+/* False: no memory. */
+static bool add_address(struct stored_job *j, struct txn *t, const char *address)
 {
+	const char *stored = stored_address(&t->arena, address);
+
+	if (stored != NULL)
+		add(&j->texts, stored);
+	return stored != NULL && !j->texts.failed;
+}
+
+void stored_released(struct txn *t)
+{
+	bool ok = true;
 	struct stored_job *j =
 		job_new(t->front, STORED_RELEASED, t->parent_mail_id, t->stored_in, NULL, NULL);
 
-	for (size_t i = 0; j != NULL && i < t->rcpt_count; i++)
+	for (size_t i = 0; j != NULL && ok && i < t->rcpt_count; i++)
 		if (t->rcpts[i].delivered)
-			add(&j->texts, t->rcpts[i].addr);
-	if (j != NULL && j->texts.n == 0 && !j->texts.failed) {
+			ok = add_address(j, t, t->rcpts[i].addr);
+	if (j != NULL && j->texts.n == 0 && ok) {
 		destroy(&j->work); /* nobody has got it */
 		return;
 	}
-	if (j != NULL && !j->texts.failed) {
+	if (j != NULL && ok) {
 		j = start(t->front, j);
 	} else if (j != NULL) {
 		destroy(&j->work);

@@ -38,6 +38,11 @@ struct stored_got {
 	bool eight_bit;
 };
 
+#define STORED_ADDRESS_MAX 255 /* octets of an address in amavisd's tables */
+
+/* An address as the rows have it: cut, and UTF-8. NULL: no memory. */
+const char *stored_address(struct smtp_arena *a, const char *address);
+
 /* Is there a database to ask at all? */
 bool stored_is_set_up(const struct front *f);
 
@@ -54,6 +59,6 @@ struct stored_job *stored_drop(struct front *f, const char *mail_id, int64_t par
 void stored_forget(struct stored_job **job_p);
 
 /* t, a release of a mail that is rows, is over: msgrcpt says who has got it. Nobody waits. */
-void stored_released(const struct txn *t);
+void stored_released(struct txn *t);
 
 #endif

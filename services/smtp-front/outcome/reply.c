@@ -261,8 +261,8 @@ static const char *told(struct txn *t, const struct txn_rcpt *r)
 		return NULL;
 	if (r->code / 100 != 5 || r->dsn == DSN_NONE)
 		return r->reply;
-	return smtp_arena_printf(&t->arena, "250 2.5.0 Ok <%s>, %s (%s)",
-		r->given != NULL ? r->given : r->addr, words[r->dsn], r->reply);
+	return smtp_arena_printf(&t->arena, "250 2.5.0 Ok <%s>, %s (%s)", txn_rcpt_given(r),
+		words[r->dsn], r->reply);
 }
 
 /* Not one that the next hop was not even asked about, as another had been refused. */

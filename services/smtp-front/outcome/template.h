@@ -43,6 +43,9 @@ struct template_scope {
 	/* Values go into one line: control characters in them become \n, \x1B and so on, and a
 	 * backslash \\. What the text itself says stays as it is. */
 	bool escape;
+	/* The mail's sender reads it: %R %D %O %N leave out recipients that he does not know and
+	 * those whose mail was thrown away without a word, and have the addresses that he gave. */
+	bool for_sender;
 	/* And the text has many, for people to read: backslashes stay. */
 	bool lines;
 };

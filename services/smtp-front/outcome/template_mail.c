@@ -199,15 +199,25 @@ static bool is_delivered(const struct txn_rcpt *r)
 	return r->delivered || (r->code == 0 && r->ccat_blocking == 0 && !r->removed);
 }
 
+/* Added ones (always_bcc's, hooks') and those whose mail hooks or destinies discard. */
+static bool is_hidden_from_sender(const struct txn_rcpt *r)
+{
+	return r->added || r->removed || (r->code / 100 == 2 && !r->delivered);
+}
+
 void give_rcpts(struct template_call *c, int which)
 {
 	size_t count;
 	const struct txn_rcpt *r = give_scope(c, &count);
+	bool for_sender = c->scope->for_sender;
 
 	template_list(c);
 	for (size_t i = 0; i < count; i++, r++) {
-		struct mw_octets address = mw_octets_of_text(r->addr);
+		const char *addr = for_sender ? txn_rcpt_given(r) : r->addr;
+		struct mw_octets address = mw_octets_of_text(addr);
 
+		if (for_sender && is_hidden_from_sender(r))
+			continue;
 		if (which == RCPTS_ALL)
 			template_item(c, address);
 		else if ((which == RCPTS_DELIVERED) != is_delivered(r))
@@ -215,9 +225,8 @@ void give_rcpts(struct template_call *c, int which)
 		else if (which != RCPTS_WHY_NOT)
 			template_item(c, bracketed(c, address));
 		else
-			template_item(
-				c, made(c, smtp_arena_printf(c->arena, "<%s>:\n   %s", r->addr,
-						   r->reply != NULL ? r->reply : "")));
+			template_item(c, made(c, smtp_arena_printf(c->arena, "<%s>:\n   %s", addr,
+							 r->reply != NULL ? r->reply : "")));
 	}
 }
 

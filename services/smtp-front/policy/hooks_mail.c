@@ -110,7 +110,7 @@ static void rcpt_address(lua_State *L, const struct hook_call *c, const struct t
 static void rcpt_given(lua_State *L, const struct hook_call *c, const struct txn_rcpt *r)
 {
 	(void)c;
-	push_text(L, r->added ? NULL : r->given != NULL ? r->given : r->addr);
+	push_text(L, r->added ? NULL : txn_rcpt_given(r));
 }
 
 static void rcpt_added(lua_State *L, const struct hook_call *c, const struct txn_rcpt *r)

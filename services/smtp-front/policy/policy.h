@@ -213,6 +213,8 @@ const struct policy *policy_load_all(
 	struct policy_set *set, const struct policy *p, const char *banks, struct mw_err *err_r);
 /* Some mail is kept in that way. */
 bool policy_keeps(const struct policy *p, enum quarantine_kind kind);
+/* Some is kept below QUARANTINEDIR. */
+bool policy_keeps_files(const struct policy *p);
 /*
  * Which banks a value of author_to_policy_bank_maps or virus_name_to_policy_bank_maps means, as a
  * list: "1" is the bank approved, where there is one. NULL: none.

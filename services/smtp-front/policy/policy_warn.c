@@ -186,7 +186,7 @@ static void look_tag(struct look *l)
 static bool keeps_files(const struct policy_set *set)
 {
 	for (const struct policy *p = set->base; p != NULL; p = p->next)
-		if (policy_keeps(p, QUARANTINE_LOCAL))
+		if (policy_keeps_files(p))
 			return true;
 	return false;
 }

@@ -293,6 +293,21 @@ bool policy_keeps(const struct policy *p, enum quarantine_kind kind)
 	return is_kind(p->archive_method, kind);
 }
 
+/* An absolute path of batch SMTP lies elsewhere. */
+static bool is_below(const struct quarantine_method *m)
+{
+	return is_kind(m, QUARANTINE_LOCAL) ||
+	       (is_kind(m, QUARANTINE_BSMTP) && m->template[0] != '/');
+}
+
+bool policy_keeps_files(const struct policy *p)
+{
+	for (unsigned s = 0; s < CCAT_SLOTS; s++)
+		if (is_below(p->quarantine[s]))
+			return true;
+	return is_below(p->archive_method);
+}
+
 /* ------------------------------------------------------------------ the other questions */
 
 static struct mw_value level_set(const struct policy *p, const char *setting)

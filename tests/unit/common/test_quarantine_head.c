@@ -41,6 +41,7 @@ static void a_copy_says_what_the_index_wants_to_know(void **state)
 	assert_string_equal(h.e.mail_id, "AbCdEfGhIjKl");
 	assert_string_equal(h.e.sender, "s@example.com");
 	assert_string_equal(h.e.rcpts, "b@example.org");
+	assert_true(h.blocked);
 	assert_string_equal(h.e.subject, "\xc3\xa4 fold");
 	assert_true(h.e.has_score);
 	assert_int_equal(h.e.score_milli, -1500);

@@ -19,6 +19,7 @@ static void a_reply_is_told_in_its_parts(void **state)
 			"setreply=550 5.1.1 from%20MTA(x):%20550%20one\r\n" },
 		{ "550 5.1.1 100%\x7f\xc3", "setreply=550 5.1.1 100???\r\n" },
 		{ "550", "setreply=550 5.0.0 \r\n" },
+		{ NULL, "setreply=451 4.3.0 out%20of%20memory\r\n" },
 	};
 
 	(void)state;

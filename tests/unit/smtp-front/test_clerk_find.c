@@ -59,10 +59,55 @@ static void an_id_that_is_in_every_name_does_not_read_every_file(void **state)
 	rmdir(dir);
 }
 
+static void copy_for(const char *dir, const char *name, const char *rcpts, const char *blocked)
+{
+	char text[500];
+
+	snprintf(text, sizeof(text),
+		"X-Envelope-From: <a@example.com>\r\nX-Envelope-To: %s\r\n"
+		"X-Envelope-To-Blocked: %s\r\nX-Quarantine-ID: <A>\r\n\r\nbody\r\n",
+		rcpts, blocked);
+	put(dir, name, text);
+}
+
+/* A folder has no order, and so they have two. */
+static void rcpts_are(const char *dir, size_t copies, const char *rcpts, const char *turned)
+{
+	struct clerk_found f = { 0 };
+
+	clerk_look_up(dir, NULL, "A", &f);
+	assert_int_equal(f.count, copies);
+	if (strcmp(f.rcpts, turned) != 0)
+		assert_string_equal(f.rcpts, rcpts);
+	clerk_found_fini(&f);
+}
+
+static void those_whom_some_copy_is_kept_from_go_before_those_who_have_it(void **state)
+{
+	char dir[] = "/tmp/mailweir-test-clerk-XXXXXX", path[200];
+	static const char *const names[] = { "A1", "A2", "A3" };
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	copy_for(dir, "A1", "<b@x>,\r\n <c@x>", "");
+	copy_for(dir, "A2", "<b@x>", "");
+	rcpts_are(dir, 2, "b@x\nc@x", "c@x\nb@x");
+	copy_for(dir, "A3", "<b@x>,\r\n <c@x>", "<b@x>");
+	rcpts_are(dir, 3, "b@x", "b@x");
+	copy_for(dir, "A2", "<b@x>,\r\n <c@x>", "<c@x>");
+	rcpts_are(dir, 3, "b@x\nc@x", "c@x\nb@x");
+	for (size_t i = 0; i < MW_COUNT(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_id_that_is_in_every_name_does_not_read_every_file),
+		cmocka_unit_test(those_whom_some_copy_is_kept_from_go_before_those_who_have_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,11 +11,11 @@
 /*
  * Settings are words: v b u s h y o c * are the destinies of viruses, banned parts, unchecked mail,
  * spam, bad headers, spammy, oversized and clean mail, and of the catch-all, with a digit those of
- * minors: P D R B T. +v: a lover; -v: who bypasses the check.
- * Found are: V a virus, B a banned part, X a failed scan, L a limit, E and A encrypted and
- * ambiguous parts, H27 faults of the header section by minor, Z more octets than the limit, S6.5 a
- * score, s! a failed spam check; W, K the sender is white, black; N the null sender, M a mailing
- * list.
+ * minors: P D R B T. +v: a lover; -v: who bypasses the check; rules: some ban parts.
+ * Found are: V a virus, B a banned part, X a failed scan, L and l a limit, told by the findings or
+ * by their status alone, D a damaged archive, E and A encrypted and ambiguous parts, H27 faults of
+ * the header section by minor, Z more octets than the limit, S6.5 a score, s! a failed spam check;
+ * W, K the sender is white, black; N the null sender, M a mailing list.
  */
 static const struct row {
 	const char *settings, *found;
@@ -90,6 +90,7 @@ static void add_word(struct mw_text *lua, struct mw_text *by, const char *word)
 		{ "softd", "soft_bounce_discards = true\n" },
 		{ "warnb", "warnbannedsender = true\n" },
 		{ "warnh", "warnbadhsender = true\n" },
+		{ "rules", "banned_filename_re = new_RE { 'exe$' }\n" },
 		{ "tag3=", "sa_tag3_level_deflt = " },
 		{ "tag2=", "sa_tag2_level_deflt = " },
 		{ "kill=", "sa_kill_level_deflt = " },
@@ -163,6 +164,12 @@ static void find_more(struct made *m, struct txn_rcpt *r, const char *word)
 		break;
 	case 'L':
 		t->found.limit_count = 1;
+		break;
+	case 'l':
+		make_check(m, JOB_SCAN, MW_LIMIT);
+		break;
+	case 'D':
+		t->found.broken = true;
 		break;
 	case 'E':
 		t->found.encrypted = 1;
@@ -312,13 +319,14 @@ static void random_policy(struct policy *p)
 	p->soft_bounce_discards = chance(2);
 	p->warn_banned_sender = chance(4);
 	p->warn_bad_header_sender = chance(4);
+	p->bans = chance(2);
 	assert_int_equal(rcpt_policy_prepare(p, NULL), MW_OK);
 }
 
 static void random_findings(struct made *m)
 {
-	static const char *const words[] = { "V", "L", "E", "A", "X", "H2", "H27", "S1", "S6", "S9",
-		"s!", "W", "K", "N", "M" };
+	static const char *const words[] = { "V", "L", "l", "D", "E", "A", "X", "H2", "H27", "S1",
+		"S6", "S9", "s!", "W", "K", "N", "M" };
 
 	forget(m);
 	for (size_t i = random_below(3) + 1; i-- > 0;) {
@@ -386,6 +394,7 @@ static void is_honest(const struct txn *t, size_t round)
 {
 	const struct findings *f = &t->found;
 	bool scan_failed = t->checks[JOB_SCAN].status == MW_FAILED,
+	     untold = f->limit_count > 0 || f->broken || t->checks[JOB_SCAN].status == MW_LIMIT,
 	     spam_failed = t->checks[JOB_SPAM].state == CHECK_OVER &&
 			   t->checks[JOB_SPAM].status == MW_FAILED;
 
@@ -393,7 +402,8 @@ static void is_honest(const struct txn *t, size_t round)
 		const struct txn_rcpt *r = &t->rcpts[i];
 		bool unknown = (scan_failed && !(r->bypass_virus && r->bypass_banned)) ||
 			       (spam_failed && !r->bypass_spam) || f->ambiguous ||
-			       (!r->bypass_virus && (f->limit_count > 0 || f->encrypted > 0));
+			       (!r->bypass_virus && (untold || f->encrypted > 0)) ||
+			       (!r->bypass_banned && t->policy->bans && untold);
 
 		if (unknown && r->ccats[0] < MW_CCAT(MW_CC_UNCHECKED, 0))
 			fail_msg("round %zu, recipient %zu: %u", round, i, r->ccats[0]);

@@ -141,6 +141,8 @@ static void a_report_is_lines_of_fields(void **state)
 	m->txn.params.envid = "q+2B1";
 	m->txn.helo = "h\r\nX-Evil: 1";
 	r->params.orcpt = "rfc822;A+2Bb@example.org";
+	r->given = r->addr;
+	r->addr = "inside@mx7.example.org"; /* nobody's to know */
 	r->code = 550;
 	r->from_next_hop = true;
 	r->reply = "550 5.1.1 from MTA(smtp:[192.0.2.9]:25): 550 no\r\n\r\nAction: relayed";
@@ -151,6 +153,7 @@ static void a_report_is_lines_of_fields(void **state)
 	assert_non_null(strstr(out.p, "Final-Recipient: rfc822; a@example.org\r\n"
 				      "Action: failed\r\nStatus: 5.1.1\r\n"
 				      "Remote-MTA: dns; [192.0.2.9]\r\n"));
+	assert_null(strstr(out.p, "inside"));
 	assert_null(strstr(out.p, "\nX-Evil"));
 	assert_null(strstr(out.p, "\nAction: relayed"));
 	mw_text_fini(&out);

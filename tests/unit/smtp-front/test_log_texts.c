@@ -205,11 +205,52 @@ static void names_of_banned_parts_are_for_people(void **state)
 	end_txn(m);
 }
 
+static void for_the_sender_is(struct made *m, const char *text, const char *expected)
+{
+	const struct template_scope scope = {
+		.txn = &m->txn, .most = 4096, .escape = true, .lines = true, .for_sender = true
+	};
+	struct template_code *code = NULL;
+	struct mw_text out = { 0 };
+	struct mw_err err = { "" };
+
+	assert_int_equal(template_new(text, &code, &err), MW_OK);
+	assert_int_equal(template_expand(code, &scope, &out), MW_OK);
+	assert_string_equal(out.p, expected);
+	mw_text_fini(&out);
+	template_unref(&code);
+}
+
+static void a_sender_reads_of_recipients_as_he_knows_them(void **state)
+{
+	struct made *m = a_mail("");
+
+	(void)state;
+	a_rcpt(m, "inside@mx7.example.org", MW_CCAT(MW_CC_CLEAN, 0))->given = "ann@example.org";
+	refuse(a_rcpt(m, "box9@mx7.example.org", MW_CCAT(MW_CC_BANNED, 0)), 80);
+	m->txn.rcpts[1].given = "bob@example.org";
+	a_rcpt(m, "journal@example.org", MW_CCAT(MW_CC_CLEAN, 0))->added = true;
+	a_rcpt(m, "gone@example.org", MW_CCAT(MW_CC_CLEAN, 0))->removed = true;
+	m->txn.rcpts[3].delivered = false;
+	a_rcpt(m, "thrown@example.org", MW_CCAT(MW_CC_SPAM, 0))->delivered = false;
+	m->txn.rcpts[4].action = MW_ACT_DISCARD;
+	m->txn.rcpts[4].ccat_blocking = MW_CCAT(MW_CC_SPAM, 0);
+	for_the_sender_is(m, "[%D|%D|,] %#D [%O|%O|,] %#O [%R|%R|,] %#R",
+		"<ann@example.org> 1 <bob@example.org> 1 ann@example.org,bob@example.org 2");
+	for_the_sender_is(
+		m, "[%N|%N|,]", "<bob@example.org>:\n   554 5.7.0 Reject, id=00001-01 - x");
+	/* An administrator reads of all of them as they are. */
+	assert_string_equal(expanded(m, "[%D|%D|,] %#N %#R", NULL),
+		"<inside@mx7.example.org>,<journal@example.org> 3 5");
+	end_txn(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_short_line_is_amavisds),
 		cmocka_unit_test(names_of_banned_parts_are_for_people),
+		cmocka_unit_test(a_sender_reads_of_recipients_as_he_knows_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

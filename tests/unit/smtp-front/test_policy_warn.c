@@ -3,6 +3,11 @@
 #include "policy/policy_warn.h"
 
 #define SEEN_MAX 20
+#define ELSEWHERE                                                                                  \
+	"spam_quarantine_method = \"\"\nunchecked_quarantine_method = \"\"\n"                      \
+	"banned_files_quarantine_method = \"\"\nbad_header_quarantine_method = \"\"\n"             \
+	"final_virus_destiny = D_REJECT final_banned_destiny = D_REJECT\n"                         \
+	"final_spam_destiny = D_REJECT\n"
 #define QUARANTINE "QUARANTINEDIR = \"/tmp\" quarantine = { quota_entries = 1000 }\n"
 #define WELL "local_domains_maps = { \".example.org\" }\n" QUARANTINE
 
@@ -81,11 +86,9 @@ static void settings_that_are_well_have_no_warning(void **state)
 			 "policy_bank.MYNETS = {}\npolicy_bank.MYUSERS = {}\n");
 	/* No folder is needed where nothing is kept. */
 	expect_none("local_domains_maps = { 1 }\nQUARANTINEDIR = \"/nonexistent\"\n"
-		    "virus_quarantine_method = \"\"\nspam_quarantine_method = \"\"\n"
-		    "unchecked_quarantine_method = \"\"\nbanned_files_quarantine_method = \"\"\n"
-		    "bad_header_quarantine_method = \"\"\n"
-		    "final_virus_destiny = D_REJECT final_banned_destiny = D_REJECT\n"
-		    "final_spam_destiny = D_REJECT\n");
+		    "virus_quarantine_method = \"\"\n" ELSEWHERE);
+	expect_none("local_domains_maps = { 1 }\nQUARANTINEDIR = \"\"\n"
+		    "virus_quarantine_method = \"bsmtp:/var/spool/%m\"\n" ELSEWHERE);
 }
 
 static void each_mistake_is_told_with_its_line(void **state)
@@ -120,6 +123,9 @@ static void each_mistake_is_told_with_its_line(void **state)
 		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"/nonexistent/q\" quarantine = { "
 		  "quota_entries = 9 }\n",
 			"quarantine_missing", 2, "\"/nonexistent/q\" is not there" },
+		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"\" quarantine = { "
+		  "quota_entries = 9 }\nvirus_quarantine_method = \"bsmtp:out-%m\"\n" ELSEWHERE,
+			"quarantine_missing", 2, "\"\" is not there" },
 		{ "local_domains_maps = { 1 }\nQUARANTINEDIR = \"/etc/passwd\" quarantine = { "
 		  "quota_entries = "
 		  "9 }\n",

@@ -1,0 +1,77 @@
+/* Who is told of what: and that a mail which looks like a notice of ours cannot switch that off. */
+#include "make_txn.h"
+
+#include "outcome/decide.h"
+#include "outcome/notify_plan.h"
+
+#define SETTINGS                                                                                   \
+	"final_bad_header_destiny = D_PASS\n"                                                      \
+	"virus_admin_maps = { 'admin@example.org' }\nwarnvirusrecip_maps = { true }\n"             \
+	"bad_header_admin_maps = { 'admin@example.org' }\n"
+#define ALIKE "From: \"x\" <postmaster@mx.example.org>\r\nAuto-Submitted: auto-generated\r\n\r\n"
+
+static struct made *notice_alike(void)
+{
+	struct made *m = make_txn(SETTINGS);
+	static const struct mw_octets author[] = { { (const unsigned char *)"postmaster@mx."
+									    "example.org",
+		25 } };
+
+	make_body(m, ALIKE, strlen(ALIKE));
+	m->txn.sender = "";
+	m->txn.facts.author = (struct mw_list){ 1, author };
+	make_check(m, JOB_SCAN, MW_DONE);
+	make_rcpt(m, "a@example.org");
+	return m;
+}
+
+static size_t notices_of(struct made *m)
+{
+	struct notify_plan *plans = NULL;
+	size_t count = 99;
+
+	decide(&m->txn);
+	assert_true(notify_plan_others(&m->txn, &plans, &count));
+	return count;
+}
+
+static void a_notice_that_comes_by_again_makes_none(void **state)
+{
+	struct made *m = notice_alike();
+
+	(void)state;
+	m->txn.badh.count = 1;
+	m->txn.badh.minors = MW_BIT(7);
+	m->txn.badh.texts = (const char *[]){ "x" };
+	assert_int_equal(notices_of(m), 0);
+	m->txn.sender = "x@example.com"; /* it is none */
+	assert_int_equal(notices_of(m), 1);
+	end_txn(m);
+}
+
+static void what_looks_like_one_and_is_infected_is_told_of_but_not_for_ever(void **state)
+{
+	struct made *m = notice_alike();
+
+	(void)state;
+	make_virus(m, "Eicar");
+	for (int i = 0; i < NOTIFY_ALIKE_MAX; i++)
+		assert_int_equal(notices_of(m), 2); /* the administrator's, the recipient's */
+	assert_int_equal(notices_of(m), 0);
+	m->txn.sender = "x@example.com";
+	assert_int_equal(notices_of(m), 2);
+	m->txn.sender = "";
+	m->front.alike.since_ms -= 60u * 60 * 1000; /* an hour later */
+	assert_int_equal(notices_of(m), 2);
+	end_txn(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_notice_that_comes_by_again_makes_none),
+		cmocka_unit_test(what_looks_like_one_and_is_infected_is_told_of_but_not_for_ever),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
