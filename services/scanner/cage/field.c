@@ -58,6 +58,14 @@ static enum mime_encoding encoding_of(const char *word)
 		{ "base64", MIME_BASE64 },
 		{ "", MIME_IDENTITY },
 		{ "quoted-printable", MIME_QUOTED },
+		/* what programs write that mean one of the first three */
+		{ "7-bit", MIME_IDENTITY },
+		{ "7bits", MIME_IDENTITY },
+		{ "8-bit", MIME_IDENTITY },
+		{ "8bits", MIME_IDENTITY },
+		{ "utf-8", MIME_IDENTITY },
+		{ "us-ascii", MIME_IDENTITY },
+		{ "none", MIME_IDENTITY },
 	};
 
 	for (size_t i = 0; i < MW_COUNT(known); i++)

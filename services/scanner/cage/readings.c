@@ -140,15 +140,16 @@ static void take_unknown(struct work *w, const struct spot *s)
 {
 	const struct mime_entity *e = s->e;
 	unsigned number;
+	bool sure;
 
 	take_octets(w, s, e->body, s->number);
 	if (mime_looks_base64(e->body)) {
 		note(w, e->outside ? MIME_OUTSIDE : MIME_UNKNOWN_ENCODING, true);
 		take_base64(w, s, 0);
 	}
-	if (!e->outside && mime_looks_quoted(e->body) && variant_begin(w, s, &number) &&
+	if (!e->outside && mime_looks_quoted(e->body, &sure) && variant_begin(w, s, &number) &&
 		decode_begin(w, s)) {
-		w->f.ambiguous = true;
+		w->f.ambiguous = w->f.ambiguous || sure;
 		take_octets(w, s,
 			mw_octets_of(w->scratch, mime_decode(MIME_QUOTED, e->body, w->scratch)),
 			number);

@@ -292,9 +292,15 @@ static const struct evasion evasions[] = {
 	{ "lines that end with LF", "done found",
 		"From: a\n" TYPE "a\n\n--a\nContent-Transfer-Encoding: base64\n\n" EICAR_B64
 		"\n--a--\n" },
-	{ "8 bit is no encoding", "done unknown_encoding",
-		HEAD
-		"Content-Transfer-Encoding: 8-bit\r\n\r\nhello, how are you? fine, thanks\r\n" },
+	{ "8 bit is no encoding", "done",
+		HEAD "Content-Transfer-Encoding: 8-bit\r\n\r\nsee http://a.example/?id=12\r\n" },
+	{ "a charset is no encoding", "done",
+		HEAD "Content-Transfer-Encoding: utf-8\r\n\r\nsee http://a.example/?id=12\r\n" },
+	{ "a URL is not quoted-printable", "done unknown_encoding",
+		HEAD "Content-Transfer-Encoding: x-none\r\n\r\nsee http://a.example/?id=12\r\n" },
+	{ "what looks like a URL is decoded all the same", "done found unknown_encoding",
+		HEAD "Content-Transfer-Encoding: x-none\r\n\r\nX5O!P%@AP[4=5CPZX54(P^)7CC)7}$"
+		     "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*\r\n" },
 };
 
 static struct mw_octets mail_of(const struct evasion *e)
