@@ -16,20 +16,54 @@ static void clean_name(char *name)
 
 /* ------------------------------------------------------------------ the fields */
 
+static bool ends_type(unsigned char c)
+{
+	return c == ';' || c == ',' || c == '(' || mime_is_blank(c);
+}
+
+/* Does the type go on at s, behind a blank or comment? Around its slash they may stand. */
+static bool type_goes_on(const char *type, size_t n, struct mime_scan s)
+{
+	mime_skip_blanks(&s);
+	if (s.p == s.end || ends_type(*s.p))
+		return false;
+	return memchr(type, '/', n) == NULL ? *s.p == '/' : type[n - 1] == '/';
+}
+
+/* The type in lower case, or the word that stands in its place; quotes vanish. */
+static void read_type(struct mime_scan *s, char type[MIME_TYPE_MAX])
+{
+	size_t n = 0;
+
+	do {
+		mime_skip_blanks(s);
+		for (; s->p < s->end && !ends_type(*s->p); s->p++)
+			if (*s->p != '"' && n < MIME_TYPE_MAX - 1)
+				type[n++] = (char)mime_lower(*s->p);
+	} while (type_goes_on(type, n, *s));
+	type[n] = '\0';
+}
+
+/* To the first semicolon outside of comments. */
+static size_t rest_behind(struct mime_scan s, struct mw_octets value)
+{
+	for (mime_skip_blanks(&s); s.p < s.end && *s.p != ';'; mime_skip_blanks(&s))
+		s.p++;
+	return (size_t)(s.p - value.p);
+}
+
 static void take_type(struct mime_head *h, struct mw_octets v, unsigned choices)
 {
 	struct mime_scan s = { v.p, v.p + v.n };
 	char type[MIME_TYPE_MAX], second[MIME_NAME_MAX];
 	bool last = (choices & MW_BIT(MIME_CHOOSE_FIELD)) != 0;
-	size_t n = 0;
 
-	mime_skip_blanks(&s);
-	for (; s.p < s.end && *s.p != ';' && *s.p != '('; s.p++)
-		if (!mime_is_blank(*s.p) && *s.p != '"' && n < sizeof(type) - 1)
-			type[n++] = (char)mime_lower(*s.p);
-	type[n] = '\0';
-	if (strchr(type, '/') != NULL)
-		memcpy(h->type, type, n + 1);
+	read_type(&s, type);
+	h->has_type = strchr(type, '/') != NULL;
+	h->bad_type = !h->has_type && type[0] != '\0';
+	if (h->has_type)
+		mw_strlcpy(h->type, type, sizeof(h->type));
+	s.p = v.p + rest_behind(s, v);
 	mime_take_boundary(h, s, choices);
 	mime_take_name(h, s, "name", h->name[0] == '\0' || last ? h->name : second, sizeof(h->name),
 		choices);
@@ -202,7 +236,6 @@ static void take_known(struct reading *r, int known, struct mw_octets value, boo
 		h->errors |= MW_BIT(MIME_TWO_FIELDS); /* it says the same again */
 	}
 	r->value[known] = lasting ? value : mw_octets_of(NULL, 0);
-	h->has_type = h->has_type || known == 0;
 	/* Where a field that some do not see changes what the part is. */
 	if (r->doubt)
 		h->choices_met |= MW_BIT(MIME_CHOOSE_HEADER);

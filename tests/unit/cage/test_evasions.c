@@ -146,6 +146,22 @@ static const struct evasion evasions[] = {
 	{ "an encoded word as a boundary",
 		"done ambiguous found boundary_not_found boundary_forms boundary_guessed",
 		HEAD TYPE "\"=?us-ascii?Q?ab?=\"\r\n\r\n" EVIL("ab") END("ab") },
+	/* types */
+	{ "a message with a word behind its type", "done found",
+		HEAD "Content-Type: message/rfc822 x\r\n\r\n" TYPE "a\r\n\r\n" EVIL("a") END("a") },
+	{ "a message with a comma behind its type", "done found",
+		HEAD "Content-Type: message/rfc822, x\r\n\r\n" TYPE "a\r\n\r\n" EVIL("a")
+			END("a") },
+#define DIGEST(type)                                                                               \
+	HEAD "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n" type "\r\n" TYPE          \
+	     "a\r\n\r\n" EVIL("a") END("a") END("d")
+	{ "a message in a digest", "done found", DIGEST("") },
+	{ "an empty type in a digest", "done found", DIGEST("Content-Type:\r\n") },
+	{ "a type that is none in a digest", "done ambiguous found bad_type",
+		DIGEST("Content-Type: x\r\n") },
+	{ "a text in a digest", "done ambiguous bad_header_line bad_type",
+		HEAD "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\nContent-Type: "
+		     "x\r\n\r\nContent-Transfer-Encoding: base64\r\nbegin 644 a\r\n" END("d") },
 	{ "a line that only begins with a delimiter", "done ambiguous found boundary_prefix",
 		HEAD TYPE "a\r\n\r\n" GOOD("a") EVIL("ab") END("a") },
 	{ "a boundary that begins the inner one is no oddity", "done found",

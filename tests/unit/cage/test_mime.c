@@ -189,6 +189,55 @@ static void names_come_in_every_dress(void **state)
 	}
 }
 
+static void a_type_ends_behind_its_subtype(void **state)
+{
+	static const struct {
+		const char *value, *type;
+	} cases[] = {
+		{ "a/b; x=y", "a/b" },
+		{ "A/B x", "a/b" },
+		{ "a/b, x/y", "a/b" },
+		{ "a/b\r\n\tx", "a/b" },
+		{ "a / b", "a/b" },
+		{ "a (c) / (d) b (e); x=y", "a/b" },
+		{ "\"a/b\"", "a/b" },
+		{ "a/b(c)d", "a/b" },
+		{ "a/", "a/" },
+		{ "a x/y", "text/plain" },
+		{ "a", "text/plain" },
+		{ "", "text/plain" },
+	};
+	char text[200], want[200];
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		snprintf(text, sizeof(text), "Content-Type: %s\r\n\r\nbody", cases[i].value);
+		snprintf(want, sizeof(want), "1 %s 0:body; ", cases[i].type);
+		assert_string_equal(shape(text), want);
+	}
+}
+
+/* RFC 2046 section 5.1.5, where the type is not told; Thunderbird takes an empty one for none. */
+static void a_part_of_a_digest_without_a_type_is_a_message(void **state)
+{
+	static const char digest[] = "Content-Type: multipart/digest; boundary=x\r\n\r\n--x\r\n";
+	char text[300];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%sContent-Type:\r\n\r\nFrom: a\r\n\r\none\r\n--x--", digest);
+	assert_string_equal(
+		shape(text), "[1 multipart/digest] [1/1 message/rfc822] 1/1/1 text/plain 0:one; ");
+	assert_int_equal(parser.choices_met, 0);
+	snprintf(
+		text, sizeof(text), "%sContent-Type: x\r\n\r\nFrom: a\r\n\r\none\r\n--x--", digest);
+	assert_string_equal(
+		shape(text), "[1 multipart/digest] [1/1 message/rfc822] 1/1/1 text/plain 0:one; ");
+	assert_int_equal(parser.choices_met, MW_BIT(MIME_CHOOSE_TEXT));
+	assert_int_equal(parser.errors, MW_BIT(MIME_BAD_TYPE));
+	assert_string_equal(other_shape(text, MIME_CHOOSE_TEXT),
+		"[1 multipart/digest] 1/1 text/plain 0:From: a\r\n\r\none; ");
+}
+
 /* As many pieces as a field can have, the first of them last: the name by their numbers is among
  * the names. */
 static void pieces_of_a_name_are_never_lost(void **state)
@@ -386,6 +435,8 @@ int main(void)
 		cmocka_unit_test(parts_behind_the_final_boundary_are_read_and_noted),
 		cmocka_unit_test(an_empty_part_without_an_empty_line_is_no_error),
 		cmocka_unit_test(names_come_in_every_dress),
+		cmocka_unit_test(a_type_ends_behind_its_subtype),
+		cmocka_unit_test(a_part_of_a_digest_without_a_type_is_a_message),
 		cmocka_unit_test(pieces_of_a_name_are_never_lost),
 		cmocka_unit_test(encodings_are_known_by_name),
 		cmocka_unit_test(contradictions_have_two_readings),
