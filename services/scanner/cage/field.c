@@ -1,4 +1,4 @@
-#include <ctype.h>
+#include <strings.h>
 
 #include "field.h"
 #include "lines.h"
@@ -55,6 +55,7 @@ static size_t rest_behind(struct mime_scan s, struct mw_octets value)
 static void take_type(struct mime_head *h, struct mw_octets v, unsigned choices)
 {
 	struct mime_scan s = { v.p, v.p + v.n };
+	struct mime_field f = { v, 0 };
 	char type[MIME_TYPE_MAX], second[MIME_NAME_MAX];
 	bool last = (choices & MW_BIT(MIME_CHOOSE_FIELD)) != 0;
 
@@ -63,21 +64,21 @@ static void take_type(struct mime_head *h, struct mw_octets v, unsigned choices)
 	h->bad_type = !h->has_type && type[0] != '\0';
 	if (h->has_type)
 		mw_strlcpy(h->type, type, sizeof(h->type));
-	s.p = v.p + rest_behind(s, v);
-	mime_take_boundary(h, s, choices);
-	mime_take_name(h, s, "name", h->name[0] == '\0' || last ? h->name : second, sizeof(h->name),
-		choices);
+	f.rest = rest_behind(s, v);
+	mime_take_boundary(h, &f, choices);
+	mime_take_name(h, &f, "name", h->name[0] == '\0' || last ? h->name : second,
+		sizeof(h->name), choices);
 }
 
 /* The file name of Content-Disposition wins over the name of Content-Type, as it does in mail
  * readers. */
 static void take_disposition(struct mime_head *h, struct mw_octets v, unsigned choices)
 {
-	struct mime_scan s = { v.p, v.p + v.n };
+	struct mime_field f = { v, 0 };
 
-	while (s.p < s.end && *s.p != ';')
-		s.p++;
-	mime_take_name(h, s, "filename", h->name, sizeof(h->name), choices);
+	while (f.rest < v.n && v.p[f.rest] != ';')
+		f.rest++;
+	mime_take_name(h, &f, "filename", h->name, sizeof(h->name), choices);
 }
 
 static enum mime_encoding encoding_of(const char *word)
@@ -161,10 +162,16 @@ static void take_names(struct mime_head *h, int known, struct mw_octets value)
 	h->names = other.names;
 }
 
-static int field_find(struct mw_octets name)
+static struct mw_octets without_blanks(struct mw_octets name)
 {
 	while (name.n > 0 && mime_is_blank(name.p[name.n - 1]))
 		name.n--;
+	return name;
+}
+
+static int field_find(struct mw_octets name)
+{
+	name = without_blanks(name);
 	for (size_t i = 0; i < MW_COUNT(known_fields); i++)
 		if (mw_octets_ieq(name, known_fields[i].name))
 			return (int)i;
@@ -258,17 +265,42 @@ static struct mw_octets without_nul(
 	return mw_octets_of(buf, n);
 }
 
+static const char sun_name[] = "x-sun-data-name";
+
+/* Content-*, and what begins as the other name field does: nothing else matters here. A NUL may
+ * stand anywhere. */
+static bool may_matter(struct mw_octets field)
+{
+	if (field.n < 2)
+		return false;
+	if (field.p[0] == '\0')
+		return true;
+	if ((field.p[0] | 32) == 'c')
+		return field.p[1] == '\0' || (field.p[1] | 32) == 'o';
+	return (field.p[0] | 32) == 'x' && field.n > sizeof(sun_name) - 1 &&
+	       strncasecmp((const char *)field.p, sun_name, sizeof(sun_name) - 1) == 0;
+}
+
+/* Fields that are a name as a whole: Thunderbird's, for want of another one. */
+static void take_name_field(struct mime_head *h, struct mw_octets name, struct mw_octets value)
+{
+	name = without_blanks(name);
+	if (!mw_octets_ieq(name, "content-name") && !mw_octets_ieq(name, sun_name))
+		return;
+	if (value.n > MIME_FIELD_MAX - 1)
+		value = mw_octets_of(value.p + value.n - (MIME_FIELD_MAX - 1), MIME_FIELD_MAX - 1);
+	mime_take_whole_name(h, value);
+}
+
 static void take_field(struct reading *r, struct mw_octets field)
 {
 	unsigned char buf[MIME_FIELD_MAX];
 	const unsigned char *colon;
+	struct mw_octets name, value;
 	bool lasting = true;
 	int known;
 
-	/* Content-*: nothing else matters here */
-	if (field.n < 2 ||
-		(field.p[0] != '\0' && ((field.p[0] | 32) != 'c' ||
-					       (field.p[1] != '\0' && (field.p[1] | 32) != 'o'))))
+	if (!may_matter(field))
 		return;
 	if (memchr(field.p, '\0', field.n) != NULL) {
 		field = without_nul(r, field, buf);
@@ -277,17 +309,20 @@ static void take_field(struct reading *r, struct mw_octets field)
 	colon = field.n > 0 ? memchr(field.p, ':', field.n) : NULL;
 	if (colon == NULL)
 		return;
-	known = field_find(mw_octets_of(field.p, (size_t)(colon - field.p)));
-	if (known < 0)
+	name = mw_octets_of(field.p, (size_t)(colon - field.p));
+	value = mw_octets_of(colon + 1, field.n - name.n - 1);
+	known = field_find(name);
+	if (known < 0) {
+		take_name_field(r->h, name, value);
 		return;
+	}
 	if (mime_is_blank(colon[-1])) {
 		question(r, MIME_ODD_NAME, MIME_CHOOSE_NAME);
 		r->doubt = true;
 		if (reading_chose(r, MIME_CHOOSE_NAME))
 			return;
 	}
-	take_known(r, known, mw_octets_of(colon + 1, field.n - (size_t)(colon + 1 - field.p)),
-		lasting);
+	take_known(r, known, value, lasting);
 }
 
 static bool line_is_field(struct mw_octets field)

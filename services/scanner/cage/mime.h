@@ -29,7 +29,7 @@
 
 /* All names that an entity declares: those of Content-Disposition and Content-Type, as they stand
  * and decoded (RFC 2231, RFC 2047), each once. */
-#define MIME_NAMES_OCTETS 2048
+#define MIME_NAMES_OCTETS 4096
 struct mime_names {
 	unsigned count;
 	bool cut; /* there were more */

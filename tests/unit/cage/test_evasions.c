@@ -146,6 +146,40 @@ static const struct evasion evasions[] = {
 	{ "an encoded word as a boundary",
 		"done ambiguous found boundary_not_found boundary_forms boundary_guessed",
 		HEAD TYPE "\"=?us-ascii?Q?ab?=\"\r\n\r\n" EVIL("ab") END("ab") },
+	{ "a boundary in a comment", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed (; boundary=b; ); boundary=a\r\n\r\n" GOOD("a")
+			EVIL("b") END("b") END("a") },
+	{ "a boundary behind a comma", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed, boundary=b; boundary=a\r\n\r\n" GOOD("a")
+			EVIL("b") END("b") END("a") },
+	{ "a boundary with a comment in its name", "done ambiguous found duplicate_parameter",
+		HEAD "Content-Type: multipart/mixed; boundary (c)=b; boundary=a\r\n\r\n" GOOD("a")
+			EVIL("b") END("b") END("a") },
+	{ "a boundary without a semicolon", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed boundary=b\r\n\r\n" EVIL("b") END("b") },
+	{ "an empty boundary beside one without a semicolon",
+		"done ambiguous found no_boundary boundary_forms boundary_guessed base64_junk "
+		"encoded_outside_parts",
+		HEAD "Content-Type: multipart/mixed boundary=a\r\n\r\n" GOOD("a") END("a") EVIL("")
+			END("") },
+	{ "pieces of a boundary out of order", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed; boundary*1=d; boundary*0=c\r\n\r\n" GOOD("dc")
+			EVIL("cd") END("cd") END("dc") },
+	{ "pieces of a boundary in the order in which they come",
+		"done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed; boundary*1=d; boundary*0=c\r\n\r\n" GOOD("cd")
+			EVIL("dc") END("dc") END("cd") },
+	{ "a boundary up to a piece that is missing",
+		"done ambiguous found no_final_boundary parts_after_final_boundary boundary_forms "
+		"boundary_prefix",
+		HEAD "Content-Type: multipart/mixed; boundary*0=c; boundary*2=d\r\n\r\n" GOOD("cd")
+			EVIL("c") END("c") END("cd") },
+	{ "a boundary alone beside pieces", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed; boundary*=''c; boundary*0=d\r\n\r\n" GOOD("d")
+			EVIL("c") END("c") END("d") },
+	{ "a quoted boundary with a comma and a bracket is no oddity", "done found",
+		HEAD TYPE "\"Boundary_(ID,b)\"; x=\"(\"\r\n\r\n" EVIL("Boundary_(ID,b)")
+			END("Boundary_(ID,b)") },
 	/* types */
 	{ "a message with a word behind its type", "done found",
 		HEAD "Content-Type: message/rfc822 x\r\n\r\n" TYPE "a\r\n\r\n" EVIL("a") END("a") },
