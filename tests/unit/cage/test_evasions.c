@@ -371,6 +371,76 @@ static void what_some_reader_sees_is_found_and_told(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ names of other readings */
+
+/* How many parts have that name, of all readings; *ambiguous_r. */
+static unsigned parts_named(struct mw_octets message, const char *name, bool *ambiguous_r)
+{
+	const struct scan_order order = { .virus = false, .decode = true, .parts = true };
+	size_t parts, fields, names;
+	char reason[MW_REASON_MAX];
+	struct mw_octets map;
+	unsigned count = 0;
+	struct mw_pack b;
+	struct mw_cur c;
+	bool worn;
+
+	mw_pack_init(&b);
+	assert_int_equal(
+		work_run(work, message, &order, mw_mono_ms() + 20000, &b, reason, &worn), MW_DONE);
+	map = mw_octets_of(b.p, b.n);
+	*ambiguous_r = mw_map_bool(map, "ambiguous", false);
+	assert_true(mw_map_find(map, "tree", &c) && mw_cur_array(&c, &parts));
+	for (size_t i = 0; i < parts; i++) {
+		assert_true(mw_cur_array(&c, &fields) && mw_cur_skip(&c, 3) &&
+			    mw_cur_array(&c, &names));
+		for (size_t k = 0; k < names; k++) {
+			struct mw_octets text;
+
+			assert_true(mw_cur_octets(&c, MIME_NAME_MAX, &text));
+			count += mw_octets_ieq(text, name);
+		}
+		assert_true(mw_cur_skip(&c, fields - 4));
+	}
+	mw_pack_fini(&b);
+	return count;
+}
+
+/* The octets are those of a part that was seen. */
+static void a_name_that_only_another_reading_shows_is_told_once(void **state)
+{
+	static const char cr[] =
+		HEAD TYPE "a\r\n\r\n--a\r\nContent-Type: application/x\r\nX: "
+			  "y\rContent-Disposition: attachment; "
+			  "filename=x.js\r\n\r\nhello\r\n--a\r\n\r\nhello\r\n" END("a");
+	static const char nul[] =
+		HEAD "Content-Disposition: attachment; filename=\"x.js\0.txt\"\r\n\r\nhello";
+	static const char twice[] =
+		HEAD TYPE "a\r\n\r\n--a\r\nX: y\rContent-Type: text/x; name=x.js\r\n"
+			  "Z: z\nW: w\r\nV: v\rContent-Disposition: attachment; "
+			  "filename=x.js\r\n\r\nhello\r\n" END("a");
+	static const char eml[] = HEAD TYPE
+		"a\r\n\r\n--a\r\nX: y\rContent-Disposition: attachment; filename=x.eml\r\n\r\n" TYPE
+		"b\r\n\r\n" EVIL("b") END("b") END("a");
+	/* one reading has fewer than the other */
+	static const char fewer[] = HEAD TYPE
+		"a\r\n\r\n--a\r\nContent-Type: text/x; name=x.js\rV: w\r\n\r\nhello\r\n" END("a");
+	bool ambiguous;
+
+	(void)state;
+	assert_int_equal(parts_named(mw_octets_of(cr, sizeof(cr) - 1), "x.js", &ambiguous), 1);
+	assert_true(ambiguous);
+	assert_int_equal(parts_named(mw_octets_of(nul, sizeof(nul) - 1), "x.js", &ambiguous), 1);
+	assert_int_equal(
+		parts_named(mw_octets_of(nul, sizeof(nul) - 1), "x.js.txt", &ambiguous), 1);
+	assert_true(ambiguous);
+	assert_int_equal(parts_named(mw_octets_of_text(twice), "x.js", &ambiguous), 1);
+	assert_true(ambiguous);
+	assert_int_equal(parts_named(mw_octets_of_text(fewer), "x.js", &ambiguous), 1);
+	assert_false(ambiguous);
+	assert_string_equal(told(mw_octets_of_text(eml), true), "done ambiguous found bare_cr");
+}
+
 /* In every reading, within its bounds (the sanitisers look on). */
 static void every_cut_of_each_is_read(void **state)
 {
@@ -473,6 +543,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_some_reader_sees_is_found_and_told),
+		cmocka_unit_test(a_name_that_only_another_reading_shows_is_told_once),
 		cmocka_unit_test(every_cut_of_each_is_read),
 		cmocka_unit_test(more_readings_than_the_setting_allows_are_a_limit),
 		cmocka_unit_test(what_is_repeated_without_end_is_read_soon),
