@@ -188,6 +188,7 @@ struct reading {
 	bool doubt; /* some readers let it end before */
 	unsigned seen[MW_COUNT(known_fields)];
 	struct mw_octets value[MW_COUNT(known_fields)]; /* that was seen last */
+	unsigned name_fields;
 };
 
 static bool reading_chose(const struct reading *r, enum mime_choice choice)
@@ -282,14 +283,18 @@ static bool may_matter(struct mw_octets field)
 }
 
 /* Fields that are a name as a whole: Thunderbird's, for want of another one. */
-static void take_name_field(struct mime_head *h, struct mw_octets name, struct mw_octets value)
+static void take_name_field(struct reading *r, struct mw_octets name, struct mw_octets value)
 {
 	name = without_blanks(name);
 	if (!mw_octets_ieq(name, "content-name") && !mw_octets_ieq(name, sun_name))
 		return;
+	if (r->name_fields++ == REPEATED_MAX)
+		r->h->names.cut = true;
+	if (r->h->names.cut)
+		return;
 	if (value.n > MIME_FIELD_MAX - 1)
 		value = mw_octets_of(value.p + value.n - (MIME_FIELD_MAX - 1), MIME_FIELD_MAX - 1);
-	mime_take_whole_name(h, value);
+	mime_take_whole_name(r->h, value);
 }
 
 static void take_field(struct reading *r, struct mw_octets field)
@@ -313,7 +318,7 @@ static void take_field(struct reading *r, struct mw_octets field)
 	value = mw_octets_of(colon + 1, field.n - name.n - 1);
 	known = field_find(name);
 	if (known < 0) {
-		take_name_field(r->h, name, value);
+		take_name_field(r, name, value);
 		return;
 	}
 	if (mime_is_blank(colon[-1])) {

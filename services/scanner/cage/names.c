@@ -23,9 +23,9 @@ static void add_text(struct mime_names *names, const char *text, size_t n)
 		to[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
 	}
 	to[n] = '\0';
-	for (const char *p = names->text; p < to; p += strlen(p) + 1)
-		if (strcmp(p, to) == 0)
-			return;
+	if (names->n > 0 && (strcmp(names->text, to) == 0 ||
+				    memmem(names->text, names->n, to - 1, n + 2) != NULL))
+		return; /* the NUL before it is the last one's */
 	names->n += n + 1;
 	names->count++;
 }
@@ -67,6 +67,9 @@ void mime_names_add(
 {
 	unsigned orders = mime_charset_has_orders(charset) ? 2 : 1;
 
+	if (names->cut) /* that is told; whoever sends a thousand names shall not have them decoded
+			 */
+		return;
 	for (unsigned little = 0; charset != MIME_CHARSET_OCTETS && little < orders; little++) {
 		struct mime_text decoded;
 

@@ -515,6 +515,14 @@ static void what_is_repeated_without_end_is_read_soon(void **state)
 	for (unsigned i = 0; i < 1000000; i++)
 		n += (size_t)sprintf(text + n, "Content-Type: a/b%u\r\n", i % 7);
 	assert_non_null(strstr(told(mw_octets_of(text, n), false), "ambiguous duplicate_field"));
+	n = (size_t)sprintf(text, HEAD);
+	for (unsigned i = 0; i < 1000000; i++)
+		n += (size_t)sprintf(text + n, "Content-Name: %x\r\n", i);
+	assert_string_equal(told(mw_octets_of(text, n), false), "limit limit=parts");
+	n = (size_t)sprintf(text, HEAD "Content-Disposition: x");
+	for (unsigned i = 0; i < 500; i++)
+		n += (size_t)sprintf(text + n, ";filename*=(,%x", i);
+	assert_string_equal(told(mw_octets_of(text, n), false), "done");
 	n = (size_t)sprintf(text, HEAD "Content-Type: multipart/mixed");
 	for (unsigned i = 0; i < 2000; i++)
 		n += (size_t)sprintf(text + n, ";a=");
