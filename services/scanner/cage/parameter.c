@@ -548,7 +548,7 @@ void mime_take_boundary(struct mime_head *h, const struct mime_field *f, unsigne
 		read_parameters(scan_from(f, 0), &p, choices & ~MW_BIT(MIME_CHOOSE_FIELD));
 		if (!told && forms.count > 0) {
 			forms_add_none(&forms);
-			ambiguous = true;
+			ambiguous = strncmp(h->type, "multipart/", 10) == 0;
 		}
 	}
 	h->forms_cut = forms.cut;

@@ -311,6 +311,16 @@ static const struct evasion evasions[] = {
 	{ "a delimiter between LF among CRLF", "done ambiguous found bare_lf",
 		HEAD TYPE "a\r\n\r\n" GOOD("a") "text\n--a\n" B64 "\r\n" EICAR_B64
 						"\r\n" END("a") },
+	{ "a name behind a bare CR", "done ambiguous bare_cr",
+		HEAD TYPE "a\r\n\r\n--a\r\nContent-Type: application/x; name=a.txt\r\nX: "
+			  "y\rContent-Disposition: "
+			  "attachment; filename=x.js\r\n\r\nhello\r\n" END("a") },
+	{ "a mail's name behind a bare CR", "done ambiguous found bare_cr",
+		HEAD TYPE "a\r\n\r\n--a\r\nX: y\rContent-Disposition: attachment; "
+			  "filename=x.eml\r\n\r\n" TYPE "b\r\n\r\n" EVIL("b") END("b") END("a") },
+#define NUL_IN_NAME HEAD "Content-Disposition: attachment; filename=\"x.js\0.txt\"\r\n\r\nhello"
+	{ "a name before a NUL", "done ambiguous nul_in_header", NUL_IN_NAME,
+		sizeof(NUL_IN_NAME) - 1 },
 	/* what is not all here */
 	{ "a piece of a message", "limit ambiguous partial_message limit=engine",
 		HEAD "Content-Type: message/partial; id=x; number=1; total=2\r\n\r\nX: y\r\n" },
