@@ -125,6 +125,30 @@ def bounded(parameter, mark, **kw):
         end=b"--" + mark + b"--\r\n", **kw)
 
 
+def hidden_in(value):
+    """Two boundaries in one Content-Type; by aa, the one by the book, the file is text, by bb it is a part."""
+    def make(name, octets):
+        field = b"Content-Type: multipart/mixed" + value + b"\r\n"
+        return HEAD + field + b"\r\n--aa\r\n" + NOTE + parts(file_part(name, octets)) + b"--aa--\r\n"
+    return make
+
+
+def message_type(value):
+    """What looks like text to those who do not know the type is a mail that has nothing but its structure."""
+    def make(name, octets):
+        box = b"Content-Type: multipart/mixed; boundary=in\r\n\r\n" + parts(file_part(name, octets), mark=b"in", end=b"--in--\r\n")
+        return multipart(NOTE, b"Content-Type: " + value + b"\r\n\r\n" + box)
+    return make
+
+
+def digest_type(field):
+    """In a multipart/digest a part is a mail unless its type says something else."""
+    def make(name, octets):
+        box = b"Content-Type: multipart/mixed; boundary=in\r\n\r\n" + parts(file_part(name, octets), mark=b"in", end=b"--in--\r\n")
+        return multipart(field + b"\r\n" + box, field=b"Content-Type: multipart/digest; boundary=bb\r\n")
+    return make
+
+
 def two_types(first, second, mark):
     """Two Content-Type fields: which one counts?"""
     return lambda name, octets: multipart(NOTE, file_part(name, octets), mark=mark, end=b"--" + mark + b"--\r\n",
@@ -296,12 +320,16 @@ def file_as_message(name, octets):
 
 def named(*fields):
     """Fields of the file with its name written in some way: %N is the name, %Q per cent encoded, %B as base64, %E as quoted-printable,
-    %1 and %2 its beginning and the rest, %b1 and %b2 those as base64."""
+    %1 and %2 its beginning and the rest, %b1 and %b2 those as base64, %c1 and %c2 base64 cut within an octet; in UTF-16 %W as base64, %P
+    per cent encoded; %7 UTF-7, %J ISO-2022-JP with needless escapes; %Z as base64 with a NUL and .txt behind it."""
     def make(name, octets):
-        n = name.encode()
-        forms = {"N": n, "Q": b"".join(b"%%%02x" % c for c in n), "B": base64.b64encode(n), "E": b"".join(b"=%02X" % c for c in n),
-            "1": n[:3], "2": n[3:], "b1": base64.b64encode(n[:3]), "b2": base64.b64encode(n[3:])}
-        head = b"".join(re.sub(rb"%(b1|b2|[NQBE12])", lambda m: forms[m.group(1).decode()], f.encode()) + b"\r\n" for f in fields)
+        n, wide = name.encode(), name.encode("utf-16-be")
+        whole = base64.b64encode(n)
+        forms = {"N": n, "Q": b"".join(b"%%%02x" % c for c in n), "B": whole, "E": b"".join(b"=%02X" % c for c in n),
+            "1": n[:3], "2": n[3:], "b1": base64.b64encode(n[:3]), "b2": base64.b64encode(n[3:]), "c1": whole[:-3], "c2": whole[-3:],
+            "W": base64.b64encode(wide), "P": b"".join(b"%%%02x" % c for c in wide), "7": b"+" + base64.b64encode(wide).rstrip(b"=") + b"-",
+            "J": n[:3] + b"=1B(J" + n[3:-2] + b"=1B(B" + n[-2:], "Z": base64.b64encode(n + b"\0.txt")}
+        head = b"".join(re.sub(rb"%(b1|b2|c1|c2|[NQBE12WP7JZ])", lambda m: forms[m.group(1).decode()], f.encode()) + b"\r\n" for f in fields)
         if b"Content-Type" not in head:
             head = b"Content-Type: application/octet-stream\r\n" + head
         return multipart(NOTE, head + b"Content-Transfer-Encoding: base64\r\n\r\n" + base64_lines(octets))
@@ -312,6 +340,9 @@ DISP = "Content-Disposition: attachment; "
 TYPE = "Content-Type: application/octet-stream; "
 
 PLAIN = {
+    "8-bit with a URL": lambda n, o: multipart(NOTE.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: 8-bit\r\n\r\nhttp://a.example/?id=12\r\n"),
+        file_part(n, o)),
+    "boundary with a comma and a bracket": bounded(b' boundary="b(,b"; x="(,"', b"b(,b"),
     "base64": attached,
     "quoted-printable": encoded(b"quoted-printable", quopri.encodestring),
     "quoted-printable all": encoded(b"quoted-printable", quoted_all),
@@ -342,6 +373,8 @@ PLAIN = {
     "name in two encoded-words": named(DISP + 'filename="=?utf-8?B?%b1?= =?utf-8?B?%b2?="'),
     "name in inline": named('Content-Disposition: inline; filename="%N"'),
     "name with a path": named(DISP + 'filename="C:\\\\tmp\\\\%N"'),
+    "name extended, folded": named(DISP + "filename*0*=utf-8''%1;\r\n filename*1*=%2"),
+    "name with a comma and brackets beside": named(DISP + 'filename="%N"; x="a, (b"'),
     "name behind a line of text": named(TYPE + 'name="see\r\n %N"'),
 }
 
@@ -387,6 +420,19 @@ ODD = {
     "boundary of 400": bounded(b" boundary=" + b"b" * 400, b"b" * 400),
     "boundary without semicolon": lambda n, o: multipart(NOTE, file_part(n, o), field=b"Content-Type: multipart/mixed boundary=bb\r\n"),
     "boundary behind a comma": lambda n, o: multipart(NOTE, file_part(n, o), field=b"Content-Type: multipart/mixed, boundary=bb\r\n"),
+    "boundary hidden in a comment": hidden_in(b" (; boundary=bb; ); boundary=aa"),
+    "boundary hidden behind a comma": hidden_in(b", boundary=bb; boundary=aa"),
+    "boundary hidden before a comma": hidden_in(b"; boundary=aa, boundary=bb"),
+    "boundary with a comment in its name": hidden_in(b"; boundary (x)=bb; boundary=aa"),
+    "boundary in pieces out of order": bounded(b" boundary*1=c; boundary*0=b", b"bc"),
+    "boundary in pieces as they come": bounded(b" boundary*1=c; boundary*0=b", b"cb"),
+    "boundary in pieces with a gap": hidden_in(b"; boundary*0=bb; boundary*2=a"),
+    "boundary in pieces, one twice": hidden_in(b"; boundary*0=bb; boundary*0=a"),
+    "boundary extended beside pieces": hidden_in(b"; boundary*=''bb; boundary*0=a"),
+    "message with a word behind its type": message_type(b"message/rfc822 x"),
+    "message with a comma behind its type": message_type(b"message/rfc822, x"),
+    "digest with an empty type": digest_type(b"Content-Type:\r\n"),
+    "digest with a type that is none": digest_type(b"Content-Type: x\r\n"),
     "type twice, multipart first": two_types(b"multipart/mixed; boundary=bb", b"text/plain", b"bb"),
     "type twice, multipart last": two_types(b"text/plain", b"multipart/mixed; boundary=bb", b"bb"),
     "type twice, two boundaries": two_types(b"multipart/mixed; boundary=aa", b"multipart/mixed; boundary=bb", b"bb"),
@@ -445,5 +491,28 @@ ODD = {
     "name encoded-word unquoted": named(DISP + "filename==?utf-8?B?%B?="),
     "name encoded-word in pieces": named(DISP + 'filename="a=?utf-8?B?%B?="'),
     "name extended of no charset": named(DISP + "filename*=%Q"),
+    "name without a type": named("Content-Disposition: filename=%N"),
+    "name behind a comma": named("Content-Disposition: attachment, filename=%N"),
+    "name without a semicolon": named("Content-Disposition: attachment filename=%N"),
+    "name in a comment": named(DISP + "(x; filename=%N; y=); filename=a.txt"),
+    "name with a comment": named(DISP + "filename (x)=%N"),
+    "name with text behind it": named(DISP + "filename=%N x.txt"),
+    "name with text behind its quotes": named(DISP + 'filename="%1"%2'),
+    "name extended, and pieces": named(DISP + "filename*=utf-8''%Q; filename*0=.txt"),
+    "name continued with a gap": named(DISP + "filename*0=%N; filename*2=.txt"),
+    "name continued, one twice": named(DISP + "filename*0=%N; filename*0=.txt"),
+    "name continued, with a zero": named(DISP + "filename*0=%N; filename*01=.txt"),
+    "name cut within an octet": named(DISP + 'filename="=?utf-8?B?%c1?= =?utf-8?B?%c2?="'),
+    "name in a long encoded-word": named(DISP + 'filename="=?utf-8?Q?' + 120 * "=E4=B8=AD" + '%E?="'),
+    "name in UTF-16": named(DISP + 'filename="=?utf-16be?B?%W?="'),
+    "name in UTF-16, extended": named(DISP + "filename*=utf-16be''%P"),
+    "name in UTF-7": named(DISP + 'filename="=?utf-7?Q?%7?="'),
+    "name in ISO-2022-JP": named(DISP + 'filename="=?iso-2022-jp?Q?%J?="'),
+    "name before a NUL": named(DISP + 'filename="=?utf-8?B?%Z?="'),
+    "name before a NUL, extended": named(DISP + "filename*=utf-8''%Q%00.txt"),
+    "name in Content-Name": named("Content-Name: %N"),
+    "name in X-Sun-Data-Name": named("X-Sun-Data-Name: %N"),
+    "name behind a bare CR": named("X: y\r" + DISP + "filename=%N"),
+    "name before a bare NUL": named(DISP + 'filename="%N\0.txt"'),
     "name in a comment's company": named(DISP + "filename=(x)%N(y)"),
 }

@@ -20,6 +20,7 @@ static void decode_all(const struct mime_entity *e, bool deeper)
 {
 	unsigned char *out = malloc(e->body.n + 1);
 	unsigned saw;
+	bool sure;
 	size_t n;
 
 	if (out == NULL)
@@ -34,7 +35,7 @@ static void decode_all(const struct mime_entity *e, bool deeper)
 		mime_open_body(&inner, mw_octets_of(out, n), e, &limits, 0))
 		read_entities(&inner, mw_octets_of(out, n), false);
 	mime_looks_base64(e->body);
-	mime_looks_quoted(e->body);
+	mime_looks_quoted(e->body, &sure);
 	free(out);
 }
 

@@ -236,17 +236,30 @@ static size_t decode_quoted(struct mw_octets in, unsigned char *out)
 	return (size_t)(o - out);
 }
 
-bool mime_looks_quoted(struct mw_octets text)
+#define QUOTED_ENOUGH                                                                              \
+	3 /* octets in a text that are no accident; of a URL's `?id=12` one is soon there */
+
+/* In quoted-printable every `=` begins an octet or ends a line; of a rule (`=====`) none does. */
+bool mime_looks_quoted(struct mw_octets text, bool *sure_r)
 {
 	const unsigned char *p = text.p, *end = text.p + text.n;
+	size_t octets = 0, breaks = 0, others = 0;
+	bool maybe = false;
 
 	while (p < end && (p = memchr(p, '=', (size_t)(end - p))) != NULL) {
-		if (soft_break(p, end) != 0 ||
-			(end - p > 2 && hex_value(p[1]) >= 0 && hex_value(p[2]) >= 0))
-			return true;
+		bool octet = end - p > 2 && hex_value(p[1]) >= 0 && hex_value(p[2]) >= 0;
+		bool line = soft_break(p, end) != 0;
+
+		maybe = maybe || octet || line;
+		octets += octet;
+		if (line && p > text.p && p[-1] != '=')
+			breaks++;
+		else
+			others += !octet;
 		p++;
 	}
-	return false;
+	*sure_r = (breaks > 0 || octets >= QUOTED_ENOUGH) && 4 * others <= octets + breaks;
+	return maybe;
 }
 
 size_t mime_decode(enum mime_encoding encoding, struct mw_octets body, unsigned char *out)

@@ -26,8 +26,9 @@ enum { MIME_SAW_PADDING = 1, MIME_SAW_JUNK = 2, MIME_SAW_URL = 4, MIME_SAW_PROSE
 size_t mime_decode_base64(
 	struct mw_octets body, unsigned ways, unsigned char *out, unsigned *saw_r);
 
-/* Might it be base64, or quoted-printable, whatever is said about it? */
+/* Might it be base64, or quoted-printable, whatever is said about it? *sure_r: hardly anything
+ * else. */
 bool mime_looks_base64(struct mw_octets text);
-bool mime_looks_quoted(struct mw_octets text);
+bool mime_looks_quoted(struct mw_octets text, bool *sure_r);
 
 #endif

@@ -1,4 +1,4 @@
-#include <ctype.h>
+#include <strings.h>
 
 #include "field.h"
 #include "lines.h"
@@ -16,34 +16,69 @@ static void clean_name(char *name)
 
 /* ------------------------------------------------------------------ the fields */
 
+static bool ends_type(unsigned char c)
+{
+	return c == ';' || c == ',' || c == '(' || mime_is_blank(c);
+}
+
+/* Does the type go on at s, behind a blank or comment? Around its slash they may stand. */
+static bool type_goes_on(const char *type, size_t n, struct mime_scan s)
+{
+	mime_skip_blanks(&s);
+	if (s.p == s.end || ends_type(*s.p))
+		return false;
+	return memchr(type, '/', n) == NULL ? *s.p == '/' : type[n - 1] == '/';
+}
+
+/* The type in lower case, or the word that stands in its place; quotes vanish. */
+static void read_type(struct mime_scan *s, char type[MIME_TYPE_MAX])
+{
+	size_t n = 0;
+
+	do {
+		mime_skip_blanks(s);
+		for (; s->p < s->end && !ends_type(*s->p); s->p++)
+			if (*s->p != '"' && n < MIME_TYPE_MAX - 1)
+				type[n++] = (char)mime_lower(*s->p);
+	} while (type_goes_on(type, n, *s));
+	type[n] = '\0';
+}
+
+/* To the first semicolon outside of comments. */
+static size_t rest_behind(struct mime_scan s, struct mw_octets value)
+{
+	for (mime_skip_blanks(&s); s.p < s.end && *s.p != ';'; mime_skip_blanks(&s))
+		s.p++;
+	return (size_t)(s.p - value.p);
+}
+
 static void take_type(struct mime_head *h, struct mw_octets v, unsigned choices)
 {
 	struct mime_scan s = { v.p, v.p + v.n };
+	struct mime_field f = { v, 0 };
 	char type[MIME_TYPE_MAX], second[MIME_NAME_MAX];
 	bool last = (choices & MW_BIT(MIME_CHOOSE_FIELD)) != 0;
-	size_t n = 0;
 
-	mime_skip_blanks(&s);
-	for (; s.p < s.end && *s.p != ';' && *s.p != '('; s.p++)
-		if (!mime_is_blank(*s.p) && *s.p != '"' && n < sizeof(type) - 1)
-			type[n++] = (char)mime_lower(*s.p);
-	type[n] = '\0';
-	if (strchr(type, '/') != NULL)
-		memcpy(h->type, type, n + 1);
-	mime_take_boundary(h, s, choices);
-	mime_take_name(h, s, "name", h->name[0] == '\0' || last ? h->name : second, sizeof(h->name),
-		choices);
+	read_type(&s, type);
+	h->has_type = strchr(type, '/') != NULL;
+	h->bad_type = !h->has_type && type[0] != '\0';
+	if (h->has_type)
+		mw_strlcpy(h->type, type, sizeof(h->type));
+	f.rest = rest_behind(s, v);
+	mime_take_boundary(h, &f, choices);
+	mime_take_name(h, &f, "name", h->name[0] == '\0' || last ? h->name : second,
+		sizeof(h->name), choices);
 }
 
 /* The file name of Content-Disposition wins over the name of Content-Type, as it does in mail
  * readers. */
 static void take_disposition(struct mime_head *h, struct mw_octets v, unsigned choices)
 {
-	struct mime_scan s = { v.p, v.p + v.n };
+	struct mime_field f = { v, 0 };
 
-	while (s.p < s.end && *s.p != ';')
-		s.p++;
-	mime_take_name(h, s, "filename", h->name, sizeof(h->name), choices);
+	while (f.rest < v.n && v.p[f.rest] != ';')
+		f.rest++;
+	mime_take_name(h, &f, "filename", h->name, sizeof(h->name), choices);
 }
 
 static enum mime_encoding encoding_of(const char *word)
@@ -58,6 +93,14 @@ static enum mime_encoding encoding_of(const char *word)
 		{ "base64", MIME_BASE64 },
 		{ "", MIME_IDENTITY },
 		{ "quoted-printable", MIME_QUOTED },
+		/* what programs write that mean one of the first three */
+		{ "7-bit", MIME_IDENTITY },
+		{ "7bits", MIME_IDENTITY },
+		{ "8-bit", MIME_IDENTITY },
+		{ "8bits", MIME_IDENTITY },
+		{ "utf-8", MIME_IDENTITY },
+		{ "us-ascii", MIME_IDENTITY },
+		{ "none", MIME_IDENTITY },
 	};
 
 	for (size_t i = 0; i < MW_COUNT(known); i++)
@@ -119,10 +162,16 @@ static void take_names(struct mime_head *h, int known, struct mw_octets value)
 	h->names = other.names;
 }
 
-static int field_find(struct mw_octets name)
+static struct mw_octets without_blanks(struct mw_octets name)
 {
 	while (name.n > 0 && mime_is_blank(name.p[name.n - 1]))
 		name.n--;
+	return name;
+}
+
+static int field_find(struct mw_octets name)
+{
+	name = without_blanks(name);
 	for (size_t i = 0; i < MW_COUNT(known_fields); i++)
 		if (mw_octets_ieq(name, known_fields[i].name))
 			return (int)i;
@@ -139,6 +188,7 @@ struct reading {
 	bool doubt; /* some readers let it end before */
 	unsigned seen[MW_COUNT(known_fields)];
 	struct mw_octets value[MW_COUNT(known_fields)]; /* that was seen last */
+	unsigned name_fields;
 };
 
 static bool reading_chose(const struct reading *r, enum mime_choice choice)
@@ -194,7 +244,6 @@ static void take_known(struct reading *r, int known, struct mw_octets value, boo
 		h->errors |= MW_BIT(MIME_TWO_FIELDS); /* it says the same again */
 	}
 	r->value[known] = lasting ? value : mw_octets_of(NULL, 0);
-	h->has_type = h->has_type || known == 0;
 	/* Where a field that some do not see changes what the part is. */
 	if (r->doubt)
 		h->choices_met |= MW_BIT(MIME_CHOOSE_HEADER);
@@ -217,17 +266,46 @@ static struct mw_octets without_nul(
 	return mw_octets_of(buf, n);
 }
 
+static const char sun_name[] = "x-sun-data-name";
+
+/* Content-*, and what begins as the other name field does: nothing else matters here. A NUL may
+ * stand anywhere. */
+static bool may_matter(struct mw_octets field)
+{
+	if (field.n < 2)
+		return false;
+	if (field.p[0] == '\0')
+		return true;
+	if ((field.p[0] | 32) == 'c')
+		return field.p[1] == '\0' || (field.p[1] | 32) == 'o';
+	return (field.p[0] | 32) == 'x' && field.n > sizeof(sun_name) - 1 &&
+	       strncasecmp((const char *)field.p, sun_name, sizeof(sun_name) - 1) == 0;
+}
+
+/* Fields that are a name as a whole: Thunderbird's, for want of another one. */
+static void take_name_field(struct reading *r, struct mw_octets name, struct mw_octets value)
+{
+	name = without_blanks(name);
+	if (!mw_octets_ieq(name, "content-name") && !mw_octets_ieq(name, sun_name))
+		return;
+	if (r->name_fields++ == REPEATED_MAX)
+		r->h->names.cut = true;
+	if (r->h->names.cut)
+		return;
+	if (value.n > MIME_FIELD_MAX - 1)
+		value = mw_octets_of(value.p + value.n - (MIME_FIELD_MAX - 1), MIME_FIELD_MAX - 1);
+	mime_take_whole_name(r->h, value);
+}
+
 static void take_field(struct reading *r, struct mw_octets field)
 {
 	unsigned char buf[MIME_FIELD_MAX];
 	const unsigned char *colon;
+	struct mw_octets name, value;
 	bool lasting = true;
 	int known;
 
-	/* Content-*: nothing else matters here */
-	if (field.n < 2 ||
-		(field.p[0] != '\0' && ((field.p[0] | 32) != 'c' ||
-					       (field.p[1] != '\0' && (field.p[1] | 32) != 'o'))))
+	if (!may_matter(field))
 		return;
 	if (memchr(field.p, '\0', field.n) != NULL) {
 		field = without_nul(r, field, buf);
@@ -236,17 +314,20 @@ static void take_field(struct reading *r, struct mw_octets field)
 	colon = field.n > 0 ? memchr(field.p, ':', field.n) : NULL;
 	if (colon == NULL)
 		return;
-	known = field_find(mw_octets_of(field.p, (size_t)(colon - field.p)));
-	if (known < 0)
+	name = mw_octets_of(field.p, (size_t)(colon - field.p));
+	value = mw_octets_of(colon + 1, field.n - name.n - 1);
+	known = field_find(name);
+	if (known < 0) {
+		take_name_field(r, name, value);
 		return;
+	}
 	if (mime_is_blank(colon[-1])) {
 		question(r, MIME_ODD_NAME, MIME_CHOOSE_NAME);
 		r->doubt = true;
 		if (reading_chose(r, MIME_CHOOSE_NAME))
 			return;
 	}
-	take_known(r, known, mw_octets_of(colon + 1, field.n - (size_t)(colon + 1 - field.p)),
-		lasting);
+	take_known(r, known, value, lasting);
 }
 
 static bool line_is_field(struct mw_octets field)

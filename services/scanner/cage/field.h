@@ -17,7 +17,8 @@ struct mime_head {
 	bool encoding_junk; /* something behind its word */
 	char name[MIME_NAME_MAX];
 	char boundary[MIME_BOUNDARY_MAX];
-	bool has_type, ambiguous, forms_cut;
+	bool has_type, bad_type; /* Content-Type says one; says something that is none */
+	bool ambiguous, forms_cut;
 	unsigned errors;	 /* bits of enum mime_error */
 	unsigned choices_met;	 /* bits of enum mime_choice */
 	struct mime_names names; /* last: its text is not cleared */

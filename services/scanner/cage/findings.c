@@ -109,6 +109,16 @@ void findings_part_digest(
 	memcpy(f->part[part - 1].digest, digest, MW_SHA256_OCTETS);
 }
 
+void findings_part_same(struct findings *f, unsigned part, unsigned as)
+{
+	if (part == FINDINGS_ROOT || as == FINDINGS_ROOT)
+		return;
+	findings_part_is(f, part, f->part[as - 1].types, f->part[as - 1].size);
+	if (f->part[as - 1].has_digest)
+		findings_part_digest(f, part, f->part[as - 1].digest);
+	f->part[part - 1].attributes |= f->part[as - 1].attributes;
+}
+
 void findings_part_has(struct findings *f, unsigned part, enum part_attribute attribute)
 {
 	if (part != FINDINGS_ROOT)

@@ -82,6 +82,8 @@ void findings_part_is(struct findings *f, unsigned part, const char *const *type
 /* SHA-256 of its octets; nothing for FINDINGS_ROOT. */
 void findings_part_digest(
 	struct findings *f, unsigned part, const unsigned char digest[MW_SHA256_OCTETS]);
+/* It has the octets of another part, under other names. */
+void findings_part_same(struct findings *f, unsigned part, unsigned as);
 void findings_part_has(struct findings *f, unsigned part, enum part_attribute attribute);
 /* limits: bits of enum scan_limit. */
 void findings_encode(

@@ -30,6 +30,7 @@ const char *const mime_error_words[MIME_ERROR_COUNT] = {
 	[MIME_BASE64_JUNK] = "base64_junk",
 	[MIME_OUTSIDE] = "encoded_outside_parts",
 	[MIME_PARTIAL] = "partial_message",
+	[MIME_BAD_TYPE] = "bad_type",
 	[MIME_EXTERNAL] = "external_body",
 };
 
@@ -595,6 +596,15 @@ static void take_head(struct mime *m, const struct mime_head *h, struct mime_ent
 	memcpy(e_r->names.text, h->names.text, h->names.n);
 }
 
+/* A part of a digest that says no type is a message (RFC 2046 section 5.1.5); one that says what is
+ * none, too, or a text (RFC 2045 section 5.2). */
+static bool is_default_message(struct mime *m, const struct mime_head *h)
+{
+	if (h->bad_type)
+		question(m, MIME_BAD_TYPE, MIME_CHOOSE_TEXT);
+	return !h->has_type && !(h->bad_type && chosen(m, MIME_CHOOSE_TEXT));
+}
+
 bool mime_next(struct mime *m, struct mime_entity *e_r)
 {
 	const struct mime_how how = { m->choices, m->crlf, is_delimiter, m };
@@ -615,9 +625,11 @@ bool mime_next(struct mime *m, struct mime_entity *e_r)
 	}
 	entity_clear(m, e_r);
 	mime_head_read(&h, m->message, m->at, &how);
-	if (digest && !h.has_type)
-		mw_strlcpy(h.type, "message/rfc822", sizeof(h.type));
 	take_head(m, &h, e_r);
+	if (digest && is_default_message(m, &h)) {
+		mw_strlcpy(h.type, "message/rfc822", sizeof(h.type));
+		mw_strlcpy(e_r->type, h.type, sizeof(e_r->type));
+	}
 	e_r->leaf = !enter(m, &h, h.body);
 	e_r->body = range(m, h.body, m->message.n);
 	if (!e_r->leaf)

@@ -29,7 +29,7 @@
 
 /* All names that an entity declares: those of Content-Disposition and Content-Type, as they stand
  * and decoded (RFC 2231, RFC 2047), each once. */
-#define MIME_NAMES_OCTETS 2048
+#define MIME_NAMES_OCTETS 4096
 struct mime_names {
 	unsigned count;
 	bool cut; /* there were more */
@@ -57,6 +57,7 @@ enum mime_choice {
 	MIME_CHOOSE_INNER,  /* an outer delimiter does not end an inner multipart */
 	MIME_CHOOSE_GUESS,  /* where no delimiter is known, the first line that looks like one is it
 			     */
+	MIME_CHOOSE_TEXT,   /* in a digest a type that is none makes a text, not a message */
 	MIME_CHOICES
 };
 #define MIME_FORMS_MAX 4 /* of one boundary */
@@ -88,6 +89,7 @@ enum mime_error {
 	MIME_BASE64_JUNK,      /* characters in it that are not base64's */
 	MIME_OUTSIDE,	       /* encoded content before the first or behind the last delimiter */
 	MIME_PARTIAL,	       /* message/partial: a piece, whose rest comes in other mails */
+	MIME_BAD_TYPE,	       /* in a digest: a Content-Type that is none */
 	MIME_EXTERNAL,	       /* message/external-body: the content is somewhere else */
 	MIME_ERROR_COUNT
 };

@@ -7,8 +7,9 @@
 #include "mail.h"
 #include "work_priv.h"
 
-#define SEEN_KEEP 4096 /* leaves whose places are kept between mails */
-#define QUEUE_MAX 256  /* ways to read a message that are remembered; above any setting */
+#define SEEN_KEEP 4096	       /* leaves whose places are kept between mails */
+#define SAID_KEEP (256u << 10) /* octets of what they say of themselves, likewise */
+#define QUEUE_MAX 256	       /* ways to read a message that are remembered; above any setting */
 
 /* ------------------------------------------------------------------ leaves of the message */
 
@@ -20,15 +21,20 @@ struct spot {
 	unsigned box, number; /* among the parts that are told: what it lies in, and itself */
 };
 
-/* A mail that is sent as a file. A text that begins as one is a text, unless its name says more. */
-static bool is_attached_mail(const struct mime_entity *e, struct mw_octets octets)
+static bool has_mail_name(const struct mime_entity *e)
 {
 	const char *name = e->names.text;
 
 	for (unsigned i = 0; i < e->names.count; i++, name += strlen(name) + 1)
 		if (mail_by_name(name))
 			return true;
-	return strncmp(e->type, "text/", 5) != 0 && mail_by_content(octets);
+	return false;
+}
+
+/* A mail that is sent as a file. A text that begins as one is a text, unless its name says more. */
+static bool is_attached_mail(const struct mime_entity *e, struct mw_octets octets)
+{
+	return has_mail_name(e) || (strncmp(e->type, "text/", 5) != 0 && mail_by_content(octets));
 }
 
 static void part_name(char part[SCAN_PATH_MAX], const char *prefix, const struct mime_entity *e)
@@ -157,15 +163,16 @@ static void take_unknown(struct work *w, const struct spot *s)
 {
 	const struct mime_entity *e = s->e;
 	unsigned number;
+	bool sure;
 
 	take_octets(w, s, e->body, s->number);
 	if (mime_looks_base64(e->body)) {
 		note(w, e->outside ? MIME_OUTSIDE : MIME_UNKNOWN_ENCODING, true);
 		take_base64(w, s, 0);
 	}
-	if (!e->outside && mime_looks_quoted(e->body) && variant_begin(w, s, &number) &&
+	if (!e->outside && mime_looks_quoted(e->body, &sure) && variant_begin(w, s, &number) &&
 		decode_begin(w, s)) {
-		w->f.ambiguous = true;
+		w->f.ambiguous = w->f.ambiguous || sure;
 		take_octets(w, s,
 			mw_octets_of(w->scratch, mime_decode(MIME_QUOTED, e->body, w->scratch)),
 			number);
@@ -277,8 +284,12 @@ static bool index_make(struct reader *r)
 	r->index = index;
 	r->index_size = size;
 	memset(index, 0, size * sizeof(*index));
-	for (size_t i = 0; i < r->seen_count; i++)
-		index[leaf_slot(r, &r->seen[i])] = (uint32_t)i + 1;
+	for (size_t i = 0; i < r->seen_count; i++) {
+		uint32_t *slot = &index[leaf_slot(r, &r->seen[i])];
+
+		if (*slot == 0) /* else the same under further names */
+			*slot = (uint32_t)i + 1;
+	}
 	return true;
 }
 
@@ -306,33 +317,130 @@ static enum leaf_kind kind_of(const struct mime_entity *e)
 	return strcmp(e->type, "multipart/digest") == 0 ? LEAF_DIGEST : LEAF_MULTIPART;
 }
 
-/* True when a reading before had this very leaf. The first reading only collects. */
-static bool seen_already(struct work *w, struct reader *r, const struct mime_entity *e, bool first)
-{
-	const struct leaf l = { e->body, e->encoding, e->junk, kind_of(e), r->boundaries.n };
+/* ------------------------------------------------------------------ what a leaf says of itself */
 
-	if (l.kind >= LEAF_MULTIPART) {
-		mw_text_add_octets(&r->boundaries, e->boundary, strlen(e->boundary) + 1);
-		if (r->boundaries.failed) {
-			w->no_memory = true;
+static void say(struct reader *r, const struct mime_entity *e)
+{
+	mw_text_add_octets(&r->said, e->type, strlen(e->type) + 1);
+	mw_text_add_octets(&r->said, e->names.text, e->names.n);
+	mw_text_add_octets(&r->said, "", 1);
+}
+
+/* The names that a leaf of seen has; its type stands before them. */
+static const char *said_names(const struct reader *r, const struct leaf *l)
+{
+	const char *type = r->said.p + l->said;
+
+	return type + strlen(type) + 1;
+}
+
+static const struct leaf *said_further(const struct reader *r, const struct leaf *l)
+{
+	return l->further != 0 ? &r->seen[l->further - 1] : NULL;
+}
+
+static bool was_type(const struct reader *r, const struct leaf *l, const char *type)
+{
+	for (; l != NULL; l = said_further(r, l))
+		if (strcmp(r->said.p + l->said, type) == 0)
 			return true;
-		}
-	}
-	if (!first && (r->index_size < 2 * (r->seen_count + 1) && !index_make(r))) {
-		w->no_memory = true;
-		return true;
-	}
-	if (!first && r->index[leaf_slot(r, &l)] != 0) {
-		r->boundaries.n = l.boundary;
-		return true;
-	}
-	if (!seen_add(r, &l)) {
-		w->no_memory = true;
-		return true;
-	}
-	if (!first)
-		r->index[leaf_slot(r, &l)] = (uint32_t)r->seen_count;
 	return false;
+}
+
+static bool was_name(const struct reader *r, const struct leaf *l, const char *name)
+{
+	for (; l != NULL; l = said_further(r, l))
+		for (const char *p = said_names(r, l); *p != '\0'; p += strlen(p) + 1)
+			if (strcmp(p, name) == 0)
+				return true;
+	return false;
+}
+
+static bool was_mail(const struct reader *r, const struct leaf *l)
+{
+	for (; l != NULL; l = said_further(r, l))
+		for (const char *p = said_names(r, l); *p != '\0'; p += strlen(p) + 1)
+			if (mail_by_name(p))
+				return true;
+	return false;
+}
+
+/* A name, or a type that is told, which no reading before has shown. */
+static bool says_more(const struct reader *r, const struct leaf *l, const struct mime_entity *e)
+{
+	const char *names = said_names(r, l), *name = e->names.text;
+	size_t said = r->said.n - (size_t)(names - r->said.p);
+
+	if (strcmp(e->type, "text/plain") != 0 && !was_type(r, l, e->type))
+		return true;
+	if (said >= e->names.n && memcmp(names, name, e->names.n) == 0)
+		return false; /* nearly always */
+	for (unsigned i = 0; i < e->names.count; i++, name += strlen(name) + 1)
+		if (!was_name(r, l, name))
+			return true;
+	return false;
+}
+
+/* ------------------------------------------------------------------ is it new? */
+
+enum sight {
+	SIGHT_NEW,
+	SIGHT_SEEN,
+	SIGHT_RENAMED, /* the same octets under further names, or of another type */
+	SIGHT_MAIL     /* likewise, and that makes it a mail */
+};
+
+/* l is among those that were seen from now on. False: no memory, which is noted. */
+static bool remember(
+	struct work *w, struct reader *r, const struct mime_entity *e, const struct leaf *l)
+{
+	say(r, e);
+	if (!r->said.failed && !r->boundaries.failed && seen_add(r, l))
+		return true;
+	w->no_memory = true;
+	return false;
+}
+
+/* Did a reading before have this very leaf, under these names? If not, it is the last one of seen
+ * now. The first reading only collects. */
+static enum sight leaf_sight(
+	struct work *w, struct reader *r, const struct mime_entity *e, bool first)
+{
+	struct leaf l = { .body = e->body,
+		.encoding = e->encoding,
+		.junk = e->junk,
+		.kind = kind_of(e),
+		.boundary = r->boundaries.n,
+		.said = r->said.n };
+	uint32_t *slot, before;
+	bool mail;
+
+	if (l.kind >= LEAF_MULTIPART)
+		mw_text_add_octets(&r->boundaries, e->boundary, strlen(e->boundary) + 1);
+	if (first)
+		return remember(w, r, e, &l) ? SIGHT_NEW : SIGHT_SEEN;
+	if (r->boundaries.failed || (r->index_size < 2 * (r->seen_count + 1) && !index_make(r))) {
+		w->no_memory = true;
+		return SIGHT_SEEN;
+	}
+	slot = &r->index[leaf_slot(r, &l)];
+	before = *slot;
+	if (before == 0) {
+		if (!remember(w, r, e, &l))
+			return SIGHT_SEEN;
+		*slot = (uint32_t)r->seen_count;
+		return SIGHT_NEW;
+	}
+	r->boundaries.n = l.boundary;
+	if (!says_more(r, &r->seen[before - 1], e))
+		return SIGHT_SEEN;
+	mail = has_mail_name(e) && !was_mail(r, &r->seen[before - 1]);
+	l.further = r->seen[before - 1].further;
+	l.number = r->seen[before - 1].number;
+	if (!remember(w, r, e, &l))
+		return SIGHT_SEEN;
+	r->seen[before - 1].further = (uint32_t)r->seen_count;
+	return mail ? SIGHT_MAIL : SIGHT_RENAMED;
 }
 
 static void reader_begin(struct reader *r)
@@ -340,6 +448,9 @@ static void reader_begin(struct reader *r)
 	r->seen_count = 0;
 	r->index_size = 0;
 	mw_text_fini(&r->boundaries);
+	if (r->said.cap > SAID_KEEP)
+		mw_text_fini(&r->said);
+	mw_text_clear(&r->said);
 	if (r->seen_cap > SEEN_KEEP) {
 		free(r->seen);
 		r->seen = NULL;
@@ -381,7 +492,7 @@ static bool is_different(const struct mime_entity *e)
 	return e->body.n > 0 && strncmp(e->type, "multipart/", 10) != 0;
 }
 
-/* One reading. True when it had a leaf that none before had. */
+/* One reading. True when it had a leaf, or of one a name, that none before had. */
 static bool read_once(struct work *w, struct reader *r, const char *prefix, unsigned level,
 	bool first, unsigned number)
 {
@@ -393,8 +504,9 @@ static bool read_once(struct work *w, struct reader *r, const char *prefix, unsi
 
 	while (budget_time(&w->budget) && mime_next(m, &e)) {
 		struct spot s = { &e, part, level + e.depth, boxes[first ? e.depth : 0], 0 };
+		enum sight sight = e.leaf ? leaf_sight(w, r, &e, first) : SIGHT_NEW;
 
-		if (e.leaf && seen_already(w, r, &e, first))
+		if (sight == SIGHT_SEEN)
 			continue;
 		if (!budget_file(&w->budget))
 			break;
@@ -405,8 +517,12 @@ static bool read_once(struct work *w, struct reader *r, const char *prefix, unsi
 		part_name(part, prefix, &e);
 		s.number = entity_part(w, &e, boxes, first);
 		fresh = fresh || (e.leaf && is_different(&e));
-		if (e.leaf)
+		if (e.leaf && sight != SIGHT_RENAMED)
 			take_leaf(w, &s);
+		else if (e.leaf)
+			findings_part_same(&w->f, s.number, r->seen[r->seen_count - 1].number);
+		if (e.leaf)
+			r->seen[r->seen_count - 1].number = s.number;
 	}
 	if (first || fresh) {
 		w->f.mime_errors |= m->errors;
@@ -503,12 +619,13 @@ void work_read_message(struct work *w, struct mw_octets message, const struct mi
 	}
 	r->seen = NULL;
 	r->index = NULL;
-	r->boundaries = (struct mw_text){ 0 };
+	r->boundaries = r->said = (struct mw_text){ 0 };
 	r->seen_cap = 0;
 	read_all(w, r, message, box, prefix, level, number);
 	free(r->seen);
 	free(r->index);
 	mw_text_fini(&r->boundaries);
+	mw_text_fini(&r->said);
 	free(r);
 }
 

@@ -61,6 +61,7 @@ void work_destroy(struct work **w_p)
 	free(w->reader.seen);
 	free(w->reader.index);
 	mw_text_fini(&w->reader.boundaries);
+	mw_text_fini(&w->reader.said);
 	free(w);
 }
 

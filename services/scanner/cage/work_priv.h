@@ -16,7 +16,11 @@ struct leaf {
 	enum mime_encoding encoding;
 	bool junk;
 	enum leaf_kind kind;
-	size_t boundary; /* of a multipart: where it stands in reader.boundaries */
+	size_t boundary;  /* of a multipart: where it stands in reader.boundaries */
+	size_t said;	  /* what it says of itself: where that stands in reader.said */
+	uint32_t further; /* what later readings say of it: their leaf's place in seen, from 1; 0:
+			     nothing more */
+	unsigned number;  /* among the parts that are told */
 };
 
 /* What reads one message: another one inside it, which has to be decoded, needs one of its own. */
@@ -25,7 +29,9 @@ struct reader {
 	struct leaf *seen;
 	size_t seen_count, seen_cap;
 	struct mw_text boundaries; /* of leaves that are multiparts, each with its NUL */
-	uint32_t *index; /* a hash of seen, from the second reading on: 1 and more, 0 is free */
+	struct mw_text said; /* types and names of leaves, each with its NUL; an empty name ends a
+				leaf's */
+	uint32_t *index;     /* a hash of seen, from the second reading on: 1 and more, 0 is free */
 	size_t index_size;
 };
 

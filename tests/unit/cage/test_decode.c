@@ -122,7 +122,7 @@ static void what_may_be_encoded_is_told_from_words(void **state)
 {
 	static const struct {
 		const char *text;
-		bool base64, quoted;
+		bool base64, quoted, sure;
 	} cases[] = {
 		{ "", false, false },
 		{ "short", false, false },
@@ -134,15 +134,23 @@ static void what_may_be_encoded_is_told_from_words(void **state)
 		{ "____________________________________________________\r\na list", false, false },
 		{ "hello, how are you? x=y", false, false },
 		{ "caf=E9", false, true },
-		{ "soft=\r\nbreak of lines", false, true },
+		{ "http://a.example/?id=12&x=ab, and no more", false, true, false },
+		{ "soft=\r\nbreak of lines", false, true, true },
+		{ "caf=E9, caf=E9, caf=E9", false, true, true },
+		{ "<a href=\"?a=12&b=34\" id=\"c\"><a href=\"?a=12&b=34\" id=\"d\">", false, true,
+			false },
+		{ "a rule\r\n======\r\nof dashes", false, true, false },
+		{ "it ends with =", false, true, true },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(cases); i++) {
 		struct mw_octets text = mw_octets_of_text(cases[i].text);
+		bool sure;
 
 		assert_int_equal(mime_looks_base64(text), cases[i].base64);
-		assert_int_equal(mime_looks_quoted(text), cases[i].quoted);
+		assert_int_equal(mime_looks_quoted(text, &sure), cases[i].quoted);
+		assert_int_equal(sure, cases[i].sure);
 	}
 }
 

@@ -146,6 +146,56 @@ static const struct evasion evasions[] = {
 	{ "an encoded word as a boundary",
 		"done ambiguous found boundary_not_found boundary_forms boundary_guessed",
 		HEAD TYPE "\"=?us-ascii?Q?ab?=\"\r\n\r\n" EVIL("ab") END("ab") },
+	{ "a boundary in a comment", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed (; boundary=b; ); boundary=a\r\n\r\n" GOOD("a")
+			EVIL("b") END("b") END("a") },
+	{ "a boundary behind a comma", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed, boundary=b; boundary=a\r\n\r\n" GOOD("a")
+			EVIL("b") END("b") END("a") },
+	{ "a boundary with a comment in its name", "done ambiguous found duplicate_parameter",
+		HEAD "Content-Type: multipart/mixed; boundary (c)=b; boundary=a\r\n\r\n" GOOD("a")
+			EVIL("b") END("b") END("a") },
+	{ "a boundary without a semicolon", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed boundary=b\r\n\r\n" EVIL("b") END("b") },
+	{ "an empty boundary beside one without a semicolon",
+		"done ambiguous found no_boundary boundary_forms boundary_guessed base64_junk "
+		"encoded_outside_parts",
+		HEAD "Content-Type: multipart/mixed boundary=a\r\n\r\n" GOOD("a") END("a") EVIL("")
+			END("") },
+	{ "pieces of a boundary out of order", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed; boundary*1=d; boundary*0=c\r\n\r\n" GOOD("dc")
+			EVIL("cd") END("cd") END("dc") },
+	{ "pieces of a boundary in the order in which they come",
+		"done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed; boundary*1=d; boundary*0=c\r\n\r\n" GOOD("cd")
+			EVIL("dc") END("dc") END("cd") },
+	{ "a boundary up to a piece that is missing",
+		"done ambiguous found no_final_boundary parts_after_final_boundary boundary_forms "
+		"boundary_prefix",
+		HEAD "Content-Type: multipart/mixed; boundary*0=c; boundary*2=d\r\n\r\n" GOOD("cd")
+			EVIL("c") END("c") END("cd") },
+	{ "a boundary alone beside pieces", "done ambiguous found boundary_forms",
+		HEAD "Content-Type: multipart/mixed; boundary*=''c; boundary*0=d\r\n\r\n" GOOD("d")
+			EVIL("c") END("c") END("d") },
+	{ "a quoted boundary with a comma and a bracket is no oddity", "done found",
+		HEAD TYPE "\"Boundary_(ID,b)\"; x=\"(\"\r\n\r\n" EVIL("Boundary_(ID,b)")
+			END("Boundary_(ID,b)") },
+	/* types */
+	{ "a message with a word behind its type", "done found",
+		HEAD "Content-Type: message/rfc822 x\r\n\r\n" TYPE "a\r\n\r\n" EVIL("a") END("a") },
+	{ "a message with a comma behind its type", "done found",
+		HEAD "Content-Type: message/rfc822, x\r\n\r\n" TYPE "a\r\n\r\n" EVIL("a")
+			END("a") },
+#define DIGEST(type)                                                                               \
+	HEAD "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n" type "\r\n" TYPE          \
+	     "a\r\n\r\n" EVIL("a") END("a") END("d")
+	{ "a message in a digest", "done found", DIGEST("") },
+	{ "an empty type in a digest", "done found", DIGEST("Content-Type:\r\n") },
+	{ "a type that is none in a digest", "done ambiguous found bad_type",
+		DIGEST("Content-Type: x\r\n") },
+	{ "a text in a digest", "done ambiguous bad_header_line bad_type",
+		HEAD "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\nContent-Type: "
+		     "x\r\n\r\nContent-Transfer-Encoding: base64\r\nbegin 644 a\r\n" END("d") },
 	{ "a line that only begins with a delimiter", "done ambiguous found boundary_prefix",
 		HEAD TYPE "a\r\n\r\n" GOOD("a") EVIL("ab") END("a") },
 	{ "a boundary that begins the inner one is no oddity", "done found",
@@ -261,6 +311,16 @@ static const struct evasion evasions[] = {
 	{ "a delimiter between LF among CRLF", "done ambiguous found bare_lf",
 		HEAD TYPE "a\r\n\r\n" GOOD("a") "text\n--a\n" B64 "\r\n" EICAR_B64
 						"\r\n" END("a") },
+	{ "a name behind a bare CR", "done ambiguous bare_cr",
+		HEAD TYPE "a\r\n\r\n--a\r\nContent-Type: application/x; name=a.txt\r\nX: "
+			  "y\rContent-Disposition: "
+			  "attachment; filename=x.js\r\n\r\nhello\r\n" END("a") },
+	{ "a mail's name behind a bare CR", "done ambiguous found bare_cr",
+		HEAD TYPE "a\r\n\r\n--a\r\nX: y\rContent-Disposition: attachment; "
+			  "filename=x.eml\r\n\r\n" TYPE "b\r\n\r\n" EVIL("b") END("b") END("a") },
+#define NUL_IN_NAME HEAD "Content-Disposition: attachment; filename=\"x.js\0.txt\"\r\n\r\nhello"
+	{ "a name before a NUL", "done ambiguous nul_in_header", NUL_IN_NAME,
+		sizeof(NUL_IN_NAME) - 1 },
 	/* what is not all here */
 	{ "a piece of a message", "limit ambiguous partial_message limit=engine",
 		HEAD "Content-Type: message/partial; id=x; number=1; total=2\r\n\r\nX: y\r\n" },
@@ -292,9 +352,15 @@ static const struct evasion evasions[] = {
 	{ "lines that end with LF", "done found",
 		"From: a\n" TYPE "a\n\n--a\nContent-Transfer-Encoding: base64\n\n" EICAR_B64
 		"\n--a--\n" },
-	{ "8 bit is no encoding", "done unknown_encoding",
-		HEAD
-		"Content-Transfer-Encoding: 8-bit\r\n\r\nhello, how are you? fine, thanks\r\n" },
+	{ "8 bit is no encoding", "done",
+		HEAD "Content-Transfer-Encoding: 8-bit\r\n\r\nsee http://a.example/?id=12\r\n" },
+	{ "a charset is no encoding", "done",
+		HEAD "Content-Transfer-Encoding: utf-8\r\n\r\nsee http://a.example/?id=12\r\n" },
+	{ "a URL is not quoted-printable", "done unknown_encoding",
+		HEAD "Content-Transfer-Encoding: x-none\r\n\r\nsee http://a.example/?id=12\r\n" },
+	{ "what looks like a URL is decoded all the same", "done found unknown_encoding",
+		HEAD "Content-Transfer-Encoding: x-none\r\n\r\nX5O!P%@AP[4=5CPZX54(P^)7CC)7}$"
+		     "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*\r\n" },
 };
 
 static struct mw_octets mail_of(const struct evasion *e)
@@ -313,6 +379,76 @@ static void what_some_reader_sees_is_found_and_told(void **state)
 		snprintf(want, sizeof(want), "%s: %s", evasions[i].what, evasions[i].told);
 		assert_string_equal(got, want);
 	}
+}
+
+/* ------------------------------------------------------------------ names of other readings */
+
+/* How many parts have that name, of all readings; *ambiguous_r. */
+static unsigned parts_named(struct mw_octets message, const char *name, bool *ambiguous_r)
+{
+	const struct scan_order order = { .virus = false, .decode = true, .parts = true };
+	size_t parts, fields, names;
+	char reason[MW_REASON_MAX];
+	struct mw_octets map;
+	unsigned count = 0;
+	struct mw_pack b;
+	struct mw_cur c;
+	bool worn;
+
+	mw_pack_init(&b);
+	assert_int_equal(
+		work_run(work, message, &order, mw_mono_ms() + 20000, &b, reason, &worn), MW_DONE);
+	map = mw_octets_of(b.p, b.n);
+	*ambiguous_r = mw_map_bool(map, "ambiguous", false);
+	assert_true(mw_map_find(map, "tree", &c) && mw_cur_array(&c, &parts));
+	for (size_t i = 0; i < parts; i++) {
+		assert_true(mw_cur_array(&c, &fields) && mw_cur_skip(&c, 3) &&
+			    mw_cur_array(&c, &names));
+		for (size_t k = 0; k < names; k++) {
+			struct mw_octets text;
+
+			assert_true(mw_cur_octets(&c, MIME_NAME_MAX, &text));
+			count += mw_octets_ieq(text, name);
+		}
+		assert_true(mw_cur_skip(&c, fields - 4));
+	}
+	mw_pack_fini(&b);
+	return count;
+}
+
+/* The octets are those of a part that was seen. */
+static void a_name_that_only_another_reading_shows_is_told_once(void **state)
+{
+	static const char cr[] =
+		HEAD TYPE "a\r\n\r\n--a\r\nContent-Type: application/x\r\nX: "
+			  "y\rContent-Disposition: attachment; "
+			  "filename=x.js\r\n\r\nhello\r\n--a\r\n\r\nhello\r\n" END("a");
+	static const char nul[] =
+		HEAD "Content-Disposition: attachment; filename=\"x.js\0.txt\"\r\n\r\nhello";
+	static const char twice[] =
+		HEAD TYPE "a\r\n\r\n--a\r\nX: y\rContent-Type: text/x; name=x.js\r\n"
+			  "Z: z\nW: w\r\nV: v\rContent-Disposition: attachment; "
+			  "filename=x.js\r\n\r\nhello\r\n" END("a");
+	static const char eml[] = HEAD TYPE
+		"a\r\n\r\n--a\r\nX: y\rContent-Disposition: attachment; filename=x.eml\r\n\r\n" TYPE
+		"b\r\n\r\n" EVIL("b") END("b") END("a");
+	/* one reading has fewer than the other */
+	static const char fewer[] = HEAD TYPE
+		"a\r\n\r\n--a\r\nContent-Type: text/x; name=x.js\rV: w\r\n\r\nhello\r\n" END("a");
+	bool ambiguous;
+
+	(void)state;
+	assert_int_equal(parts_named(mw_octets_of(cr, sizeof(cr) - 1), "x.js", &ambiguous), 1);
+	assert_true(ambiguous);
+	assert_int_equal(parts_named(mw_octets_of(nul, sizeof(nul) - 1), "x.js", &ambiguous), 1);
+	assert_int_equal(
+		parts_named(mw_octets_of(nul, sizeof(nul) - 1), "x.js.txt", &ambiguous), 1);
+	assert_true(ambiguous);
+	assert_int_equal(parts_named(mw_octets_of_text(twice), "x.js", &ambiguous), 1);
+	assert_true(ambiguous);
+	assert_int_equal(parts_named(mw_octets_of_text(fewer), "x.js", &ambiguous), 1);
+	assert_false(ambiguous);
+	assert_string_equal(told(mw_octets_of_text(eml), true), "done ambiguous found bare_cr");
 }
 
 /* In every reading, within its bounds (the sanitisers look on). */
@@ -389,6 +525,14 @@ static void what_is_repeated_without_end_is_read_soon(void **state)
 	for (unsigned i = 0; i < 1000000; i++)
 		n += (size_t)sprintf(text + n, "Content-Type: a/b%u\r\n", i % 7);
 	assert_non_null(strstr(told(mw_octets_of(text, n), false), "ambiguous duplicate_field"));
+	n = (size_t)sprintf(text, HEAD);
+	for (unsigned i = 0; i < 1000000; i++)
+		n += (size_t)sprintf(text + n, "Content-Name: %x\r\n", i);
+	assert_string_equal(told(mw_octets_of(text, n), false), "limit limit=parts");
+	n = (size_t)sprintf(text, HEAD "Content-Disposition: x");
+	for (unsigned i = 0; i < 500; i++)
+		n += (size_t)sprintf(text + n, ";filename*=(,%x", i);
+	assert_string_equal(told(mw_octets_of(text, n), false), "done");
 	n = (size_t)sprintf(text, HEAD "Content-Type: multipart/mixed");
 	for (unsigned i = 0; i < 2000; i++)
 		n += (size_t)sprintf(text + n, ";a=");
@@ -440,6 +584,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_some_reader_sees_is_found_and_told),
+		cmocka_unit_test(a_name_that_only_another_reading_shows_is_told_once),
 		cmocka_unit_test(every_cut_of_each_is_read),
 		cmocka_unit_test(more_readings_than_the_setting_allows_are_a_limit),
 		cmocka_unit_test(what_is_repeated_without_end_is_read_soon),

@@ -231,6 +231,271 @@ static void names_come_in_every_dress(void **state)
 	}
 }
 
+/* Is that name among those of the message's only entity? */
+static bool has_name(struct mw_octets text, const char *name)
+{
+	struct mime_entity e;
+	const char *p = e.names.text;
+
+	mime_open(&parser, text, &wide, 0);
+	assert_true(mime_next(&parser, &e));
+	assert_false(e.names.cut);
+	for (unsigned i = 0; i < e.names.count; i++, p += strlen(p) + 1)
+		if (strcmp(p, name) == 0)
+			return true;
+	return false;
+}
+
+#define NAMED(rest) "Content-Disposition: attachment; " rest
+
+/* Mail programs and web mail save the file as x.js: Thunderbird unless it says otherwise. */
+static void every_name_that_some_reader_sees_is_told(void **state)
+{
+	static const struct {
+		const char *field, *name;
+	} cases[] = {
+		/* where parameters begin */
+		{ "Content-Disposition: filename=x.js", "x.js" },
+		{ "Content-Disposition: attachment, filename=x.js", "x.js" },
+		{ "Content-Disposition: attachment filename=x.js", "x.js" }, /* Outlook */
+		{ NAMED("(y; filename=x.js; z=); filename=a.txt"), "x.js" },
+		{ NAMED("(y; filename=x.js; z=); filename=a.txt"), "a.txt" },
+		{ NAMED("filename (y)=x.js"), "x.js" }, /* by the book */
+		{ NAMED("filename=a.txt, filename=x.js"), "x.js" },
+		{ "Content-Type: a/b, name=x.js", "x.js" },
+		{ "Content-Type: a/b; (; name=x.js", "x.js" },
+		{ NAMED("filename=x.js and more"), "x.js" },
+		{ NAMED("filename=\"x\".js"), "x.js" }, /* Python */
+		/* pieces */
+		{ NAMED("filename*=utf-8''x.js; filename*0=.txt"), "x.js" },
+		{ NAMED("filename*=utf-8''x.js; filename*0=.txt"), "x.js.txt" },
+		{ NAMED("filename*=utf-8''a.txt; filename*=utf-8''x.js"), "x.js" },
+		{ NAMED("filename*0=x.js; filename*2=.txt"), "x.js" },
+		{ NAMED("filename*0=x.js; filename*2=.txt"), "x.js.txt" },
+		{ NAMED("filename*0=x.js; filename*0=.txt"), "x.js" },
+		{ NAMED("filename*0=x.js; filename*01=.txt"), "x.js" },
+		{ NAMED("filename*0=x; filename*1=.js; filename*1=.txt; filename*2=.a"), "x.js" },
+		{ NAMED("filename*1=.js; filename*0*=utf-8''%78"), "x.js" },
+		/* words */
+		{ NAMED("filename=\"=?utf-8?B?eC5qc?= =?utf-8?B?w==?=\""), "x.js" },
+		{ NAMED("filename=\"=?utf-8?B?eC5qc?= =?utf-8?B?w==?=\""), "x.j" },
+		{ NAMED("filename=\"=?utf-8?Q?x.j=7?= =?utf-8?Q?3?=\""), "x.js" },
+		{ NAMED("filename=\"=?utf-8?Q?x.?=\r\n =?us-ascii?Q?j?= =?us-ascii?B?cw==?=\""),
+			"x.js" },
+		/* charsets */
+		{ NAMED("filename=\"=?ISO-2022-JP?Q?x.=1B(Jj=1B(Bs?=\""), "x.js" },
+		{ NAMED("filename=\"=?iso-2022-jp?B?GyRCJDckRBsoQi5qcw==?=\""), "??.js" },
+		{ NAMED("filename=\"=?iso-2022-kr?Q?=1B$)Cx.=0E!!=0Fjs?=\""), "x.?js" },
+		{ NAMED("filename=\"=?iso-2022-jp?Q?x.j=1B$?= =?iso-2022-jp?Q?B=1B(Bs?=\""),
+			"x.js" },
+		{ NAMED("filename=\"=?HZ-GB-2312?Q?x.~{~}js?=\""), "x.js" },
+		{ NAMED("filename=\"=?utf-7?Q?x.+AGoAcw-?=\""), "x.js" },
+		{ NAMED("filename=\"=?utf-7?Q?+-+T2A-+2D3eAA.js?=\""),
+			"+\xe4\xbd\xa0\xf0\x9f\x98\x80.js" },
+		{ NAMED("filename=\"=?utf-16be?B?AHgALgBqAHM=?=\""), "x.js" },
+		{ NAMED("filename=\"=?utf-16le?B?eAAuAGoAcwA=?=\""), "x.js" },
+		{ NAMED("filename=\"=?utf-16?B?AHgALgBqAHM=?=\""), "x.js" },
+		{ NAMED("filename=\"=?UTF-16?B?eAAuAGoAcwA=?=\""), "x.js" },
+		{ NAMED("filename=\"=?utf-16?B?//54AC4AagBzAA==?=\""), "x.js" },
+		{ NAMED("filename=\"=?utf-32*en?B?AAAAeAAAAC4AAABqAAAAcw==?=\""), "x.js" },
+		{ NAMED("filename=\"=?ibm037?B?p0uRog==?=\""), "x.js" },
+		{ NAMED("filename*=utf-16be''%00x%00.%00j%00s"), "x.js" },
+		{ NAMED("filename*0*=utf-7''x.%2BAGo; filename*1*=Acw-"), "x.js" },
+		{ NAMED("filename*=iso-2022-jp''x.%1B(Jj%1B(Bs"), "x.js" },
+		/* NUL */
+		{ NAMED("filename=\"=?utf-8?B?eC5qcwAudHh0?=\""), "x.js" },
+		{ NAMED("filename=\"=?utf-8?B?eC5qcwAudHh0?=\""), "x.js?.txt" },
+		{ NAMED("filename*=utf-8''x.js%00.txt"), "x.js" },
+		{ NAMED("filename*=utf-8''x.j%00s"), "x.js" },
+		/* fields that are a name */
+		{ "Content-Name: x.js", "x.js" },
+		{ "X-Sun-Data-Name: x.js", "x.js" },
+		{ "X-Sun-Data-Name: =?utf-8?B?eC5qcw==?=", "x.js" },
+		{ "content-name : =?utf-8?Q?x?=\r\n =?utf-8?Q?=2Ejs?= ", "x.js" },
+		{ "Content-Name: x.js (of ours)", "x.js" },
+	};
+	char text[512], want[600], got[600];
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		snprintf(text, sizeof(text), "%s\r\n\r\nbody", cases[i].field);
+		snprintf(want, sizeof(want), "%s: %s", cases[i].field, cases[i].name);
+		snprintf(got, sizeof(got), "%s: %s", cases[i].field,
+			has_name(mw_octets_of_text(text), cases[i].name) ? cases[i].name
+									 : "not told");
+		assert_string_equal(got, want);
+	}
+}
+
+/* Other fields are none, and a usual name has no more forms than its own. */
+static void nothing_is_called_by_what_is_no_name(void **state)
+{
+	static const struct {
+		const char *field;
+		unsigned names;
+	} cases[] = {
+		{ "X-Sun-Data-Type: x.js", 0 },
+		{ "X-Sun-Data-Names: x.js", 0 },
+		{ "Content-Named: x.js", 0 },
+		{ "Content-Type: a/b; charset=x; format=flowed", 0 },
+		{ NAMED("filename=\"a, b (2).js\""), 1 },
+		{ NAMED("filename=x.js; modification-date=\"Sat, 28 Nov 2026 12:00:00 +0000\""),
+			1 },
+		{ NAMED("filename*0=\"x.\";\r\n filename*1=js"), 1 },
+		{ NAMED("filename*0*=utf-8''x.;\r\n filename*1*=%6a;\r\n filename*2=s"), 1 },
+		{ "Content-Type: a/b; name=x.js\r\nContent-Disposition: inline; filename=x.js", 1 },
+		{ NAMED("filename=\"=?utf-8?B?eC5qcw==?=\""), 2 },
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct mime_entity e;
+
+		snprintf(text, sizeof(text), "%s\r\n\r\nbody", cases[i].field);
+		mime_open(&parser, mw_octets_of_text(text), &wide, 0);
+		assert_true(mime_next(&parser, &e));
+		if (e.names.count != cases[i].names || parser.errors != 0 || parser.ambiguous)
+			fail_msg("%s: %u names", cases[i].field, e.names.count);
+	}
+}
+
+/* However long: its end is what tells. */
+static void the_end_of_a_long_word_is_decoded(void **state)
+{
+	static char text[MIME_FIELD_MAX + 100];
+	size_t n = (size_t)sprintf(text, NAMED("filename=\"=?utf-8?Q?"));
+	struct mime_entity e;
+
+	(void)state;
+	for (unsigned i = 0; i < 850; i++)
+		n += (size_t)sprintf(text + n, "=E4=B8=AD");
+	sprintf(text + n, "=2Ejs?=\"\r\n\r\nbody");
+	mime_open(&parser, mw_octets_of_text(text), &wide, 0);
+	assert_true(mime_next(&parser, &e));
+	assert_string_equal(e.names.text + strlen(e.names.text) - 3, ".js");
+	n = (size_t)sprintf(text, NAMED("filename=\"=?utf-16be?B?"));
+	for (unsigned i = 0; i < 1000; i++) /* of two octets UTF-8 makes three */
+		n += (size_t)sprintf(text + n, "Ti1OLU4t");
+	sprintf(text + n, "AC4AagBz?=\"\r\n\r\nbody");
+	mime_open(&parser, mw_octets_of_text(text), &wide, 0);
+	assert_true(mime_next(&parser, &e));
+	assert_string_equal(e.names.text + strlen(e.names.text) - 3, ".js");
+}
+
+static void a_type_ends_behind_its_subtype(void **state)
+{
+	static const struct {
+		const char *value, *type;
+	} cases[] = {
+		{ "a/b; x=y", "a/b" },
+		{ "A/B x", "a/b" },
+		{ "a/b, x/y", "a/b" },
+		{ "a/b\r\n\tx", "a/b" },
+		{ "a / b", "a/b" },
+		{ "a (c) / (d) b (e); x=y", "a/b" },
+		{ "\"a/b\"", "a/b" },
+		{ "a/b(c)d", "a/b" },
+		{ "a/", "a/" },
+		{ "a x/y", "text/plain" },
+		{ "a", "text/plain" },
+		{ "", "text/plain" },
+	};
+	char text[200], want[200];
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		snprintf(text, sizeof(text), "Content-Type: %s\r\n\r\nbody", cases[i].value);
+		snprintf(want, sizeof(want), "1 %s 0:body; ", cases[i].type);
+		assert_string_equal(shape(text), want);
+	}
+}
+
+/* All boundaries that a field has, in the order in which they are tried, "-" where there is none.
+ */
+static const char *boundaries_of(const char *value)
+{
+	static char out[100];
+	static const unsigned first = MW_BIT(MIME_CHOOSE_FORM), second = MW_BIT(MIME_CHOOSE_FORM_2);
+	static const unsigned choices[] = { 0, first, second, first | second };
+	char text[600];
+	size_t n = 0;
+
+	for (size_t i = 0; i < MW_COUNT(choices); i++) {
+		const char *found = "-";
+
+		for (const char *b = "ab\0ba\0evil\0evilx\0good\0a,b\0a\0x\0"; *b != '\0';
+			b += strlen(b) + 1) {
+			snprintf(text, sizeof(text),
+				"Content-Type: "
+				"multipart/mixed%s\r\n\r\n--%s\r\n\r\nx\r\n--%s--\r\n",
+				value, b, b);
+			shape_of(text, strlen(text), &wide, choices[i], &parser);
+			if ((parser.errors & (MW_BIT(MIME_NOT_FOUND) | MW_BIT(MIME_NO_BOUNDARY))) ==
+				0)
+				found = b;
+		}
+		if ((choices[i] & ~parser.choices_met) == 0)
+			n += (size_t)sprintf(out + n, "%s ", found);
+	}
+	return out;
+}
+
+static void a_boundary_has_the_forms_that_readers_see(void **state)
+{
+	static const struct {
+		const char *value, *forms;
+	} cases[] = {
+		{ "; boundary=good", "good " },
+		{ "; x=\"(; boundary=evil; )\"; boundary=good", "good " },
+		{ "; boundary=\"a,b\"", "a,b " },
+		{ "; boundary*0=a; boundary*1=b", "ab " },
+		/* Thunderbird knows no comments, and parameters begin behind a comma, too */
+		{ " (; boundary=evil; ); boundary=good", "good evil " },
+		{ ", boundary=evil; boundary=good", "good evil " },
+		{ "; x=(; boundary=evil; boundary=good", "evil good - evil " },
+		{ " boundary=evil", "evil - " },
+		{ "; boundary=a,b", "a,b a " },
+		/* by the book there may be a comment */
+		{ "; boundary (c)=evil; boundary=good", "evil good " },
+		/* pieces */
+		{ "; boundary*1=b; boundary*0=a", "ab ba " },
+		{ "; boundary*0=evil; boundary*2=x", "evil evilx " },
+		{ "; boundary*=''evil; boundary*0=x", "evil x evilx evil " },
+		{ "; boundary*0=evil; boundary*0=x", "evil evilx " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		char got[300], want[300];
+
+		snprintf(got, sizeof(got), "%s: %s", cases[i].value, boundaries_of(cases[i].value));
+		snprintf(want, sizeof(want), "%s: %s", cases[i].value, cases[i].forms);
+		assert_string_equal(got, want);
+	}
+}
+
+/* RFC 2046 section 5.1.5, where the type is not told; Thunderbird takes an empty one for none. */
+static void a_part_of_a_digest_without_a_type_is_a_message(void **state)
+{
+	static const char digest[] = "Content-Type: multipart/digest; boundary=x\r\n\r\n--x\r\n";
+	char text[300];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%sContent-Type:\r\n\r\nFrom: a\r\n\r\none\r\n--x--", digest);
+	assert_string_equal(
+		shape(text), "[1 multipart/digest] [1/1 message/rfc822] 1/1/1 text/plain 0:one; ");
+	assert_int_equal(parser.choices_met, 0);
+	snprintf(
+		text, sizeof(text), "%sContent-Type: x\r\n\r\nFrom: a\r\n\r\none\r\n--x--", digest);
+	assert_string_equal(
+		shape(text), "[1 multipart/digest] [1/1 message/rfc822] 1/1/1 text/plain 0:one; ");
+	assert_int_equal(parser.choices_met, MW_BIT(MIME_CHOOSE_TEXT));
+	assert_int_equal(parser.errors, MW_BIT(MIME_BAD_TYPE));
+	assert_string_equal(other_shape(text, MIME_CHOOSE_TEXT),
+		"[1 multipart/digest] 1/1 text/plain 0:From: a\r\n\r\none; ");
+}
+
 /* As many pieces as a field can have, the first of them last: the name by their numbers is among
  * the names. */
 static void pieces_of_a_name_are_never_lost(void **state)
@@ -429,6 +694,12 @@ int main(void)
 		cmocka_unit_test(an_empty_part_without_an_empty_line_is_no_error),
 		cmocka_unit_test(every_line_ends_where_the_choices_say),
 		cmocka_unit_test(names_come_in_every_dress),
+		cmocka_unit_test(every_name_that_some_reader_sees_is_told),
+		cmocka_unit_test(nothing_is_called_by_what_is_no_name),
+		cmocka_unit_test(the_end_of_a_long_word_is_decoded),
+		cmocka_unit_test(a_type_ends_behind_its_subtype),
+		cmocka_unit_test(a_boundary_has_the_forms_that_readers_see),
+		cmocka_unit_test(a_part_of_a_digest_without_a_type_is_a_message),
 		cmocka_unit_test(pieces_of_a_name_are_never_lost),
 		cmocka_unit_test(encodings_are_known_by_name),
 		cmocka_unit_test(contradictions_have_two_readings),
