@@ -34,7 +34,7 @@ struct says {
 static struct mw_octets element(struct mw_octets xml, const char *name)
 {
 	size_t n = strlen(name);
-	const unsigned char *p = xml.p, *end = xml.p + xml.n, *close;
+	const unsigned char *p = xml.p, *end = xml.n != 0 ? p + xml.n : p, *close;
 
 	while (xml.n != 0 && (p = memmem(p, (size_t)(end - p), name, n)) != NULL) {
 		bool begins = p > xml.p && (p[-1] == '<' || p[-1] == ':');
@@ -52,7 +52,7 @@ static struct mw_octets element(struct mw_octets xml, const char *name)
 static struct mw_octets attribute(struct mw_octets tag, const char *name)
 {
 	size_t n = strlen(name);
-	const unsigned char *p = tag.p, *end = tag.p + tag.n, *close;
+	const unsigned char *p = tag.p, *end = tag.n != 0 ? p + tag.n : p, *close;
 
 	while (tag.n != 0 && (p = memmem(p, (size_t)(end - p), name, n)) != NULL) {
 		bool begins = p > tag.p && (p[-1] <= ' ');
