@@ -130,6 +130,51 @@ static size_t print_second(char *line, size_t size, time_t second)
 	return mw_strlcpy(line, text, size);
 }
 
+/* Not more than a pipe takes as one (POSIX: PIPE_BUF), so that lines of processes do not mix. */
+#define HELD_MAX 4096
+
+static _Thread_local struct {
+	bool holds;
+	size_t n, lines;
+	char octets[HELD_MAX];
+} held;
+
+static void write_out(const char *p, size_t n, size_t lines)
+{
+	if (n > 0 && write(STDERR_FILENO, p, n) != (ssize_t)n)
+		__atomic_add_fetch(&dropped, lines, __ATOMIC_RELAXED);
+}
+
+static void write_held(void)
+{
+	write_out(held.octets, held.n, held.lines);
+	held.n = held.lines = 0;
+}
+
+static void write_line(const char *p, size_t n)
+{
+	if (held.n > 0 && (!held.holds || n > sizeof(held.octets) - held.n))
+		write_held();
+	if (!held.holds || n > sizeof(held.octets)) {
+		write_out(p, n, 1);
+		return;
+	}
+	memcpy(held.octets + held.n, p, n);
+	held.n += n;
+	held.lines++;
+}
+
+void mw_log_hold(void)
+{
+	held.holds = true;
+}
+
+void mw_log_release(void)
+{
+	held.holds = false;
+	write_held();
+}
+
 /* line: room for a head in front of the n octets of text, and for the newline behind. */
 static void to_stderr(char *line, size_t n, const struct timespec *now, const char *behind)
 {
@@ -142,8 +187,7 @@ static void to_stderr(char *line, size_t n, const struct timespec *now, const ch
 		(int)getpid(), behind);
 	memcpy(line + LOG_HEAD_MAX - at, head, at);
 	line[LOG_HEAD_MAX + n] = '\n';
-	if (write(STDERR_FILENO, line + LOG_HEAD_MAX - at, at + n + 1) != (ssize_t)(at + n + 1))
-		count_dropped();
+	write_line(line + LOG_HEAD_MAX - at, at + n + 1);
 }
 
 /* False: nobody is there. */

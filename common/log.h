@@ -54,6 +54,10 @@ void mw_log_as(const struct mw_log_voice *voice, enum mw_level level, const char
 void mw_log_line_as(const struct mw_log_voice *voice, enum mw_level level, const char *id,
 	struct mw_octets text, size_t most);
 bool mw_log_voice_wants(const struct mw_log_voice *voice, enum mw_level level);
+/* Between the two, lines of this thread for stderr are gathered, and written with one call: a mail
+ * has several at its end. They do not nest. */
+void mw_log_hold(void);
+void mw_log_release(void);
 /*
  * From now on: the process's own voice, and the path of syslog's socket, NULL: stderr. Other
  * threads may be in the middle of a line. False: no socket can be had, and stderr it is.

@@ -860,6 +860,7 @@ void txn_reply(struct txn *t)
 	else
 		tell_books(t);
 	t->client = NULL;
+	mw_log_hold();
 	if (t->own_kind != MW_OWN_NONE) {
 		txn_log(t, t->reply_code / 100 == 2 ? MW_INFO : MW_WARN, "own_mail_over",
 			"log_id=%s mail_id=%s parent_mail_id=%s kind=%s code=%u reply=%s",
@@ -876,6 +877,7 @@ void txn_reply(struct txn *t)
 	}
 	if (!t->released)
 		report_mail(t, false);
+	mw_log_release();
 	if (is_mail(t))
 		hooks_pass(t, HOOK_MAIL_DONE);
 	let_go(t);

@@ -329,9 +329,78 @@ static void a_line_of_another_s_form_is_cut_and_goes_on(void **state)
 	go_away();
 }
 
+/* Where each write to stderr is a message of its own. */
+static unsigned writes_of(void (*say)(void), char *all, size_t size)
+{
+	int pair[2], saved = dup(STDERR_FILENO);
+	unsigned count = 0;
+	size_t at = 0;
+	ssize_t n;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	dup2(pair[1], STDERR_FILENO);
+	say();
+	dup2(saved, STDERR_FILENO);
+	close(pair[1]);
+	close(saved);
+	while ((n = read(pair[0], all + at, size - at - 1)) > 0) {
+		assert_int_equal(all[at + (size_t)n - 1], '\n'); /* whole lines alone */
+		assert_in_range(n, 1, 4096);
+		at += (size_t)n;
+		count++;
+	}
+	all[at] = '\0';
+	close(pair[0]);
+	return count;
+}
+
+static void say_two_held_and_one(void)
+{
+	mw_log_hold();
+	mw_log(MW_WARN, "first", "k=v");
+	mw_log(MW_WARN, "second", "k=v");
+	mw_log_release();
+	mw_log(MW_WARN, "third", "k=v");
+	mw_log_hold();
+	mw_log_release();
+}
+
+static void say_hundred_held(void)
+{
+	mw_log_hold();
+	for (int i = 0; i < 100; i++)
+		mw_log(MW_WARN, "held", "i=%d %.*s", i, i * 7,
+			"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+			"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+			"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	mw_log_release();
+}
+
+static void lines_that_are_held_are_one_write_and_none_is_lost(void **state)
+{
+	static char all[65536];
+	char *first, *second, *third;
+	unsigned count;
+	int lines = 0;
+
+	(void)state;
+	speak(0, 0, "");
+	assert_int_equal(writes_of(say_two_held_and_one, all, sizeof(all)), 2);
+	first = strstr(all, " first ");
+	second = strstr(all, " second ");
+	third = strstr(all, " third ");
+	assert_true(first != NULL && second > first && third > second);
+	count = writes_of(say_hundred_held, all, sizeof(all));
+	assert_in_range(count, 2, 20);
+	for (const char *at = all; (at = strstr(at, " held i=")) != NULL; at++)
+		assert_int_equal(atoi(at + 8), lines++);
+	assert_int_equal(lines, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(lines_that_are_held_are_one_write_and_none_is_lost),
 		TEST(each_log_level_shows_its_levels),
 		TEST(facilities_have_their_numbers),
 		TEST(names_that_a_syslogd_would_misread_are_none),
