@@ -278,24 +278,30 @@ static void holder_broken(void *arg, struct keeper *k, const char *text)
 	mw_log(MW_ERROR, "engine_broken", "holder=%d error=%s", keeper_pid(k), mw_quote(text));
 }
 
-/* The old signatures: idle cages go now, busy ones after their mail. */
+/* The old signatures: busy cages go after their mail, idle ones one by one. */
 static void retire(struct pool *p, struct keeper *k)
 {
 	bool any = false;
 
 	keeper_drain(k);
-	for (struct cage *c = p->cages; c != NULL; c = c->next) {
-		if (c->keeper != k)
-			continue;
-		if (c->turn_count == 0)
-			cage_close(c);
-		any = any || c->turn_count > 0;
-	}
+	for (const struct cage *c = p->cages; c != NULL; c = c->next)
+		any = any || c->keeper == k;
 	if (p->leaving != NULL)
 		keeper_release(p->leaving); /* of a generation before: its mails are sent again */
 	p->leaving = any ? k : NULL;
 	if (!any)
 		keeper_release(k);
+}
+
+/* One a tick: its memory is taken down in the kernel, some milliseconds of a core, and all of them
+ * at once would keep mails from every core. */
+static void let_one_go(struct pool *p)
+{
+	for (struct cage *c = p->cages; c != NULL && p->leaving != NULL; c = c->next)
+		if (c->keeper == p->leaving && c->turn_count == 0 && c->fd >= 0) {
+			cage_close(c);
+			return;
+		}
 }
 
 static void make_current(struct pool *p, struct keeper *k)
@@ -492,6 +498,7 @@ static void tick(void *arg)
 
 	kill_late_cages(p, now);
 	free_orphans(p, now);
+	let_one_go(p);
 	if (p->coming != NULL &&
 		now - keeper_started_ms(p->coming) > p->settings.engine_timeout_ms) {
 		mw_log(MW_ERROR, "engine_timeout", "holder=%d limit_ms=%llu", keeper_pid(p->coming),
