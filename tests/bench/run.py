@@ -69,7 +69,7 @@ def arguments():
     p.add_argument("--only", default="abcdefghijklmn", help="which parts: letters of abcdefghijklmn")
     p.add_argument("--entries", type=int, default=1000000, help="part j: entries of the quarantine's index")
     p.add_argument("--expire", type=int, default=100000, help="part j: copies that expire")
-    p.add_argument("--engine", type=int, default=3, help="part l: so many times 200,000 signatures (6: an engine of 1 GiB)")
+    p.add_argument("--engine", type=int, default=3, help="part l: so many times 200,000 signatures (11: an engine of 970 MiB)")
     return p.parse_args()
 
 
