@@ -257,8 +257,18 @@ def tar_of_many(count):
     return tarfile.TarInfo("member").tobuf(tarfile.USTAR_FORMAT) * count + bytes(1024)
 
 
+def pdf_of_one_long_text(megabytes, uses, use):
+    """Every use refers to a text that is long."""
+    return (b"%PDF-1.7\n1 0 obj (" + b"x" * (megabytes * MIB) + b") endobj\n" + use * uses + b"trailer <<>>\n")
+
+
+LENGTHS = b"2 0 obj<</Length 1 0 R>>stream\nendstream endobj\n"
+SPECS = b"<</EF 999 0 R/UF 1 0 R/F 1 0 R>>"
+
+
 # Name: what makes the mail, and the limits of which one must be told; none: told as damaged or as a limit.
 MUCH = {"octets", "ratio", "memory"}
+ANY = "any"  # it may be read whole: time and memory are what counts
 BOMBS = {
     "zip of 10 GiB of zeros": (lambda: attached(zip_of_zeros(10 * GIB), "zeros.zip"), MUCH),
     "the same, said to be 100 octets": (lambda: attached(zip_of_zeros(10 * GIB, 100), "small.zip"), MUCH),
@@ -275,6 +285,8 @@ BOMBS = {
     "7z of an exbibyte": (lambda: attached(seven_zip_of_an_exbibyte(), "x.7z"), None),
     "7z with a head of an exbibyte": (lambda: attached(seven_zip(b"", 0, 1 << 60) + bytes(1000), "x.7z"), None),
     "rar of an exbibyte": (lambda: attached(rar5_of_an_exbibyte(), "x.rar"), None),
+    "PDF whose lengths are a long text": (lambda: attached(pdf_of_one_long_text(8, 100000, LENGTHS), "a.pdf"), ANY),
+    "PDF whose names are a long text": (lambda: attached(pdf_of_one_long_text(8, 1, b"3 0 obj [" + SPECS * 200000 + b"] endobj\n"), "a.pdf"), ANY),
     "1,000,000 parts": (lambda: many_parts(1000000), {"parts"}),
     "10,000 multiparts in each other": (lambda: deep(10000), {"depth"}),
     "10,000 mails in each other": (lambda: forwarded(10000), {"depth"}),

@@ -145,7 +145,7 @@ def spun(kind, salt, password, rounds):
     return digest
 
 
-def agile(octets, password, kind="sha512", bits=256, rounds=100000, said=None):
+def agile(octets, password, kind="sha512", bits=256, rounds=100000, said=None, before=""):
     """[MS-OFFCRYPTO] 2.3.4.10 on, without the integrity that readers do not need."""
     salt, data_salt, verifier = (hashlib.md5(b"%d" % i).digest() for i in range(3))
     data_key = hashlib.sha512(b"key").digest()[:bits // 8]
@@ -158,7 +158,7 @@ def agile(octets, password, kind="sha512", bits=256, rounds=100000, said=None):
     def parameters(of):
         return (f'saltSize="16" blockSize="16" keyBits="{bits}" hashSize="{len(digest)}" cipherAlgorithm="AES" '
             f'cipherChaining="ChainingModeCBC" hashAlgorithm="{kind.upper()}" saltValue="{base64.b64encode(of).decode()}"')
-    info = (f'<?xml version="1.0"?><encryption xmlns="http://schemas.microsoft.com/office/2006/encryption" '
+    info = (f'<?xml version="1.0"?>{before}<encryption xmlns="http://schemas.microsoft.com/office/2006/encryption" '
         f'xmlns:p="http://schemas.microsoft.com/office/2006/keyEncryptor/password"><keyData {parameters(data_salt)}/><keyEncryptors>'
         f'<keyEncryptor uri="http://schemas.microsoft.com/office/2006/keyEncryptor/password"><p:encryptedKey spinCount="{said or rounds}" '
         f'{parameters(salt)} encryptedVerifierHashInput="{sealed("fea7d2763b4b9e79", verifier)}" '

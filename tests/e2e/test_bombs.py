@@ -12,6 +12,8 @@ def test_every_bomb_ends_at_a_limit_that_is_told(made):  # noqa: F811
         v = front.verdict(job, 120)
         told = set(v.findings["limits"]) if v.findings else set()
         one_of = mwbombs.BOMBS[name][1]
+        if one_of is mwbombs.ANY and v.status != "failed":
+            continue
         if not (told & one_of if one_of else told or "archive_broken" in v.findings["mime_errors"]) or v.status == "failed":
             wrong.append((name, v))
     assert wrong == []

@@ -1,5 +1,6 @@
 """Encrypted documents: PDF as qpdf writes it, office documents. What readers show without asking is read, and so is what the mail's text opens."""
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -111,6 +112,67 @@ def test_the_vector_looks_like_the_whole_file(front, tmp_path):
     assert end - at - len(sealed) in (0, 1), "the file is as long as before"
     v = front.scan(attached(pdf[:at] + sealed + pdf[at + len(sealed):], "bill.pdf"), orders=TREE)
     assert viruses(v) == [NAME], v
+
+
+def told(v):
+    return bool(v.findings["encrypted"]) or "archive_broken" in v.findings["mime_errors"]
+
+
+def filterless(folder, way, octets=EVIL, name="evil.exe"):
+    return encrypted(folder, way, pdf=plain_pdf(octets, name, filtered=False))
+
+
+def encrypt_object(pdf):
+    """Number of the encryption dictionary, and its octets with the ID of the trailer."""
+    number = re.search(rb"/Encrypt (\d+) 0 R", pdf).group(1)
+    return number, re.search(rb"\n%s 0 obj\s*(.*?)endobj" % number, pdf, re.S).group(1), re.search(rb"/ID ?\[.*?\]", pdf, re.S).group(0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_key_s_name_is_written_in_another_way(front, tmp_path, way):
+    v = front.scan(attached(filterless(tmp_path, way).replace(b"/Encrypt ", b"/#45ncrypt "), "bill.pdf"), orders=TREE)
+    assert viruses(v) == [NAME] and v.findings["encrypted"] == [], v
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("place", ["in front", "behind"])
+def test_another_trailer_that_opens_too(front, tmp_path, way, place):
+    pdf, decoy = filterless(tmp_path, way), encrypted(tmp_path, "128 bits", pdf=plain_pdf(b"hello", "a.txt"))
+    _, dictionary, ids = encrypt_object(decoy)
+    false = b"\n90 0 obj\n" + dictionary + b"endobj\ntrailer <</Encrypt 90 0 R" + ids + b">>\n"
+    pdf = pdf.replace(b"\n", b"\n" + false, 1) if place == "in front" else pdf + false
+    v = front.scan(attached(pdf, "bill.pdf"), orders=TREE)
+    assert viruses(v) == [NAME], v
+
+
+@pytest.mark.parametrize("way", ["AES", "AES of 256 bits", "128 bits, version 4"])
+@pytest.mark.parametrize("change", [
+    (rb"/CFM ?/(\w+)", rb"/CFM 99 0 R", rb"99 0 obj /\1 endobj\n"), (rb"/StmF ?/StdCF", rb"/StmF /StdCF /EFF /Identity", rb""),
+    (rb"/StdCF", rb"/" + b"S" * 40, rb"")], ids=["by reference", "files are plain, it says", "a long name"])
+def test_the_cipher_is_said_in_a_roundabout_way(front, tmp_path, way, change):
+    pdf = filterless(tmp_path, way)
+    pattern, new, more = change
+    found = re.search(pattern, pdf)
+    pdf = re.sub(pattern, new, pdf).replace(b"\n", b"\n" + found.expand(more), 1)
+    v = front.scan(attached(pdf, "bill.pdf"), orders=TREE)
+    assert viruses(v) == [NAME], v
+
+
+def test_an_object_behind_a_long_comment_is_told(front):
+    pdf = plain_pdf().replace(b"5 0 obj", b"5 0 %" + b"x" * 1100 + b"\nobj").replace(b"/Type/EmbeddedFile", b"")
+    v = front.scan(attached(pdf, "bill.pdf"), orders=TREE)
+    assert told(v) or viruses(v), v
+
+
+@pytest.mark.parametrize("before", ["<!-- <p:encryptedKey spinCount='1'/> -->", "<!DOCTYPE x []>"])
+def test_a_description_that_no_program_writes_is_not_believed(front, before):
+    v = front.scan(attached(mwdocument.agile(document(), "VelvetSweatshop", rounds=10, before=before), "bill.xlsx"), orders=TREE)
+    assert v.findings["encrypted"], v
+
+
+def test_what_opens_and_is_no_document_is_told(front):
+    v = front.scan(attached(mwdocument.agile(os.urandom(9000), "VelvetSweatshop", rounds=10), "bill.xlsx"), orders=TREE)
+    assert v.findings["encrypted"], v
 
 
 def test_many_of_them_cost_no_more_than_a_mail_may(front, tmp_path):

@@ -220,26 +220,40 @@ static enum container_end open_vba(struct doc *d, struct mw_octets o)
 	return give(d, d->path, NULL, o);
 }
 
-/* The stream of that name beside the one at hand; NO_MEMORY, CUT, or *o_r has what there is. */
-static enum container_end beside(
-	struct doc *d, const char *name, struct doc_buf *buf, struct mw_octets *o_r)
+/* The stream of that name beside the one at hand: the first; *count_r: how many there are, of which
+ * readers see one or the other. NO_MEMORY, CUT, or *o_r has what there is. */
+static enum container_end beside(struct doc *d, const char *name, struct doc_buf *buf,
+	struct mw_octets *o_r, unsigned *count_r)
 {
 	uint32_t parent = d->cfb.parents[d->entry];
+	enum container_end end = CONTAINER_WHOLE;
 
 	*o_r = mw_octets_of(NULL, 0);
+	*count_r = 0;
 	for (uint32_t e = 1; e < d->cfb.entries; e++)
 		if (d->cfb.parents[e] == parent && cfb_kind(&d->cfb, e) == CFB_STREAM &&
-			cfb_is_named(&d->cfb, e, name))
-			return cfb_stream(&d->cfb, e, buf, o_r);
-	return CONTAINER_WHOLE;
+			cfb_is_named(&d->cfb, e, name) && (*count_r)++ == 0)
+			end = cfb_stream(&d->cfb, e, buf, o_r);
+	return end;
+}
+
+/* It is a zip, or something was made up so that it opens. */
+static enum container_end give_opened(struct doc *d, struct mw_octets package, bool sure)
+{
+	enum container_end end = give(d, d->path, NULL, package);
+
+	if (sure && doc_starts(package, "PK", 2))
+		return end;
+	return doc_stops(end) ? end : doc_worse(end, give_encrypted(d));
 }
 
 /* A document whose octets open with a password only ([MS-OFFCRYPTO] 2.3.4.4). */
 static enum container_end open_encrypted(struct doc *d, struct mw_octets o)
 {
 	struct doc_buf buf = { 0 }, plain = { 0 };
+	unsigned infos;
 	struct mw_octets info;
-	enum container_end end = beside(d, "EncryptionInfo", &buf, &info);
+	enum container_end end = beside(d, "EncryptionInfo", &buf, &info, &infos);
 	enum office_crypt got = OFFICE_LOCKED;
 
 	if (!doc_stops(end))
@@ -249,7 +263,7 @@ static enum container_end open_encrypted(struct doc *d, struct mw_octets o)
 		container_has(d->job, CONTAINER_ENCRYPTED);
 		/* fall through */
 	case OFFICE_SHOWN:
-		end = give(d, d->path, NULL, doc_octets(&plain));
+		end = give_opened(d, doc_octets(&plain), infos == 1);
 		break;
 	case OFFICE_LOCKED:
 		end = doc_stops(end) ? end : give_encrypted(d);

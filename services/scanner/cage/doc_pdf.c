@@ -17,6 +17,9 @@
 #define NAMES_MAX 64	 /* values in an array of filters, whatever they are */
 #define GROW 256
 #define NO_NUMBER UINT32_MAX
+#define CRYPTS_MAX 4 /* keys of one document; more are told encrypted */
+#define TRIED_MAX 8  /* encryption dictionaries that are remembered */
+#define TRIED_OCTETS 48
 
 struct object {
 	uint32_t number, generation, order; /* order: in the file */
@@ -42,11 +45,14 @@ struct spec {
 struct pdf {
 	const struct container_job *job;
 	bool encrypted; /* it says so */
-	bool locked;	/* it says how, and no password opens it */
-	struct pdf_crypt crypt;
-	bool sealed;  /* objects are encrypted: what they say nobody knows */
-	bool deep;    /* dictionaries lie deeper than they are searched */
-	bool oldest;  /* the first of several is believed */
+	bool locked;	/* it says how in some place, and no password opens that */
+	bool by_word;	/* a key asks for a password */
+	struct pdf_crypt crypts[CRYPTS_MAX]; /* that its dictionaries may mean */
+	unsigned crypt_count, tried_count;
+	unsigned char tried[TRIED_MAX][2 * TRIED_OCTETS]; /* O and U of dictionaries */
+	bool sealed; /* objects are encrypted: what they say nobody knows */
+	bool deep;   /* dictionaries too deep to be searched, or objects behind too long comments */
+	bool oldest; /* the first of several is believed */
 	bool several; /* there were several to believe */
 	struct object *objects;
 	size_t count, cap, sorted; /* sorted: so many, by number; others are behind them */
@@ -121,15 +127,18 @@ static const unsigned char *before_blanks(
 	}
 }
 
-/* Number and generation in front of a word at p: "12 0 obj". False: it is no such word. */
-static bool numbers_before(const unsigned char *from, const unsigned char *p, struct object *o)
+/* Number and generation in front of a word at p: "12 0 obj". False: it is no such word. *unsure_r:
+ * it may be one, behind more comments than are looked behind. */
+static bool numbers_before(
+	const unsigned char *from, const unsigned char *p, struct object *o, bool *unsure_r)
 {
 	const unsigned char *digits;
 	bool comment = false;
 
 	if ((size_t)(p - from) > 2 * COMMENT_MAX)
 		from = p - 2 * COMMENT_MAX;
-	o->number = o->generation = 0;	   /* whichever they are, behind too much of a comment */
+	o->number = o->generation = 0;
+	*unsure_r = false;
 	for (unsigned i = 0; i < 2; i++) { /* generation, number */
 		const unsigned char *word = p;
 		uint64_t v = 0;
@@ -140,8 +149,10 @@ static bool numbers_before(const unsigned char *from, const unsigned char *p, st
 		digits = p;
 		while (p > from && digits - p < 10 && p[-1] >= '0' && p[-1] <= '9')
 			p--;
-		if (p == digits)
+		if (p == digits) {
+			*unsure_r = comment;
 			return comment;
+		}
 		for (const unsigned char *d = p; d < digits; d++)
 			v = v * 10 + (*d - '0');
 		*(i == 0 ? &o->generation : &o->number) = (uint32_t)v;
@@ -188,9 +199,13 @@ static const unsigned char *behind_word(const unsigned char *p, const unsigned c
 	return behind_line_end(q < end && (*q == '\r' || *q == '\n') ? q : p, end);
 }
 
+/* Octets of a number, or of a reference: what is longer is neither, and may be meant from
+ * everywhere. */
+#define SHORT_MAX 64
+
 static uint32_t number_in(struct mw_octets value)
 {
-	struct pdf_lex l = pdf_lex_of(value);
+	struct pdf_lex l = pdf_lex_of(doc_range(value, 0, SHORT_MAX));
 	struct pdf_token t;
 
 	pdf_next(&l, &t);
@@ -225,8 +240,9 @@ static enum container_end scan_objects(struct pdf *p)
 		struct object o = { .length = NO_NUMBER };
 		struct pdf_token t;
 		struct pdf_lex l;
+		bool unsure;
 
-		if (!numbers_before(from, at, &o)) {
+		if (!numbers_before(from, at, &o, &unsure)) {
 			at += 3;
 			continue;
 		}
@@ -239,6 +255,7 @@ static enum container_end scan_objects(struct pdf *p)
 		o.has_stream = pdf_is_word(&t, "stream");
 		if (o.has_stream)
 			take_stream(&o, l.p, end, &stream_end);
+		p->deep = p->deep || (unsure && o.has_stream); /* whose file it is nobody knows */
 		got = add_object(p, &o, (size_t)(l.p - at));
 	}
 	return got;
@@ -296,7 +313,8 @@ static struct mw_octets resolve(struct pdf *p, struct mw_octets value)
 	const struct object *o;
 	uint32_t number;
 
-	for (unsigned i = 0; i < HOPS_MAX && pdf_is_reference(value, &number); i++) {
+	for (unsigned i = 0;
+		i < HOPS_MAX && pdf_is_reference(doc_range(value, 0, SHORT_MAX), &number); i++) {
 		o = find(p, number);
 		if (o == NULL)
 			break;
@@ -335,7 +353,7 @@ static void settle_lengths(struct pdf *p)
 {
 	const unsigned char *end = p->job->octets.p + p->job->octets.n;
 
-	for (size_t i = 0; i < p->count; i++) {
+	for (size_t i = 0; i < p->count && budget_time(p->job->budget); i++) {
 		struct object *o = &p->objects[i];
 		const struct object *length = o->length != NO_NUMBER ? find(p, o->length) : NULL;
 		uint32_t n = length != NULL ? number_in(resolve(p, length->body)) : 0;
@@ -459,24 +477,49 @@ static bool holds_objects(struct mw_octets dict)
 	return pdf_get(dict, "First", &value) && pdf_get(dict, "N", &value);
 }
 
-/* Undo the cipher, if there is one, then the filters: into *out. */
-static enum container_end decode_sealed(struct pdf *p, enum pdf_cipher cipher,
-	const struct object *o, const struct pdf_steps *steps, struct doc_buf *out)
+/*
+ * The i-th way to undo a cipher: each key with each cipher that it may belong to, whatever the
+ * dictionary says of them, for readers differ about that. False: there are no more.
+ */
+static bool way(
+	const struct pdf *p, unsigned i, const struct pdf_crypt **c_r, enum pdf_cipher *cipher_r)
+{
+	static const enum pdf_cipher old[] = { PDF_RC4, PDF_AES }, new[] = { PDF_AES_256 };
+
+	for (unsigned k = 0; k < p->crypt_count; k++) {
+		bool is_new = pdf_crypt_is_new(&p->crypts[k]);
+		unsigned count = is_new ? MW_COUNT(new) : MW_COUNT(old);
+
+		if (i < count) {
+			*c_r = &p->crypts[k];
+			*cipher_r = (is_new ? new : old)[i];
+			return true;
+		}
+		i -= count;
+	}
+	return false;
+}
+
+/* Undo the cipher, then the filters: into *out. */
+static enum container_end decode_sealed(struct pdf *p, const struct pdf_crypt *c,
+	enum pdf_cipher cipher, const struct object *o, const struct pdf_steps *steps,
+	struct doc_buf *out)
 {
 	enum container_end end, undone;
 
 	out->n = 0;
 	p->plain.n = 0;
 	undone = pdf_crypt_undo(
-		&p->crypt, cipher, o->number, o->generation, o->stream, p->job->budget, &p->plain);
+		c, cipher, o->number, o->generation, o->stream, p->job->budget, &p->plain);
 	if (doc_stops(undone))
 		return undone;
 	end = pdf_decode(p->job->budget, steps, doc_octets(&p->plain), out);
 	return doc_worse(end, undone);
 }
 
-/* sealed: undo the cipher first. */
-static enum container_end unpack_stream(struct pdf *p, const struct object *o, bool sealed)
+/* c NULL: as it stands. */
+static enum container_end unpack_stream(
+	struct pdf *p, const struct object *o, const struct pdf_crypt *c, enum pdf_cipher cipher)
 {
 	struct pdf_steps steps;
 	struct doc_buf *buf;
@@ -491,10 +534,25 @@ static enum container_end unpack_stream(struct pdf *p, const struct object *o, b
 	buf = &p->unpacked[p->unpacked_count++];
 	*buf = (struct doc_buf){ 0 };
 	steps = filters_of(p, o->body);
-	end = sealed ? decode_sealed(p, p->crypt.streams, o, &steps, buf)
-		     : pdf_decode(p->job->budget, &steps, o->stream, buf);
+	end = c != NULL ? decode_sealed(p, c, cipher, o, &steps, buf)
+			: pdf_decode(p->job->budget, &steps, o->stream, buf);
 	if (!doc_stops(end) && buf->n != 0)
 		end = doc_worse(end, take_packed(p, o->body, doc_octets(buf)));
+	return end;
+}
+
+/* BROKEN: in no way. What fits as it stands may still have a cipher: its first octets are free. */
+static enum container_end unpack_in_all_ways(struct pdf *p, const struct object *o)
+{
+	enum container_end end = unpack_stream(p, o, NULL, PDF_PLAIN);
+	const struct pdf_crypt *c;
+	enum pdf_cipher cipher;
+
+	for (unsigned i = 0; !doc_stops(end) && way(p, i, &c, &cipher); i++) {
+		enum container_end one = unpack_stream(p, o, c, cipher);
+
+		end = doc_stops(one) || one == CONTAINER_WHOLE ? one : end;
+	}
 	return end;
 }
 
@@ -508,16 +566,10 @@ static enum container_end unpack_objects(struct pdf *p)
 
 		if (!o.has_stream || !holds_objects(o.body))
 			continue;
-		one = unpack_stream(p, &o, false);
-		/* What fits as it stands may still have a cipher: its first octets are free. */
-		if (p->crypt.key_n != 0 && p->crypt.streams != PDF_PLAIN && !doc_stops(one)) {
-			enum container_end opened = unpack_stream(p, &o, true);
-
-			one = doc_stops(opened) || one == CONTAINER_BROKEN ? opened : one;
-		}
-		if (p->encrypted && one == CONTAINER_BROKEN) {
+		one = unpack_in_all_ways(p, &o);
+		if (p->encrypted && (one == CONTAINER_BROKEN || p->locked)) {
 			p->sealed = true;
-			one = CONTAINER_WHOLE;
+			one = doc_stops(one) ? one : CONTAINER_WHOLE;
 		}
 		end = doc_worse(end, one);
 	}
@@ -599,6 +651,9 @@ static enum container_end take_spec(struct pdf *p, struct mw_octets dict, const 
 
 	if (!pdf_enter(dict, &l))
 		return CONTAINER_WHOLE;
+	/* They may lie in each other. */
+	if (!budget_octets(p->job->budget, dict.n) || !budget_time(p->job->budget))
+		return CONTAINER_CUT;
 	spec.name = text_of(p, dict, "UF", in);
 	spec.also = text_of(p, dict, "F", in);
 	while (end == CONTAINER_WHOLE && pdf_get_next(&l, "EF", &files)) {
@@ -675,21 +730,60 @@ static enum container_end give_encrypted(struct pdf *p)
 	return doc_give(p->job, &m); /* names are encrypted, too */
 }
 
-/* What it is called, where there is a cipher without that. */
-static void name_of(struct pdf *p, const struct text *t, char name[CONTAINER_NAME_MAX])
+struct names {
+	unsigned count;
+	char text[1 + CONTAINER_ALIASES_MAX][CONTAINER_NAME_MAX];
+};
+
+static void add_name(struct names *names, struct mw_octets octets)
+{
+	char *name = names->text[names->count % MW_COUNT(names->text)];
+	unsigned char text[PDF_TEXT_MAX];
+
+	if (octets.n == 0 || octets.n > sizeof(text) || names->count == MW_COUNT(names->text))
+		return;
+	memcpy(text, octets.p, octets.n); /* pdf_name changes it */
+	pdf_name(text, octets.n, name);
+	for (unsigned i = 0; i < names->count; i++)
+		if (strcmp(names->text[i], name) == 0)
+			return;
+	names->count += name[0] != '\0';
+}
+
+/* The wrong key makes noise of it. */
+static bool is_a_name(struct mw_octets o)
+{
+	return (o.n >= 2 && o.p[0] == 0xfe && o.p[1] == 0xff) ||
+	       (o.n >= 3 && memcmp(o.p, "\xef\xbb\xbf", 3) == 0) ||
+	       (o.n > 0 && mw_is_printable(o.p, o.n));
+}
+
+/* What it is called: without the cipher of texts that the dictionary names, then in every other way
+ * that makes sense, and as it stands. */
+static void add_names(struct pdf *p, const struct text *t, struct names *names)
 {
 	unsigned char octets[PDF_TEXT_MAX];
 	size_t n = pdf_text(t->value, octets);
-	struct doc_buf undone = { 0 };
+	const struct pdf_crypt *c;
+	enum pdf_cipher cipher;
+	bool any = false;
 
-	name[0] = '\0';
-	if (p->crypt.key_n != 0 && p->crypt.texts != PDF_PLAIN && !t->packed && n != 0 &&
-		pdf_crypt_undo(&p->crypt, p->crypt.texts, t->number, t->generation,
-			mw_octets_of(octets, n), p->job->budget, &undone) == CONTAINER_WHOLE)
-		pdf_name(undone.p, undone.n, name);
-	doc_free(&undone);
-	if (name[0] == '\0')
-		pdf_name(octets, n, name);
+	for (unsigned pass = 0; pass < 2 && !t->packed && n != 0; pass++)
+		for (unsigned i = 0; way(p, i, &c, &cipher); i++) {
+			struct doc_buf undone = { 0 };
+
+			if ((pass == 0) == (cipher == c->texts) &&
+				pdf_crypt_undo(c, cipher, t->number, t->generation,
+					mw_octets_of(octets, n), p->job->budget,
+					&undone) == CONTAINER_WHOLE &&
+				(pass == 0 || is_a_name(doc_octets(&undone)))) {
+				add_name(names, doc_octets(&undone));
+				any = true;
+			}
+			doc_free(&undone);
+		}
+	if (!any || is_a_name(mw_octets_of(octets, n)))
+		add_name(names, mw_octets_of(octets, n));
 }
 
 /* end: of its decoding, into p->file. */
@@ -700,40 +794,54 @@ static enum container_end give_octets(
 	return doc_worse(end, m->octets.n != 0 && !doc_stops(end) ? doc_give(p->job, m) : end);
 }
 
+/* Every way in which it makes octets: *fits_r is set when one is whole. */
+static enum container_end give_opened(struct pdf *p, const struct object *o,
+	const struct pdf_steps *steps, struct container_member *m, bool *fits_r)
+{
+	const struct pdf_crypt *c;
+	enum pdf_cipher cipher;
+
+	for (unsigned i = 0; way(p, i, &c, &cipher); i++) {
+		enum container_end end = decode_sealed(p, c, cipher, o, steps, &p->file);
+
+		*fits_r = *fits_r || (end == CONTAINER_WHOLE && p->file.n != 0);
+		end = give_octets(p, m, doc_stops(end) ? end : CONTAINER_WHOLE);
+		if (doc_stops(end))
+			return end;
+	}
+	return CONTAINER_WHOLE;
+}
+
+static void take_names(
+	struct pdf *p, const struct spec *spec, struct names *names, struct container_member *m)
+{
+	if (spec != NULL) {
+		add_names(p, &spec->name, names);
+		add_names(p, &spec->also, names);
+	}
+	for (unsigned i = 0; i < names->count; i++)
+		*(i == 0 ? &m->name : &m->aliases[i - 1]) = names->text[i];
+}
+
 static enum container_end give_decoded(struct pdf *p, const struct object *o,
 	const struct spec *spec, const struct pdf_steps *steps)
 {
-	char name[CONTAINER_NAME_MAX] = "", also[CONTAINER_NAME_MAX] = "";
-	struct container_member m = { .name = name, .aliases = { also } };
-	enum pdf_cipher cipher = p->crypt.files;
-	enum container_end end, opened;
-	bool as_it_stands;
+	struct container_member m = { .name = "" };
+	struct names names = { 0 };
+	enum container_end end;
+	bool fits;
 
-	if (spec != NULL) {
-		name_of(p, &spec->name, name);
-		name_of(p, &spec->also, also);
-	}
-	if (name[0] == '\0')
-		m.name = also;
+	take_names(p, spec, &names, &m);
 	end = pdf_decode(p->job->budget, steps, o->stream, &p->file);
 	if (!p->encrypted || end == CONTAINER_NO_MEMORY)
 		return end == CONTAINER_NO_MEMORY ? end : give_octets(p, &m, end);
-	as_it_stands = end == CONTAINER_WHOLE;
+	fits = end == CONTAINER_WHOLE && (steps->count != 0 || p->file.n == 0);
 	if (end != CONTAINER_BROKEN)
 		end = give_octets(p, &m, end);
-	if (doc_stops(end))
-		return end;
 	/* Its first octets are whatever the sender liked: that they fit proves nothing. */
-	if (p->crypt.key_n != 0 && cipher != PDF_PLAIN) {
-		opened = decode_sealed(p, cipher, o, steps, &p->file);
-		if (opened != CONTAINER_BROKEN || p->file.n != 0)
-			return give_octets(p, &m, opened);
-		return as_it_stands ? CONTAINER_WHOLE : give_encrypted(p);
-	}
-	if (!as_it_stands || (p->locked && cipher != PDF_PLAIN) ||
-		(!p->locked && p->crypt.key_n == 0 && steps->count == 0 && p->file.n != 0))
-		return give_encrypted(p);
-	return end;
+	if (!doc_stops(end))
+		end = give_opened(p, o, steps, &m, &fits);
+	return doc_stops(end) || (fits && !p->locked) ? end : give_encrypted(p);
 }
 
 static bool same_step(const struct pdf_step *a, const struct pdf_step *b)
@@ -850,26 +958,17 @@ static enum pdf_cipher named_cipher(
 
 	if (!get(p, dict, key, &value))
 		return dflt;
-	l = pdf_lex_of(value);
+	l = pdf_lex_of(doc_range(value, 0, SHORT_MAX));
 	pdf_next(&l, &t);
-	if (t.kind != PDF_NAME || !get(p, dict, "CF", &filters) ||
+	if (t.kind != PDF_NAME || strcmp(t.name, "Identity") == 0 ||
+		!get(p, dict, "CF", &filters) ||
 		!get(p, doc_range(filters, 0, CRYPT_DICT_MAX), t.name, &filter))
-		return PDF_PLAIN; /* Identity */
+		return PDF_PLAIN;
 	filter = doc_range(filter, 0, CRYPT_DICT_MAX);
 	return pdf_is(filter, "CFM", "V2")	? PDF_RC4
 	       : pdf_is(filter, "CFM", "AESV2") ? PDF_AES
 	       : pdf_is(filter, "CFM", "AESV3") ? PDF_AES_256
 						: PDF_PLAIN;
-}
-
-static void ciphers_of(struct pdf *p, struct mw_octets dict, struct pdf_crypt_says *s)
-{
-	s->streams = s->texts = s->files = PDF_RC4;
-	if (s->version < 4)
-		return;
-	s->streams = named_cipher(p, dict, "StmF", PDF_PLAIN);
-	s->texts = named_cipher(p, dict, "StrF", PDF_PLAIN);
-	s->files = named_cipher(p, dict, "EFF", s->streams);
 }
 
 static struct mw_octets first_id(
@@ -889,19 +988,52 @@ static struct mw_octets first_id(
 	return mw_octets_of(NULL, 0);
 }
 
+/* Each costs, and several trailers mean the same. */
+static bool was_tried(struct pdf *p, const struct pdf_crypt_says *says)
+{
+	unsigned char both[2 * TRIED_OCTETS] = { 0 };
+	size_t owner = says->owner.n < TRIED_OCTETS ? says->owner.n : TRIED_OCTETS,
+	       user = says->user.n < TRIED_OCTETS ? says->user.n : TRIED_OCTETS;
+
+	memcpy(both, says->owner.p, owner);
+	memcpy(both + TRIED_OCTETS, says->user.p, user);
+	for (unsigned i = 0; i < p->tried_count; i++)
+		if (memcmp(p->tried[i], both, sizeof(both)) == 0)
+			return true;
+	if (p->tried_count < TRIED_MAX)
+		memcpy(p->tried[p->tried_count++], both, sizeof(both));
+	return false;
+}
+
+static void try_keys(struct pdf *p, const struct pdf_crypt_says *says)
+{
+	struct pdf_crypt c;
+
+	if (p->crypt_count == CRYPTS_MAX || !pdf_crypt_open(&c, says, p->job->passwords)) {
+		p->locked = true;
+		return;
+	}
+	p->by_word = p->by_word || c.by_word;
+	p->crypts[p->crypt_count++] = c;
+}
+
 /* It may be the trailer of an encrypted document. */
 static void try_trailer(struct pdf *p, struct mw_octets trailer)
 {
 	struct pdf_crypt_says says = { 0 };
 	struct crypt_texts texts;
 	struct mw_octets dict, plain;
+	struct pdf_lex l;
 
 	trailer = doc_range(trailer, 0, CRYPT_DICT_MAX);
 	if (!get(p, trailer, "Encrypt", &dict))
 		return;
+	p->encrypted = true;
 	dict = doc_range(dict, 0, CRYPT_DICT_MAX);
-	if (!pdf_is(dict, "Filter", "Standard"))
+	if (!pdf_is(dict, "Filter", "Standard")) {
+		p->locked = p->locked || pdf_enter(dict, &l); /* by certificates, or unheard of */
 		return;
+	}
 	says.version = number_of(p, dict, "V");
 	says.revision = number_of(p, dict, "R");
 	says.bits = number_of(p, dict, "Length");
@@ -913,30 +1045,44 @@ static void try_trailer(struct pdf *p, struct mw_octets trailer)
 	says.owner_key = crypt_text(p, dict, "OE", texts.owner_key);
 	says.user_key = crypt_text(p, dict, "UE", texts.user_key);
 	says.id = first_id(p, trailer, texts.id);
-	ciphers_of(p, dict, &says);
-	p->locked = !pdf_crypt_open(&p->crypt, &says, p->job->passwords);
+	says.texts = says.version < 4 ? PDF_RC4 : named_cipher(p, dict, "StrF", PDF_PLAIN);
+	if (!was_tried(p, &says))
+		try_keys(p, &says);
 }
 
-/* The dictionary that says how stands in a trailer, or in the stream that takes its place; of
- * several, the first that opens it. */
-static void open_crypt(struct pdf *p)
+static void try_trailers(struct pdf *p)
 {
 	const unsigned char *at = p->job->octets.p, *end = at + p->job->octets.n;
 	unsigned left = TRAILERS_MAX;
 
-	while (left > 0 && p->crypt.key_n == 0 && budget_time(p->job->budget) &&
+	while (left > 0 && budget_time(p->job->budget) &&
 		(at = memmem(at, (size_t)(end - at), "trailer", 7)) != NULL) {
 		at += 7;
 		left--;
 		try_trailer(p, mw_octets_of(at, (size_t)(end - at)));
 	}
+	p->locked = p->locked || (left == 0 && p->encrypted); /* another may be the true one */
 	left = TRAILERS_MAX;
-	for (size_t i = 0; i < p->count && left > 0 && p->crypt.key_n == 0; i++)
+	for (size_t i = 0; i < p->count && left > 0 && budget_time(p->job->budget); i++)
 		if (p->objects[i].has_stream &&
 			pdf_is(doc_range(p->objects[i].body, 0, CRYPT_DICT_MAX), "Type", "XRef")) {
 			left--;
 			try_trailer(p, p->objects[i].body);
 		}
+	p->locked = p->locked || (left == 0 && p->encrypted);
+}
+
+/* The dictionary that says how stands in a trailer, or in the stream that takes its place. Of
+ * several, readers believe one, and who knows which. */
+static void open_crypt(struct pdf *p)
+{
+	p->several = false;
+	try_trailers(p);
+	if (p->several && p->encrypted) {
+		p->oldest = true;
+		try_trailers(p);
+		p->oldest = false;
+	}
 }
 
 /* ------------------------------------------------------------------ the row */
@@ -972,8 +1118,7 @@ static enum container_end read_pdf(struct pdf *p)
 	if (end == CONTAINER_WHOLE) {
 		sort_objects(p); /* what unpacks them may be named by reference */
 		settle_lengths(p);
-		if (p->encrypted)
-			open_crypt(p);
+		open_crypt(p);
 		end = unpack_objects(p);
 	}
 	if (end == CONTAINER_NO_MEMORY)
@@ -989,7 +1134,7 @@ static enum container_end open_pdf(const struct container_job *job)
 	enum container_end end;
 
 	end = read_pdf(&p);
-	if (p.encrypted && (p.crypt.key_n == 0 || p.crypt.by_word))
+	if (p.encrypted && (p.crypt_count == 0 || p.locked || p.by_word))
 		container_has(job, CONTAINER_ENCRYPTED);
 	for (size_t i = 0; i < p.unpacked_count; i++)
 		doc_free(&p.unpacked[i]);

@@ -30,11 +30,12 @@ struct says {
 
 /* ------------------------------------------------------------------ agile: a description in XML */
 
-/* The octets of an element's start tag, behind its name. */
+/* The octets of an element's start tag, behind its name; empty when it is not there, or twice. */
 static struct mw_octets element(struct mw_octets xml, const char *name)
 {
 	size_t n = strlen(name);
 	const unsigned char *p = xml.p, *end = xml.n != 0 ? p + xml.n : p, *close;
+	struct mw_octets tag = mw_octets_of(NULL, 0);
 
 	while (xml.n != 0 && (p = memmem(p, (size_t)(end - p), name, n)) != NULL) {
 		bool begins = p > xml.p && (p[-1] == '<' || p[-1] == ':');
@@ -42,29 +43,45 @@ static struct mw_octets element(struct mw_octets xml, const char *name)
 		p += n;
 		if (!begins || p == end || (*p != ' ' && *p != '\t' && *p != '\r' && *p != '\n'))
 			continue;
+		if (tag.n != 0)
+			return mw_octets_of(NULL, 0);
 		close = memchr(p, '>', (size_t)(end - p));
-		return mw_octets_of(p, (size_t)((close != NULL ? close : end) - p));
+		tag = mw_octets_of(p, (size_t)((close != NULL ? close : end) - p));
+	}
+	return tag;
+}
+
+/* An attribute's value; empty when it is not there. One after the other, so that none is found in
+ * another's value. */
+static struct mw_octets attribute(struct mw_octets tag, const char *name)
+{
+	size_t n = strlen(name);
+	const unsigned char *p = tag.p, *end = tag.n != 0 ? p + tag.n : p, *from, *close;
+
+	while (p < end) {
+		if (*p <= ' ') {
+			p++;
+			continue;
+		}
+		for (from = p; p < end && *p != '=';)
+			p++;
+		if (end - p < 2 || (p[1] != '"' && p[1] != '\''))
+			break;
+		close = memchr(p + 2, p[1], (size_t)(end - p - 2));
+		if (close == NULL)
+			break;
+		if ((size_t)(p - from) == n && memcmp(from, name, n) == 0)
+			return mw_octets_of(p + 2, (size_t)(close - p - 2));
+		p = close + 1;
 	}
 	return mw_octets_of(NULL, 0);
 }
 
-/* An attribute's value; empty when it is not there. */
-static struct mw_octets attribute(struct mw_octets tag, const char *name)
+/* Comments, types of their own, characters by number: no program writes them there, and readers
+ * would see other elements than we do. */
+static bool is_odd(struct mw_octets xml)
 {
-	size_t n = strlen(name);
-	const unsigned char *p = tag.p, *end = tag.n != 0 ? p + tag.n : p, *close;
-
-	while (tag.n != 0 && (p = memmem(p, (size_t)(end - p), name, n)) != NULL) {
-		bool begins = p > tag.p && (p[-1] <= ' ');
-
-		p += n;
-		if (!begins || end - p < 3 || p[0] != '=' || (p[1] != '"' && p[1] != '\''))
-			continue;
-		close = memchr(p + 2, p[1], (size_t)(end - p - 2));
-		if (close != NULL)
-			return mw_octets_of(p + 2, (size_t)(close - p - 2));
-	}
-	return mw_octets_of(NULL, 0);
+	return memmem(xml.p, xml.n, "<!", 2) != NULL || memchr(xml.p, '&', xml.n) != NULL;
 }
 
 static uint32_t number(struct mw_octets tag, const char *name)
@@ -136,7 +153,8 @@ static bool read_agile(struct mw_octets info, struct says *s)
 	s->key_n = key_of(key);
 	s->data_key_n = key_of(data);
 	s->rounds = number(key, "spinCount");
-	return s->hash != NULL && s->data_hash != NULL && s->key_n != 0 && s->data_key_n != 0 &&
+	return xml.n != 0 && !is_odd(xml) && s->hash != NULL && s->data_hash != NULL &&
+	       s->key_n != 0 && s->data_key_n != 0 &&
 	       octets_of(key, "saltValue", s->salt, sizeof(s->salt), &s->salt_n) &&
 	       octets_of(data, "saltValue", s->data_salt, sizeof(s->data_salt), &s->data_salt_n) &&
 	       octets_of(key, "encryptedVerifierHashInput", s->input, sizeof(s->input),

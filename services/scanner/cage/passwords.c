@@ -23,9 +23,11 @@ static bool same_word(const struct passwords *p, const struct password_word *w, 
 static void add(struct passwords *p, struct mw_octets o, unsigned rank)
 {
 	unsigned at = p->count;
+	/* What the settings say has its place, whatever the mail says. */
+	size_t kept = rank == UINT16_MAX || p->set.n > sizeof(p->text) ? 0 : p->set.n;
 
 	if (o.n == 0 || o.n > WORD_MOST || p->count == PASSWORDS_MOST ||
-		o.n > sizeof(p->text) - p->octets)
+		o.n + kept > sizeof(p->text) - p->octets)
 		return;
 	for (unsigned i = 0; i < p->count; i++)
 		if (same_word(p, &p->words[i], o))
@@ -230,7 +232,7 @@ static void gather(struct passwords *p)
 	static const struct mime_limits limits = { DEPTH, PARTS };
 	struct mime *m = malloc(sizeof(*m));
 	struct mime_entity *e = malloc(sizeof(*e));
-	unsigned texts = 0;
+	unsigned texts = 0, set = 0;
 
 	p->gathered = true;
 	if (p->most > 0 && m != NULL && e != NULL) {
@@ -244,8 +246,12 @@ static void gather(struct passwords *p)
 	}
 	free(e);
 	free(m);
+	for (size_t i = 0; i < p->set.n; i++)
+		set += p->set.p[i] == '\0';
 	if (p->count > p->most)
 		p->count = p->most;
+	if (set < PASSWORDS_MOST && p->count > PASSWORDS_MOST - set)
+		p->count = PASSWORDS_MOST - set;
 	for (const unsigned char *s = p->set.p; s < p->set.p + p->set.n;
 		s += strlen((const char *)s) + 1)
 		add(p, mw_octets_of_text((const char *)s), UINT16_MAX);

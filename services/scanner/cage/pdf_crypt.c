@@ -229,7 +229,7 @@ bool pdf_crypt_open(
 	unsigned cost = s->revision >= 5 ? PASSWORDS_COST_DEAR : PASSWORDS_COST_CHEAP;
 	struct mw_octets word = mw_octets_of(NULL, 0);
 
-	*c_r = (struct pdf_crypt){ .streams = s->streams, .texts = s->texts, .files = s->files };
+	*c_r = (struct pdf_crypt){ .texts = s->texts };
 	if (s->revision < 2 || s->revision > 6 || s->version < 1 || s->version == 3 ||
 		s->version > 5 || (s->version == 5) != (s->revision >= 5))
 		return false;

@@ -21,17 +21,23 @@ struct pdf_crypt_says {
 	unsigned version, revision, bits; /* V, R, Length; bits 0: not said */
 	uint32_t permissions;		  /* P */
 	bool plain_metadata;		  /* EncryptMetadata false */
-	enum pdf_cipher streams, texts, files;
+	enum pdf_cipher texts;		  /* that of streams and files may be any */
 	struct mw_octets owner, user, owner_key, user_key; /* O, U, OE, UE */
 	struct mw_octets id;				   /* the first of the trailer's ID */
 };
 
 struct pdf_crypt {
-	enum pdf_cipher streams, texts, files;
+	enum pdf_cipher texts;
 	unsigned char key[32];
 	size_t key_n; /* 0: it did not open */
 	bool by_word; /* with a word, not with the empty password */
 };
+
+/* Its key belongs to AES of 256 bits, not to RC4 or AES of 128. */
+static inline bool pdf_crypt_is_new(const struct pdf_crypt *c)
+{
+	return c->key_n == sizeof(c->key);
+}
 
 /* False: no password that was tried opens it, trying them costs too much, or a handler that nobody
  * here knows. */
