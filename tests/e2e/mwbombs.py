@@ -285,7 +285,7 @@ BOMBS = {
     "7z of an exbibyte": (lambda: attached(seven_zip_of_an_exbibyte(), "x.7z"), None),
     "7z with a head of an exbibyte": (lambda: attached(seven_zip(b"", 0, 1 << 60) + bytes(1000), "x.7z"), None),
     "rar of an exbibyte": (lambda: attached(rar5_of_an_exbibyte(), "x.rar"), None),
-    "PDF whose lengths are a long text": (lambda: attached(pdf_of_one_long_text(8, 100000, LENGTHS), "a.pdf"), ANY),
+    "PDF whose lengths are a long text": (lambda: attached(pdf_of_one_long_text(8, 40000, LENGTHS), "a.pdf"), ANY),
     "PDF whose names are a long text": (lambda: attached(pdf_of_one_long_text(8, 1, b"3 0 obj [" + SPECS * 200000 + b"] endobj\n"), "a.pdf"), ANY),
     "1,000,000 parts": (lambda: many_parts(1000000), {"parts"}),
     "10,000 multiparts in each other": (lambda: deep(10000), {"depth"}),
