@@ -6,7 +6,7 @@
  * Of several objects of one number, or values of one key, readers believe the last; some the first.
  * A file whose filters depend on that is read in both ways.
  */
-#include "pdf_crypt.h"
+#include "doc_pdf.h"
 
 #include <stdlib.h>
 
@@ -17,52 +17,6 @@
 #define NAMES_MAX 64	 /* values in an array of filters, whatever they are */
 #define GROW 256
 #define NO_NUMBER UINT32_MAX
-#define CRYPTS_MAX 4 /* keys of one document; more are told encrypted */
-#define TRIED_MAX 8  /* encryption dictionaries that are remembered */
-#define TRIED_OCTETS 48
-
-struct object {
-	uint32_t number, generation, order; /* order: in the file */
-	uint32_t length; /* the object that says how long the stream is; NO_NUMBER: none */
-	bool has_stream;
-	bool packed; /* in a stream of objects: its texts are not encrypted once more */
-	struct mw_octets body, stream; /* body begins with the value */
-};
-
-/* A text, and the object that it stands in, which its cipher's key depends on. */
-struct text {
-	struct mw_octets value;
-	uint32_t number, generation;
-	bool packed;
-};
-
-/* A file specification's names, for the stream that it refers to. */
-struct spec {
-	uint32_t number;
-	struct text name, also;
-};
-
-struct pdf {
-	const struct container_job *job;
-	bool encrypted; /* it says so */
-	bool locked;	/* it says how in some place, and no password opens that */
-	bool by_word;	/* a key asks for a password */
-	struct pdf_crypt crypts[CRYPTS_MAX]; /* that its dictionaries may mean */
-	unsigned crypt_count, tried_count;
-	unsigned char tried[TRIED_MAX][2 * TRIED_OCTETS]; /* O and U of dictionaries */
-	bool sealed; /* objects are encrypted: what they say nobody knows */
-	bool deep;   /* dictionaries too deep to be searched, or objects behind too long comments */
-	bool oldest; /* the first of several is believed */
-	bool several; /* there were several to believe */
-	struct object *objects;
-	size_t count, cap, sorted; /* sorted: so many, by number; others are behind them */
-	struct spec *specs;
-	size_t spec_count, spec_cap;
-	struct doc_buf *unpacked; /* object streams, which objects lie in */
-	size_t unpacked_count, unpacked_cap;
-	struct doc_buf file, plain;    /* the one at hand; what its octets are without the cipher */
-	const struct object *resolved; /* the last that a reference led to */
-};
 
 /* Room for one more of size octets; charged. */
 static enum container_end grow(struct pdf *p, void **array, size_t count, size_t *cap, size_t size)
@@ -82,7 +36,7 @@ static enum container_end grow(struct pdf *p, void **array, size_t count, size_t
 }
 
 /* read: octets that were looked at for it. Objects may lie in each other: so all of them cost. */
-static enum container_end add_object(struct pdf *p, const struct object *o, size_t read)
+static enum container_end add_object(struct pdf *p, const struct pdf_object *o, size_t read)
 {
 	enum container_end end =
 		grow(p, (void **)&p->objects, p->count, &p->cap, sizeof(*p->objects));
@@ -130,7 +84,7 @@ static const unsigned char *before_blanks(
 /* Number and generation in front of a word at p: "12 0 obj". False: it is no such word. *unsure_r:
  * it may be one, behind more comments than are looked behind. */
 static bool numbers_before(
-	const unsigned char *from, const unsigned char *p, struct object *o, bool *unsure_r)
+	const unsigned char *from, const unsigned char *p, struct pdf_object *o, bool *unsure_r)
 {
 	const unsigned char *digits;
 	bool comment = false;
@@ -199,13 +153,9 @@ static const unsigned char *behind_word(const unsigned char *p, const unsigned c
 	return behind_line_end(q < end && (*q == '\r' || *q == '\n') ? q : p, end);
 }
 
-/* Octets of a number, or of a reference: what is longer is neither, and may be meant from
- * everywhere. */
-#define SHORT_MAX 64
-
 static uint32_t number_in(struct mw_octets value)
 {
-	struct pdf_lex l = pdf_lex_of(doc_range(value, 0, SHORT_MAX));
+	struct pdf_lex l = pdf_lex_of(doc_range(value, 0, PDF_SHORT_MAX));
 	struct pdf_token t;
 
 	pdf_next(&l, &t);
@@ -213,7 +163,7 @@ static uint32_t number_in(struct mw_octets value)
 }
 
 /* Its octets, so many as its dictionary says when they end there. */
-static void take_stream(struct object *o, const unsigned char *p, const unsigned char *end,
+static void take_stream(struct pdf_object *o, const unsigned char *p, const unsigned char *end,
 	const unsigned char **at)
 {
 	struct mw_octets length;
@@ -237,7 +187,7 @@ static enum container_end scan_objects(struct pdf *p)
 	enum container_end got = CONTAINER_WHOLE;
 
 	while (got == CONTAINER_WHOLE && (at = memmem(at, (size_t)(end - at), "obj", 3)) != NULL) {
-		struct object o = { .length = NO_NUMBER };
+		struct pdf_object o = { .length = NO_NUMBER };
 		struct pdf_token t;
 		struct pdf_lex l;
 		bool unsure;
@@ -265,7 +215,7 @@ static enum container_end scan_objects(struct pdf *p)
 
 static int by_number(const void *a, const void *b)
 {
-	const struct object *x = a, *y = b;
+	const struct pdf_object *x = a, *y = b;
 
 	if (x->number != y->number)
 		return x->number < y->number ? -1 : 1;
@@ -296,7 +246,7 @@ static size_t first_of(const struct pdf *p, uint32_t number)
 }
 
 /* The object of that number that is believed; NULL: there is none. */
-static const struct object *find(struct pdf *p, uint32_t number)
+static const struct pdf_object *find(struct pdf *p, uint32_t number)
 {
 	size_t first = first_of(p, number),
 	       last = number < NO_NUMBER ? first_of(p, number + 1) : first;
@@ -310,11 +260,12 @@ static const struct object *find(struct pdf *p, uint32_t number)
 /* What a value stands for, when it refers to an object. */
 static struct mw_octets resolve(struct pdf *p, struct mw_octets value)
 {
-	const struct object *o;
+	const struct pdf_object *o;
 	uint32_t number;
 
 	for (unsigned i = 0;
-		i < HOPS_MAX && pdf_is_reference(doc_range(value, 0, SHORT_MAX), &number); i++) {
+		i < HOPS_MAX && pdf_is_reference(doc_range(value, 0, PDF_SHORT_MAX), &number);
+		i++) {
 		o = find(p, number);
 		if (o == NULL)
 			break;
@@ -325,7 +276,7 @@ static struct mw_octets resolve(struct pdf *p, struct mw_octets value)
 }
 
 /* A dictionary's value for a key, resolved. */
-static bool get(struct pdf *p, struct mw_octets dict, const char *key, struct mw_octets *value_r)
+bool pdf_doc_get(struct pdf *p, struct mw_octets dict, const char *key, struct mw_octets *value_r)
 {
 	struct mw_octets value, another;
 	struct pdf_lex l;
@@ -340,11 +291,11 @@ static bool get(struct pdf *p, struct mw_octets dict, const char *key, struct mw
 	return true;
 }
 
-static uint32_t number_of(struct pdf *p, struct mw_octets dict, const char *key)
+uint32_t pdf_doc_number(struct pdf *p, struct mw_octets dict, const char *key)
 {
 	struct mw_octets value;
 
-	return get(p, dict, key, &value) ? number_in(value) : 0;
+	return pdf_doc_get(p, dict, key, &value) ? number_in(value) : 0;
 }
 
 /* A stream whose length another object says ends there, when it does: the word "endstream" may
@@ -354,8 +305,9 @@ static void settle_lengths(struct pdf *p)
 	const unsigned char *end = p->job->octets.p + p->job->octets.n;
 
 	for (size_t i = 0; i < p->count && budget_time(p->job->budget); i++) {
-		struct object *o = &p->objects[i];
-		const struct object *length = o->length != NO_NUMBER ? find(p, o->length) : NULL;
+		struct pdf_object *o = &p->objects[i];
+		const struct pdf_object *length =
+			o->length != NO_NUMBER ? find(p, o->length) : NULL;
 		uint32_t n = length != NULL ? number_in(resolve(p, length->body)) : 0;
 
 		if (n != 0 && n <= (size_t)(end - o->stream.p) && ends_at(o->stream.p + n, end))
@@ -372,11 +324,11 @@ static void take_parameters(struct pdf *p, struct mw_octets dict, struct pdf_ste
 {
 	struct mw_octets early;
 
-	s->predictor = number_of(p, dict, "Predictor");
-	s->colors = number_of(p, dict, "Colors");
-	s->bits = number_of(p, dict, "BitsPerComponent");
-	s->columns = number_of(p, dict, "Columns");
-	s->late = get(p, dict, "EarlyChange", &early) && number_in(early) == 0;
+	s->predictor = pdf_doc_number(p, dict, "Predictor");
+	s->colors = pdf_doc_number(p, dict, "Colors");
+	s->bits = pdf_doc_number(p, dict, "BitsPerComponent");
+	s->columns = pdf_doc_number(p, dict, "Columns");
+	s->late = pdf_doc_get(p, dict, "EarlyChange", &early) && number_in(early) == 0;
 }
 
 /* The nth value of an array, or for the first one what is no array. */
@@ -409,10 +361,11 @@ static struct pdf_steps filters_of(struct pdf *p, struct mw_octets dict)
 	struct pdf_token t;
 	struct pdf_lex l;
 
-	if (!get(p, dict, "Filter", &names) && (!get(p, dict, "F", &names) || !is_filter(names)))
+	if (!pdf_doc_get(p, dict, "Filter", &names) &&
+		(!pdf_doc_get(p, dict, "F", &names) || !is_filter(names)))
 		return steps;
-	if (!get(p, dict, "DecodeParms", &parameters))
-		get(p, dict, "DP", &parameters);
+	if (!pdf_doc_get(p, dict, "DecodeParms", &parameters))
+		pdf_doc_get(p, dict, "DP", &parameters);
 	/* Each stream may refer to the same long ones. */
 	steps.unclear =
 		!budget_octets(p->job->budget, names.n + PARAMETERS * (uint64_t)parameters.n);
@@ -445,11 +398,11 @@ static struct pdf_steps filters_of(struct pdf *p, struct mw_octets dict)
 static enum container_end take_packed(struct pdf *p, struct mw_octets dict, struct mw_octets octets)
 {
 	struct pdf_lex head = pdf_lex_of(octets);
-	uint32_t count = number_of(p, dict, "N"), first = number_of(p, dict, "First");
+	uint32_t count = pdf_doc_number(p, dict, "N"), first = pdf_doc_number(p, dict, "First");
 	enum container_end end = CONTAINER_WHOLE;
 
 	for (; count > 0 && end == CONTAINER_WHOLE; count--) {
-		struct object o = { .length = NO_NUMBER, .packed = true };
+		struct pdf_object o = { .length = NO_NUMBER, .packed = true };
 		struct pdf_token number, offset;
 		struct mw_octets from;
 		struct pdf_lex l;
@@ -502,7 +455,7 @@ static bool way(
 
 /* Undo the cipher, then the filters: into *out. */
 static enum container_end decode_sealed(struct pdf *p, const struct pdf_crypt *c,
-	enum pdf_cipher cipher, const struct object *o, const struct pdf_steps *steps,
+	enum pdf_cipher cipher, const struct pdf_object *o, const struct pdf_steps *steps,
 	struct doc_buf *out)
 {
 	enum container_end end, undone;
@@ -518,8 +471,8 @@ static enum container_end decode_sealed(struct pdf *p, const struct pdf_crypt *c
 }
 
 /* c NULL: as it stands. */
-static enum container_end unpack_stream(
-	struct pdf *p, const struct object *o, const struct pdf_crypt *c, enum pdf_cipher cipher)
+static enum container_end unpack_stream(struct pdf *p, const struct pdf_object *o,
+	const struct pdf_crypt *c, enum pdf_cipher cipher)
 {
 	struct pdf_steps steps;
 	struct doc_buf *buf;
@@ -542,7 +495,7 @@ static enum container_end unpack_stream(
 }
 
 /* BROKEN: in no way. What fits as it stands may still have a cipher: its first octets are free. */
-static enum container_end unpack_in_all_ways(struct pdf *p, const struct object *o)
+static enum container_end unpack_in_all_ways(struct pdf *p, const struct pdf_object *o)
 {
 	enum container_end end = unpack_stream(p, o, NULL, PDF_PLAIN);
 	const struct pdf_crypt *c;
@@ -562,7 +515,7 @@ static enum container_end unpack_objects(struct pdf *p)
 	enum container_end end = CONTAINER_WHOLE, one;
 
 	for (size_t i = 0; i < count && !doc_stops(end); i++) {
-		struct object o = p->objects[i]; /* they move when there are more */
+		struct pdf_object o = p->objects[i]; /* they move when there are more */
 
 		if (!o.has_stream || !holds_objects(o.body))
 			continue;
@@ -578,7 +531,7 @@ static enum container_end unpack_objects(struct pdf *p)
 
 static int spec_by_number(const void *a, const void *b)
 {
-	uint32_t x = ((const struct spec *)a)->number, y = ((const struct spec *)b)->number;
+	uint32_t x = ((const struct pdf_spec *)a)->number, y = ((const struct pdf_spec *)b)->number;
 
 	return x < y ? -1 : x > y;
 }
@@ -586,7 +539,7 @@ static int spec_by_number(const void *a, const void *b)
 /* ------------------------------------------------------------------ file specifications */
 
 /* refers: to the stream, or to what refers to it. */
-static enum container_end add_spec(struct pdf *p, struct mw_octets refers, struct spec s)
+static enum container_end add_spec(struct pdf *p, struct mw_octets refers, struct pdf_spec s)
 {
 	enum container_end end =
 		grow(p, (void **)&p->specs, p->spec_count, &p->spec_cap, sizeof(*p->specs));
@@ -594,7 +547,7 @@ static enum container_end add_spec(struct pdf *p, struct mw_octets refers, struc
 	if (end != CONTAINER_WHOLE)
 		return end;
 	for (unsigned i = 0; i < HOPS_MAX && pdf_is_reference(refers, &s.number); i++) {
-		const struct object *o = find(p, s.number);
+		const struct pdf_object *o = find(p, s.number);
 
 		if (o == NULL)
 			break;
@@ -606,7 +559,7 @@ static enum container_end add_spec(struct pdf *p, struct mw_octets refers, struc
 
 /* Every stream that the value of EF refers to. */
 static enum container_end take_references(
-	struct pdf *p, struct mw_octets files, const struct spec *spec)
+	struct pdf *p, struct mw_octets files, const struct pdf_spec *spec)
 {
 	enum container_end end = CONTAINER_WHOLE;
 	struct pdf_lex l = pdf_lex_of(files);
@@ -626,13 +579,13 @@ static enum container_end take_references(
 }
 
 /* in: the object that dict stands in. */
-static struct text text_of(
-	struct pdf *p, struct mw_octets dict, const char *key, const struct object *in)
+static struct pdf_doc_text text_of(
+	struct pdf *p, struct mw_octets dict, const char *key, const struct pdf_object *in)
 {
-	struct text t = { 0 };
+	struct pdf_doc_text t = { 0 };
 
 	p->resolved = in;
-	if (get(p, dict, key, &t.value)) {
+	if (pdf_doc_get(p, dict, key, &t.value)) {
 		t.number = p->resolved->number;
 		t.generation = p->resolved->generation;
 		t.packed = p->resolved->packed;
@@ -641,11 +594,12 @@ static struct text text_of(
 }
 
 /* All that EF says, and all that it may refer to. */
-static enum container_end take_spec(struct pdf *p, struct mw_octets dict, const struct object *in)
+static enum container_end take_spec(
+	struct pdf *p, struct mw_octets dict, const struct pdf_object *in)
 {
 	enum container_end end = CONTAINER_WHOLE;
 	struct mw_octets files;
-	struct spec spec = { 0 };
+	struct pdf_spec spec = { 0 };
 	struct pdf_lex l;
 	uint32_t number;
 
@@ -670,7 +624,7 @@ static enum container_end take_spec(struct pdf *p, struct mw_octets dict, const 
 }
 
 /* Dictionaries with EF, however deep they lie in an object. */
-static enum container_end take_specs(struct pdf *p, const struct object *in)
+static enum container_end take_specs(struct pdf *p, const struct pdf_object *in)
 {
 	struct pdf_lex l = pdf_lex_of(in->body);
 	const unsigned char *boxes[BOXES_MAX];
@@ -711,9 +665,9 @@ static enum container_end find_specs(struct pdf *p)
 	return end;
 }
 
-static const struct spec *spec_of(const struct pdf *p, uint32_t number)
+static const struct pdf_spec *spec_of(const struct pdf *p, uint32_t number)
 {
-	const struct spec key = { .number = number };
+	const struct pdf_spec key = { .number = number };
 
 	return p->spec_count == 0
 		       ? NULL
@@ -760,7 +714,7 @@ static bool is_a_name(struct mw_octets o)
 
 /* What it is called: without the cipher of texts that the dictionary names, then in every other way
  * that makes sense, and as it stands. */
-static void add_names(struct pdf *p, const struct text *t, struct names *names)
+static void add_names(struct pdf *p, const struct pdf_doc_text *t, struct names *names)
 {
 	unsigned char octets[PDF_TEXT_MAX];
 	size_t n = pdf_text(t->value, octets);
@@ -795,7 +749,7 @@ static enum container_end give_octets(
 }
 
 /* Every way in which it makes octets: *fits_r is set when one is whole. */
-static enum container_end give_opened(struct pdf *p, const struct object *o,
+static enum container_end give_opened(struct pdf *p, const struct pdf_object *o,
 	const struct pdf_steps *steps, struct container_member *m, bool *fits_r)
 {
 	const struct pdf_crypt *c;
@@ -813,7 +767,7 @@ static enum container_end give_opened(struct pdf *p, const struct object *o,
 }
 
 static void take_names(
-	struct pdf *p, const struct spec *spec, struct names *names, struct container_member *m)
+	struct pdf *p, const struct pdf_spec *spec, struct names *names, struct container_member *m)
 {
 	if (spec != NULL) {
 		add_names(p, &spec->name, names);
@@ -823,8 +777,8 @@ static void take_names(
 		*(i == 0 ? &m->name : &m->aliases[i - 1]) = names->text[i];
 }
 
-static enum container_end give_decoded(struct pdf *p, const struct object *o,
-	const struct spec *spec, const struct pdf_steps *steps)
+static enum container_end give_decoded(struct pdf *p, const struct pdf_object *o,
+	const struct pdf_spec *spec, const struct pdf_steps *steps)
 {
 	struct container_member m = { .name = "" };
 	struct names names = { 0 };
@@ -860,7 +814,8 @@ static bool same_steps(const struct pdf_steps *a, const struct pdf_steps *b)
 	return same;
 }
 
-static enum container_end give_file(struct pdf *p, const struct object *o, const struct spec *spec)
+static enum container_end give_file(
+	struct pdf *p, const struct pdf_object *o, const struct pdf_spec *spec)
 {
 	struct pdf_steps steps, others;
 	enum container_end end;
@@ -882,8 +837,8 @@ static enum container_end give_files(struct pdf *p)
 	enum container_end end = CONTAINER_WHOLE;
 
 	for (size_t i = 0; i < p->count && !doc_stops(end); i++) {
-		const struct object *o = &p->objects[i];
-		const struct spec *spec;
+		const struct pdf_object *o = &p->objects[i];
+		const struct pdf_spec *spec;
 
 		if (!o->has_stream)
 			continue;
@@ -909,180 +864,6 @@ static bool is_encrypted(struct mw_octets o)
 		return true;
 	}
 	return false;
-}
-
-/* ------------------------------------------------------------------ how it is encrypted */
-
-#define TRAILERS_MAX 64		   /* that are looked at */
-#define CRYPT_DICT_MAX (64 * 1024) /* octets of each dictionary: these have some hundred */
-#define CRYPT_TEXT_MAX 128	   /* octets of O and U that matter: 48 */
-
-/* The texts of an encryption dictionary, which says refers to. */
-struct crypt_texts {
-	unsigned char owner[PDF_TEXT_MAX], user[PDF_TEXT_MAX], owner_key[PDF_TEXT_MAX],
-		user_key[PDF_TEXT_MAX], id[PDF_TEXT_MAX];
-};
-
-static struct mw_octets crypt_text(
-	struct pdf *p, struct mw_octets dict, const char *key, unsigned char buf[PDF_TEXT_MAX])
-{
-	struct mw_octets value;
-	size_t n = get(p, dict, key, &value) ? pdf_text(value, buf) : 0;
-
-	return mw_octets_of(buf, n < CRYPT_TEXT_MAX ? n : CRYPT_TEXT_MAX);
-}
-
-/* Its lowest 32 bits: it is negative, or what that is without a sign. */
-static uint32_t signed_number(struct pdf *p, struct mw_octets dict, const char *key)
-{
-	struct mw_octets value;
-	int64_t v = 0;
-	size_t i = 0;
-
-	if (!get(p, dict, key, &value) || value.n == 0)
-		return 0;
-	while (i < value.n && (value.p[i] == '-' || value.p[i] == '+'))
-		i++;
-	for (; i < value.n && value.p[i] >= '0' && value.p[i] <= '9' && v < 1ll << 40; i++)
-		v = v * 10 + (value.p[i] - '0');
-	return (uint32_t)(value.p[0] == '-' ? -v : v);
-}
-
-/* The cipher of a filter that the dictionary names under that key. */
-static enum pdf_cipher named_cipher(
-	struct pdf *p, struct mw_octets dict, const char *key, enum pdf_cipher dflt)
-{
-	struct mw_octets value, filters, filter;
-	struct pdf_token t;
-	struct pdf_lex l;
-
-	if (!get(p, dict, key, &value))
-		return dflt;
-	l = pdf_lex_of(doc_range(value, 0, SHORT_MAX));
-	pdf_next(&l, &t);
-	if (t.kind != PDF_NAME || strcmp(t.name, "Identity") == 0 ||
-		!get(p, dict, "CF", &filters) ||
-		!get(p, doc_range(filters, 0, CRYPT_DICT_MAX), t.name, &filter))
-		return PDF_PLAIN;
-	filter = doc_range(filter, 0, CRYPT_DICT_MAX);
-	return pdf_is(filter, "CFM", "V2")	? PDF_RC4
-	       : pdf_is(filter, "CFM", "AESV2") ? PDF_AES
-	       : pdf_is(filter, "CFM", "AESV3") ? PDF_AES_256
-						: PDF_PLAIN;
-}
-
-static struct mw_octets first_id(
-	struct pdf *p, struct mw_octets trailer, unsigned char buf[PDF_TEXT_MAX])
-{
-	struct mw_octets value;
-	struct pdf_lex l;
-
-	if (!get(p, trailer, "ID", &value))
-		return mw_octets_of(NULL, 0);
-	l = pdf_lex_of(doc_range(value, 0, CRYPT_DICT_MAX));
-	for (struct pdf_token t = { .kind = PDF_OPEN }; t.kind != PDF_END;) {
-		pdf_next(&l, &t);
-		if (t.kind == PDF_TEXT)
-			return mw_octets_of(buf, pdf_text(t.octets, buf));
-	}
-	return mw_octets_of(NULL, 0);
-}
-
-/* Each costs, and several trailers mean the same. */
-static bool was_tried(struct pdf *p, const struct pdf_crypt_says *says)
-{
-	unsigned char both[2 * TRIED_OCTETS] = { 0 };
-	size_t owner = says->owner.n < TRIED_OCTETS ? says->owner.n : TRIED_OCTETS,
-	       user = says->user.n < TRIED_OCTETS ? says->user.n : TRIED_OCTETS;
-
-	memcpy(both, says->owner.p, owner);
-	memcpy(both + TRIED_OCTETS, says->user.p, user);
-	for (unsigned i = 0; i < p->tried_count; i++)
-		if (memcmp(p->tried[i], both, sizeof(both)) == 0)
-			return true;
-	if (p->tried_count < TRIED_MAX)
-		memcpy(p->tried[p->tried_count++], both, sizeof(both));
-	return false;
-}
-
-static void try_keys(struct pdf *p, const struct pdf_crypt_says *says)
-{
-	struct pdf_crypt c;
-
-	if (p->crypt_count == CRYPTS_MAX || !pdf_crypt_open(&c, says, p->job->passwords)) {
-		p->locked = true;
-		return;
-	}
-	p->by_word = p->by_word || c.by_word;
-	p->crypts[p->crypt_count++] = c;
-}
-
-/* It may be the trailer of an encrypted document. */
-static void try_trailer(struct pdf *p, struct mw_octets trailer)
-{
-	struct pdf_crypt_says says = { 0 };
-	struct crypt_texts texts;
-	struct mw_octets dict, plain;
-	struct pdf_lex l;
-
-	trailer = doc_range(trailer, 0, CRYPT_DICT_MAX);
-	if (!get(p, trailer, "Encrypt", &dict))
-		return;
-	p->encrypted = true;
-	dict = doc_range(dict, 0, CRYPT_DICT_MAX);
-	if (!pdf_is(dict, "Filter", "Standard")) {
-		p->locked = p->locked || pdf_enter(dict, &l); /* by certificates, or unheard of */
-		return;
-	}
-	says.version = number_of(p, dict, "V");
-	says.revision = number_of(p, dict, "R");
-	says.bits = number_of(p, dict, "Length");
-	says.permissions = signed_number(p, dict, "P");
-	says.plain_metadata = get(p, dict, "EncryptMetadata", &plain) && plain.n >= 5 &&
-			      memcmp(plain.p, "false", 5) == 0;
-	says.owner = crypt_text(p, dict, "O", texts.owner);
-	says.user = crypt_text(p, dict, "U", texts.user);
-	says.owner_key = crypt_text(p, dict, "OE", texts.owner_key);
-	says.user_key = crypt_text(p, dict, "UE", texts.user_key);
-	says.id = first_id(p, trailer, texts.id);
-	says.texts = says.version < 4 ? PDF_RC4 : named_cipher(p, dict, "StrF", PDF_PLAIN);
-	if (!was_tried(p, &says))
-		try_keys(p, &says);
-}
-
-static void try_trailers(struct pdf *p)
-{
-	const unsigned char *at = p->job->octets.p, *end = at + p->job->octets.n;
-	unsigned left = TRAILERS_MAX;
-
-	while (left > 0 && budget_time(p->job->budget) &&
-		(at = memmem(at, (size_t)(end - at), "trailer", 7)) != NULL) {
-		at += 7;
-		left--;
-		try_trailer(p, mw_octets_of(at, (size_t)(end - at)));
-	}
-	p->locked = p->locked || (left == 0 && p->encrypted); /* another may be the true one */
-	left = TRAILERS_MAX;
-	for (size_t i = 0; i < p->count && left > 0 && budget_time(p->job->budget); i++)
-		if (p->objects[i].has_stream &&
-			pdf_is(doc_range(p->objects[i].body, 0, CRYPT_DICT_MAX), "Type", "XRef")) {
-			left--;
-			try_trailer(p, p->objects[i].body);
-		}
-	p->locked = p->locked || (left == 0 && p->encrypted);
-}
-
-/* The dictionary that says how stands in a trailer, or in the stream that takes its place. Of
- * several, readers believe one, and who knows which. */
-static void open_crypt(struct pdf *p)
-{
-	p->several = false;
-	try_trailers(p);
-	if (p->several && p->encrypted) {
-		p->oldest = true;
-		try_trailers(p);
-		p->oldest = false;
-	}
 }
 
 /* ------------------------------------------------------------------ the row */
@@ -1118,7 +899,7 @@ static enum container_end read_pdf(struct pdf *p)
 	if (end == CONTAINER_WHOLE) {
 		sort_objects(p); /* what unpacks them may be named by reference */
 		settle_lengths(p);
-		open_crypt(p);
+		pdf_doc_open(p);
 		end = unpack_objects(p);
 	}
 	if (end == CONTAINER_NO_MEMORY)
