@@ -264,6 +264,7 @@ def pdf_of_one_long_text(megabytes, uses, use):
 
 LENGTHS = b"2 0 obj<</Length 1 0 R>>stream\nendstream endobj\n"
 SPECS = b"<</EF 999 0 R/UF 1 0 R/F 1 0 R>>"
+FILES = b"<</EF<</F 1 0 R>>>>"
 
 
 # Name: what makes the mail, and the limits of which one must be told; none: told as damaged or as a limit.
@@ -287,6 +288,7 @@ BOMBS = {
     "rar of an exbibyte": (lambda: attached(rar5_of_an_exbibyte(), "x.rar"), None),
     "PDF whose lengths are a long text": (lambda: attached(pdf_of_one_long_text(8, 40000, LENGTHS), "a.pdf"), ANY),
     "PDF whose names are a long text": (lambda: attached(pdf_of_one_long_text(8, 1, b"3 0 obj [" + SPECS * 200000 + b"] endobj\n"), "a.pdf"), ANY),
+    "PDF whose files are a long text": (lambda: attached(pdf_of_one_long_text(8, 1, b"3 0 obj [" + FILES * 20000 + b"] endobj\n"), "a.pdf"), ANY),
     "1,000,000 parts": (lambda: many_parts(1000000), {"parts"}),
     "10,000 multiparts in each other": (lambda: deep(10000), {"depth"}),
     "10,000 mails in each other": (lambda: forwarded(10000), {"depth"}),

@@ -546,7 +546,9 @@ static enum container_end add_spec(struct pdf *p, struct mw_octets refers, struc
 
 	if (end != CONTAINER_WHOLE)
 		return end;
-	for (unsigned i = 0; i < HOPS_MAX && pdf_is_reference(refers, &s.number); i++) {
+	for (unsigned i = 0;
+		i < HOPS_MAX && pdf_is_reference(doc_range(refers, 0, PDF_SHORT_MAX), &s.number);
+		i++) {
 		const struct pdf_object *o = find(p, s.number);
 
 		if (o == NULL)
