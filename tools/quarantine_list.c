@@ -9,40 +9,14 @@
 #include "quarantine.h"
 #include "quarantine_copy.h"
 #include "quarantine_scan.h"
+#include "utf8.h"
 
 #define ALL ((size_t)-1)
 
 /* ------------------------------------------------------------------ hostile texts */
 
-/* The character at p, and its octets; 0: that is no UTF-8 (Unicode, table 3-7). */
-static size_t character(const unsigned char *p, size_t n, unsigned *c_r)
-{
-	size_t len = p[0] < 0x80		   ? 1
-		     : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-		     : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-		     : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-						   : 0;
-	unsigned c = len == 1	? p[0]
-		     : len == 2 ? p[0] & 0x1f
-		     : len == 3 ? p[0] & 0x0f
-				: p[0] & 0x07;
-
-	if (len == 0 || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if ((len == 3 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) ||
-		(len == 4 && (c < 0x10000 || c > 0x10ffff)))
-		return 0;
-	*c_r = c;
-	return len;
-}
-
 /* Controls, and what turns text round, hides or joins it. */
-static bool is_tricky(unsigned c)
+static bool is_tricky(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c ||
 	       (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
@@ -56,8 +30,8 @@ void qtool_put_text(FILE *out, const char *text, size_t n, size_t most)
 	size_t put = 0;
 
 	while (n > 0 && put < most) {
-		unsigned c = 0;
-		size_t len = character(p, n, &c);
+		uint32_t c = 0;
+		size_t len = mw_utf8_read(p, n, &c);
 
 		if (most != ALL && put + 1 == most && n > (len > 0 ? len : 1)) {
 			fputs("~", out);

@@ -2,26 +2,7 @@
 
 #include <inttypes.h>
 
-size_t logsvc_utf8_length(const unsigned char *p, size_t n)
-{
-	uint32_t c = p[0];
-	size_t length;
-
-	if (c < 0x80)
-		return 1;
-	if (c < 0xc2 || c > 0xf4) /* a continuation, overlong, or above U+10FFFF */
-		return 0;
-	length = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-	if (n < length)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) ||
-		(c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return length;
-}
+#include "utf8.h"
 
 static void put_escape(struct mw_text *t, unsigned c)
 {
@@ -46,7 +27,7 @@ static void put_string(struct mw_text *t, struct mw_octets o)
 
 	mw_text_add_octets(t, "\"", 1);
 	while (i < o.n) {
-		size_t length = logsvc_utf8_length(o.p + i, o.n - i);
+		size_t length = mw_utf8_length(o.p + i, o.n - i);
 		unsigned char c = o.p[i];
 
 		if (length > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f &&

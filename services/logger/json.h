@@ -30,8 +30,4 @@ void logsvc_json_seconds(struct logsvc_json *j, const char *key, uint64_t us);
 /* A key that came from outside. */
 void logsvc_json_key(struct logsvc_json *j, struct mw_octets key);
 
-/* Length of the UTF-8 sequence at p, 1 to 4; 0 when the octets there are none (overlong, surrogate,
- * cut, above U+10FFFF). */
-size_t logsvc_utf8_length(const unsigned char *p, size_t n);
-
 #endif

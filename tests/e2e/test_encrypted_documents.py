@@ -11,7 +11,7 @@ import pytest
 import mw
 import mwdocument
 from mwbombs import stored
-from test_scanner import EICAR, HEAD, MZ, NAME, TREE, Worker, attached
+from test_scanner import EICAR, HEAD, MZ, NAME, NO_UTF8, TREE, Worker, attached
 
 pytestmark = pytest.mark.skipif(shutil.which("qpdf") is None, reason="qpdf is not installed")
 
@@ -156,6 +156,15 @@ def test_the_cipher_is_said_in_a_roundabout_way(front, tmp_path, way, change):
     pdf = re.sub(pattern, new, pdf).replace(b"\n", b"\n" + found.expand(more), 1)
     v = front.scan(attached(pdf, "bill.pdf"), orders=TREE)
     assert viruses(v) == [NAME], v
+
+
+@pytest.mark.parametrize("raw", NO_UTF8)
+def test_names_of_a_pdf_that_are_no_utf_8_are_told_as_utf_8(front, tmp_path, raw):
+    """As they stand there, and with a cipher undone that was not there."""
+    pdf = plain_pdf(name="x@@@@@y.exe").replace(b"@@@@@", raw.ljust(5, b"-"))
+    for octets in (pdf, encrypted(tmp_path, "AES", pdf=pdf)):
+        v = front.scan(attached(octets, "bill.pdf"), orders=TREE)
+        assert viruses(v) == [NAME] and any(n.startswith("x") and n.endswith("y.exe") for n in names(v)), v
 
 
 def test_an_object_behind_a_long_comment_is_told(front):

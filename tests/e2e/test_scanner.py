@@ -79,6 +79,7 @@ class Front:
         self.ids = itertools.count(1)
         self.hello = self.push = None
         self.verdicts, self.alives, self.slots, self.engine, self.phases = {}, 0, {}, "", {}
+        self.broken = None  # what no reader of MessagePack takes
         self.held, self.leaving = set(), None  # jobs without a verdict; who has said bye
         self.came = threading.Condition()
         self.closing = False
@@ -93,7 +94,13 @@ class Front:
             if not router.poll(20):
                 continue
             identity, octets = router.recv_multipart()
-            f = msgpack.unpackb(octets)
+            try:
+                f = msgpack.unpackb(octets)  # strict: texts are UTF-8
+            except ValueError as e:
+                with self.came:
+                    self.broken = f"{e!r} in {octets!r}"
+                    self.came.notify_all()
+                continue
             if f[1] == 1:
                 router.send_multipart([identity, msgpack.packb([1, 5, 77, "fake"])])
             elif f[1] == 4:
@@ -116,7 +123,9 @@ class Front:
 
     def wait(self, what, condition, timeout_s=20):
         with self.came:
-            assert self.came.wait_for(condition, timeout_s * mw.SLOW), f"waited for {what}"
+            came = self.came.wait_for(lambda: self.broken or condition(), timeout_s * mw.SLOW)
+            assert not self.broken, self.broken
+            assert came, f"waited for {what}"
 
     def wait_worker(self):
         self.wait("a worker that has our welcome", lambda: self.hello and self.alives)
@@ -768,6 +777,21 @@ def test_all_names_of_a_part_are_told(made):
         b" filename*0*=UTF-8''t%77o; filename*1=.exe; filename=three.txt\r\n\r\nhello\r\n")
     (part,) = tree(made().front.scan(mail, orders=TREE).findings)
     assert sorted(part[3]) == ["one.txt", "three.txt", "two.exe"]
+
+
+# RFC 3629 section 4: long forms, surrogates, beyond U+10FFFF, cut, tails alone.
+NO_UTF8 = [b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf7\xbf\xbf\xbf",
+    b"\xf8\x88\x80\x80\x80", b"\xff", b"\xe2\x82", b"\xf0\x9f\x98", b"\x80\xbf"]
+
+
+def test_names_that_are_no_utf_8_are_told_as_utf_8(made):
+    front = made().front
+    for raw in NO_UTF8:
+        plain, name = "x" + "@" * len(raw) + "y.exe", b"x" + raw + b"y.exe"
+        for mail in (attached(zipped(plain, MZ + EICAR).replace(plain.encode(), name)), attached(MZ + EICAR, plain).replace(plain.encode(), name)):
+            v = front.scan(mail, orders=TREE)
+            told = [n for part in v.findings["tree"] for n in part[3]]
+            assert v.viruses and any(n.startswith("x") and n.endswith("y.exe") for n in told), (raw, v)
 
 
 def test_what_cannot_be_read_has_its_letters(made):

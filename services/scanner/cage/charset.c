@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "charset.h"
+#include "utf8.h"
 
 #define NAME_MAX_OCTETS 40 /* of a charset's name; longer ones are nobody's */
 #define MARK 0xfeff	   /* byte order mark */
@@ -92,21 +93,13 @@ bool mime_charset_has_orders(enum mime_charset charset)
 
 static void add_utf8(struct mime_text *to, uint32_t c)
 {
-	if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		c = REPLACEMENT;
-	if (c < 0x80) {
-		mime_text_add(to, (unsigned char)c);
-		return;
-	}
-	if (c >= 0x10000) {
-		mime_text_add(to, (unsigned char)(0xf0 | c >> 18));
-		mime_text_add(to, (unsigned char)(0x80 | (c >> 12 & 0x3f)));
-	} else if (c >= 0x800) {
-		mime_text_add(to, (unsigned char)(0xe0 | c >> 12));
-	}
-	mime_text_add(to, c >= 0x800 ? (unsigned char)(0x80 | (c >> 6 & 0x3f))
-				     : (unsigned char)(0xc0 | c >> 6));
-	mime_text_add(to, (unsigned char)(0x80 | (c & 0x3f)));
+	char o[MW_UTF8_MOST];
+	size_t n = mw_utf8_write(o, c);
+
+	if (n == 0)
+		n = mw_utf8_write(o, REPLACEMENT);
+	for (size_t i = 0; i < n; i++)
+		mime_text_add(to, (unsigned char)o[i]);
 }
 
 /* Units of UTF-16, of which two may be one character. */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "utf8.h"
+
 #define BUF_LEAST 4096
 #define INFLATE_STEP 16384
 #define NAME16_UNITS 255 /* of a longer name the end is looked at */
@@ -109,30 +111,6 @@ enum container_end doc_give_range(
 	return budget_octets(job->budget, o.n) ? doc_give(job, &m) : CONTAINER_CUT;
 }
 
-static size_t put_utf8(char *p, uint32_t c)
-{
-	if (c < 0x80) {
-		p[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		p[0] = (char)(0xc0 | c >> 6);
-		p[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		p[0] = (char)(0xe0 | c >> 12);
-		p[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		p[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	p[0] = (char)(0xf0 | c >> 18);
-	p[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	p[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	p[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
 static uint32_t unit16(struct mw_octets o, size_t i, bool little)
 {
 	unsigned v = doc_u16(o, 2 * i);
@@ -153,7 +131,7 @@ size_t doc_utf8(char *to, struct mw_octets o, bool little)
 		} else if ((c & 0xf800) == 0xd800) {
 			c = '?';
 		}
-		n += put_utf8(to + n, c);
+		n += mw_utf8_write(to + n, c);
 	}
 	return n;
 }

@@ -2,13 +2,14 @@
 
 #include "crypt.h"
 #include "decode.h"
+#include "utf8.h"
 
 #define HEAD 8		     /* version, flags */
 #define SEGMENT 4096	     /* octets of the package with one vector */
 #define SIZE_OCTETS 8	     /* of the package, in front of it */
 #define SALT_MOST 64	     /* octets; 16 in practice */
 #define SEALED_MOST 64	     /* octets of an encrypted hash or key */
-#define WORD_MOST 255	     /* characters of a password */
+#define WORD_MOST 255	     /* units of UTF-16 of a password */
 #define XML_MOST (64 * 1024) /* octets of the agile description: it has one or two thousand */
 #define STANDARD_ROUNDS 50000
 #define ROUNDS_A_LOOK 8192 /* between two looks at the time */
@@ -199,24 +200,33 @@ static bool read_standard(struct mw_octets info, struct says *s)
 
 /* ------------------------------------------------------------------ a password */
 
+static size_t put16(unsigned char *out, uint32_t unit)
+{
+	out[0] = (unsigned char)unit;
+	out[1] = (unsigned char)(unit >> 8);
+	return 2;
+}
+
 /* UTF-8 as UTF-16, little-endian; what is not UTF-8 is taken for Latin-1. Its octets. */
 static size_t word16(struct mw_octets word, unsigned char out[2 * WORD_MOST])
 {
-	size_t n = 0;
+	size_t n = 0, one;
 
-	for (size_t i = 0; i < word.n && n < 2 * WORD_MOST; i++) {
-		unsigned c = word.p[i], more = c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xc2 && c < 0xe0;
-		unsigned v = more == 2 ? c & 0x0f : more == 1 ? c & 0x1f : c;
-		size_t k = 0;
+	for (size_t i = 0; i < word.n; i += one) {
+		uint32_t c = 0;
 
-		while (k < more && i + k + 1 < word.n && (word.p[i + k + 1] & 0xc0) == 0x80)
-			v = v << 6 | (word.p[i + ++k] & 0x3f);
-		if (k != more)
-			v = c;
-		else
-			i += more;
-		out[n++] = (unsigned char)v;
-		out[n++] = (unsigned char)(v >> 8);
+		one = mw_utf8_read(word.p + i, word.n - i, &c);
+		if (one == 0) {
+			c = word.p[i];
+			one = 1;
+		}
+		if (n + (c < 0x10000 ? 2 : 4) > 2 * WORD_MOST)
+			break;
+		if (c >= 0x10000) {
+			n += put16(out + n, 0xd800 + ((c - 0x10000) >> 10));
+			c = 0xdc00 + (c & 0x3ff);
+		}
+		n += put16(out + n, c);
 	}
 	return n;
 }

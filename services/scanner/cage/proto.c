@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proto.h"
+#include "utf8.h"
 
 #define VERSION 1
 
@@ -462,29 +463,12 @@ enum mw_rc scan_leaves_map(int fd, struct mw_octets *map_r)
 
 /* ------------------------------------------------------------------ texts */
 
-/* Length of the UTF-8 sequence at p (RFC 3629 section 4, without its finer points); 0: none. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-	size_t n = p[0] < 0x80			 ? 1
-		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-		   : (p[0] & 0xf0) == 0xe0	 ? 3
-		   : (p[0] & 0xf8) == 0xf0	 ? 4
-						 : 0;
-
-	if (n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 void scan_copy_utf8(char *dst, size_t size, struct mw_octets src)
 {
 	size_t n = 0;
 
 	while (src.n > 0 && src.p[0] != '\0') {
-		size_t one = utf8_length(src.p, src.n), take = one != 0 ? one : 1;
+		size_t one = mw_utf8_length(src.p, src.n), take = one != 0 ? one : 1;
 
 		if (n + take >= size)
 			break;

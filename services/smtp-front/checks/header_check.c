@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "utf8.h"
+
 #define CUT 50	      /* octets of a line that is told, when it is longer than... */
 #define CUT_BEYOND 55 /* ... this */
 #define SYNTAX_MAX 200
@@ -133,27 +135,6 @@ static void look(const unsigned char *p, const unsigned char *end, struct odd *o
 
 /* ------------------------------------------------------------------ UTF-8 */
 
-/* Length of the character at p (RFC 3629 section 4); 0: it is none. */
-static size_t utf8_length(const unsigned char *p, const unsigned char *end)
-{
-	size_t left = (size_t)(end - p);
-	size_t n = p[0] < 0x80			  ? 1
-		   : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
-		   : (p[0] & 0xf0) == 0xe0	  ? 3
-		   : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-						  : 0;
-
-	if (n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 struct utf8 {
 	bool valid;
 	struct span c0, c1, character; /* the first of each; character: the first beyond ASCII */
@@ -172,7 +153,7 @@ static void look_at_utf8(const unsigned char *p, const unsigned char *end, struc
 
 	*u = (struct utf8){ 0 };
 	for (; p < end; p += n) {
-		n = utf8_length(p, end);
+		n = mw_utf8_length(p, (size_t)(end - p));
 		if (n == 0)
 			return;
 		if (n == 1 && u->c0.p == NULL && is_c0(p, end))

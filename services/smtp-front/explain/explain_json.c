@@ -2,28 +2,12 @@
 #include <strings.h>
 
 #include "explain.h"
-
-/* Octets of the UTF-8 sequence (RFC 3629) that begins there; 0: none does. */
-static size_t utf8_length(const unsigned char *p)
-{
-	size_t n = *p >= 0xc2 && *p <= 0xdf   ? 2
-		   : *p >= 0xe0 && *p <= 0xef ? 3
-		   : *p >= 0xf0 && *p <= 0xf4 ? 4
-					      : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
-		(*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
+#include "utf8.h"
 
 /* Keys of tables may be any octets; JSON may not. */
 static size_t add_character(struct mw_text *out, const unsigned char *p)
 {
-	size_t n = utf8_length(p);
+	size_t n = mw_utf8_length(p, strnlen((const char *)p, MW_UTF8_MOST));
 
 	if (n > 0)
 		mw_text_add_octets(out, p, n);

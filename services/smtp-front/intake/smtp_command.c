@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "ip.h"
+#include "utf8.h"
 
 #define AUTH_VALUE_MAX                                                                             \
 	500		    /* octets of MAIL's AUTH=; RFC 4954 section 11.1 adds 500 to the line  \
@@ -62,30 +63,6 @@ static size_t path_length(const char *p)
 	return SIZE_MAX;
 }
 
-/* Length of the UTF-8 sequence at p (RFC 3629 section 4), 0: none is there. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-
-	if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
-		return 0;
-	if (p[0] == 0xe0)
-		low = 0xa0; /* overlong */
-	else if (p[0] == 0xed)
-		high = 0x9f; /* surrogates */
-	else if (p[0] == 0xf0)
-		low = 0x90;
-	else if (p[0] == 0xf4)
-		high = 0x8f; /* above U+10FFFF */
-	if (p[1] < low || p[1] > high || (len == 2 && p[0] == 0xc2 && p[1] < 0xa0)) /* C1 */
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
 static bool is_ascii(const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -94,13 +71,14 @@ static bool is_ascii(const char *p, size_t n)
 	return true;
 }
 
-/* Every octet above 0x7f is part of a UTF-8 sequence. */
+/* Every octet above 0x7f is part of a UTF-8 sequence, and none is a control character (C1). */
 static bool utf8_ok(const char *p, size_t n)
 {
+	uint32_t c;
+
 	for (size_t i = 0, len; i < n; i += len) {
-		len = (unsigned char)p[i] < 0x80 ? 1
-						 : utf8_length((const unsigned char *)p + i, n - i);
-		if (len == 0)
+		len = mw_utf8_read((const unsigned char *)p + i, n - i, &c);
+		if (len == 0 || (len == 2 && c < 0xa0))
 			return false;
 	}
 	return true;

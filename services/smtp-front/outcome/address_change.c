@@ -4,6 +4,7 @@
 #include "lookup_keys.h"
 #include "policy/rcpt_texts.h"
 #include "text.h"
+#include "utf8.h"
 
 /* ------------------------------------------------------------------ addresses */
 
@@ -93,17 +94,11 @@ char *address_rewrite(struct smtp_arena *a, const char *addr, const char *to,
 /* One character of UTF-8 at p: its octets; 1 for what is none, as Latin-1. */
 static size_t character(const unsigned char *p, uint32_t *point_r)
 {
-	size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc0 ? 2 : 1;
+	size_t n = mw_utf8_read(p, strnlen((const char *)p, MW_UTF8_MOST), point_r);
 
-	*point_r = n == 1 ? p[0] : p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80) {
-			*point_r = p[0];
-			return 1;
-		}
-		*point_r = *point_r << 6 | (p[i] & 0x3f);
-	}
-	return n;
+	if (n == 0)
+		*point_r = *p;
+	return n > 0 ? n : 1;
 }
 
 char *address_orcpt(struct smtp_arena *a, const char *addr)

@@ -7,6 +7,7 @@
 
 #include "edit_priv.h"
 #include "subject.h"
+#include "utf8.h"
 
 #define WORD_MAX 60 /* octets of an encoded word: with "Subject: " a line of RFC 2047's 76 */
 #define WORD_BEGIN "=?UTF-8?Q?"
@@ -31,19 +32,9 @@ const char *edit_subject_raw(const struct txn *t, const struct txn_rcpt *r)
 	return tag != NULL ? tag : "";
 }
 
-/* Octets of the UTF-8 character there; 0: none (RFC 3629 section 4, but for surrogates and the
- * like, which harm nobody here). */
 static size_t utf8_char(const char *s, size_t n)
 {
-	unsigned char c = (unsigned char)s[0];
-	size_t len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-
-	if (len == 0 || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if (((unsigned char)s[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
+	return mw_utf8_length((const unsigned char *)s, n);
 }
 
 enum macro { SCORE, REQD, YESNOCAPS, YESNO, HOSTNAME, DATE, U, LOGID, MAILID, SUBJPREFIX, MACROS };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "policy/hooks_field.h"
+#include "utf8.h"
 
 #define FIELD_VALUE_MAX 900 /* octets; a word of it fits into a line then */
 #define QUOTED_LINE_MAX 76  /* RFC 2045 section 6.7, rule 5 */
@@ -37,34 +38,18 @@ bool notice_is_8bit(struct mw_octets o)
 	return fits(o, 0xff);
 }
 
-/* Octets of the character at p, RFC 3629 section 4; 0: none, or a control character. */
+/* Octets of the character at p; 0: none, a control character, or what turns the direction of a line
+ * round or breaks it. */
 static size_t character(const unsigned char *p, size_t left, bool ascii)
 {
-	size_t n = p[0] < 0x80		   ? 1
-		   : (p[0] & 0xe0) == 0xc0 ? 2
-		   : (p[0] & 0xf0) == 0xe0 ? 3
-		   : (p[0] & 0xf8) == 0xf0 ? 4
-					   : 0;
-	uint32_t c;
+	uint32_t c = 0;
+	size_t n = mw_utf8_read(p, left, &c);
+	bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
 
-	if (n == 1)
-		return p[0] >= 0x20 && p[0] != 0x7f ? 1 : 0;
-	if (n == 0 || n > left || ascii)
-		return 0;
-	c = p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < (n == 2		 ? 0xa0u
-			: n == 3 ? 0x800u
-				 : 0x10000u) ||
-		c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ||
-		/* what turns the direction of a line round, or breaks it */
-		(c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
-		return 0;
-	return n;
+	return control || (n > 1 && ascii) || (c >= 0x2028 && c <= 0x202e) ||
+			       (c >= 0x2066 && c <= 0x2069)
+		       ? 0
+		       : n;
 }
 
 void notice_add_line(struct mw_text *out, struct mw_octets o, bool ascii, size_t most)
@@ -206,17 +191,13 @@ static bool add_embedded(struct mw_text *out, const char **p_p)
 {
 	const char *p = *p_p + 3;
 	uint32_t c = 0;
-	unsigned char o[4];
+	char o[MW_UTF8_MOST];
 	size_t n = 0;
 
 	while (hex(*p) >= 0 && n++ < 6)
 		c = c << 4 | (uint32_t)hex(*p++);
-	if (*p != '}' || n == 0 || c < 0x20 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+	if (*p != '}' || n == 0 || c < 0x20 || (n = mw_utf8_write(o, c)) == 0)
 		return false;
-	n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	for (size_t i = n; i-- > 1; c >>= 6)
-		o[i] = (unsigned char)(0x80 | (c & 0x3f));
-	o[0] = (unsigned char)(n == 1 ? c : (0xf00u >> n & 0xff) | c);
 	mw_text_add_octets(out, o, n);
 	*p_p = p + 1;
 	return true;

@@ -1,6 +1,6 @@
 /* Macros of a mail: what is banned in it. */
-#include "policy/db_keys.h"
 #include "template_give.h"
+#include "utf8.h"
 
 #define PARTS_MAX 2 /* parts that are named */
 
@@ -36,7 +36,7 @@ static size_t escaped_octets(const char *p, unsigned char o[5])
  * the direction of what comes behind it (UAX 9). 0: none. */
 static size_t readable(const unsigned char *o, size_t n)
 {
-	size_t len = n > 0 ? db_utf8_octets(o) : 0;
+	size_t len = mw_utf8_length(o, n);
 	bool turns = len == 3 && o[0] == 0xe2 &&
 		     ((o[1] == 0x80 && o[2] >= 0xa8 && o[2] <= 0xae) ||
 			     (o[1] == 0x81 && o[2] >= 0xa6 && o[2] <= 0xa9));

@@ -2,37 +2,12 @@
 
 #include <idn2.h>
 
-size_t db_utf8_octets(const unsigned char *s)
-{
-	unsigned char least = 0x80, most = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	/* No long forms, no surrogates, nothing above U+10FFFF. */
-	if (s[0] == 0xe0)
-		least = 0xa0;
-	else if (s[0] == 0xed)
-		most = 0x9f;
-	else if (s[0] == 0xf0)
-		least = 0x90;
-	else if (s[0] == 0xf4)
-		most = 0x8f;
-	if (s[1] < least || s[1] > most)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
+#include "utf8.h"
 
 void db_make_utf8(char *s)
 {
 	while (*s != '\0') {
-		size_t n = db_utf8_octets((const unsigned char *)s);
+		size_t n = mw_utf8_length((const unsigned char *)s, strnlen(s, MW_UTF8_MOST));
 
 		if (n == 0)
 			*s = '?';

@@ -46,9 +46,6 @@ struct db_keys {
  */
 enum mw_rc db_keys_make(struct smtp_arena *a, const char *address, const struct db_notation *how,
 	struct db_keys *keys_r);
-/* Octets of the UTF-8 character at s (RFC 3629 section 4), which ends in a NUL; 0: there is none.
- */
-size_t db_utf8_octets(const unsigned char *s);
 /* What is not UTF-8 becomes "?" octet by octet, in place. */
 void db_make_utf8(char *s);
 

@@ -1,5 +1,7 @@
 #include "hooks_field.h"
 
+#include "utf8.h"
+
 #define FOLD_AT 78	/* columns, RFC 5322 section 2.1.1 */
 #define WORD_MAX 900	/* octets without a blank: a line has at most 998 */
 #define CHUNK_OCTETS 45 /* of an encoded word: 60 characters of base64, with the rest below 75 */
@@ -12,31 +14,14 @@ bool hook_field_name(const char *name, size_t n)
 	return n > 0 && n <= HOOK_FIELD_NAME_MAX;
 }
 
-/* Octets of the UTF-8 character at p, RFC 3629 section 4; 0: it is none. Controls of the second
- * kind (U+0080 to U+009F) are none here. */
+/* Octets of the UTF-8 character at p; 0: it is none. Controls of the second kind (U+0080 to U+009F)
+ * are none here. */
 static size_t utf8_char(const unsigned char *p, size_t left)
 {
-	size_t n = p[0] < 0x80		   ? 1
-		   : (p[0] & 0xe0) == 0xc0 ? 2
-		   : (p[0] & 0xf0) == 0xe0 ? 3
-		   : (p[0] & 0xf8) == 0xf0 ? 4
-					   : 0;
-	uint32_t c;
+	uint32_t c = 0;
+	size_t n = mw_utf8_read(p, left, &c);
 
-	if (n <= 1 || n > left)
-		return n > left ? 0 : n;
-	c = p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < (n == 2		 ? 0xa0u
-			: n == 3 ? 0x800u
-				 : 0x10000u) ||
-		c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	return n;
+	return n == 2 && c < 0xa0 ? 0 : n;
 }
 
 /* What is wrong with it, or NULL. */
