@@ -244,6 +244,21 @@ def test_what_we_deliver_is_not_delivered_again(asked):
     assert "helo.example.com" in field(got, "Received") and " with " not in field(got, "Received")
 
 
+@pytest.mark.parametrize("hidden", [b"one\r.\r\nMAIL FROM:<x@example.com>\r\n", b"one\n\0.\nMAIL FROM:<x@example.com>\n"], ids=["cr", "nul"])
+def test_a_dot_that_ends_the_mail_for_others_does_not_leave(asked, hidden):
+    """As over SMTP: who splits lines otherwise would see another mail behind it. Whoever delivers by itself has the octets already."""
+    asked.start(services=())
+    a = asked.ask(mail(body=hidden), delivery_care_of="server")
+    assert (a.value, a.code) == ("reject", 550) and "<CR>" in a.text
+    assert asked.suite.sinks[0].index() == []
+    assert asked.ask(mail(body=hidden)).value == "continue"
+
+
+def test_a_hidden_dot_may_pass_where_bare_line_ends_may(asked):
+    asked.start(services=(), settings={"bare_newline": "pass"})
+    assert asked.ask(mail(body=b"one\r.\r\ntwo\r\n"), delivery_care_of="server").value == "discard"
+
+
 @pytest.mark.parametrize("refusal,value,exit_code", [("450 4.2.0 later", "tempfail", 75), ("554 5.7.1 never", "reject", 69)])
 def test_the_next_hops_refusal_is_the_answer(suite, refusal, value, exit_code):
     suite.sink(args=["--reply", f"dot={refusal}"])

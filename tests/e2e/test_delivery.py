@@ -5,8 +5,9 @@ import pytest
 
 import mw
 import mwhop
-from mwhop import A, B, send
+from mwhop import A, B, NO_DSN, send
 from mwmail import mail
+from mwsmtp import stuffed
 from next_hop import DROP, OFFERED, NextHop
 
 behind = mwhop.behind  # the fixture
@@ -171,6 +172,38 @@ def test_recipients_that_are_too_many_go_in_further_transactions(behind, suite, 
     assert r.code == 250, r
     assert [m.rcpts for m in hop.mails] == [rcpts[:2], rcpts[2:4], rcpts[4:]]
     assert len(hop.connections) == 1
+
+
+@pytest.mark.parametrize("offered", [OFFERED, OFFERED[1:]], ids=["pipelining", "one by one"])
+@pytest.mark.parametrize("dot,code", [(b"450 4.2.0 later\r\n", 450), (b"554 5.7.1 never\r\n", 554)], ids=["for now", "for good"])
+def test_while_nobody_has_the_mail_no_further_transaction_is_begun(behind, suite, offered, dot, code):
+    """The client sends to all again, or tells the sender that nobody has it: whoever were in the second one would have it then."""
+    hop = behind(rcpt=two_at_most, offered=offered, dot=dot, settings=NO_DSN)
+    r = send(suite, [f"r{i}@example.org" for i in range(5)])
+    assert r.code == code, r
+    assert hop.dots == 1 and sum(line.startswith("MAIL") for line in hop.commands) == 1
+
+
+@pytest.mark.parametrize("slowly", [False, True], ids=["at once", "in pieces"])
+@pytest.mark.parametrize("protocol,answers", [("SMTP", 1), ("LMTP", 2)])
+def test_replies_that_are_out_of_step_are_nobodys_refusal(behind, suite, protocol, answers, slowly):
+    """One reply too many: the first recipient's refusal looks like the second one's, and a 250 like the answer to DATA."""
+    def mail_from(c, _line):
+        c.say(b"250 2.1.0 Ok\r\n")
+        return b"250 2.0.0 once more\r\n"
+
+    def data(c, _line):
+        if slowly:
+            c.wait_gone()  # this one's answer is taken for that of the dot
+        return b"354 go ahead\r\n"
+    hop = behind(mail=mail_from, rcpt=lambda _, line: b"550 5.1.1 no\r\n" if A in line else b"250 2.1.5 Ok\r\n", data=data,
+        settings={"protocol": protocol})
+    with suite.smtp() as c:
+        c.hello(verb="LHLO" if protocol == "LMTP" else "EHLO")
+        assert c.envelope("x@example.com", [A, B]) is None and c.cmd("DATA").code == 354
+        c.write(stuffed(mail()))
+        assert [c.reply().code for _ in range(answers)] == [451] * answers
+    assert hop.mails == []
 
 
 def test_a_hop_that_takes_nobody_is_not_asked_again(behind, suite):

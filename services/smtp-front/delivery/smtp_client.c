@@ -115,6 +115,18 @@ static void finish(struct client *c, bool keep)
 	delivery_run_over(run, c->reused ? NULL : c);
 }
 
+/* There are more replies than commands: which belongs to which nobody knows. What recipients of
+ * this transaction were told is somebody else's. */
+static void out_of_step(struct client *c, const char *why)
+{
+	for (size_t i = 0; i < c->active_count; i++) {
+		client_active(c, i)->code = 0;
+		client_active(c, i)->own_words = false;
+	}
+	c->heard = true;
+	client_fail(c, 451, "4.5.0", why);
+}
+
 /* ------------------------------------------------------------------ reading */
 
 /* LMTP answers the dot once for each recipient that it took (RFC 2033 section 4.2). */
@@ -164,8 +176,7 @@ static void on_octets(void *owner, const unsigned char *octets, size_t n)
 			continue;
 		if (n > 0 && c->state == CLIENT_COMMANDS && c->step + 1 == c->steps) {
 			/* It answers the final dot before it has got one. */
-			c->heard = true;
-			client_fail(c, 451, "4.5.0", "next hop spoke before the mail was sent");
+			out_of_step(c, "next hop spoke before the mail was sent");
 			return;
 		}
 		if (c->state == CLIENT_STARTTLS) {
@@ -493,6 +504,14 @@ void client_go_on(struct client *c)
 	begin_mail(c);
 }
 
+static bool somebody_has_it(const struct delivery_mail *m)
+{
+	for (size_t i = 0; i < m->rcpt_count; i++)
+		if (m->rcpts[i].code / 100 == 2)
+			return true;
+	return false;
+}
+
 /*
  * The client has one reply for all. A 4xx makes it send to all again, a 5xx makes it tell the
  * sender that nobody has it: neither may be said when somebody has. (Once an earlier batch of the
@@ -502,7 +521,7 @@ static bool must_stop(const struct client *c)
 {
 	const struct delivery_mail *m = c->run->mail;
 
-	return (m->all_or_nothing && c->tempfailed > 0) || (c->refused > 0 && !c->run->committed);
+	return (m->all_or_nothing && c->tempfailed > 0) || (c->refused > 0 && !somebody_has_it(m));
 }
 
 /* A dot would deliver. Dropping the connection is the only way back. */
@@ -570,6 +589,10 @@ static void reply_data(struct client *c)
 {
 	bool go_on = c->reply.code == 354;
 
+	if (c->reply.code / 100 == 2) {
+		out_of_step(c, "next hop says yes to DATA");
+		return;
+	}
 	if (!go_on && c->accepted > 0)
 		client_tell_rest(c, ".5.0");
 	if (!go_on)
@@ -601,6 +624,27 @@ static void reply_command(struct client *c)
 		client_write_commands(c);
 }
 
+/* As must_stop() has it, of a batch whose final dot was refused: while nobody has the mail, nobody
+ * is to get it in the next one. */
+static bool batch_stops(struct client *c)
+{
+	const struct delivery_mail *m = c->run->mail;
+	bool refused = false;
+
+	if (somebody_has_it(m))
+		return false;
+	if (m->all_or_nothing && c->reply.code / 100 == 4) {
+		client_tell_all(c->run, 450, "4.5.0",
+			"not sent: another recipient was refused for now");
+		return true;
+	}
+	for (size_t i = 0; i < c->active_count; i++)
+		refused |= client_active(c, i)->code / 100 == 5 && client_active(c, i)->refusal_stops;
+	if (refused)
+		hold_back(c->run);
+	return refused;
+}
+
 /* The transaction is over for those that it was for: is there another batch of this mail? */
 static void after_dot(struct client *c)
 {
@@ -609,6 +653,10 @@ static void after_dot(struct client *c)
 	if (!client_wake_later(c) || !keep) {
 		if (!keep)
 			client_tell_all(c->run, 450, "4.4.2", "next hop closes the session");
+		finish(c, keep);
+		return;
+	}
+	if (batch_stops(c)) {
 		finish(c, keep);
 		return;
 	}

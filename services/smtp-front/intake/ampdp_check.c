@@ -6,6 +6,7 @@
 #include "ampdp_session_priv.h"
 #include "log.h"
 #include "policy/mail_policy.h"
+#include "smtp_data.h"
 
 #define MAIL_NAME "email.txt" /* of the mail in a client's folder */
 
@@ -116,6 +117,11 @@ static void loaded(void *arg, struct mail_file_got *got)
 	}
 	t->body = got->body;
 	got->body = NULL;
+	if (!t->client_delivers && t->policy->bare_newline != NEWLINE_PASS &&
+		smtp_data_hides_dot(smtp_body_octets(t->body))) {
+		ampdp_session_refuse(s, 550, "5.5.2", "a line of one dot is hidden by a bare <CR> or a NUL");
+		return;
+	}
 	t->dots = true; /* nobody looked */
 	if (got->eight_bit)
 		t->params.body = SMTP_BODY_8BITMIME;

@@ -424,5 +424,10 @@ unsigned decide_ccat(const struct txn *t)
 			blocking = t->rcpts[i].ccat_blocking;
 	if (blocking != 0)
 		return blocking;
-	return t->ccat_count > 0 ? t->ccats[0] : MW_CCAT(MW_CC_CLEAN, 0);
+	if (t->ccat_count > 0)
+		return t->ccats[0];
+	/* Nothing was decided: it was put off before, or nobody waits for it any more. */
+	if (t->released || t->own_kind != MW_OWN_NONE)
+		return MW_CCAT(MW_CC_CLEAN, 0);
+	return t->found.virus_count > 0 ? MW_CCAT(MW_CC_VIRUS, 0) : MW_CCAT(MW_CC_UNCHECKED, 0);
 }

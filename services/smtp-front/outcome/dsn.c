@@ -155,7 +155,8 @@ static bool warns_sender(const struct txn *t, const struct txn_rcpt *r)
 void dsn_case_of(struct txn *t, const struct txn_rcpt *r, struct dsn_case *c_r)
 {
 	bool credible = dsn_sender_is_credible(t);
-	bool unclean = r->ccat_count > 0 && r->ccats[0] >= MW_CCAT(MW_CC_MTA, 0);
+	/* Something was found: what the next hop refuses (MTA) is no reason to tell nobody. */
+	bool unclean = r->ccat_count > 0 && r->ccats[0] >= MW_CCAT(MW_CC_OVERSIZED, 0);
 
 	*c_r = (struct dsn_case){
 		.class = r->code / 100,
