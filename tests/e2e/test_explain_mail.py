@@ -188,9 +188,9 @@ def filled(house, **settings):
             [("x", 1 << 41, i + 1, frame) for i in range(3000)])
     s.restart(s.service("logger"))
 
-    def left():
-        with sqlite3.connect(path) as db:
-            return db.execute("SELECT count(*), min(id), max(id) FROM decision").fetchone()
+    def left(what="SELECT count(*), min(id), max(id) FROM decision"):
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            return db.execute(what).fetchone()
     return left
 
 
@@ -201,9 +201,13 @@ def test_old_records_go_by_number(house):
 
 def test_old_records_go_by_their_octets_and_no_more_than_have_to(house):
     left = filled(house, decisions__octets=1048576)
-    mw.until("the oldest to go", lambda: left()[0] <= 1500)
-    count, _, last = left()
-    assert count > 0 and last >= 3001
+
+    def octets():
+        return left("SELECT (page_count - freelist_count) * page_size FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()")[0]
+    mw.until("the oldest to go", lambda: octets() <= 1048576)
+    count, first, last = left()
+    assert last >= 3001 and count == last - first + 1
+    assert 1048576 // (octets() // count) - 550 < count < 3001  # they go by five hundred
 
 
 def test_a_full_disk_under_the_store_does_not_end_the_log(house):
