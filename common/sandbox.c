@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -182,6 +183,21 @@ static void name_the_call(int signum, siginfo_t *info, void *context)
 	_exit(128 + SIGSYS); /* where seccomp could not be had, nobody comes here */
 }
 
+/* What fcntl may be asked for. Not F_SETOWN and F_SETSIG: they make a descriptor send a signal of
+ * choice to any process of this user. */
+static const int fcntl_commands[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL,
+	F_ADD_SEALS, F_GET_SEALS };
+
+static int allow_fcntl(scmp_filter_ctx f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < MW_COUNT(fcntl_commands) && rc == 0; i++)
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i]));
+	return rc;
+}
+
 static int filter_fill(scmp_filter_ctx f, const struct mw_sandbox_call *calls, size_t count)
 {
 	int rc = 0;
@@ -197,7 +213,9 @@ static int filter_fill(scmp_filter_ctx f, const struct mw_sandbox_call *calls, s
 
 		if (nr == __NR_SCMP_ERROR || nr < 0)
 			continue;
-		if (calls[i].fd == MW_ANY_FD)
+		if (nr == SCMP_SYS(fcntl))
+			rc = allow_fcntl(f);
+		else if (calls[i].fd == MW_ANY_FD)
 			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 0);
 		else
 			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 1,
@@ -263,6 +281,8 @@ static const char *const foreign[] = {
 	"process_madvise",
 	"kill",
 	"tkill",
+	"rt_sigqueueinfo",
+	"rt_tgsigqueueinfo",
 	"pidfd_send_signal",
 	"pidfd_getfd",
 	"unshare",
@@ -283,6 +303,9 @@ static const char *const foreign[] = {
 	"finit_module",
 };
 
+/* Commands of fcntl that make a descriptor send signals to other processes. */
+static const int fcntl_signals[] = { F_SETOWN, F_SETOWN_EX, F_SETSIG };
+
 static int foreign_fill(scmp_filter_ctx f)
 {
 	int rc = 0;
@@ -297,6 +320,13 @@ static int foreign_fill(scmp_filter_ctx f)
 	if (rc == 0)
 		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
 			SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+	/* Limits of others: a limit of no time at all is a signal, too. */
+	if (rc == 0)
+		rc = seccomp_rule_add(
+			f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+	for (size_t i = 0; i < MW_COUNT(fcntl_signals) && rc == 0; i++)
+		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, (scmp_datum_t)fcntl_signals[i]));
 	return rc;
 }
 

@@ -34,7 +34,8 @@ struct mw_sandbox_folder {
 enum mw_rc mw_sandbox_files(enum mw_sandbox_mode mode, const struct mw_sandbox_folder *folders,
 	size_t count, struct mw_err *err_r);
 
-/* One system call that stays allowed; fd >= 0: only with that descriptor as its first argument. */
+/* One system call that stays allowed; fd >= 0: only with that number, a descriptor or a process, as
+ * its first argument. Of fcntl nothing that sends signals. */
 struct mw_sandbox_call {
 	const char *name; /* libseccomp's; unknown ones on this machine are left out */
 	int fd;

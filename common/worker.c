@@ -599,16 +599,16 @@ static void jobs_readable(void *arg)
 
 static void cancel_late(struct mw_worker *w, uint64_t now_ms)
 {
-	struct ticket *next;
-
-	for (struct ticket *t = w->tickets; t != NULL; t = next) {
-		next = t->next;
-		if (now_ms < t->job.deadline_ms)
+	for (struct ticket *t = w->tickets; t != NULL;) {
+		if (now_ms < t->job.deadline_ms) {
+			t = t->next;
 			continue;
+		}
 		w->late_jobs++;
 		if (t->check->cancel != NULL)
 			t->check->cancel(t->pub.check_state, &t->pub);
 		mw_worker_failed(&t->pub, mw_rc_name(MW_ERR_TIMEOUT));
+		t = w->tickets; /* what one leaves free may have been the end of another one, too */
 	}
 }
 

@@ -10,6 +10,7 @@
 #define CONNECT_MS 10000 /* amavisd's limit for a scanner that does not take a connection */
 #define AGAIN_MS 200	 /* before another try */
 #define STATE_MAX 96
+#define NOT_FOUND "did not find the EICAR test file"
 
 enum place_state { UNTESTED, TRUSTED, DOWN };
 
@@ -185,7 +186,7 @@ static void place_tested(struct avs *a, struct place *p, bool found, const char 
 	if (found)
 		place_up(a, p);
 	else
-		place_down(a, p, why[0] != '\0' ? why : "did not find the EICAR test file");
+		place_down(a, p, why[0] != '\0' ? why : NOT_FOUND);
 	look_whether_ready(a);
 }
 
@@ -574,6 +575,17 @@ void avs_builtin_tested(struct avs *a, bool found, const char *why)
 		place_tested(a, p, found, why);
 }
 
+void avs_builtin_changed(struct avs *a, bool eicar)
+{
+	struct place *p = builtin_place(a);
+
+	if (p == NULL)
+		return;
+	p->test_at_ms = 0;
+	if (!eicar)
+		place_down(a, p, NOT_FOUND);
+}
+
 void avs_builtin_told(struct avs *a, enum avs_answer answer, uint64_t us)
 {
 	struct place *p = builtin_place(a);
@@ -589,7 +601,6 @@ enum mw_rc avs_open(struct avs **a_r, struct mw_loop *loop, const struct mw_conf
 {
 	struct avs *a = calloc(1, sizeof(*a));
 	struct mw_octets octets = avs_test_file();
-	struct place *builtin;
 	enum mw_rc rc;
 
 	*a_r = a;
@@ -606,16 +617,8 @@ enum mw_rc avs_open(struct avs **a_r, struct mw_loop *loop, const struct mw_conf
 	rc = avs_conf_read(&a->conf, conf, err);
 	if (rc != MW_OK)
 		return rc;
-	/* libclamav found the file when it was loaded, or there would be no cages. */
-	builtin = builtin_place(a);
-	if (builtin != NULL) {
-		builtin->state = TRUSTED;
-		builtin->test_at_ms = mw_mono_ms() + a->conf.test_interval_ms;
-	}
 	a->tick = mw_timer_new(loop, tick, a);
 	mw_timer_start(a->tick, 0, TICK_MS);
-	if (builtin != NULL && a->conf.count == 1)
-		a->ready = true;
 	return MW_OK;
 }
 

@@ -88,6 +88,9 @@ struct mw_octets avs_test_file(void);
 /* libclamav is in that list, and can be trusted; *listed_r: it is in it. */
 bool avs_builtin(const struct avs *a, bool backup, bool *listed_r, const char **why_r);
 void avs_builtin_tested(struct avs *a, bool found, const char *why);
+/* Other signatures are at work; eicar: they found the test file when they were loaded. They are
+ * tested through a cage soon. */
+void avs_builtin_changed(struct avs *a, bool eicar);
 /* What libclamav said of a mail, for the counters. */
 void avs_builtin_told(struct avs *a, enum avs_answer answer, uint64_t us);
 void avs_down(const struct avs *a, struct mw_down *down);

@@ -71,6 +71,14 @@ static void cage_close(struct cage *c)
 	c->fd = -1;
 }
 
+/* It ends by itself, and its death is told; who does not is seen to by free_orphans(). */
+static void cage_leave(struct cage *c)
+{
+	cage_close(c);
+	c->ended = true;
+	c->ended_ms = mw_mono_ms();
+}
+
 static void cage_free(struct cage *c)
 {
 	cage_close(c);
@@ -112,8 +120,7 @@ static void feed(struct pool *p)
 		if (rc != MW_OK)
 			answer(p, job, MW_FAILED, mw_rc_name(rc));
 	}
-	if (p->first == NULL)
-		pool_warm(p);
+	pool_warm(p, now);
 	if (p->look != NULL && !p->looking && (p->first != NULL || pool_turns_behind(p)))
 		look_again(p);
 }
@@ -127,9 +134,7 @@ static void cage_distrust(struct cage *c, const char *why)
 		why);
 	c->killed = true;
 	keeper_kill_cage(c->keeper, c->born.serial);
-	cage_close(c);
-	c->ended = true;
-	c->ended_ms = mw_mono_ms();
+	cage_leave(c);
 }
 
 static void cage_result(struct cage *c, struct mw_octets m)
@@ -148,20 +153,19 @@ static void cage_result(struct cage *c, struct mw_octets m)
 	}
 	c->warming = false;
 	c->warm = true;
-	/* It ends, and will not look at what stands behind. Closed before its verdict is told,
-	 * which may bring the next job at once: nobody gives it one. */
-	if (r.worn) {
+	/* It ends, or is about to be ended, and will not look at what stands behind. Closed before
+	 * its verdict is told, which may bring the next job at once: nobody gives it one. */
+	if (r.worn || c->killed) {
 		pool_turns_take_back(c);
 		c->turn_count = 1;
-		cage_close(c);
-		c->ended = true;
-		c->ended_ms = mw_mono_ms();
 	}
+	if (r.worn)
+		cage_leave(c);
 	job = pool_turn_over(c);
 	if (job != NULL)
 		p->ops->done(p->arg, job, &r);
-	if (c->turn_count == 0 && c->keeper != p->current && c->keeper != p->coming)
-		cage_close(c); /* of the old signatures: it ends, and its death is told */
+	if (c->turn_count == 0 && c->keeper != p->current && c->keeper != p->coming && c->fd >= 0)
+		cage_leave(c); /* of the old signatures */
 }
 
 /* Read what is there, up to the last verdict: a cage has nothing to say after it, and should it
@@ -187,9 +191,7 @@ static void cage_ready(void *arg, int events)
 		if (rc == MW_OK) {
 			cage_result(c, mw_octets_of(p->in, n));
 		} else {
-			cage_close(c);
-			c->ended = true;
-			c->ended_ms = mw_mono_ms();
+			cage_leave(c);
 		}
 	} while (c->turn_count > 0);
 	feed(p);
@@ -246,6 +248,7 @@ static const struct keeper_ops keeper_calls;
 
 static bool start_holder(struct pool *p, struct mw_err *err)
 {
+	p->broken[0] = '\0';
 	p->coming = keeper_start(
 		p->loop, p->settings.program, &p->settings.cage, &keeper_calls, p, err);
 	p->holders++;
@@ -299,7 +302,7 @@ static void let_one_go(struct pool *p)
 {
 	for (struct cage *c = p->cages; c != NULL && p->leaving != NULL; c = c->next)
 		if (c->keeper == p->leaving && c->turn_count == 0 && c->fd >= 0) {
-			cage_close(c);
+			cage_leave(c);
 			return;
 		}
 }
@@ -313,6 +316,7 @@ static void make_current(struct pool *p, struct keeper *k)
 	p->coming_since_ms = 0;
 	p->engine = p->coming_engine;
 	p->down_since_ms = 0;
+	p->ops->changed(p->arg, &p->engine);
 	if (old != NULL)
 		retire(p, old);
 }
@@ -397,6 +401,19 @@ static void free_cages_of(struct pool *p, const struct keeper *k)
 	}
 }
 
+/* The new signatures are not to blame: whoever loaded them was ended, by the kernel short of memory
+ * or by us for being late. */
+static void load_again(struct pool *p)
+{
+	uint64_t delay = p->settings.check_interval_ms;
+
+	mw_log(MW_ERROR, "engine_not_loaded",
+		"again_ms=%llu text=\"the signatures before it stay at work\"",
+		(unsigned long long)delay);
+	p->reload_wanted = true;
+	p->restart_at_ms = mw_mono_ms() + delay;
+}
+
 static void holder_gone(void *arg, struct keeper *k)
 {
 	struct pool *p = arg;
@@ -406,6 +423,8 @@ static void holder_gone(void *arg, struct keeper *k)
 	if (k == p->coming) {
 		p->coming = NULL;
 		p->coming_since_ms = 0;
+		if (p->broken[0] == '\0' && p->current != NULL)
+			load_again(p);
 	}
 	if (k == p->current) {
 		p->current = NULL;
@@ -444,15 +463,18 @@ static void kill_late_cages(struct pool *p, uint64_t now)
 	}
 }
 
-/* Its socket is closed, yet nobody says how it died: do not wait for ever, and blame nobody. */
+/* Its socket is closed, yet nobody says how it died: do not wait for ever, and blame nobody. It may
+ * live on, by somebody else's will: then it is in the place of another one. */
 static void free_orphans(struct pool *p, uint64_t now)
 {
 	struct cage *next;
 
 	for (struct cage *c = p->cages; c != NULL; c = next) {
 		next = c->next;
-		if (c->ended && now - c->ended_ms >= ORPHAN_MS)
-			cage_orphans(c, false, true);
+		if (!c->ended || now - c->ended_ms < ORPHAN_MS)
+			continue;
+		keeper_kill_cage(c->keeper, c->born.serial);
+		cage_orphans(c, false, true);
 	}
 	leaving_is_done(p); /* who says nothing now may say it of cages that nobody knows */
 }

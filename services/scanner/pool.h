@@ -40,6 +40,8 @@ struct pool_ops {
 	/* Its verdict; the job is the caller's again. r->findings is borrowed for the call. */
 	void (*done)(void *arg, struct pool_job *job, const struct scan_result *r);
 	void (*started)(void *arg, struct pool_job *job); /* a cage has it */
+	/* These signatures are at work from now on. */
+	void (*changed)(void *arg, const struct scan_engine *e);
 };
 
 /* Starts the first holder and waits until it has loaded the signatures and a cage is there. */

@@ -95,11 +95,12 @@ void pool_enqueue(struct pool *p, struct pool_job *job, bool head);
 /*
  * A cage's first mail takes many times as long as its second: its page tables, caches and the
  * library's own tables are cold. So the first one is a mail of no meaning, given to one cold cage
- * at a time while no mail waits, and new signatures come to work when their cages are warm.
+ * at a time while no mail waits (those of new signatures do not wait for that for long), and new
+ * signatures come to work when their cages are warm.
  */
 void pool_warm_open(struct pool *p);
 /* Give it to the next cold cage. */
-void pool_warm(struct pool *p);
+void pool_warm(struct pool *p, uint64_t now);
 /* Whether the cages of the coming holder may take over. */
 bool pool_warm_enough(const struct pool *p, uint64_t now);
 

@@ -2,7 +2,8 @@
 
 #include "pool_priv.h"
 
-#define WARM_MS 10000 /* for the mail of no meaning */
+#define WARM_MS 10000	/* for the mail of no meaning */
+#define PATIENT_MS 1000 /* new signatures wait so long for a moment in which no mail does */
 #define COMING_MS                                                                                  \
 	10000 /* then one warm cage must do: memory may not suffice for all of two generations */
 
@@ -24,7 +25,17 @@ void pool_warm_open(struct pool *p)
 		.leaves_fd = -1 };
 }
 
-void pool_warm(struct pool *p)
+/* While mails wait the cages have better to do; but new signatures must come to work, however many
+ * mails there are. */
+static bool is_wanted(const struct pool *p, const struct cage *c, uint64_t now)
+{
+	if (c->keeper == p->coming)
+		return p->first == NULL ||
+		       (p->coming_since_ms != 0 && now - p->coming_since_ms > PATIENT_MS);
+	return c->keeper == p->current && p->first == NULL;
+}
+
+void pool_warm(struct pool *p, uint64_t now)
 {
 	struct cage *cold = NULL;
 	enum mw_rc rc;
@@ -32,19 +43,18 @@ void pool_warm(struct pool *p)
 	for (struct cage *c = p->cages; c != NULL; c = c->next) {
 		if (c->warming)
 			return;
-		if ((c->keeper == p->current || c->keeper == p->coming) && c->turn_count == 0 &&
-			!c->ended && !c->warm)
+		if (c->turn_count == 0 && !c->ended && !c->warm && is_wanted(p, c, now))
 			cold = c;
 	}
 	if (cold == NULL)
 		return;
-	p->warm_job.deadline_ms = mw_mono_ms() + WARM_MS;
+	p->warm_job.deadline_ms = now + WARM_MS;
 	rc = pool_turn_give(cold, &p->warm_job);
 	/* One that is gone is told dead soon, as with any job, and must not count as warm until
 	 * then; one that is merely in want takes its first mail cold. */
 	if (rc == MW_ERR_GONE) {
 		cold->ended = true;
-		cold->ended_ms = mw_mono_ms();
+		cold->ended_ms = now;
 	} else {
 		cold->warm = rc != MW_OK;
 	}

@@ -370,7 +370,20 @@ static void job_started(void *arg, struct pool_job *job)
 		mw_worker_phase(j->ticket, "scan");
 }
 
-static const struct pool_ops calls = { .done = job_done, .started = job_started };
+/* Signatures that do not know the test file are no scanner; what they know else is tested as any
+ * scanner is. */
+static void engine_changed(void *arg, const struct scan_engine *e)
+{
+	struct scan *s = arg;
+
+	avs_builtin_changed(s->avs, e->eicar);
+	if (s->coming != NULL)
+		avs_builtin_changed(s->coming, e->eicar);
+}
+
+static const struct pool_ops calls = {
+	.done = job_done, .started = job_started, .changed = engine_changed
+};
 
 /* ------------------------------------------------------------------ tests, and being ready */
 

@@ -340,7 +340,7 @@ def test_what_stands_behind_a_slow_mail_is_taken_elsewhere(triggered):
 
 # To the network, to other processes, to the kernel's corners, out of its rights.
 FORBIDDEN = ("socket connect bind listen sendto socketpair fork vfork exec execveat execmem memfd_create kill ptrace process_vm_readv pidfd_open "
-    "io_uring_setup keyctl bpf userfaultfd perf_event_open unshare mount chroot symlink link mknod setuid prctl shmget mq_open").split()
+    "io_uring_setup keyctl bpf userfaultfd perf_event_open unshare mount chroot symlink link mknod setuid prctl shmget mq_open prlimit setown setsig").split()
 
 
 def test_what_a_cage_must_not_do_ends_it_by_sigsys(triggered):
@@ -352,11 +352,29 @@ def test_what_a_cage_must_not_do_ends_it_by_sigsys(triggered):
     assert w.front.scan(CLEAN).status == "done"
 
 
-def test_a_cage_that_outgrows_its_folder_is_ended(triggered):
-    w = triggered(scanner__temp_quota=1 << 20)
-    v = w.front.scan(trigger("fill"))
+@pytest.mark.parametrize("how", ["fill", "fill unnamed"])
+def test_a_cage_that_outgrows_its_folder_is_ended(triggered, suite, how):
+    w = triggered(scanner__temp_quota=1 << 20, scanner__temp_dir=str(suite.folder / "cages"))
+    v = w.front.scan(trigger(how))
     assert (v.status, v.reason) == ("failed", "cage_died")
     assert w.process.log_lines("cage_folder_full")
+    assert w.front.scan(CLEAN).status == "done"
+    assert list((suite.folder / "cages").glob("holder-*/*/*")) == []
+
+
+def test_a_dead_cage_leaves_nothing_however_deep(triggered, suite):
+    w = triggered(scanner__temp_dir=str(suite.folder / "cages"))
+    assert w.front.scan(trigger("deep")).reason == "cage_died"
+    mw.until("its folder to be removed", lambda: list((suite.folder / "cages").glob("holder-*/*/*")) == [])
+
+
+def test_a_cage_that_goes_away_and_lives_on_is_replaced(triggered):
+    """Each of these mails is tried twice: without others in their places no cage would be left."""
+    w = triggered()
+    jobs = [w.front.send(trigger("leave"), ms=60000) for _ in range(2)]
+    assert [(v.status, v.reason) for v in (w.front.verdict(job, 60) for job in jobs)] == [("failed", "cage_died")] * 2
+    assert w.front.scan(CLEAN).status == "done"
+    mw.until("as many cages as before", lambda: len(w.cages()) == 2)
     assert w.front.scan(CLEAN).status == "done"
 
 
@@ -557,6 +575,37 @@ def test_signatures_that_do_not_load_leave_the_old_ones_at_work(made, suite):
     w.process.wait_log(r" engine_broken ")
     v = w.front.scan(PLAIN)
     assert v.status == "done" and v.viruses == [(NAME, "1")]
+
+
+def test_signatures_that_do_not_know_the_test_file_call_nothing_clean(made, suite):
+    """From the first mail on, whether they are there from the start or come later."""
+    folder = suite.folder / "no-database"
+    folder.mkdir()
+    (folder / "a.ndb").write_text(signature("Test.Wicked", "wickedness itself"))
+    w = made(scanner__signature_check_interval=100)
+    v = w.front.scan(CLEAN)
+    assert v.status == "failed" and "EICAR" in v.reason, v
+    (folder / "b.ndb").write_text(signature("Test.Eicar", EICAR.decode()))
+    mw.until("the scanner to be up", lambda: w.front.scan(CLEAN).status == "done")
+    (folder / "b.ndb").unlink()
+    mw.until("these to be told from others", lambda: w.front.scan(CLEAN).status == "failed")
+    assert len(w.process.log_lines("av_scanner_down")) == 2
+
+
+def test_signatures_whose_loading_was_ended_are_loaded_again(made, suite):
+    """They are not to blame: memory was short, or the disk slow. A pipe that nobody writes into takes for ever to load."""
+    folder = suite.folder / "no-database"
+    w = made(scanner__signature_check_interval=500, scanner__engine_timeout=int(1000 * mw.SLOW))
+    probe = HEAD + b"\r\nthis is wickedness itself\r\n"
+    folder.mkdir()
+    os.mkfifo(folder / "z.ndb")
+    (folder / "a.ndb").write_text(signature("Test.Wicked", "wickedness itself") + signature("Test.Eicar", EICAR.decode()))
+    w.process.wait_log(" engine_timeout ")
+    w.process.wait_log(" engine_not_loaded ")
+    v = w.front.scan(probe)
+    assert v.status == "done" and v.viruses == []
+    (folder / "z.ndb").unlink()
+    mw.until("the new signatures", lambda: w.front.scan(probe).viruses, 60)
 
 
 def test_sighup_loads_the_signatures_afresh(made, suite):

@@ -16,7 +16,7 @@ struct av {
 	uint64_t signatures;
 	struct av_room most, room; /* av_conf's; of the scan to come */
 	struct av_room set;	   /* what the engine has been told */
-	bool project;
+	bool project, eicar;
 	char text[96];
 };
 
@@ -183,7 +183,8 @@ static enum mw_rc self_test(struct av *av, struct mw_err *err)
 
 	snprintf(eicar, sizeof(eicar), "%s%s%s", pieces[0], pieces[1], pieces[2]);
 	av_scan(av, mw_octets_of(eicar, strlen(eicar)), false, UINT64_MAX, 10000, &r);
-	if (r.end == AV_VIRUS)
+	av->eicar = r.end == AV_VIRUS;
+	if (av->eicar)
 		return MW_OK;
 	if (r.end != AV_CLEAN)
 		return mw_fail(err, MW_ERR_IO, "the engine does not work: %s", r.why);
@@ -246,6 +247,11 @@ const char *av_engine(const struct av *av)
 uint64_t av_signatures(const struct av *av)
 {
 	return av->signatures;
+}
+
+bool av_knows_eicar(const struct av *av)
+{
+	return av->eicar;
 }
 
 bool av_is_project(const struct av *av)

@@ -68,7 +68,8 @@ void av_scan(struct av *av, struct mw_octets octets, bool mail, uint64_t quota, 
 
 const char *av_engine(const struct av *av); /* "ClamAV 1.4.6/27500 2025-11-20" */
 uint64_t av_signatures(const struct av *av);
-bool av_is_project(const struct av *av); /* the project's own signatures: a test database */
+bool av_knows_eicar(const struct av *av); /* it found the test file when it was loaded */
+bool av_is_project(const struct av *av);  /* the project's own signatures: a test database */
 
 /* The project's signature file, embedded; data/eicar.ndb is the same. */
 struct mw_octets av_project_signatures(void);

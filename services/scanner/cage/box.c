@@ -8,15 +8,19 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "box.h"
+#include "log.h"
 #include "sandbox.h"
 
 #define WALK_FDS                                                                                   \
 	16 /* descriptors nftw may hold: a folder that nests deeper is closed and opened again */
+#define ENTRY_OCTETS 1024 /* what a name costs, at least */
+#define TRIES 10000	  /* for a name that is not taken */
 
 enum mw_rc box_make_folder(
 	char path_r[SCAN_PATH_MAX], const char *root, uint64_t serial, struct mw_err *err)
@@ -33,10 +37,23 @@ enum mw_rc box_make_folder(
 /* nftw passes no pointer on; holder and cages have one thread. */
 static uint64_t walk_octets;
 
+/* What cannot be looked into may be of any size. */
+static int is_hidden(void)
+{
+	walk_octets = UINT64_MAX;
+	return 1; /* enough */
+}
+
 static int add_octets(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-	(void)path;
-	(void)at;
+	struct stat again;
+
+	if (at->level == 0 && type == FTW_D)
+		return 0;
+	/* A name that was there is gone: that is not hidden. */
+	if (type == FTW_DNR || (type == FTW_NS && lstat(path, &again) != 0 && errno == EACCES))
+		return is_hidden();
+	walk_octets += ENTRY_OCTETS;
 	if (type == FTW_F)
 		walk_octets += (uint64_t)st->st_blocks * 512;
 	return 0;
@@ -45,9 +62,43 @@ static int add_octets(const char *path, const struct stat *st, int type, struct 
 uint64_t box_usage(const char *path)
 {
 	walk_octets = 0;
-	nftw(path, add_octets, WALK_FDS, FTW_PHYS);
+	if (nftw(path, add_octets, WALK_FDS, FTW_PHYS) < 0 &&
+		(errno == ENAMETOOLONG || errno == EACCES || errno == ELOOP))
+		is_hidden();
 	return walk_octets;
 }
+
+/* Octets of the file system that path is on which are in use. */
+static uint64_t used_there(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 ? (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize
+				      : 0;
+}
+
+uint64_t box_open_usage(int pid, const char *path, uint64_t least)
+{
+	char fds[32];
+	struct stat folder, st;
+	uint64_t octets = 0;
+	struct dirent *e;
+	DIR *d;
+
+	if (used_there(path) < least || stat(path, &folder) != 0)
+		return 0;
+	snprintf(fds, sizeof(fds), "/proc/%d/fd", pid);
+	d = opendir(fds);
+	while (d != NULL && (e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.' && fstatat(dirfd(d), e->d_name, &st, 0) == 0 &&
+			S_ISREG(st.st_mode) && st.st_nlink == 0 && st.st_dev == folder.st_dev)
+			octets += (uint64_t)st.st_blocks * 512;
+	if (d != NULL)
+		closedir(d);
+	return octets;
+}
+
+/* ------------------------------------------------------------------ emptying */
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
@@ -58,11 +109,85 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
+/* The next name in a folder but `.` and `..`, or NULL. */
+static const char *next_name(DIR *d)
+{
+	struct dirent *e;
+
+	while ((e = readdir(d)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			return e->d_name;
+	return NULL;
+}
+
+/* What is in the folder `name` goes away, folders of it up into top. False: nothing could be done.
+ */
+static bool take_up(int top, const char *name, uint64_t *serial)
+{
+	int fd = -1;
+	DIR *d = NULL;
+	const char *inner;
+
+	if (fchmodat(top, name, 0700, 0) == 0)
+		fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		d = fdopendir(fd);
+	if (d == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while ((inner = next_name(d)) != NULL) {
+		char up[32];
+		unsigned tries = TRIES;
+
+		if (unlinkat(fd, inner, 0) == 0 || fchmodat(fd, inner, 0700, 0) != 0)
+			continue;
+		do /* the name may be taken */
+			snprintf(up, sizeof(up), "..%llu", (unsigned long long)++*serial);
+		while (renameat(fd, inner, top, up) != 0 && --tries > 0);
+	}
+	closedir(d);
+	return unlinkat(top, name, AT_REMOVEDIR) == 0;
+}
+
+/*
+ * What a walk does not reach: folders that may not be read or written, and paths too long to be
+ * said. No folder is entered from another one; those that are in one are moved up first.
+ */
+static void empty_by_force(const char *path)
+{
+	int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = top >= 0 ? fdopendir(top) : NULL;
+	uint64_t serial = 0;
+	bool moved = true;
+
+	if (d == NULL) {
+		if (top >= 0)
+			close(top);
+		return;
+	}
+	while (moved) {
+		const char *name;
+
+		moved = false;
+		rewinddir(d);
+		while ((name = next_name(d)) != NULL)
+			moved |= unlinkat(top, name, 0) == 0 || take_up(top, name, &serial);
+	}
+	closedir(d);
+}
+
 void box_empty(const char *path, bool itself)
 {
 	nftw(path, remove_one, WALK_FDS, FTW_PHYS | FTW_DEPTH);
-	if (itself)
-		rmdir(path);
+	if (!itself || rmdir(path) == 0 || errno == ENOENT)
+		return;
+	if (chmod(path, 0700) == 0)
+		empty_by_force(path);
+	if (rmdir(path) != 0 && errno != ENOENT)
+		mw_log(MW_ERROR, "cage_folder_stays", "path=%s error=%s", mw_quote(path),
+			mw_quote(strerror(errno)));
 }
 
 bool box_clean(struct box *box)
@@ -204,7 +329,6 @@ static const char *const calls[] = {
 	"getrusage",
 	"getrlimit",
 	"setrlimit",
-	"prlimit64",
 	"rt_sigaction",
 	"rt_sigprocmask",
 	"rt_sigreturn",
@@ -219,7 +343,7 @@ static const char *const calls[] = {
 static enum mw_rc drop_rights(struct box *box, const struct scan_conf *conf, struct mw_err *err)
 {
 	enum mw_sandbox_mode mode = conf->strict ? MW_SANDBOX_STRICT : MW_SANDBOX_BEST_EFFORT;
-	struct mw_sandbox_call allowed[MW_COUNT(calls) + 4];
+	struct mw_sandbox_call allowed[MW_COUNT(calls) + 5];
 	struct mw_sandbox_folder own = { .fd = open(box->path, O_PATH | O_CLOEXEC),
 		.writable = true };
 	size_t n = 0;
@@ -236,6 +360,9 @@ static enum mw_rc drop_rights(struct box *box, const struct scan_conf *conf, str
 	allowed[n++] = (struct mw_sandbox_call){ "recvmsg", box->sock };
 	allowed[n++] = (struct mw_sandbox_call){ "sendmsg", box->sock };
 	allowed[n++] = (struct mw_sandbox_call){ "tgkill", getpid() }; /* abort() */
+	/* Its own limits, as libc asks for them: those of another process of this user would end
+	 * that. */
+	allowed[n++] = (struct mw_sandbox_call){ "prlimit64", 0 };
 	return mw_sandbox_calls(mode, allowed, n, err);
 }
 

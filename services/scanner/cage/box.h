@@ -17,9 +17,13 @@ struct box {
 /* Make its folder below root (mode 0700). By the holder, which also removes it. */
 enum mw_rc box_make_folder(
 	char path_r[SCAN_PATH_MAX], const char *root, uint64_t serial, struct mw_err *err);
-/* Octets in a folder and all below, files at most `files`; by the holder, while the cage works. */
+/* Octets in a folder and all below, with something for each name; UINT64_MAX: there is something
+ * that cannot be looked into. By the holder, while the cage works. */
 uint64_t box_usage(const char *path);
-/* Remove everything in the folder; with itself also the folder. */
+/* Octets of files without a name that a process has open on the folder's file system, as far as
+ * that can be seen; 0 while less than `least` is in use there. */
+uint64_t box_open_usage(int pid, const char *path, uint64_t least);
+/* Remove everything in the folder; with itself also the folder, whatever its rights and depth. */
 void box_empty(const char *path, bool itself);
 
 /* In the cage: open the folder, close what is not needed, set limits, drop rights. parent: the

@@ -23,6 +23,7 @@
 #define CAGES_MAX 64
 #define TICK_MS 500	   /* folders are measured this often */
 #define CONF_WAIT_MS 10000 /* for the scanner's first message */
+#define FOLDER_MARGIN (32u << 20)
 #define YOUNG_MS 200	   /* a cage that dies younger did not die of a mail */
 #define QUICK_DEATHS_MAX 5 /* so many of them in a row, then births are slowed down */
 #define BIRTH_DELAY_MS 100 /* doubling */
@@ -69,7 +70,8 @@ static void tell_engine(struct holder *h, uint64_t load_ms)
 {
 	struct scan_engine e = { .signatures = av_signatures(h->av),
 		.load_ms = load_ms,
-		.project = av_is_project(h->av) };
+		.project = av_is_project(h->av),
+		.eicar = av_knows_eicar(h->av) };
 	struct mw_pack b;
 
 	mw_strlcpy(e.text, av_engine(h->av), sizeof(e.text));
@@ -209,16 +211,31 @@ static void end_cage(struct cell *c)
 	kill(c->pid, SIGKILL); /* ours and not yet waited for: the pid is nobody else's */
 }
 
+/* What a cage may take by its own counting, in whole blocks of the file system. */
+static uint64_t folder_limit(const struct holder *h)
+{
+	return h->conf.quota + h->conf.quota / 8 + FOLDER_MARGIN;
+}
+
+static bool is_full(const struct cell *c, uint64_t limit)
+{
+	uint64_t named = box_usage(c->path);
+
+	return named > limit || named + box_open_usage((int)c->pid, c->path, limit) > limit;
+}
+
 /* A folder that outgrew its quota: only a cage that writes past our own counting gets there. */
 static void measure_folders(struct holder *h)
 {
+	uint64_t limit = folder_limit(h);
+
 	for (unsigned i = 0; i < CAGES_MAX; i++) {
 		struct cell *c = &h->cells[i];
 
-		if (c->pid == 0 || c->killed || box_usage(c->path) <= h->conf.quota * 2)
+		if (c->pid == 0 || c->killed || !is_full(c, limit))
 			continue;
 		mw_log(MW_WARN, "cage_folder_full", "pid=%d limit_bytes=%llu", (int)c->pid,
-			(unsigned long long)h->conf.quota * 2);
+			(unsigned long long)limit);
 		end_cage(c);
 	}
 }

@@ -31,9 +31,16 @@ void leaves_add(struct leaves *l, const char *path, struct mw_octets octets)
 	struct iovec v[] = { { &h, sizeof(h) }, { (void *)path, h.path },
 		{ (void *)octets.p, octets.n } };
 	uint64_t all = sizeof(h) + h.path + (uint64_t)octets.n;
+	off_t before = l->fd >= 0 ? lseek(l->fd, 0, SEEK_CUR) : -1;
 
-	if (l->fd < 0 || octets.n == 0 || l->cut)
+	if (before < 0 || octets.n == 0 || l->cut)
 		return;
-	l->cut = all > l->left || !write_all(l->fd, v, MW_COUNT(v));
+	l->cut = all > l->left;
+	if (!l->cut && !write_all(l->fd, v, MW_COUNT(v))) {
+		l->cut = true; /* what is there of it would spoil the list (scanner.temp_file_size)
+				*/
+		if (ftruncate(l->fd, before) != 0)
+			_exit(CAGE_EXIT_BAD);
+	}
 	l->left -= l->cut ? 0 : all;
 }

@@ -243,6 +243,23 @@ static bool take_output(struct runner *r, int fd)
 	return true;
 }
 
+/* What it wrote last may have come after the output was looked at and before its end was. False: it
+ * wrote too much. */
+static bool take_last_output(struct runner *r, int out)
+{
+	struct pollfd p = { out, POLLIN, 0 };
+
+	while (poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0) {
+		size_t before = r->output_n;
+
+		if (!take_output(r, out))
+			return false;
+		if (r->output_n == before)
+			break;
+	}
+	return true;
+}
+
 /*
  * Until it has ended, and closed its output or left it to others. False: its time is up, it writes
  * too much, or the scanner has no use for it any more.
@@ -262,8 +279,8 @@ static bool watch_child(struct runner *r, int out, int pidfd)
 			if (r->output_n == sizeof(r->output) || (p[0].revents & POLLIN) != 0)
 				return false;
 			p[0].fd = -1; /* closed */
-		} else if (p[0].revents == 0 && (p[1].revents != 0)) {
-			return true; /* all that it wrote was read before */
+		} else if (p[0].revents == 0 && p[1].revents != 0) {
+			return take_last_output(r, out);
 		}
 		if (p[0].fd < 0 && p[1].revents != 0)
 			return true;

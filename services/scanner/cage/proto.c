@@ -120,11 +120,12 @@ enum mw_rc scan_conf_decode(struct mw_octets m, struct scan_conf *v_r)
 
 void scan_engine_encode(struct mw_pack *b, const struct scan_engine *v)
 {
-	head(b, SCAN_MSG_ENGINE, 4);
+	head(b, SCAN_MSG_ENGINE, 5);
 	mw_pack_text(b, v->text);
 	mw_pack_uint(b, v->signatures);
 	mw_pack_uint(b, v->load_ms);
 	mw_pack_bool(b, v->project);
+	mw_pack_bool(b, v->eicar);
 }
 
 enum mw_rc scan_engine_decode(struct mw_octets m, struct scan_engine *v_r)
@@ -132,10 +133,10 @@ enum mw_rc scan_engine_decode(struct mw_octets m, struct scan_engine *v_r)
 	struct mw_cur c = mw_cur_of(m.p, m.n);
 	struct scan_engine v = { "" };
 
-	if (!head_read(&c, SCAN_MSG_ENGINE, 4) || !mw_cur_text(&c, v.text, sizeof(v.text)) ||
+	if (!head_read(&c, SCAN_MSG_ENGINE, 5) || !mw_cur_text(&c, v.text, sizeof(v.text)) ||
 		!mw_cur_uint(&c, UINT64_MAX, &v.signatures) ||
 		!mw_cur_uint(&c, UINT64_MAX, &v.load_ms) || !mw_cur_bool(&c, &v.project) ||
-		!mw_cur_end(&c))
+		!mw_cur_bool(&c, &v.eicar) || !mw_cur_end(&c))
 		return MW_ERR_PROTO;
 	*v_r = v;
 	return MW_OK;

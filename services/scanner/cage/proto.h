@@ -78,6 +78,7 @@ struct scan_engine {
 	char text[96];
 	uint64_t signatures, load_ms;
 	bool project;
+	bool eicar; /* it found the EICAR test file */
 };
 
 struct scan_born {

@@ -97,6 +97,47 @@ static void do_fill(void)
 	}
 }
 
+/* The same without a name. */
+static void do_fill_unnamed(void)
+{
+	static const char octets[65536];
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, "fill", O_WRONLY | O_CREAT, 0600);
+
+	unlink("fill");
+	for (;;) {
+		syscall(SYS_write, fd, octets, sizeof(octets));
+		usleep(1000);
+	}
+}
+
+/* Deeper than a path can be said, as who opens each folder from the one above may go. */
+static void do_deep(void)
+{
+	char name[200];
+	int at = AT_FDCWD;
+
+	memset(name, 'd', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (unsigned i = 0; i < 40; i++) {
+		int below;
+
+		syscall(SYS_mkdirat, at, name, 0700);
+		below = (int)syscall(SYS_openat, at, name, O_RDONLY | O_DIRECTORY);
+		if (at >= 0)
+			close(at);
+		at = below;
+	}
+	do_crash();
+}
+
+/* Away from who gave it the mail, yet alive. */
+static void do_leave(void)
+{
+	for (int fd = 3; fd < 64; fd++)
+		close(fd);
+	do_hang();
+}
+
 /* Ends the cage only if it could open what it must not. */
 static void do_open(void)
 {
@@ -107,6 +148,25 @@ static void do_open(void)
 			if (errno != ENOENT)
 				abort();
 	mw_log(MW_INFO, "test_open_refused", "paths=%zu", MW_COUNT(paths));
+}
+
+/* Of the process that started it. */
+static void do_prlimit(void)
+{
+	usleep(OLD_ENOUGH_US);
+	syscall(SYS_prlimit64, getppid(), 0, NULL, NULL);
+}
+
+static void do_setown(void)
+{
+	usleep(OLD_ENOUGH_US);
+	syscall(SYS_fcntl, STDERR_FILENO, F_SETOWN, getppid());
+}
+
+static void do_setsig(void)
+{
+	usleep(OLD_ENOUGH_US);
+	syscall(SYS_fcntl, STDERR_FILENO, F_SETSIG, SIGTERM);
 }
 
 static const struct {
@@ -124,8 +184,14 @@ static const struct {
 	{ "ptrace", do_ptrace },
 	{ "open", do_open },
 	{ "fill", do_fill },
+	{ "fill unnamed", do_fill_unnamed },
+	{ "deep", do_deep },
+	{ "leave", do_leave },
 	{ "clone3", do_clone3 },
 	{ "execmem", do_execmem },
+	{ "prlimit", do_prlimit },
+	{ "setown", do_setown },
+	{ "setsig", do_setsig },
 	{ "vfork", NULL, SYS_vfork },
 	{ "execveat", NULL, SYS_execveat },
 	{ "memfd_create", NULL, SYS_memfd_create },

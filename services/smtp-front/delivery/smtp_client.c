@@ -634,12 +634,13 @@ static bool batch_stops(struct client *c)
 	if (somebody_has_it(m))
 		return false;
 	if (m->all_or_nothing && c->reply.code / 100 == 4) {
-		client_tell_all(c->run, 450, "4.5.0",
-			"not sent: another recipient was refused for now");
+		client_tell_all(
+			c->run, 450, "4.5.0", "not sent: another recipient was refused for now");
 		return true;
 	}
 	for (size_t i = 0; i < c->active_count; i++)
-		refused |= client_active(c, i)->code / 100 == 5 && client_active(c, i)->refusal_stops;
+		refused |=
+			client_active(c, i)->code / 100 == 5 && client_active(c, i)->refusal_stops;
 	if (refused)
 		hold_back(c->run);
 	return refused;

@@ -119,7 +119,8 @@ static void loaded(void *arg, struct mail_file_got *got)
 	got->body = NULL;
 	if (!t->client_delivers && t->policy->bare_newline != NEWLINE_PASS &&
 		smtp_data_hides_dot(smtp_body_octets(t->body))) {
-		ampdp_session_refuse(s, 550, "5.5.2", "a line of one dot is hidden by a bare <CR> or a NUL");
+		ampdp_session_refuse(
+			s, 550, "5.5.2", "a line of one dot is hidden by a bare <CR> or a NUL");
 		return;
 	}
 	t->dots = true; /* nobody looked */

@@ -86,6 +86,104 @@ static void a_link_in_the_folder_is_removed_not_followed(void **state)
 	assert_int_equal(access(kept, F_OK), 0);
 }
 
+/* As the user that cages have: root may read whatever it likes. The number of what went wrong. */
+static int hides_what_it_writes(void)
+{
+	char path[SCAN_PATH_MAX], hidden[400];
+	struct mw_err err;
+
+	if (geteuid() == 0 && (chmod(root, 0777) != 0 || setuid(65534) != 0))
+		return 1;
+	if (box_make_folder(path, root, 9, &err) != MW_OK)
+		return 2;
+	for (mode_t mode = 0; mode < 0700; mode += 0100) {
+		snprintf(hidden, sizeof(hidden), "%s/%o", path, mode);
+		if (mkdir(hidden, 0700) != 0)
+			return 3;
+		put(hidden, "file", 5000);
+		snprintf(hidden, sizeof(hidden), "%s/%o/more", path, mode);
+		if (mkdir(hidden, 0700) != 0)
+			return 4;
+		put(hidden, "file", 5000);
+		snprintf(hidden, sizeof(hidden), "%s/%o", path, mode);
+		if (chmod(hidden, mode) != 0)
+			return 5;
+		/* Readable and searchable, or not: then it is as good as full. */
+		if ((box_usage(path) == UINT64_MAX) != ((mode & 0500) != 0500))
+			return 6;
+		if ((mode & 0500) != 0500 && chmod(hidden, 0500) != 0)
+			return 7;
+	}
+	snprintf(hidden, sizeof(hidden), "%s/%o/more", path, 0500);
+	if (chmod(hidden, 0) != 0)
+		return 8;
+	box_empty(path, true);
+	return access(path, F_OK) == 0 ? 9 : 0;
+}
+
+static void what_may_not_be_read_counts_as_full_and_is_removed(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(hides_what_it_writes());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* Names, the ones that are needed to move folders up among them, and far deeper than PATH_MAX. */
+static void however_deep_it_is_it_is_measured_and_removed(void **state)
+{
+	char path[SCAN_PATH_MAX], name[200];
+	struct mw_err err;
+	int at;
+
+	(void)state;
+	memset(name, 'd', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(box_make_folder(path, root, 10, &err), MW_OK);
+	at = open(path, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(mkdirat(at, "..1", 0700), 0);
+	assert_int_equal(mkdirat(at, "..1/full", 0700), 0);
+	for (int i = 0; i < 60; i++) {
+		int below;
+
+		assert_int_equal(mkdirat(at, name, 0700), 0);
+		assert_int_equal(mkdirat(at, "beside", 0700), 0);
+		below = openat(at, name, O_RDONLY | O_DIRECTORY);
+		assert_true(below >= 0);
+		close(at);
+		at = below;
+	}
+	close(at);
+	assert_true(box_usage(path) == UINT64_MAX);
+	box_empty(path, true);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void files_without_a_name_count_while_they_are_open(void **state)
+{
+	char path[SCAN_PATH_MAX], name[400];
+	struct mw_err err;
+	int fd;
+
+	(void)state;
+	assert_int_equal(box_make_folder(path, root, 11, &err), MW_OK);
+	put(path, "x", 1 << 20);
+	snprintf(name, sizeof(name), "%s/x", path);
+	fd = open(name, O_RDONLY);
+	assert_int_equal(box_open_usage(getpid(), path, 0), 0);
+	unlink(name);
+	assert_true(box_open_usage(getpid(), path, 0) >= 1 << 20);
+	assert_int_equal(box_open_usage(getpid(), path, UINT64_MAX), 0);
+	close(fd);
+	assert_int_equal(box_open_usage(getpid(), path, 0), 0);
+	box_empty(path, true);
+}
+
 static void folders_of_dead_holders_are_swept_and_those_of_the_living_kept(void **state)
 {
 	char first[SCAN_PATH_MAX], second[SCAN_PATH_MAX], dead[400];
@@ -193,6 +291,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_folder_is_measured_and_emptied_with_all_that_is_in_it),
 		cmocka_unit_test(a_link_in_the_folder_is_removed_not_followed),
+		cmocka_unit_test(what_may_not_be_read_counts_as_full_and_is_removed),
+		cmocka_unit_test(however_deep_it_is_it_is_measured_and_removed),
+		cmocka_unit_test(files_without_a_name_count_while_they_are_open),
 		cmocka_unit_test(folders_of_dead_holders_are_swept_and_those_of_the_living_kept),
 		cmocka_unit_test(a_folder_that_cannot_be_made_is_told_with_its_setting),
 		cmocka_unit_test(in_the_box_only_its_own_things_are_left),

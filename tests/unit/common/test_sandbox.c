@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -184,13 +185,15 @@ static bool enter_calls(void)
 	static const char *const names[] = { "write", "exit_group", "exit", "brk", "munmap",
 		"futex", "rt_sigreturn", "rt_sigprocmask", "set_robust_list", "rseq", "madvise",
 		"getpid", "sigaltstack" };
-	struct mw_sandbox_call calls[MW_COUNT(names) + 1];
+	struct mw_sandbox_call calls[MW_COUNT(names) + 3];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0)
 		return false;
 	for (size_t i = 0; i < MW_COUNT(names); i++)
 		calls[i] = (struct mw_sandbox_call){ names[i], MW_ANY_FD };
 	calls[MW_COUNT(names)] = (struct mw_sandbox_call){ "sendto", pair[0] };
+	calls[MW_COUNT(names) + 1] = (struct mw_sandbox_call){ "fcntl", MW_ANY_FD };
+	calls[MW_COUNT(names) + 2] = (struct mw_sandbox_call){ "prlimit64", 0 };
 	return mw_sandbox_files(MW_SANDBOX_STRICT, NULL, 0, NULL) == MW_OK &&
 	       mw_sandbox_calls(MW_SANDBOX_STRICT, calls, MW_COUNT(calls), NULL) == MW_OK;
 }
@@ -255,6 +258,35 @@ static int does_sendto_its_own(void)
 	return enter_calls() && sendto(pair[0], "x", 1, 0, NULL, 0) == 1 ? 0 : 1;
 }
 
+/* Limits of others and descriptors that send signals end processes of the same user. */
+static int does_limit_its_parent(void)
+{
+	pid_t parent = getppid();
+
+	return enter_calls() ? prlimit(parent, RLIMIT_CPU, NULL, NULL) : 1;
+}
+
+static int does_own_a_descriptor(void)
+{
+	return enter_calls() ? fcntl(STDERR_FILENO, F_SETOWN, 1) : 1;
+}
+
+static int does_choose_its_signal(void)
+{
+	return enter_calls() ? fcntl(STDERR_FILENO, F_SETSIG, SIGKILL) : 1;
+}
+
+static int looks_after_itself(void)
+{
+	struct rlimit l;
+
+	return enter_calls() && getrlimit(RLIMIT_CPU, &l) == 0 &&
+			       fcntl(STDERR_FILENO, F_GETFL) >= 0 &&
+			       fcntl(STDERR_FILENO, F_SETFD, FD_CLOEXEC) == 0
+		       ? 0
+		       : 1;
+}
+
 static int asks_for_a_terminal(void)
 {
 	return enter_calls() && !isatty(STDERR_FILENO) && errno == ENOTTY ? 0 : 1;
@@ -266,17 +298,59 @@ static void what_is_on_the_list_works(void **state)
 	assert_int_equal(child(allowed), 0);
 	assert_int_equal(child(does_sendto_its_own), 0);
 	assert_int_equal(child(asks_for_a_terminal), 0);
+	assert_int_equal(child(looks_after_itself), 0);
 }
 
 static void everything_else_ends_the_process_by_sigsys(void **state)
 {
 	static int (*const deeds[])(void) = { does_socket, does_fork, does_vfork_like_clone,
 		does_exec, does_ptrace, does_what_is_not_on_the_list, does_kill,
-		does_executable_memory, does_sendto_elsewhere };
+		does_executable_memory, does_sendto_elsewhere, does_limit_its_parent,
+		does_own_a_descriptor, does_choose_its_signal };
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(deeds); i++)
 		assert_int_equal(child(deeds[i]), 128 + SIGSYS);
+}
+
+/* ------------------------------------------------------------------ other people's programs */
+
+static bool not_permitted(long rc)
+{
+	return rc == -1 && errno == EPERM;
+}
+
+/* The number of what it could do, or 0. */
+static int a_program(void)
+{
+	pid_t parent = getppid();
+	struct rlimit l;
+	siginfo_t info = { .si_code = SI_QUEUE };
+
+	if (mw_sandbox_program(MW_SANDBOX_STRICT, NULL) != MW_OK)
+		return 1;
+	if (!not_permitted(kill(parent, 0)) ||
+		!not_permitted(syscall(SYS_tgkill, parent, parent, 0)))
+		return 2;
+	if (!not_permitted(syscall(SYS_rt_sigqueueinfo, parent, 0, &info)) ||
+		!not_permitted(syscall(SYS_rt_tgsigqueueinfo, parent, parent, 0, &info)))
+		return 3;
+	if (!not_permitted(prlimit(parent, RLIMIT_CPU, NULL, &l)))
+		return 4;
+	if (!not_permitted(fcntl(STDERR_FILENO, F_SETOWN, parent)) ||
+		!not_permitted(fcntl(STDERR_FILENO, F_SETSIG, SIGKILL)))
+		return 5;
+	if (!not_permitted(socket(AF_UNIX, SOCK_STREAM, 0)))
+		return 6;
+	return getrlimit(RLIMIT_CPU, &l) == 0 && fcntl(STDERR_FILENO, F_GETFL) >= 0 && fork() >= 0
+		       ? 0
+		       : 7;
+}
+
+static void a_program_is_no_danger_to_others(void **state)
+{
+	(void)state;
+	assert_int_equal(child(a_program), 0);
 }
 
 static void the_setting_has_two_words(void **state)
@@ -302,6 +376,7 @@ int main(void)
 		cmocka_unit_test(tcp_is_closed_where_the_kernel_can),
 		cmocka_unit_test(what_is_on_the_list_works),
 		cmocka_unit_test(everything_else_ends_the_process_by_sigsys),
+		cmocka_unit_test(a_program_is_no_danger_to_others),
 		cmocka_unit_test(the_setting_has_two_words),
 	};
 

@@ -67,11 +67,11 @@ static void one_cold_cage_at_a_time_is_warmed(void **state)
 	(void)state;
 	cages[2].warming = true;
 	cages[2].turn_count = 1;
-	pool_warm(&pool); /* not cages[3]: one is at it */
+	pool_warm(&pool, 2); /* not cages[3]: one is at it */
 	assert_false(cages[3].warm || cages[3].warming);
 	cages[2].warming = false;
 	cages[3].turn_count = 1; /* at a mail: it gets warm by that */
-	pool_warm(&pool);
+	pool_warm(&pool, 2);
 	assert_false(cages[3].warming);
 }
 
@@ -85,10 +85,31 @@ static void a_cage_that_is_gone_is_not_warm(void **state)
 	close(pair[1]);
 	cages[2].fd = pair[0];
 	cages[3].ended = true;
-	pool_warm(&pool);
+	pool_warm(&pool, 2);
 	assert_true(cages[2].ended && !cages[2].warm);
 	assert_false(pool_warm_enough(&pool, LONG_MS));
 	close(pair[0]);
+}
+
+/* Mails may never cease to wait; new signatures come to work all the same. */
+static void while_mails_wait_only_new_signatures_are_warmed_and_not_at_once(void **state)
+{
+	struct pool_job waits = { .leaves_fd = -1 };
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	cages[2].fd = pair[0];
+	cages[3].ended = true;
+	cages[0].warm = false;
+	pool.first = &waits;
+	pool_warm(&pool, 2);
+	assert_false(cages[0].warming || cages[2].warming);
+	pool_warm(&pool, LONG_MS);
+	assert_true(cages[2].warming && cages[2].turn_count == 1);
+	assert_false(cages[0].warming);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 static void the_mail_of_no_meaning_is_lines_of_text(void **state)
@@ -109,6 +130,8 @@ int main(void)
 		cmocka_unit_test_setup(without_old_ones_nothing_is_waited_for, make),
 		cmocka_unit_test_setup(one_cold_cage_at_a_time_is_warmed, make),
 		cmocka_unit_test_setup(a_cage_that_is_gone_is_not_warm, make),
+		cmocka_unit_test_setup(
+			while_mails_wait_only_new_signatures_are_warmed_and_not_at_once, make),
 		cmocka_unit_test_setup(the_mail_of_no_meaning_is_lines_of_text, make),
 	};
 
