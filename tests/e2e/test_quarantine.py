@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import random
 import re
 import signal
 import sqlite3
@@ -145,7 +146,7 @@ def test_an_index_that_is_gone_or_broken_is_made_of_the_files(kept):
             with sqlite3.connect(index) as db:
                 db.execute("PRAGMA user_version = 99")
         else:
-            octets = b"garbage" * 4096 if harm == "garbage" else os.urandom(4096)
+            octets = b"garbage" * 4096 if harm == "garbage" else random.Random(1).randbytes(4096)  # no page by chance
             with open(index, "r+b") as f:
                 f.seek(0 if harm == "garbage" else 4096)
                 f.write(octets)
