@@ -251,7 +251,7 @@ def test_who_does_not_find_eicar_is_not_asked(made, fake):
 
 def test_a_dead_scanner_is_not_waited_for(made, fake):
     stalls = fake("stall")
-    w = made("libclamav", entry(name="s", type="clamd", socket=stalls.path, timeout=200), scanner__av_retry_interval=3600000)
+    w = made("libclamav", entry(name="s", type="clamd", socket=stalls.path, timeout=int(500 * mw.SLOW)), scanner__av_retry_interval=3600000)
     for _ in range(3):
         assert told(w.front.scan(CLEAN)) == {"ClamAV": "clean", "s": "failed"}
     assert w.process.log_lines("av_scanner_down")
@@ -294,7 +294,8 @@ def test_what_goes_down_and_comes_back_is_an_alert(suite, fake):
     f = fake()
     suite.sink()
     suite.set(av_scanners=["libclamav", entry(name="other", type="clamd", socket=f.path, retries=0)], checks__spam=False,
-        scanner__av_retry_interval=100, virus_quarantine_method="")
+        # It finds the test file all the while: long enough that alive messages tell that it is down before that.
+        scanner__av_retry_interval=int(3000 * mw.SLOW), virus_quarantine_method="")
     suite.start("logger")
     front = suite.start("smtp-front")
     suite.start("scanner")
@@ -639,8 +640,8 @@ def metrics(listen):
 def test_metrics_tell_of_each_scanner_and_of_the_cages(made, fake):
     listen = f"127.0.0.1:{mw.free_port()}"
     good, dead = fake(), fake("stall")
-    w = made("libclamav", entry(name='go"od', type="clamd", socket=good.path), entry(name="dead", type="clamd", socket=dead.path, timeout=200),
-        scanner__av_retry_interval=3600000, http__listen=listen)
+    w = made("libclamav", entry(name='go"od', type="clamd", socket=good.path),
+        entry(name="dead", type="clamd", socket=dead.path, timeout=int(500 * mw.SLOW)), scanner__av_retry_interval=3600000, http__listen=listen)
     for _ in range(3):
         w.front.scan(CLEAN)
     w.front.scan(EICAR)

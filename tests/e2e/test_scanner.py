@@ -381,7 +381,7 @@ def test_opening_anything_outside_its_folder_is_refused(triggered):
 
 
 def test_a_cage_that_hangs_is_killed_after_its_limit(triggered):
-    w = triggered(scanner__scan_timeout=300, scanner__cage_grace=300)
+    w = triggered(scanner__scan_timeout=int(1000 * mw.SLOW), scanner__cage_grace=300)  # a clean mail must be done within it
     v = w.front.scan(trigger("hang"))
     assert (v.status, v.reason) == ("failed", "cage_died")
     assert w.process.log_lines("cage_hangs")
@@ -437,7 +437,7 @@ def waits_in_nanosleep(pid):
 
 def test_a_holder_killed_under_work_costs_no_job(triggered):
     w = triggered()
-    hang = w.front.send(trigger("hang"), ms=8000)
+    hang = w.front.send(trigger("hang"), ms=int(30000 * mw.SLOW))  # for longer than it takes to have the next holder
     mw.until("a cage that sleeps in the trigger", lambda: [p for p in w.cages() if waits_in_nanosleep(p)])
     old = w.holder()
     waiting = [w.front.send(PLAIN) for _ in range(20)]
