@@ -113,9 +113,10 @@ def front_address(compose, index):
 @pytest.mark.deadline(2400)
 def test_a_scaled_composition_filters_mail_without_a_settings_change(engine, compose):
     # Every front has every scanner: fronts are found by name, all of them.
-    mw.until(lambda: f"{SCANNERS} scanners in the status: {workers_seen(compose)}",
-        lambda: len(workers_seen(compose).get("scanner", ())) == SCANNERS, 30, every_s=0.5)
-    assert {"scanner", "dkim", "reputation"} <= set(workers_seen(compose))
+    def all_workers():
+        seen = workers_seen(compose)
+        return len(seen.get("scanner", ())) == SCANNERS and {"dkim", "reputation"} <= set(seen)
+    mw.until(lambda: f"{SCANNERS} scanners and the other workers in the status: {workers_seen(compose)}", all_workers, 30, every_s=0.5)
 
     infected = multipart([part("text/plain", b"see attachment\r\n"), part("application/zip", zipped("e.com", eicar()), "e.zip")])
     addresses = [front_address(compose, i + 1) for i in range(FRONTS)]

@@ -366,7 +366,8 @@ def test_a_large_mail_is_verified_while_alive_messages_go_on(front, keys):
     for job in jobs:
         assert front.verdict(job).findings["signatures"][0]["result"] == "pass"
     times = [began, *[t for t in front.alive_at if t > began], time.monotonic()]
-    assert max(b - a for a, b in zip(times, times[1:])) < 1.5 * mw.SLOW
+    assert max(b - a for a, b in zip(times, times[1:])) < 5 * mw.SLOW
+    assert len(times) > 2 or times[-1] - began < 1, "no alive message while it was at work"
 
 
 def test_an_ipv6_nameserver_serves(made, keys):
@@ -389,15 +390,16 @@ def test_a_silent_nameserver_costs_a_temperror_not_the_check(made, keys, silence
         v = front.verdict(job)
         assert v.status == "done" and v.findings["signatures"][0]["result"] == "temperror"
         assert v.findings["signatures"][0]["reason"] == "DNS did not answer in time"
-    assert time.monotonic() - began < 3 * mw.SLOW
+    assert time.monotonic() - began < 10 * mw.SLOW, "one after the other would be 14 s"
     assert front.auth(MAIL).status == "done"
 
 
 def test_dns_leaves_time_to_answer_before_the_jobs_deadline(made, keys, silence):
     front = made(nameservers=[silence], dkim__dns_timeout_ms=30000).front
-    v = front.auth(signed_by_dkimpy(keys, "ed"), ms=1500)
+    ms = int(4000 * mw.SLOW)
+    v = front.auth(signed_by_dkimpy(keys, "ed"), ms=ms)
     assert v.status == "done" and v.findings["signatures"][0]["result"] == "temperror"
-    assert v.wall_us < 1_500_000 * mw.SLOW
+    assert v.wall_us < ms * 1000
     assert "dns" in front.phases
 
 

@@ -166,7 +166,7 @@ def test_the_cache_is_bounded(behind, suite, fake):
 def test_no_answer_is_unknown_and_the_next_table_is_asked(behind, suite, fake, answer, why):
     fake.answer = lambda name: answer if ZONE in name else ["127.0.0.2"]
     start(behind, suite, fake, {**pairs(([zone(ZONE), "192.0.2.1"], "OURS"), (zone("other.example"), "BAD")),
-        "lookup.dns_timeout": 500})
+        "lookup.dns_timeout": int(1000 * mw.SLOW) if answer is None else 20000})  # the other list answers within it
     assert bank_of(suite, "192.0.2.1") == ["OURS"]
     assert bank_of(suite, "192.0.2.2") == ["BAD"]
     suite.front.wait_log(rf" lookup_failed map=client_ipaddr_policy .*key=\"192.0.2.[12]\" error=\"{ZONE}: {why}")
@@ -254,11 +254,11 @@ def test_a_client_that_goes_while_it_waits_leaves_nothing(behind, suite, fake):
     assert bank_of(suite, LISTED) == []
 
 
-def test_a_thousand_mails_of_one_client_are_one_question(behind, suite, fake):
+def test_hundreds_of_mails_of_one_client_are_one_question(behind, suite, fake):
     fake.answer = lambda name: ["127.0.0.2"]
     hop = start(behind, suite, fake, {**pairs(([zone(ZONE)], "BAD")), "lookup.dns_timeout": 60000})
     fake.hold()
-    clients, count = [], 1000 if mw.SLOW <= 1 else 200  # the resolver gives a silent server up after 17 s
+    clients, count = [], 300 if mw.SLOW <= 1 else 100  # the resolver gives a silent server up after 17 s
     try:
         for _ in range(count):
             c = suite.smtp(timeout_s=120)
@@ -374,7 +374,7 @@ def test_more_lists_than_one_mail_may_ask_are_refused_at_a_reload(behind, suite,
 def test_the_command_asks_the_lists(suite, fake):
     fake.answer = lambda name: ["127.0.0.5"] if name.startswith("1.") else None if name.startswith("9.") else []
     suite.set(mynetworks=["10.0.0.0/8", zone(ZONE, '"127.0.0.4/30"'), "192.0.2.9"], lookup__nameservers=[fake.address],
-        lookup__dns_timeout=300)
+        lookup__dns_timeout=int(1000 * mw.SLOW))
     suite.env["MAILWEIR_CONFIG"] = str(suite.conf_path("smtp-front", "1"))
 
     def lookup(key):
@@ -393,7 +393,7 @@ def test_the_command_asks_the_lists(suite, fake):
 
 def test_explain_asks_the_lists_as_a_mail_does(suite, fake):
     fake.answer = lambda name: ["127.0.0.5"] if name.startswith("1.") else None if name.startswith("9.") else []
-    suite.set(lookup__nameservers=[fake.address], lookup__dns_timeout=300,
+    suite.set(lookup__nameservers=[fake.address], lookup__dns_timeout=int(1000 * mw.SLOW),
         **pairs(([zone(ZONE, '"127.0.0.4/30"')], "BAD"), ([zone("must.example", '"127.0.0.2"', '{ failure = "defer" }')], "OURS")))
     suite.env["MAILWEIR_CONFIG"] = str(suite.conf_path("smtp-front", "1"))
 

@@ -43,8 +43,8 @@ def test_redis_gets_what_the_file_gets_and_the_list_is_trimmed(house):
     s = house.start_all(services=("logger",))
     send(s, 60, "a")
     mw.until("60 records", lambda: len(ids(s.records(), "a")) == 60)
-    mw.until("the trimmed list", lambda: len(redis_lines(s)) == 50)
-    assert redis_lines(s)[-1] == s.records()[-1]
+    last = s.records()[-1]
+    mw.until("the trimmed list, up to the last line", lambda: len(got := redis_lines(s)) == 50 and got[-1] == last)
 
 
 def test_lines_wait_for_a_redis_that_is_down(house):
@@ -182,7 +182,7 @@ def test_lines_on_stdout_are_the_same(house):
 def test_without_a_state_folder_it_does_not_start(suite):
     suite.set(logger__state_dir="/proc/nowhere")
     p = suite.start("logger", wait=False)
-    assert p.popen.wait(10) == 1
+    assert p.wait_end() == 1
     assert "/proc/nowhere" in p.log()
 
 
@@ -190,6 +190,13 @@ def test_it_ends_at_once_when_nothing_waits(house):
     s = house.start_all(services=("logger",))
     send(s, 1, "a")
     mw.until("the record", s.records)
-    began = time.monotonic()
-    assert s.service("logger").stop() == 0
-    assert time.monotonic() - began < 1.5 * mw.SLOW
+    took = []
+    # Who waits does so for two seconds, and every time. A busy machine holds somebody up now and then.
+    for _ in range(3):
+        began = time.monotonic()
+        assert s.service("logger").stop() == 0
+        took.append(time.monotonic() - began)
+        if took[-1] < 1.5 * mw.SLOW:
+            return
+        s.restart(s.service("logger"))
+    pytest.fail(f"it took {took} s")

@@ -114,7 +114,7 @@ def test_a_rejected_mail_is_told_as_rejected(observed):
 
 def test_status_shows_workers_and_mail_in_flight(observed):
     s = observed
-    sink = s.sink("slow", args=["--delay-ms", "dot=3000"])
+    sink = s.sink("slow", args=["--delay-ms", f"dot={int(3000 * mw.SLOW)}"])
     front = s.start("smtp-front", "slow", conf={"forward_method": sink.method})
     front.wait_log(r" worker_came ", count=3)
     with s.smtp(instance="slow") as c:
@@ -132,4 +132,4 @@ def test_status_shows_workers_and_mail_in_flight(observed):
     kinds = {k["kind"] for w in state["workers"] for k in w["kinds"]}
     assert {"scan", "auth", "sign", "reputation", "learn"} <= kinds
     assert state["fronts_up"] == 2
-    mw.until("the task to be gone", lambda: not s.status()["tasks"], 5, every_s=0.1)
+    mw.until("the task to be gone", lambda: (x := s.status()) and not x["tasks"], 5, every_s=0.1)

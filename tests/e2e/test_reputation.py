@@ -18,6 +18,10 @@ HOUR = 3600
 DAY = 86400
 NOW_MS = 1_800_000_000_123  # times are the front's: no test waits for a day to pass
 STATUS = ["done", "limit", "failed"]
+# Of tests about the budget, which has to hold; others have more, a busy machine needs it for the same work.
+BUDGET_MS = min(10000, int(500 * mw.SLOW))
+# Wide bounds: that something was answered for at once is told by its reason.
+WITHIN_BUDGET_S, AT_ONCE_S = 5 * mw.SLOW, 2 * mw.SLOW
 
 
 class Verdict:
@@ -131,8 +135,7 @@ class Reputation:
         if redis:
             self.redis = suite.redis(args=redis_args)
             suite.set(storage_redis_dsn=[{"server": self.redis.path}])
-        # The budget is a matter of time: a sanitised build on a busy machine needs more of it for the same work.
-        suite.set(**{"redis__timeout_ms": int(200 * mw.SLOW), **settings})
+        suite.set(**{"redis__timeout_ms": min(10000, int(2000 * mw.SLOW)), **settings})
         self.front = Front(suite)
         self.worker = None
         if start:
@@ -231,7 +234,7 @@ def test_records_live_as_the_table_says_give_or_take(rep, n, hours):
     mean = sum(lives) / len(lives) / HOUR
     assert abs(mean - hours) < 0.1 * hours + 0.1, f"mean life of {mean:.2f} h, {hours} expected"
     assert min(lives) >= 4000 and len(set(lives)) > 50
-    assert abs(int(rep.cli("TTL", f"ip:{ips[0]}")) - lives[0]) <= 2
+    assert -1 <= lives[0] - int(rep.cli("TTL", f"ip:{ips[0]}")) <= 60  # with what passed meanwhile
 
 
 def test_much_seen_records_live_to_the_age_of_three_days_and_start_afresh(rep):
@@ -251,7 +254,7 @@ def test_a_record_that_ran_out_before_its_learning_gets_an_end(rep):
     rep.front.query(["203.0.113.5"])
     rep.cli("DEL", "ip:203.0.113.5")
     rep.front.learn(["203.0.113.5"], "s")
-    assert 3 * HOUR - 5 <= int(rep.cli("TTL", "ip:203.0.113.5")) <= 3 * HOUR
+    assert 3 * HOUR - 60 <= int(rep.cli("TTL", "ip:203.0.113.5")) <= 3 * HOUR
     assert rep.front.query(["203.0.113.5"])["ips"][0]["n"] == 1
 
 
@@ -346,7 +349,7 @@ def test_records_end_after_their_time(made):
     rep.front.wrote("outgoing0001", "user@example.org", ["friend@example.com"], "<m1@example.org>")
     keys = [k for k in rep.cli("KEYS", "*").split() if not k.startswith("last.id.")]
     assert sorted(k.split(":")[0] for k in keys) == ["a", "a", "m", "outgoing0001", "sm", "sr"]
-    assert all(990 <= int(rep.cli("TTL", k)) <= 1000 for k in keys), keys
+    assert all(940 <= int(rep.cli("TTL", k)) <= 1000 for k in keys), keys
     assert rep.cli("HGETALL", "outgoing0001").split() == ["time", "1800000000", "log", "task-1"]
     for k in keys:
         rep.cli("EXPIRE", k, 500)
@@ -556,7 +559,7 @@ def await_done(rep, timeout_s=10):
     """Ask until a check is done again; every answer on the way has to come within the budget."""
     def done():
         v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]})
-        assert v.took_s < 0.6 * mw.SLOW, v
+        assert v.took_s < WITHIN_BUDGET_S, v
         return v.status == "done" and v
     return mw.until("a check to be done", done, timeout_s)
 
@@ -589,7 +592,8 @@ def test_a_connection_cut_under_way_is_made_again_within_the_budget(rep):
         assert rep.front.verdict(key).status == "done"
 
 
-def test_a_stopped_server_is_answered_for_within_the_budget_then_at_once(rep):
+def test_a_stopped_server_is_answered_for_within_the_budget_then_at_once(made):
+    rep = made(redis__timeout_ms=BUDGET_MS)
     rep.front.query(["203.0.113.5"])
     rep.redis.signal(signal.SIGSTOP)
     try:
@@ -598,44 +602,46 @@ def test_a_stopped_server_is_answered_for_within_the_budget_then_at_once(rep):
             v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]})
             assert v.status == "failed" and v.findings == {}
             took.append((v.reason, v.took_s))
-        assert took[0][0] == "redis_timeout" and 0.19 <= took[0][1] < 0.6 * mw.SLOW, took
-        assert took[-1][0] == "redis_unavailable" and took[-1][1] < 0.15 * mw.SLOW, took
+        assert took[0][0] == "redis_timeout" and 0.95 * BUDGET_MS / 1000 <= took[0][1] < WITHIN_BUDGET_S, took
+        assert took[-1][0] == "redis_unavailable" and took[-1][1] < AT_ONCE_S, took
         assert [r for r, _ in took] == sorted(r for r, _ in took), took
         rep.worker.wait_log(r" redis_breaker_open ")
     finally:
         rep.redis.signal(signal.SIGCONT)
     rep.worker.wait_log(r" redis_breaker_closed ")
-    assert await_done(rep).took_s < 0.4 * mw.SLOW
+    assert await_done(rep).took_s < AT_ONCE_S
 
 
 def test_a_slow_server_is_answered_for_within_the_budget(made):
-    rep = made(redis__timeout_ms=200, redis_args=["--enable-debug-command", "yes"])
-    sleeper = subprocess.Popen(["redis-cli", "-s", rep.redis.path, "DEBUG", "SLEEP", "1.5"], stdout=subprocess.DEVNULL)
+    rep = made(redis__timeout_ms=BUDGET_MS, redis_args=["--enable-debug-command", "yes"])
+    sleep_s = 5 * mw.SLOW
+    sleeper = subprocess.Popen(["redis-cli", "-s", rep.redis.path, "DEBUG", "SLEEP", str(sleep_s)], stdout=subprocess.DEVNULL)
     mw.until("Redis to sleep", lambda: rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": []}).status == "failed", 5)
     v = rep.front.ask("learn", {"time_ms": NOW_MS, "ips": ["203.0.113.5"], "outcome": "s"})
-    assert v.status == "failed" and v.took_s < 0.6 * mw.SLOW
-    assert sleeper.wait(20) == 0
+    assert v.status == "failed" and v.took_s < sleep_s - 1.5 * BUDGET_MS / 1000, "it was not waited for"
+    assert sleeper.wait(20 * mw.SLOW) == 0
     await_done(rep)
 
 
 def test_a_shorter_budget_and_the_message_s_own_deadline_hold(made):
-    rep = made(redis__timeout_ms=1000, redis__breaker_failures=100)
+    budget_ms = min(9000, int(4000 * mw.SLOW))  # well above what "at once" means
+    rep = made(redis__timeout_ms=budget_ms, redis__breaker_failures=100)
     rep.redis.signal(signal.SIGSTOP)
     try:
         v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]}, ms=150)
-        assert v.status == "failed" and 0.1 <= v.took_s < 0.6 * mw.SLOW, v
-        v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]})
-        assert v.reason == "redis_timeout" and 0.9 <= v.took_s < 1.4 * mw.SLOW, v
+        assert v.status == "failed" and 0.1 <= v.took_s < AT_ONCE_S, v
+        v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]}, ms=60000)
+        assert v.reason == "redis_timeout" and 0.95 * budget_ms / 1000 <= v.took_s < budget_ms / 1000 + WITHIN_BUDGET_S, v
     finally:
         rep.redis.signal(signal.SIGCONT)
 
 
 def test_a_dead_server_never_blocks_and_is_found_when_it_comes(made, suite):
-    rep = made(redis=False, storage_redis_dsn=[{"server": str(suite.folder / "redis.sock")}])
+    rep = made(redis=False, storage_redis_dsn=[{"server": str(suite.folder / "redis.sock")}], redis__timeout_ms=min(10000, int(5000 * mw.SLOW)))
     rep.worker.wait_log(r" redis_breaker_open ")
     for _ in range(20):
         v = rep.front.ask("reputation", {"time_ms": NOW_MS, "ips": ["203.0.113.5"]})
-        assert (v.status, v.reason) == ("failed", "redis_unavailable") and v.took_s < 0.15 * mw.SLOW
+        assert (v.status, v.reason) == ("failed", "redis_unavailable") and v.took_s < AT_ONCE_S
     rep.front.wait("its absence to be told", lambda: rep.front.down == ["redis"])
     suite.redis()
     rep.worker.wait_log(r" redis_breaker_closed ")
@@ -658,7 +664,7 @@ def tcp_redis(suite):
             "--shutdown-timeout", "0", *args], ready=r"Ready to accept connections")
         p.port = port
         p.cli = lambda *a: subprocess.run(["redis-cli", "-h", host, "-p", str(port), "--raw", *map(str, a)], capture_output=True,
-            text=True, timeout=20, check=True).stdout.rstrip("\n")
+            text=True, timeout=20 * mw.SLOW, check=True).stdout.rstrip("\n")
         return p
     return start
 
@@ -716,7 +722,7 @@ def test_a_cluster_is_refused_at_start(suite, tcp_redis):
     cluster = tcp_redis("cluster", "--cluster-enabled", "yes", "--cluster-port", str(mw.free_port()))
     suite.set(storage_redis_dsn=[{"server": f"127.0.0.1:{cluster.port}"}])
     p = suite.start("reputation", wait=False)
-    assert p.popen.wait(10) == 78
+    assert p.wait_end() == 78
     assert "Redis Cluster" in p.log() and "ready" not in p.out()
 
 
@@ -726,14 +732,14 @@ def test_a_cluster_is_refused_at_start(suite, tcp_redis):
 def test_settings_that_make_no_sense_are_named(suite, dsn, said):
     suite.set(storage_redis_dsn=dsn)
     p = suite.start("reputation", wait=False)
-    assert p.popen.wait(10) == 78
+    assert p.wait_end() == 78
     assert said in p.log()
 
 
 def test_ignored_networks_that_are_none_are_named(suite):
     suite.set(storage_redis_dsn=[{"server": "/x"}], ip_repu_ignore_networks=["10/8", "10.0.0/x"])
     p = suite.start("reputation", wait=False)
-    assert p.popen.wait(10) == 78
+    assert p.wait_end() == 78
     assert "10.0.0/x" in p.log()
 
 

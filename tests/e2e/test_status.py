@@ -214,8 +214,13 @@ def test_mails_workers_and_a_mail_in_flight_are_shown(suite):
         c.hello()
         c.envelope("a@example.com", ["b@example.org"])
         assert c.cmd("DATA").code == 354
-        task = until("the mail in flight", lambda: next(iter(state(suite)["tasks"]), None))
-        assert task["state"] == "d" and "m" in task["states"]
+
+        def in_data():
+            """The mail, in a snapshot that is younger than its DATA and has none of the five in it."""
+            s = state(suite)
+            return s["fronts"][0].get("mails_done") == 5 and next((t for t in s["tasks"] if t["state"] == "d"), None)
+        task = until("the mail in flight", in_data)
+        assert "m" in task["states"]
         assert task["client"] == "127.0.0.1"
         r = suite.tool("status", "--once", "--config", config(suite))
         assert task["task"] in r.stdout and "scanner" in r.stdout

@@ -2,6 +2,7 @@
  * DER, in BER, in base64. */
 #include "doc_help.h"
 
+#include <time.h>
 #include <zlib.h>
 
 #include "cms.h"
@@ -367,7 +368,7 @@ static void what_is_repeated_without_end_is_read_soon(void **state)
 		T("\x30\x0f\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"
 		  "\x01\xa0\x80\x04\x00") };
 	static unsigned char text[4 << 20];
-	uint64_t from = mw_mono_ms();
+	clock_t from = clock(); /* not the time of other programs */
 	static struct given g;
 
 	(void)state;
@@ -390,7 +391,7 @@ static void what_is_repeated_without_end_is_read_soon(void **state)
 	for (size_t n = 0; n + 11 < sizeof(text); n += 11)
 		memcpy(text + n, "-----BEGIN ", 11);
 	assert_false(container_cms.knows(mw_octets_of(text, sizeof(text))));
-	assert_true(mw_mono_ms() - from < 30000);
+	assert_true((clock() - from) / CLOCKS_PER_SEC < 30);
 }
 
 int main(void)

@@ -4,6 +4,7 @@
  */
 #include "help.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "mime.h"
@@ -47,7 +48,7 @@ static const char *told(struct mw_octets message, bool virus)
 	bool worn;
 
 	mw_pack_init(&b);
-	status = work_run(work, message, &order, mw_mono_ms() + 20000, &b, reason, &worn);
+	status = work_run(work, message, &order, mw_mono_ms() + 120000, &b, reason, &worn);
 	map = mw_octets_of(b.p, b.n);
 	assert_true(mw_map_find(map, "viruses", &c) && mw_cur_array(&c, &viruses));
 	snprintf(text, sizeof(text), "%s%s%s", status == MW_DONE ? "done" : "limit",
@@ -397,7 +398,7 @@ static unsigned parts_named(struct mw_octets message, const char *name, bool *am
 
 	mw_pack_init(&b);
 	assert_int_equal(
-		work_run(work, message, &order, mw_mono_ms() + 20000, &b, reason, &worn), MW_DONE);
+		work_run(work, message, &order, mw_mono_ms() + 120000, &b, reason, &worn), MW_DONE);
 	map = mw_octets_of(b.p, b.n);
 	*ambiguous_r = mw_map_bool(map, "ambiguous", false);
 	assert_true(mw_map_find(map, "tree", &c) && mw_cur_array(&c, &parts));
@@ -496,11 +497,17 @@ static void more_readings_than_the_setting_allows_are_a_limit(void **state)
 		"limit=readings"));
 }
 
+/* Not the time on the clock: other programs may be at work. */
+static double cpu_s(clock_t from)
+{
+	return (double)(clock() - from) / CLOCKS_PER_SEC;
+}
+
 static void big(const char *step, unsigned times, const char *word)
 {
 	size_t one = strlen(step) + 16, n = 0;
 	char *text = malloc(one * times + 200);
-	uint64_t from = mw_mono_ms();
+	clock_t from = clock();
 	const char *got;
 
 	assert_non_null(text);
@@ -510,7 +517,7 @@ static void big(const char *step, unsigned times, const char *word)
 	got = told(mw_octets_of(text, n), false);
 	if (strstr(got, word) == NULL)
 		fail_msg("%.20s: %s instead of %s", step, got, word);
-	assert_true(mw_mono_ms() - from < 15000); /* a square would take hours */
+	assert_true(cpu_s(from) < 15); /* a square would take hours */
 	free(text);
 }
 
@@ -518,7 +525,7 @@ static void big(const char *step, unsigned times, const char *word)
 static void what_is_repeated_without_end_is_read_soon(void **state)
 {
 	static char text[24000000];
-	uint64_t from = mw_mono_ms();
+	clock_t from = clock();
 	size_t n = 0;
 
 	(void)state;
@@ -538,7 +545,7 @@ static void what_is_repeated_without_end_is_read_soon(void **state)
 		n += (size_t)sprintf(text + n, ";a=");
 	n += (size_t)sprintf(text + n, ";boundary=a\r\n\r\n" EVIL("a") END("a"));
 	assert_string_equal(told(mw_octets_of(text, n), true), "done found");
-	assert_true(mw_mono_ms() - from < 15000);
+	assert_true(cpu_s(from) < 15);
 }
 
 /* Where CR ends lines no LF is near, and the other way round: no line costs more than itself. */
@@ -547,7 +554,7 @@ static void lines_that_end_with_cr_alone_are_read_soon(void **state)
 	static const char *const beginnings[] = { TYPE "b\r\n\r\n", /* text outside of parts */
 		"X: y\rz: w\r\n" TYPE "b\r\n\r\n--b\r\n\r\n--b\n" };
 	static char text[6000000];
-	uint64_t from = mw_mono_ms();
+	clock_t from = clock();
 
 	(void)state;
 	for (size_t k = 0; k < MW_COUNT(beginnings); k++) {
@@ -561,7 +568,7 @@ static void lines_that_end_with_cr_alone_are_read_soon(void **state)
 		n += (size_t)sprintf(text + n, "\r\n--b--\r\n");
 		assert_int_equal(strncmp(told(mw_octets_of(text, n), false), "done", 4), 0);
 	}
-	assert_true(mw_mono_ms() - from < 15000);
+	assert_true(cpu_s(from) < 15);
 }
 
 /* Nothing is walked over again for each level, part, or doubtful line. */
