@@ -1,17 +1,20 @@
-"""Part (j) of make bench: the quarantine's index of many entries, and mail while many copies expire."""
+"""Part (j) of make bench: the quarantine's index of many entries, what is asked of as many copies, and mail while many expire."""
 import json
 import re
 import statistics
 import subprocess
+import time
 import urllib.request
 
 import mw
+import mwampdp
 
 AIM_MS, AIM_SLOWER_PERCENT = 100, 10
 WARM_MAILS, EXPIRE_MAILS = 2000, 20000
 DAY_S = 86400
 TURNS = 3   # while copies expire
 ADDED = 2000
+ASKED = 30  # of each kind, one after the other
 
 
 def tool(folder, *args):
@@ -43,6 +46,51 @@ def look_through(b, settings, stop_services, root):
         with urllib.request.urlopen(page, timeout=10) as r:
             return int(re.search(r"(?m)^mailweir_quarantine_scans_total (\d+)$", r.read().decode()).group(1))
     mw.until("the files to be entered", scans, 600, 0.5)
+    stop_services(b.suite)
+
+
+def worst(what, ask, times):
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        ask()
+        took.append(1000 * (time.perf_counter() - began))
+    print(f"  {what:42} median {statistics.median(took):7.2f} ms, at worst {max(took):7.2f} ms (aim: under {AIM_MS}) "
+        f"{'ok' if max(took) < AIM_MS else 'MISSED'}", flush=True)
+
+
+def among(b, settings, stop_services, entries):
+    """The front and the command line among so many copies: they are there, as files and in the index."""
+    root, path = b.suite.folder / "many", b.suite.folder / "release.sock"
+    root.mkdir()
+    tool(root, "files", entries, 30)
+    look_through(b, settings, stop_services, root)
+    b.settings({**settings, "QUARANTINEDIR": str(root), "quarantine.scan_interval": DAY_S, "quarantine.release_rescan": False,
+        "unix_socketname": [str(path)], "interface_policy": {"SOCK": "AM.PDP"}, "policy_bank": {"AM.PDP": {"protocol": "AM.PDP", "auth_required_release": False}}})
+    b.suite.start("smtp-front")
+    copies = iter([p for folder in sorted(root.iterdir()) if folder.is_dir() for p in sorted(folder.iterdir())[:ASKED]])
+
+    def command(*args):
+        done = b.suite.tool("quarantine", *args, "-c", b.suite.folder / "mailweir.lua", timeout_s=60)
+        if done.returncode != 0 or not done.stdout:
+            raise mw.Failed(f"{args}: {done.stdout} {done.stderr}")
+
+    def mail_id():
+        return next(copies).name.removesuffix(".gz").rsplit("-", 1)[-1]
+
+    def release(how="mail_id"):
+        copy = next(copies)
+        name = str(copy.relative_to(root)) if how == "mail_file" else copy.name.removesuffix(".gz").rsplit("-", 1)[-1]
+        with mwampdp.Client(path, 60) as c:
+            answer = c.ask(("request", "release"), (how, name))
+        if answer.value != "continue" and not (answer.text or "").startswith("250"):
+            raise mw.Failed(f"{name} is not released: {answer}")
+    print(f"(j)  among {entries} copies on a disk")
+    worst("release by mail_id (AM.PDP)", release, ASKED)
+    worst("release by file (AM.PDP)", lambda: release("mail_file"), ASKED)
+    worst("mailweir quarantine release MAIL_ID", lambda: command("release", mail_id()), ASKED)
+    worst("mailweir quarantine list", lambda: command("list"), ASKED)
+    worst("mailweir quarantine show MAIL_ID", lambda: command("show", mail_id()), ASKED)
     stop_services(b.suite)
 
 
@@ -87,4 +135,5 @@ def expiry(b, settings, address_of_front, stop_services, files):
 
 def part_j(b, settings, address_of_front, stop_services, entries, files):
     index(b.suite.folder / "index", entries)
+    among(b, settings, stop_services, entries)
     expiry(b, settings, address_of_front, stop_services, files)
