@@ -54,9 +54,11 @@ static void publish(struct mw_publisher *pub, enum mw_topic topic, struct mw_pac
 	const struct mw_event_header h = { pub->incarnation, mw_replay_newest(pub->replay) + 1 };
 	unsigned char *octets;
 
-	if (payload->failed) {
-		mw_log(MW_ERROR, "event_lost", "topic=%s sequence=%llu reason=no_memory",
-			mw_topic_name(topic), (unsigned long long)h.sequence);
+	/* What is too large would have every subscriber's connection dropped, again and again. */
+	if (payload->failed || payload->n > MW_RECORD_FRAME_MAX) {
+		mw_log(MW_ERROR, "event_lost", "topic=%s sequence=%llu reason=%s octets=%zu",
+			mw_topic_name(topic), (unsigned long long)h.sequence,
+			payload->failed ? "no_memory" : "too_large", payload->n);
 		mw_replay_put(pub->replay, topic, NULL, 0);
 		pub->stats.not_sent++;
 		mw_pack_fini(payload);

@@ -264,11 +264,14 @@ const char *mw_own_name(enum mw_own own)
  * sender's to inflate. */
 struct cut {
 	size_t text, item, list, rows; /* rows: of recipients all are always told */
+	size_t inner; /* items of a list, rows of a table that stands in a row */
 };
 static const struct cut cuts[] = {
-	{ MW_RECORD_TEXT_MAX, MW_RECORD_ITEM_MAX, MW_RECORD_LIST_MAX, MW_RECORD_LIST_MAX },
-	{ 1024, 320, 256, 1024 },
-	{ 256, 128, 32, 256 },
+	{ MW_RECORD_TEXT_MAX, MW_RECORD_ITEM_MAX, MW_RECORD_LIST_MAX, MW_RECORD_LIST_MAX,
+		MW_RECORD_LIST_MAX },
+	{ 1024, 320, 256, 1024, 256 },
+	{ 256, 128, 32, 256, 4 },
+	{ 128, 64, 16, 64, 0 },
 };
 
 static void put_octets(struct mw_pack *b, struct mw_octets o, size_t most)
@@ -292,6 +295,7 @@ static void put_rows(
 	struct mw_pack *b, const struct field *f, const char *base, const struct cut *cut)
 {
 	size_t n = *(const size_t *)(const void *)(base + f->count_at);
+	const struct cut inside = { cut->item, cut->item, cut->inner, cut->inner, cut->inner };
 	const char *rows;
 
 	memcpy(&rows, base + f->at, sizeof(rows));
@@ -302,7 +306,7 @@ static void put_rows(
 	mw_pack_array(b, n);
 	for (size_t i = 0; i < n; i++) {
 		mw_pack_array(b, f->row->field_count);
-		put_fields(b, f->row, rows + i * f->row->size, cut, cut->item);
+		put_fields(b, f->row, rows + i * f->row->size, &inside, cut->item);
 	}
 }
 
@@ -359,8 +363,7 @@ void mw_record_encode(struct mw_pack *b, const struct mw_record *r)
 		mw_pack_uint(b, MW_RECORD_VERSION);
 		put_fields(b, &record_row, (const char *)r, &cuts[i], cuts[i].text);
 		if (b->n - start <= MW_RECORD_FRAME_MAX)
-			break; /* the last cut always fits: 2,048 rows of every kind are below 4 MiB
-				  then */
+			break; /* the last cut always fits (test_record) */
 	}
 }
 

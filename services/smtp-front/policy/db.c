@@ -117,8 +117,9 @@ static bool take_from_cache(struct db *db, struct db_request *r)
 
 /* ------------------------------------------------------------------ answers */
 
-/* Nobody waits for it any more. Frees it, unless a thread has it or it is about to be seen. */
-static void abandon(struct db_request *r)
+/* Nobody waits for it any more. True: no thread has it or is about to, so that it is the caller's to
+ * free. */
+static bool abandon(struct db_request *r)
 {
 	struct db *db = r->db;
 	enum db_request_state state;
@@ -135,8 +136,7 @@ static void abandon(struct db_request *r)
 		db_thread_interrupt(db, r);
 	}
 	pthread_mutex_unlock(&db->lock);
-	if (state == DB_WAITS)
-		request_free(&r);
+	return state == DB_WAITS;
 }
 
 static void keep_answers(struct db *db, const struct db_request *r)
@@ -235,10 +235,13 @@ static void on_time(void *arg)
 		void (*done)(void *, enum mw_rc, struct db_records *const *, const char *) =
 			r->done;
 		void *done_arg = r->arg;
+		bool ours;
 
 		db->stats.timeouts++;
-		abandon(r);
+		ours = abandon(r);
 		done(done_arg, MW_ERR_TIMEOUT, NULL, "no answer within the time limit");
+		if (ours) /* only now: the argument may be the request's own work */
+			request_free(&r);
 	}
 	TAILQ_FOREACH(r, &db->pending, pending)
 	if (r->limit.until_ms > now)
@@ -338,7 +341,8 @@ void db_cancel(struct db_request **request_p)
 	if (r == NULL)
 		return;
 	r->db->stats.cancelled++;
-	abandon(r);
+	if (abandon(r))
+		request_free(&r);
 }
 
 /* ------------------------------------------------------------------ the object */

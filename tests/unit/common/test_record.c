@@ -160,6 +160,8 @@ static void a_record_that_a_sender_inflates_still_fits_in_a_frame(void **state)
 	struct mw_record_check *checks = calloc(MANY, sizeof(*checks));
 	struct mw_record_test *tests = calloc(MANY, sizeof(*tests));
 	struct mw_record_av *av = calloc(MANY, sizeof(*av));
+	struct mw_record_said *said = calloc(MANY, sizeof(*said));
+	struct mw_record_part *parts = calloc(MANY, sizeof(*parts));
 	struct mw_octets o = mw_octets_of(text, long_n);
 	struct mw_list list = { MANY, items };
 	struct mw_record sent = { .subject = o,
@@ -183,7 +185,9 @@ static void a_record_that_a_sender_inflates_still_fits_in_a_frame(void **state)
 		.test_count = MANY,
 		.tests = tests,
 		.av_count = MANY,
-		.av = av };
+		.av = av,
+		.part_count = MANY,
+		.parts = parts };
 	struct mw_record got;
 	struct mw_record_arena *arena;
 
@@ -196,7 +200,19 @@ static void a_record_that_a_sender_inflates_still_fits_in_a_frame(void **state)
 			.queued_as = o,
 			.mail_id_related = o,
 			.penpals_age_s = INT64_MIN,
-			.score_milli = INT32_MIN };
+			.score_milli = INT32_MIN,
+			.said_count = MANY,
+			.said = said,
+			.ccats = o,
+			.destiny = o,
+			.deliver_to = o,
+			.banned_part = o,
+			.banned_key = o,
+			.banned_comment = o,
+			.banned_paths = list };
+		said[i] = (struct mw_record_said){ o, o, o };
+		parts[i] = (struct mw_record_part){ (uint32_t)i, o, o, o, o, UINT64_MAX,
+			mw_octets_of(text, 32) };
 		checks[i] = (struct mw_record_check){
 			.kind = o, .worker = o, .reason = o, .wall_us = UINT64_MAX
 		};
@@ -213,6 +229,8 @@ static void a_record_that_a_sender_inflates_still_fits_in_a_frame(void **state)
 	free(checks);
 	free(tests);
 	free(av);
+	free(said);
+	free(parts);
 }
 
 static void a_frame_above_the_limit_is_refused_unread(void **state)
