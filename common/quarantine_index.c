@@ -106,6 +106,17 @@ bool mw_qindex_is_broken(const struct mw_qindex *q)
 
 /* ------------------------------------------------------------------ locks */
 
+/* A file of root's would lock out the service whose folder it is. */
+static void give_to_owner(const char *dir, int fd, const char *path)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && stat(dir, &st) == 0 && st.st_uid != 0 &&
+		fchown(fd, st.st_uid, st.st_gid) != 0)
+		mw_log(MW_WARN, "quarantine_index", "file=%s why=%s", mw_quote(path),
+			mw_quote(strerror(errno)));
+}
+
 int mw_quarantine_lock(const char *dir, const char *name, bool wait)
 {
 	char path[MW_QINDEX_PATH_MAX + 64];
@@ -113,6 +124,8 @@ int mw_quarantine_lock(const char *dir, const char *name, bool wait)
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd >= 0)
+		give_to_owner(dir, fd, path);
 	if (fd >= 0 && flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
 		int why = errno;
 
@@ -159,15 +172,15 @@ static int64_t pragma(struct mw_qindex *q, const char *sql)
 	return value;
 }
 
-/* A file of root's would lock out the service whose folder it is. */
-static void give_to_owner(const struct mw_qindex *q)
+/* Made with its owner before SQLite opens it: what SQLite lays beside it gets the same one. */
+static void make_file(const struct mw_qindex *q)
 {
-	struct stat dir;
+	int fd = open(q->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 
-	if (geteuid() == 0 && stat(q->dir, &dir) == 0 && dir.st_uid != 0 &&
-		chown(q->path, dir.st_uid, dir.st_gid) != 0)
-		mw_log(MW_WARN, "quarantine_index", "file=%s why=%s", mw_quote(q->path),
-			mw_quote(strerror(errno)));
+	if (fd < 0)
+		return; /* SQLite says why */
+	give_to_owner(q->dir, fd, q->path);
+	close(fd);
 }
 
 /*
@@ -203,6 +216,8 @@ static enum mw_rc open_file(struct mw_qindex *q, bool make, struct mw_err *err_r
 	q->broken = false;
 	if (!there && !make)
 		return mw_fail(err_r, MW_ERR_GONE, "%s: %s", q->path, strerror(errno));
+	if (make)
+		make_file(q);
 	code = sqlite3_open_v2(q->path, &q->lite, flags, NULL);
 	if (code == SQLITE_OK)
 		code = settle(q);
@@ -212,7 +227,6 @@ static enum mw_rc open_file(struct mw_qindex *q, bool make, struct mw_err *err_r
 			code = run(q, schema);
 		if (code == SQLITE_OK)
 			code = run(q, "PRAGMA user_version = 1; COMMIT");
-		give_to_owner(q);
 	}
 	if (code == SQLITE_OK && pragma(q, "PRAGMA user_version") != INDEX_VERSION)
 		code = SQLITE_NOTADB;

@@ -84,6 +84,7 @@ struct batch {
 	struct mw_qsweep *sweep;
 	struct victim items[BATCH_MAX * MW_QCLASSES];
 	size_t count;
+	size_t stuck[MW_QCLASSES]; /* files that could not be taken away: they are passed over */
 	bool by_quota, failed;
 };
 
@@ -152,6 +153,7 @@ static enum mw_rc take_away(struct batch *b, size_t count, struct mw_err *err_r)
 					mw_quote(v->path), mw_quote(why.text));
 			free(v->path);
 			v->path = NULL;
+			b->stuck[v->class]++;
 			continue;
 		}
 		s->octets += v->size;
@@ -188,9 +190,8 @@ static enum mw_rc by_time(
 	enum mw_rc rc = MW_OK;
 	size_t found;
 
+	b->stuck[class] = 0;
 	do {
-		uint64_t failed = s->failed;
-
 		rc = mw_qindex_search(s->index, &q, on_row, b, err_r);
 		found = b->count;
 		if (rc == MW_OK && b->failed)
@@ -199,11 +200,11 @@ static enum mw_rc by_time(
 			s->expired += found;
 			for (size_t i = 0; i < found; i++)
 				s->octets += b->items[i].size;
+			q.offset += found;
 		} else if (rc == MW_OK && found > 0) {
 			rc = take_away(b, found, err_r);
+			q.offset = b->stuck[class];
 		}
-		/* Those that cannot be taken away are passed over. */
-		q.offset += s->dry_run ? found : (size_t)(s->failed - failed);
 		batch_clear(b);
 		pause_after(s, found);
 	} while (rc == MW_OK && found == q.limit && may_go_on(s));
@@ -220,9 +221,14 @@ static bool is_over(const struct mw_qretention *r, const struct room *now)
 	       (r->quota_octets > 0 && now->octets > r->quota_octets);
 }
 
+static void room_without(struct room *r, const struct victim *v)
+{
+	r->entries -= r->entries > 0;
+	r->octets -= v->size < r->octets ? v->size : r->octets;
+}
+
 /* The oldest of all categories that may go. */
-static enum mw_rc find_oldest(
-	struct mw_qsweep *s, struct batch *b, size_t offset, struct mw_err *err_r)
+static enum mw_rc find_oldest(struct mw_qsweep *s, struct batch *b, struct mw_err *err_r)
 {
 	enum mw_rc rc = MW_OK;
 
@@ -231,7 +237,7 @@ static enum mw_rc find_oldest(
 			.released = -1,
 			.oldest_first = true,
 			.limit = batch_size(s),
-			.offset = offset };
+			.offset = b->stuck[class] };
 
 		if (s->retention->milli_days[class] != MW_QNEVER)
 			rc = mw_qindex_search(s->index, &q, on_row, b, err_r);
@@ -242,35 +248,42 @@ static enum mw_rc find_oldest(
 	return rc;
 }
 
+/* How many of the batch have to go. */
+static size_t too_many(const struct mw_qsweep *s, const struct batch *b, struct room left)
+{
+	size_t n = 0;
+
+	while (n < b->count && n < batch_size(s) && is_over(s->retention, &left))
+		room_without(&left, &b->items[n++]);
+	return n;
+}
+
 static enum mw_rc by_quota(struct mw_qsweep *s, struct batch *b, struct mw_err *err_r)
 {
-	const struct mw_qretention *r = s->retention;
 	struct mw_qtotals totals;
 	struct room now = { 0 };
 	enum mw_rc rc = mw_qindex_totals(s->index, &totals, err_r);
-	size_t count = 1, offset = 0;
+	size_t count = 1;
 
+	/* What never goes takes no room from the others: else poison alone could have all of them
+	 * taken away. */
 	for (size_t i = 0; i < MW_QCLASSES; i++) {
+		if (s->retention->milli_days[i] == MW_QNEVER)
+			continue;
 		now.entries += totals.entries[i];
 		now.octets += totals.octets[i];
 	}
+	memset(b->stuck, 0, sizeof(b->stuck));
 	if (s->dry_run)
 		return rc; /* how many it would be depends on what retention has left */
-	while (rc == MW_OK && is_over(r, &now) && count > 0 && may_go_on(s)) {
-		uint64_t failed = s->failed;
-
-		rc = find_oldest(s, b, offset, err_r);
-		count = 0;
-		while (rc == MW_OK && count < b->count && count < batch_size(s) &&
-			is_over(r, &now)) {
-			now.entries--;
-			now.octets -= b->items[count].size < now.octets ? b->items[count].size
-									: now.octets;
-			count++;
-		}
+	while (rc == MW_OK && is_over(s->retention, &now) && count > 0 && may_go_on(s)) {
+		rc = find_oldest(s, b, err_r);
+		count = too_many(s, b, now);
 		if (rc == MW_OK && count > 0)
 			rc = take_away(b, count, err_r);
-		offset += (size_t)(s->failed - failed);
+		for (size_t i = 0; i < count; i++)
+			if (b->items[i].path != NULL)
+				room_without(&now, &b->items[i]);
 		batch_clear(b);
 		pause_after(s, count);
 	}

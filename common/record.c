@@ -264,7 +264,7 @@ const char *mw_own_name(enum mw_own own)
  * sender's to inflate. */
 struct cut {
 	size_t text, item, list, rows; /* rows: of recipients all are always told */
-	size_t inner; /* items of a list, rows of a table that stands in a row */
+	size_t inner;		       /* items of a list, rows of a table that stands in a row */
 };
 static const struct cut cuts[] = {
 	{ MW_RECORD_TEXT_MAX, MW_RECORD_ITEM_MAX, MW_RECORD_LIST_MAX, MW_RECORD_LIST_MAX,

@@ -30,6 +30,8 @@ struct logsvc_decisions {
 	/* of the work on the pool, which alone touches them while it runs */
 	char path[PATH_MAX];
 	sqlite3 *db;
+	dev_t device; /* of the file that is open */
+	ino_t inode;
 	sqlite3_stmt *insert, *sweep, *measure;
 	const struct logsvc_line *first;
 	size_t count;
@@ -71,10 +73,15 @@ static bool put_aside(struct logsvc_decisions *d)
 	return rename(d->path, aside) == 0;
 }
 
-static bool is_broken(int rc)
+static bool is_damaged(int rc)
 {
 	rc &= 0xff;
-	return rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || rc == SQLITE_ERROR;
+	return rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB;
+}
+
+static bool is_broken(int rc)
+{
+	return is_damaged(rc) || (rc & 0xff) == SQLITE_ERROR;
 }
 
 static int try_open(struct logsvc_decisions *d)
@@ -95,18 +102,28 @@ static int try_open(struct logsvc_decisions *d)
 	return rc;
 }
 
+static bool begin_anew(struct logsvc_decisions *d)
+{
+	if (!put_aside(d))
+		return false;
+	mw_log(MW_WARN, "decisions_put_aside",
+		"path=%s effect=\"a new file is begun; the old one is beside it\"",
+		mw_quote(d->path));
+	return true;
+}
+
 static bool open_file(struct logsvc_decisions *d)
 {
 	int rc = try_open(d);
+	struct stat st;
 
-	if (is_broken(rc) && put_aside(d)) {
-		mw_log(MW_WARN, "decisions_put_aside",
-			"path=%s effect=\"a new file is begun; the old one is beside it\"",
-			mw_quote(d->path));
+	if (is_broken(rc) && begin_anew(d))
 		rc = try_open(d);
-	}
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && stat(d->path, &st) == 0) {
+		d->device = st.st_dev;
+		d->inode = st.st_ino;
 		return true;
+	}
 	failed(d, d->path);
 	close_file(d);
 	return false;
@@ -158,10 +175,21 @@ static bool exec(struct logsvc_decisions *d, const char *sql)
 	return sqlite3_exec(d->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
+/* Somebody may take the file away, or put another one in its place: nobody would ever read what is
+ * written to the old one. */
+static bool is_in_place(const struct logsvc_decisions *d)
+{
+	struct stat st;
+
+	return stat(d->path, &st) == 0 && st.st_dev == d->device && st.st_ino == d->inode;
+}
+
 static bool write_batch(struct logsvc_decisions *d)
 {
 	const struct logsvc_line *line = d->first;
 
+	if (d->db != NULL && !is_in_place(d))
+		close_file(d);
 	if (d->db == NULL && !open_file(d))
 		return false;
 	if (!exec(d, "BEGIN IMMEDIATE"))
@@ -180,7 +208,12 @@ static void on_pool(uv_work_t *work)
 
 	d->error[0] = '\0';
 	d->more_to_sweep = false;
-	if (!write_batch(d) && d->db != NULL) /* afresh: the file may be another one by then */
+	if (write_batch(d) || d->db == NULL)
+		return;
+	/* Afresh: the file may be another one by then, or has to be. */
+	if (is_damaged(sqlite3_errcode(d->db)))
+		begin_anew(d);
+	else
 		close_file(d);
 }
 

@@ -174,6 +174,17 @@ def test_a_broken_file_is_put_aside_and_a_new_one_begun(house):
     assert (path.parent / (path.name + ".bad")).exists()
 
 
+def test_a_file_that_is_taken_away_is_made_anew_while_the_logger_runs(house):
+    s = house.start_all(services=("logger",))
+    s.send(mail(message_id="<0@example.com>"), rcpts=(B,))
+    explained(s, "<0@example.com>")
+    path = store_of(s)
+    for tail in ("", "-wal", "-shm"):
+        (path.parent / (path.name + tail)).unlink(missing_ok=True)
+    s.send(mail(message_id="<1@example.com>"), rcpts=(B,))
+    explained(s, "<1@example.com>")
+
+
 def filled(house, **settings):
     """Settings, and a store with one mail and 3,000 records behind it, written while the logger is away."""
     s = house.set(**settings)

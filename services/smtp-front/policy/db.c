@@ -117,8 +117,8 @@ static bool take_from_cache(struct db *db, struct db_request *r)
 
 /* ------------------------------------------------------------------ answers */
 
-/* Nobody waits for it any more. True: no thread has it or is about to, so that it is the caller's to
- * free. */
+/* Nobody waits for it any more. True: no thread has it or is about to, so that it is the caller's
+ * to free. */
 static bool abandon(struct db_request *r)
 {
 	struct db *db = r->db;

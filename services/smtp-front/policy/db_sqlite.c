@@ -121,13 +121,16 @@ static enum mw_rc open_file(struct lite_conn *c, struct mw_err *err_r)
 	if (code == SQLITE_OK) {
 		sqlite3_progress_handler(c->lite, PROGRESS_STEPS, on_progress, c);
 		sqlite3_limit(c->lite, SQLITE_LIMIT_LENGTH, DB_RECORDS_OCTETS_MAX);
+		/* EXTRA: the folder is synced, too, once the journal is gone from it; else the
+		 * journal may be there again after a power cut, and undo what was told kept. */
+		code = sqlite3_exec(c->lite,
+			c->conf->writes ? "PRAGMA synchronous=EXTRA" : "PRAGMA query_only=1", NULL,
+			NULL, NULL);
 		/* The first that reads the file: what is no database is known here. One that
 		 * somebody writes to just now is one. */
-		code = sqlite3_exec(c->lite,
-			c->conf->writes
-				? "PRAGMA synchronous=FULL; SELECT count(*) FROM sqlite_master"
-				: "PRAGMA query_only=1; SELECT count(*) FROM sqlite_master",
-			NULL, NULL, NULL);
+		if (code == SQLITE_OK)
+			code = sqlite3_exec(
+				c->lite, "SELECT count(*) FROM sqlite_master", NULL, NULL, NULL);
 		if (code == SQLITE_BUSY)
 			code = SQLITE_OK;
 		sqlite3_busy_handler(c->lite, on_busy, c);

@@ -378,6 +378,34 @@ static void deeds_are_read_as_they_were_written(void **state)
 	mw_text_fini(&t);
 }
 
+/* By root in the service's folder: the service must be able to go on with it. */
+static void what_root_makes_belongs_to_whose_folder_it_is(void **state)
+{
+	static const char *const made[] = { MW_QINDEX_FILE, MW_QINDEX_FILE "-wal",
+		MW_QINDEX_FILE "-shm", MW_QHOUSEKEEPER_LOCK };
+	struct mw_qindex *q;
+	struct stat st;
+	int lock;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(dir, 65534, 65534), 0);
+	q = open_index();
+	lock = mw_quarantine_lock(dir, MW_QHOUSEKEEPER_LOCK, false);
+	assert_true(lock >= 0);
+	for (size_t i = 0; i < MW_COUNT(made); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s/%s", dir, made[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_uid, 65534);
+	}
+	close(lock);
+	mw_qindex_close(&q);
+	assert_int_equal(chown(dir, 0, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +427,8 @@ int main(void)
 			what_was_rolled_back_is_not_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			deeds_are_read_as_they_were_written, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_root_makes_belongs_to_whose_folder_it_is, set_up, tear_down),
 	};
 	int failed;
 
