@@ -5,9 +5,11 @@
 #include "zip.h"
 #include "zip_walk.h"
 
-#define ENTRIES_MAX (1u << 17) /* of all directories; 65,536 is what zip without zip64 has */
-#define ENDS_MAX 8	       /* records at the end that are believed */
-#define ENDS_LOOKED_AT 256     /* that may be none */
+#define ENTRIES_MAX (1u << 17)	/* of all directories; 65,536 is what zip without zip64 has */
+#define ENDS_MAX 8		/* records at the end that are believed */
+#define ENDS_LOOKED_AT 256	/* that may be none */
+#define COMPARED_MAX (1u << 26) /* of records at the end with members that may hold them */
+#define ENTRIES_A_LOOK 256	/* between two looks at the clock */
 
 /* Where a reader looks for the record at the end: its longest comment and itself, from the end. */
 #define END_WITHIN ((size_t)UINT16_MAX + ZIP_END_OCTETS)
@@ -15,6 +17,7 @@
 /* One entry of a directory. */
 struct entry {
 	size_t central, local; /* offsets; local: as far as it could be made out */
+	size_t from, to;       /* the member's octets, as the directory says */
 };
 
 struct directory {
@@ -29,6 +32,7 @@ struct plan {
 	unsigned count;
 	struct entry *entries;
 	size_t entry_count, entry_cap;
+	uint64_t compared;
 	bool too_many;
 };
 
@@ -86,8 +90,9 @@ bool zip_knows(struct mw_octets o)
 	return false;
 }
 
-static bool add_entry(struct plan *p, size_t central, size_t local)
+static bool add_entry(struct plan *p, size_t central, const struct zip_head *h, size_t local)
 {
+	size_t from = local != SIZE_MAX ? zip_local_end(p->w.o, local) : SIZE_MAX;
 	struct entry *bigger;
 	size_t cap = p->entry_cap != 0 ? p->entry_cap * 2 : 64;
 
@@ -102,7 +107,10 @@ static bool add_entry(struct plan *p, size_t central, size_t local)
 		p->entries = bigger;
 		p->entry_cap = cap;
 	}
-	p->entries[p->entry_count++] = (struct entry){ central, local };
+	if (from == SIZE_MAX)
+		from = p->w.o.n; /* it has no octets */
+	p->entries[p->entry_count++] = (struct entry){ central, local, from,
+		h->packed < p->w.o.n - from ? from + (size_t)h->packed : p->w.o.n };
 	return true;
 }
 
@@ -118,37 +126,40 @@ static size_t local_of(const struct plan *p, const struct directory *d, const st
 	return SIZE_MAX;
 }
 
-/* False: no memory. */
-static bool read_directory(struct plan *p, const struct directory *d)
+/* CONTAINER_CUT: time is up. */
+static enum container_end read_directory(struct plan *p, const struct directory *d)
 {
 	uint64_t count = 0;
 	size_t at = d->from;
 	struct zip_head h;
 
 	for (; at < d->end.at && !p->too_many && zip_central_read(p->w.o, at, &h);
-		at = h.end, count++)
-		if (!add_entry(p, at, local_of(p, d, &h)))
-			return false;
+		at = h.end, count++) {
+		if (count % ENTRIES_A_LOOK == 0 && !budget_time(p->w.job->budget))
+			return CONTAINER_CUT;
+		if (!add_entry(p, at, &h, local_of(p, d, &h)))
+			return CONTAINER_NO_MEMORY;
+	}
 	/* Some readers believe the count, others go as far as there are headers. */
 	if (!p->too_many && (count & UINT16_MAX) != (d->end.count & UINT16_MAX))
 		p->w.ambiguous = true;
-	return true;
+	return CONTAINER_WHOLE;
 }
 
-/* True when it lies within the octets of a member: the archive in an archive is not this one. */
-static bool lies_in_member(const struct plan *p, size_t at)
+/* Where the octets of a member begin that `at` lies within: the archive in an archive is not this
+ * one. SIZE_MAX: it lies in none. */
+static size_t member_around(struct plan *p, size_t at)
 {
-	struct zip_head c, l;
+	size_t first = SIZE_MAX;
 
+	p->compared += p->entry_count;
 	for (size_t i = 0; i < p->entry_count; i++) {
 		const struct entry *e = &p->entries[i];
 
-		if (e->local < at && zip_central_read(p->w.o, e->central, &c) &&
-			zip_local_read(p->w.o, e->local, &l) && l.end <= at &&
-			c.packed > at - l.end)
-			return true;
+		if (e->from <= at && at < e->to && e->from < first)
+			first = e->from;
 	}
-	return false;
+	return first;
 }
 
 static bool is_known(const struct plan *p, const struct directory *d)
@@ -159,12 +170,14 @@ static bool is_known(const struct plan *p, const struct directory *d)
 	return false;
 }
 
-/* The directories that a record at the end leads to. False: no memory. */
-static bool read_ways(struct plan *p, size_t at)
+/* The directories that a record at the end leads to. */
+static enum container_end read_ways(struct plan *p, size_t at)
 {
 	struct mw_octets o = p->w.o;
+	enum container_end end = CONTAINER_WHOLE;
 
-	for (unsigned way = 0; way < ZIP_END_WAYS && p->count < ENDS_MAX; way++) {
+	for (unsigned way = 0; way < ZIP_END_WAYS && p->count < ENDS_MAX && end == CONTAINER_WHOLE;
+		way++) {
 		struct directory d = { 0 };
 		struct zip_end e;
 		bool two;
@@ -173,30 +186,45 @@ static bool read_ways(struct plan *p, size_t at)
 			is_known(p, &d))
 			continue;
 		p->directories[p->count++] = d;
-		if (!read_directory(p, &d))
-			return false;
-		if (two) {
+		end = read_directory(p, &d);
+		if (two && end == CONTAINER_WHOLE) {
 			d.from = (size_t)e.directory;
 			d.shift = 0;
-			if (!read_directory(p, &d))
-				return false;
+			end = read_directory(p, &d);
 		}
 		p->w.ambiguous = p->w.ambiguous || two || p->count > 1;
 	}
-	return true;
+	return end;
 }
 
-static bool read_directories(struct plan *p)
+static enum container_end read_directories(struct plan *p)
 {
 	struct mw_octets o = p->w.o;
+	enum container_end end = CONTAINER_WHOLE;
 	unsigned looked = 0;
-	size_t at = o.n;
+	size_t to = o.n, at;
 
-	while (p->count < ENDS_MAX && looked++ < ENDS_LOOKED_AT &&
-		(at = zip_find_last(o, ZIP_END, 0, at)) != SIZE_MAX)
-		if (!lies_in_member(p, at) && !read_ways(p, at))
-			return false;
-	return true;
+	while (end == CONTAINER_WHOLE && (at = zip_find_last(o, ZIP_END, 0, to)) != SIZE_MAX) {
+		size_t member;
+
+		if (p->count == ENDS_MAX || looked == ENDS_LOOKED_AT ||
+			p->compared > COMPARED_MAX) {
+			p->w.ambiguous = true; /* what the others say nobody looked at */
+			break;
+		}
+		if (!budget_time(p->w.job->budget))
+			return CONTAINER_CUT;
+		member = member_around(p, at);
+		if (member != SIZE_MAX) {
+			/* So do all others in there; one may begin right before it. */
+			to = member + 3 < at ? member + 3 : at;
+			continue;
+		}
+		to = at;
+		looked++;
+		end = read_ways(p, at);
+	}
+	return end;
 }
 
 static int by_local(const void *a, const void *b)
@@ -296,11 +324,11 @@ static bool holds_zips(struct mw_octets o)
 static enum container_end open_zip(const struct container_job *job)
 {
 	struct plan p = { .w = { .job = job, .o = job->octets } };
-	enum container_end end;
+	enum container_end end = read_directories(&p);
 
-	if (!read_directories(&p)) {
+	if (end != CONTAINER_WHOLE) {
 		free(p.entries);
-		return CONTAINER_NO_MEMORY;
+		return end;
 	}
 	if (p.entry_count > 1)
 		qsort(p.entries, p.entry_count, sizeof(*p.entries), by_local);

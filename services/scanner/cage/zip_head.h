@@ -32,6 +32,7 @@ struct zip_head {
 	uint16_t made_by;
 	struct mw_octets name, extra;
 	struct mw_octets unicode; /* the name that field 0x7075 says; empty: none */
+	bool crowded;		  /* extra has more fields than are looked at */
 };
 
 /* How readers take the record at the end with zip64's: where that one is, and what it replaces. */
@@ -51,12 +52,17 @@ struct zip_end {
 
 /* False: there is no such header at that offset, or not the whole of it. */
 bool zip_local_read(struct mw_octets o, size_t at, struct zip_head *h_r);
+/* Offset behind the local header at `at`, where its octets begin; SIZE_MAX: there is none. */
+size_t zip_local_end(struct mw_octets o, size_t at);
 bool zip_central_read(struct mw_octets o, size_t at, struct zip_head *h_r);
 bool zip_end_read(struct mw_octets o, size_t at, unsigned way, struct zip_end *e_r);
 /* The next (last) place of a signature's four octets in [from, to); SIZE_MAX: none. */
 size_t zip_find(struct mw_octets o, const char *signature, size_t from, size_t to);
 size_t zip_find_last(struct mw_octets o, const char *signature, size_t from, size_t to);
-/* A field of an extra area; empty when it is not there. */
+/*
+ * The first field of an extra area with that number, of those that are looked at; empty when it is
+ * not there. Extra areas may hold thousands of fields, and headers share them.
+ */
 struct mw_octets zip_extra(struct mw_octets extra, unsigned id);
 bool zip_is(struct mw_octets o, size_t at, const char *signature);
 uint16_t zip_16(const unsigned char *p);
