@@ -200,6 +200,28 @@ lone("lz4", ar.lz4, "a.lz4")
 lone("lz4 legacy", ar.lz4_legacy, "a.lz4")
 lone("zstd", ar.zstd, "a.zst")
 lone("zstd behind a skippable frame", ar.zstd_skippable, "a.zst")
+# Readers join what stands one behind the other: alone neither piece is anything.
+PIECES = {
+    "xz": lzma.compress,
+    "xz of another check": lambda o: lzma.compress(o, check=lzma.CHECK_CRC32),
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "zstd": ar.zstd,
+    "lz4": ar.lz4,
+    "lzip": ar.lzip,
+    "lzop": ar.lzop,
+}
+for case_name, piece_ in PIECES.items():
+    behind_ = lzma.compress if case_name.startswith("xz") else piece_
+    lone(case_name + " in pieces", lambda o, a=piece_, b=behind_: a(o[:1]) + b(o[1:]), "a." + case_name.split()[0], odd=case_name == "lzop")
+lone("xz in pieces with padding between", lambda o: lzma.compress(o[:1]) + bytes(8) + lzma.compress(o[1:], check=lzma.CHECK_SHA256), "a.xz")
+lone("zstd in pieces with a skippable frame between", lambda o: ar.zstd(o[:1]) + ar.zstd_skippable(o[1:]), "a.zst")
+lone("lz4 in pieces, the last legacy", lambda o: ar.lz4(o[:1]) + ar.lz4_legacy(o[1:]), "a.lz4")
+lone("lz4 in pieces, the first legacy", lambda o: ar.lz4_legacy(o[:20]) + ar.lz4(o[20:]), "a.lz4")
+# Few readers join these: told.
+lone("gzip in pieces with zeros between", lambda o: gzip.compress(o[:1]) + bytes(64) + gzip.compress(o[1:]), "a.gz", odd=True)
+lone("zstd and gzip", lambda o: ar.zstd(o[:1]) + gzip.compress(o[1:]), "a.zst", odd=True)
+lone("xz and gzip", lambda o: lzma.compress(o[:1]) + gzip.compress(o[1:]), "a.xz", odd=True)
 lone("compress", ar.compress, "a.Z")
 lone("compress, table emptied", ar.compress_cleared, "a.Z")
 lone("lzop", ar.lzop, "a.lzo")

@@ -55,6 +55,9 @@ UNREADABLE = {
 }
 # Found, or the mail is marked as one that readers read in different ways.
 TOLD = {
+    "gzip in pieces with zeros between": "few readers join them",
+    "zstd and gzip": "zstd alone joins them",
+    "xz and gzip": "zstd alone joins them",
     "message/partial 1 of 2": "the file begins in the one mail and ends in the other",
     "message/partial 2 of 2": "the file began in another mail",
     "message/external-body": "the body is there for readers that do not know the type",

@@ -295,9 +295,16 @@ static enum container_end walk(struct reading *r)
 	}
 }
 
-/* What stands behind the archive is looked into as if it stood alone. */
-static enum container_end give_tail(const struct container_job *job, size_t end)
+/*
+ * What stands behind the archive is looked into as if it stood alone. Compressed octets behind
+ * compressed ones that our reader has not joined: others may (zstd joins what gzip and xz made,
+ * Python what zeros stand between), and see one file that begins in the one and goes on in the
+ * other.
+ */
+static enum container_end give_tail(
+	const struct container_job *job, const struct unpack_kind *kind, size_t end)
 {
+	const struct unpack_kind *next;
 	struct container_member m = { .name = "" };
 
 	while (end < job->octets.n && job->octets.p[end] == '\0')
@@ -305,6 +312,10 @@ static enum container_end give_tail(const struct container_job *job, size_t end)
 	m.octets = mw_octets_of(job->octets.p + end, job->octets.n - end);
 	if (!container_is_tail(m.octets))
 		return CONTAINER_WHOLE;
+	next = unpack_kind_of(m.octets);
+	if (kind->filter != NULL && next != NULL && next->filter != NULL &&
+		job->ambiguous_r != NULL)
+		*job->ambiguous_r = true;
 	if (!budget_file(job->budget))
 		return CONTAINER_CUT;
 	return job->got(job->arg, &m) ? CONTAINER_WHOLE : CONTAINER_CUT;
@@ -327,7 +338,7 @@ enum container_end unpack(const struct unpack_kind *kind, const struct container
 		stop = (size_t)archive_filter_bytes(r.a, -1);
 	grow_fini(&r.g);
 	archive_read_free(r.a);
-	return end == CONTAINER_WHOLE && !r.sealed ? give_tail(job, stop) : end;
+	return end == CONTAINER_WHOLE && !r.sealed ? give_tail(job, kind, stop) : end;
 }
 
 /* ------------------------------------------------------------------ methods of zip */
