@@ -50,6 +50,8 @@ UNREADABLE = {
     "compress, table emptied": "libarchive 3.6 skips wrongly behind a table that was emptied early",
     "gzip cut": "its end is missing: what came before is looked at, and the file is broken",
     "zip without directory": "it is cut",
+    "zip without directory behind text": "it is cut",
+    "zip between octets, a PDF": "it is no PDF",
     "zip wrong checksum": "it is damaged",
     "zip size too small": "it is damaged",
 }

@@ -92,6 +92,11 @@ const char *unpack_kind_name(const struct unpack_kind *kind)
 	return kind->name;
 }
 
+bool unpack_gives_tail(const struct unpack_kind *kind)
+{
+	return kind->end != end_unknown;
+}
+
 /* ------------------------------------------------------------------ reading one */
 
 /* An rpm is a cpio inside a compression of its choice: these filters are harmless together. */

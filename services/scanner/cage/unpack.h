@@ -15,6 +15,9 @@ struct unpack_kind; /* a row of the table: format and its magic */
 const struct unpack_kind *unpack_kind_of(struct mw_octets octets);
 const char *unpack_kind_name(const struct unpack_kind *kind);
 
+/* True when what stands behind such an archive is given out as one more member. */
+bool unpack_gives_tail(const struct unpack_kind *kind);
+
 /* Give every member of an archive of that kind out. */
 enum container_end unpack(const struct unpack_kind *kind, const struct container_job *job);
 

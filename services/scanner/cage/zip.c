@@ -1,17 +1,22 @@
 #include <stdlib.h>
 
+#include "cms.h"
 #include "doc.h"
+#include "sfx.h"
+#include "unopened.h"
 #include "unpack.h"
 #include "zip.h"
 #include "zip_walk.h"
 
-#define ENTRIES_MAX (1u << 17)	/* of all directories; 65,536 is what zip without zip64 has */
-#define ENDS_MAX 8		/* records at the end that are believed */
-#define ENDS_LOOKED_AT 256	/* that may be none */
+#define ENTRIES_MAX (1u << 17) /* of all directories; 65,536 is what zip without zip64 has */
+#define ENDS_MAX 8	       /* records at the end that are believed */
+#define ENDS_LOOKED_AT 256     /* that may be none */
+#define ENDS_COST_MAX (1u << 16)
 #define COMPARED_MAX (1u << 26) /* of records at the end with members that may hold them */
 #define ENTRIES_A_LOOK 256	/* between two looks at the clock */
 
-/* Where a reader looks for the record at the end: its longest comment and itself, from the end. */
+/* Where every reader looks for the record at the end: its longest comment and itself, from the end.
+ */
 #define END_WITHIN ((size_t)UINT16_MAX + ZIP_END_OCTETS)
 
 /* One entry of a directory. */
@@ -73,21 +78,67 @@ static bool starts_as_zip(struct mw_octets o)
 	       zip_is(o, 0, "PK00");
 }
 
-bool zip_knows(struct mw_octets o)
+/*
+ * Those whose own readers give out all that is in them and what stands behind: a zip in there is a
+ * file of theirs. So it is in a compound file, in pieces that do not lie side by side. Of these the
+ * end alone is looked at, where every reader of zip looks.
+ */
+static bool keeps_its_files(struct mw_octets o)
 {
-	size_t from = o.n > END_WITHIN ? o.n - END_WITHIN : 0, at = o.n;
+	const struct unpack_kind *kind = unpack_kind_of(o);
+
+	return (kind != NULL && unpack_gives_tail(kind)) || container_cfb.knows(o);
+}
+
+static bool leads_to_directory(struct mw_octets o, size_t at)
+{
 	struct zip_end e;
 	struct directory d;
 	bool two;
 
+	for (unsigned way = 0; way < ZIP_END_WAYS; way++)
+		if (zip_end_read(o, at, way, &e) && e.count > 0 && directory_of(o, &e, &d, &two))
+			return true;
+	return false;
+}
+
+/* Some readers go through all of a file for it, 7-Zip for one. */
+static bool has_end(struct mw_octets o, size_t from)
+{
+	unsigned cost = 0;
+
+	if (memchr(o.p + from, ZIP_END[2], o.n - from) == NULL)
+		return false; /* text, mostly */
+	for (size_t at = from; (at = zip_find(o, ZIP_END, at, o.n)) != SIZE_MAX; at++) {
+		if (leads_to_directory(o, at))
+			return true;
+		cost += zip_end_is_dear(o, at) ? ENDS_COST_MAX / ENDS_LOOKED_AT : 1;
+		if (cost >= ENDS_COST_MAX)
+			return true; /* nobody knows: the reader tells */
+	}
+	return false;
+}
+
+/* The next local header that readers without a directory would go on with; SIZE_MAX: none. */
+static size_t find_local(struct mw_octets o, size_t from, size_t to)
+{
+	size_t at = from;
+
+	while ((at = zip_find(o, ZIP_LOCAL, at, to)) != SIZE_MAX && !zip_local_is_likely(o, at))
+		at++;
+	return at;
+}
+
+bool zip_knows(struct mw_octets o)
+{
+	if (o.n < ZIP_END_OCTETS)
+		return o.n >= 4 && starts_as_zip(o);
 	if (starts_as_zip(o))
 		return true;
-	while ((at = zip_find_last(o, ZIP_END, from, at)) != SIZE_MAX)
-		for (unsigned way = 0; way < ZIP_END_WAYS; way++)
-			if (zip_end_read(o, at, way, &e) && e.count > 0 &&
-				directory_of(o, &e, &d, &two))
-				return true;
-	return false;
+	if (keeps_its_files(o))
+		return has_end(o, o.n > END_WITHIN ? o.n - END_WITHIN : 0);
+	return has_end(o, 0) ||
+	       (memchr(o.p, ZIP_LOCAL[2], o.n) != NULL && find_local(o, 0, o.n) != SIZE_MAX);
 }
 
 static bool add_entry(struct plan *p, size_t central, const struct zip_head *h, size_t local)
@@ -250,7 +301,8 @@ static enum container_end give_unlisted(struct plan *p, size_t from, size_t to)
 
 		if (!budget_time(p->w.job->budget))
 			return CONTAINER_CUT;
-		if (zip_local_read(p->w.o, at, &local) && local.name.n > 0) {
+		if (zip_local_read(p->w.o, at, &local) &&
+			(local.name.n > 0 || zip_local_is_likely(p->w.o, at))) {
 			end = zip_give(&p->w, &(struct zip_view){ NULL, &local }, &behind);
 			if (end != CONTAINER_WHOLE)
 				return end;
@@ -278,10 +330,22 @@ static enum container_end give_listed(struct plan *p, const struct entry *e, siz
 	return end;
 }
 
+/* What stands before the archive is not read from header to header unless there is one. */
+static size_t begin_of(const struct plan *p)
+{
+	struct mw_octets o = p->w.o;
+	size_t first, local;
+
+	if (starts_as_zip(o) || p->entry_count == 0)
+		return 0;
+	first = p->entries[0].local;
+	local = keeps_its_files(o) ? SIZE_MAX : find_local(o, 0, first);
+	return local < first ? local : first;
+}
+
 static enum container_end walk(struct plan *p)
 {
-	/* What stands before the archive is not read from header to header unless it is one. */
-	size_t pos = starts_as_zip(p->w.o) || p->entry_count == 0 ? 0 : p->entries[0].local;
+	size_t pos = begin_of(p);
 	enum container_end end = CONTAINER_WHOLE;
 
 	for (size_t i = 0; i < p->entry_count && end == CONTAINER_WHOLE; i++) {
@@ -313,12 +377,29 @@ static enum container_end give_tail(struct plan *p)
 	return p->w.job->got(p->w.job->arg, &m) ? CONTAINER_WHOLE : CONTAINER_CUT;
 }
 
+/* Programs carry zips among their resources. */
+static bool is_program(struct mw_octets o)
+{
+	return doc_starts(o, "MZ", 2) || doc_starts(o,
+						 "\x7f"
+						 "ELF",
+						 4);
+}
+
 /* A tar, a message of Outlook, a PDF with zips in it: each of them is a file there, and no reader's
  * other view of an archive. Their members are given out all the same. */
 static bool holds_zips(struct mw_octets o)
 {
-	return !starts_as_zip(o) &&
-	       (unpack_kind_of(o) != NULL || container_cfb.knows(o) || container_pdf.knows(o));
+	static const struct container *const holders[] = { &container_libarchive, &container_cfb,
+		&container_pdf, &container_tnef, &container_one, &container_cms, &container_sfx,
+		&container_unopened };
+
+	if (starts_as_zip(o))
+		return false;
+	for (size_t i = 0; i < MW_COUNT(holders); i++)
+		if (holders[i]->knows(o))
+			return true;
+	return is_program(o) && !has_end(o, o.n > END_WITHIN ? o.n - END_WITHIN : 0);
 }
 
 static enum container_end open_zip(const struct container_job *job)

@@ -3,10 +3,13 @@
 #define LOCAL_OCTETS 30
 #define CENTRAL_OCTETS 46
 #define LOCATOR_OCTETS 20
+#define ZIP_LOCATOR "PK\x06\x07"
 #define END64_OCTETS 56
 #define END64_WITHIN                                                                               \
-	4096 /* octets before the locator, when something stands before the archive                \
-	      */
+	4096		   /* octets before the locator, when something stands before the archive  \
+			    */
+#define FLAGS_KNOWN 0x387f /* section 4.4.4 */
+#define NAME_LIKELY 1024   /* octets */
 #define EXTRA_ZIP64 0x0001
 #define EXTRA_UNICODE_PATH 0x7075
 #define FIELDS_MAX 64 /* of an extra area that are looked at; a dozen is much */
@@ -161,6 +164,28 @@ size_t zip_local_end(struct mw_octets o, size_t at)
 	return behind <= o.n - at - LOCAL_OCTETS ? at + LOCAL_OCTETS + behind : SIZE_MAX;
 }
 
+static bool is_method(unsigned method)
+{
+	return method <= 10 || method == 12 || method == 14 || (method >= 16 && method <= 20) ||
+	       (method >= 92 && method <= 99);
+}
+
+/* Programs that know zip have the four octets in them: a method that there is, and a name, tell
+ * those from headers. Version, flags and sizes may be anything: readers go on. */
+bool zip_local_is_likely(struct mw_octets o, size_t at)
+{
+	const unsigned char *p = o.p + at, *nul;
+	size_t name;
+
+	if (zip_local_end(o, at) == SIZE_MAX || !is_method(zip_16(p + 8)))
+		return false;
+	name = zip_16(p + 26);
+	if (name == 0) /* then more of it has to be right */
+		return p[4] >= 10 && p[4] <= 63 && (zip_16(p + 6) & ~FLAGS_KNOWN) == 0;
+	nul = memchr(p + LOCAL_OCTETS, '\0', name);
+	return name <= NAME_LIKELY && (nul == NULL || nul == p + LOCAL_OCTETS + name - 1);
+}
+
 bool zip_local_read(struct mw_octets o, size_t at, struct zip_head *h_r)
 {
 	const unsigned char *p = o.p + at;
@@ -215,6 +240,11 @@ bool zip_central_read(struct mw_octets o, size_t at, struct zip_head *h_r)
 	return true;
 }
 
+bool zip_end_is_dear(struct mw_octets o, size_t at)
+{
+	return at >= LOCATOR_OCTETS && zip_is(o, at - LOCATOR_OCTETS, ZIP_LOCATOR);
+}
+
 /* Section 4.3.14 and 4.3.15: a locator before the record says where zip64's is. */
 static void take_end64(struct mw_octets o, unsigned way, struct zip_end *e)
 {
@@ -224,7 +254,7 @@ static void take_end64(struct mw_octets o, unsigned way, struct zip_end *e)
 	if (e->at < LOCATOR_OCTETS + END64_OCTETS)
 		return;
 	locator = e->at - LOCATOR_OCTETS;
-	if (!zip_is(o, locator, "PK\x06\x07"))
+	if (!zip_is(o, locator, ZIP_LOCATOR))
 		return;
 	said = zip_64(o.p + locator + 8);
 	at = (way & ZIP_END_NEAREST) == 0 && said <= locator &&

@@ -54,8 +54,12 @@ struct zip_end {
 bool zip_local_read(struct mw_octets o, size_t at, struct zip_head *h_r);
 /* Offset behind the local header at `at`, where its octets begin; SIZE_MAX: there is none. */
 size_t zip_local_end(struct mw_octets o, size_t at);
+/* True when that is what readers take for one that look for them in whatever there is. */
+bool zip_local_is_likely(struct mw_octets o, size_t at);
 bool zip_central_read(struct mw_octets o, size_t at, struct zip_head *h_r);
 bool zip_end_read(struct mw_octets o, size_t at, unsigned way, struct zip_end *e_r);
+/* True when reading the record at the end there costs a search: there is a locator of zip64. */
+bool zip_end_is_dear(struct mw_octets o, size_t at);
 /* The next (last) place of a signature's four octets in [from, to); SIZE_MAX: none. */
 size_t zip_find(struct mw_octets o, const char *signature, size_t from, size_t to);
 size_t zip_find_last(struct mw_octets o, const char *signature, size_t from, size_t to);
