@@ -163,6 +163,24 @@ def end_in_comment(evil_inner):
     return make
 
 
+def covered_by(method):
+    """The comment of the true end lists one member alone, whose octets reach over all others and that end; its stream ends before."""
+    def make(name, octets):
+        cover, evil = Member("readme.txt", HARMLESS, method), Member(name, octets)
+        cover.offset = 0
+        out = cover.local()
+        data = len(out) - len(cover.data)
+        evil.offset = len(out)
+        out += evil.local()
+        directory = evil.central()
+        at = len(out) + len(directory) + 22
+        cover.local_says = cover.central_says = {"csize": at - data}
+        out = cover.local() + out[evil.offset:]
+        again = cover.central()
+        return out + directory + end(1, len(directory), len(out), again + end(1, len(again), at))
+    return make
+
+
 def without_directory(name, octets):
     return Member(name, octets).local()
 

@@ -100,7 +100,7 @@ static enum container_end plain_octets(
 		end = inflate_raw(r->packed, b, &w->out, used_r);
 		break;
 	default:
-		end = unpack_zip_method(r->method, r->packed, r->head->size, b, &w->out);
+		end = unpack_zip_method(r->method, r->packed, r->head->size, b, &w->out, used_r);
 		break;
 	}
 	*octets_r = mw_octets_of(w->out.p, w->out.n);
@@ -112,9 +112,16 @@ static bool crc_fits(const struct zip_head *h, struct mw_octets octets)
 	return zip_aes_of(h).version == 2 || inflate_crc32(octets) == h->crc;
 }
 
-/* One password on one reading. True: it fits, and octets_r, end_r are what came out. */
-static bool try_password(struct zip_walk *w, const struct reading *r, struct mw_octets word,
-	struct mw_octets *octets_r, enum container_end *end_r)
+/* One reading that is encrypted, and what came out of it. */
+struct opened {
+	struct mw_octets octets;
+	size_t behind; /* octets behind the stream's end */
+	enum container_end end;
+};
+
+/* One password on one reading. True: it fits, and *o_r is what came out. */
+static bool try_password(
+	struct zip_walk *w, const struct reading *r, struct mw_octets word, struct opened *o_r)
 {
 	struct zip_aes aes = zip_aes_of(r->head);
 	struct reading inner = { .head = r->head,
@@ -125,40 +132,40 @@ static bool try_password(struct zip_walk *w, const struct reading *r, struct mw_
 	size_t used;
 
 	if (key == ZIP_KEY_NO_MEMORY)
-		*end_r = CONTAINER_NO_MEMORY;
+		o_r->end = CONTAINER_NO_MEMORY;
 	if (key != ZIP_KEY_FITS)
 		return false;
 	inner.packed = mw_octets_of(w->plain.p, w->plain.n);
-	*end_r = plain_octets(w, &inner, octets_r, &used);
-	if (*end_r == CONTAINER_NO_MEMORY)
+	o_r->end = plain_octets(w, &inner, &o_r->octets, &used);
+	if (o_r->end == CONTAINER_NO_MEMORY)
 		return false;
+	o_r->behind = inner.packed.n - used;
 	/* AES has a MAC. Of the other cipher one wrong word in 256 comes so far. */
-	if (aes.strength != 0 || *end_r == CONTAINER_CUT || crc_fits(r->head, *octets_r))
+	if (aes.strength != 0 || o_r->end == CONTAINER_CUT || crc_fits(r->head, o_r->octets))
 		return true;
 	w->job->budget->octets = octets;
 	w->job->budget->met = met;
 	return false;
 }
 
-static bool open_sealed(struct zip_walk *w, const struct reading *r, struct mw_octets *octets_r,
-	enum container_end *end_r)
+static bool open_sealed(struct zip_walk *w, const struct reading *r, struct opened *o_r)
 {
 	unsigned cost =
 		zip_aes_of(r->head).strength != 0 ? PASSWORDS_COST_DEAR : PASSWORDS_COST_CHEAP;
 	struct mw_octets word;
 
-	*end_r = CONTAINER_WHOLE;
+	o_r->end = CONTAINER_WHOLE;
 	for (unsigned i = 0;
 		budget_time(w->job->budget) && passwords_next(w->job->passwords, i, cost, &word);
 		i++) {
-		if (try_password(w, r, word, octets_r, end_r)) {
+		if (try_password(w, r, word, o_r)) {
 			passwords_fitted(w->job->passwords, i);
 			return true;
 		}
-		if (*end_r == CONTAINER_NO_MEMORY)
+		if (o_r->end == CONTAINER_NO_MEMORY)
 			return false;
 	}
-	*end_r = CONTAINER_WHOLE;
+	o_r->end = CONTAINER_WHOLE;
 	return false;
 }
 
@@ -229,8 +236,8 @@ static void shorter(struct giving *g, size_t used)
 static enum container_end give_reading(struct giving *g, struct reading r, size_t *used_r)
 {
 	struct zip_walk *w = g->w;
-	struct mw_octets octets = mw_octets_of(r.packed.p, 0);
-	enum container_end end, given;
+	struct opened o = { .octets = mw_octets_of(r.packed.p, 0) };
+	enum container_end given;
 	bool sealed = (r.head->flags & ZIP_ENCRYPTED) != 0;
 
 	*used_r = r.packed.n;
@@ -239,22 +246,25 @@ static enum container_end give_reading(struct giving *g, struct reading r, size_
 	g->done[g->count++] = r;
 	if (!budget_file(w->job->budget))
 		return CONTAINER_CUT;
-	if (sealed && !open_sealed(w, &r, &octets, &end))
-		return end != CONTAINER_WHOLE ? end : give(g, mw_octets_of(NULL, 0), true, false);
-	if (!sealed)
-		end = plain_octets(w, &r, &octets, used_r);
-	if (end == CONTAINER_NO_MEMORY)
-		return end;
-	g->cut_short = end == CONTAINER_BROKEN && !sealed && r.method == ZIP_DEFLATED &&
+	if (sealed && !open_sealed(w, &r, &o))
+		return o.end != CONTAINER_WHOLE ? o.end
+						: give(g, mw_octets_of(NULL, 0), true, false);
+	if (sealed)
+		*used_r = r.packed.n - o.behind;
+	else
+		o.end = plain_octets(w, &r, &o.octets, used_r);
+	if (o.end == CONTAINER_NO_MEMORY)
+		return o.end;
+	g->cut_short = o.end == CONTAINER_BROKEN && !sealed && r.method == ZIP_DEFLATED &&
 		       *used_r == r.packed.n;
-	if (end == CONTAINER_WHOLE && !sealed && r.method == ZIP_DEFLATED && *used_r < r.packed.n)
+	if (o.end == CONTAINER_WHOLE && *used_r < r.packed.n)
 		doubt(g); /* what stands behind the stream's end is hidden from most */
-	if (end == CONTAINER_WHOLE && !crc_fits(r.head, octets))
+	if (o.end == CONTAINER_WHOLE && !crc_fits(r.head, o.octets))
 		w->broken = true;
-	given = give(g, octets, false, end == CONTAINER_BROKEN);
-	if (end == CONTAINER_CUT || given != CONTAINER_WHOLE)
+	given = give(g, o.octets, false, o.end == CONTAINER_BROKEN);
+	if (o.end == CONTAINER_CUT || given != CONTAINER_WHOLE)
 		return CONTAINER_CUT;
-	return give_shorter(g, octets);
+	return give_shorter(g, o.octets);
 }
 
 /* Octets of a stored member whose size nobody says: as far as the next record. */
