@@ -407,6 +407,7 @@ static bool open_method(struct archive *a, const struct zip_method *m, struct pi
 /* Octets of the member that were taken. What ends by its size alone may leave some: the coder's
  * last ones. */
 #define LEFT_MOST 16
+#define EMPTY_MOST 24 /* octets that nothing but an empty file is packed into */
 static size_t used_of(struct archive *a, const struct zip_method *m, size_t head, size_t packed)
 {
 	la_int64_t taken = archive_filter_bytes(a, -1) - (m->filter == NULL ? (la_int64_t)head : 0);
@@ -444,6 +445,10 @@ enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, u
 	else
 		end = read_member(a, budget, g);
 	*used_r = used_of(a, m, sizeof(head), packed.n);
+	if (end == CONTAINER_BROKEN && g->n == 0 && size == 0 && packed.n <= EMPTY_MOST) {
+		*used_r = packed.n; /* an empty file: libarchive 3.6 calls its stream damaged */
+		end = CONTAINER_WHOLE;
+	}
 	archive_read_free(a);
 	return end;
 }

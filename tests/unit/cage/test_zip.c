@@ -618,6 +618,32 @@ static void an_extra_area_of_many_fields_is_told(void **state)
 		}
 }
 
+static void an_empty_file_that_is_packed_is_whole(void **state)
+{
+	static const char *const packed[] = { "BZh9\x17\x72\x45\x38\x50\x90\0\0\0\0",
+		"\x09\x04\x05\0]\0\0\x80\0\0\x83\xff\xfb\xff\xff\xc0\0\0\0" };
+	static const struct told told[] = { { "a", 12, 0, 14, 0, 0, 0 },
+		{ "a", 14, 2, 19, 0, 0, 0 } };
+	static struct bytes b;
+	struct seen s = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(told); i++) {
+		size_t directory;
+
+		b.n = 0;
+		put_local(&b, &told[i]);
+		memcpy(b.p + b.n, packed[i], told[i].packed);
+		b.n += told[i].packed;
+		directory = b.n;
+		put_central(&b, &told[i]);
+		put_end(&b, 1, directory, 0);
+		assert_int_equal(read_it(&b, &s), CONTAINER_WHOLE);
+		assert_false(s.ambiguous);
+		assert_int_equal(s.broken, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -638,6 +664,7 @@ int main(void)
 		cmocka_unit_test(both_records_at_the_end_are_believed),
 		cmocka_unit_test(all_of_a_members_names_are_told),
 		cmocka_unit_test(an_extra_area_of_many_fields_is_told),
+		cmocka_unit_test(an_empty_file_that_is_packed_is_whole),
 		cmocka_unit_test(text_is_no_zip),
 	};
 
