@@ -6,7 +6,7 @@
 #include "zip_walk.h"
 
 #define MADE_BY_UNIX 3
-#define READINGS_MAX 4 /* of one member */
+#define READINGS_MAX 6 /* of one member */
 /* So many folders count as one file: no archive that is meant to be unpacked is of folders alone,
  * and engines are slow with those that are. */
 #define FOLDERS_A_FILE 8
@@ -32,6 +32,12 @@ struct giving {
 static void doubt(struct giving *g)
 {
 	g->ambiguous = g->w->ambiguous = true;
+}
+
+static void shorter(struct giving *g, size_t used)
+{
+	if (used < g->shortest)
+		g->shortest = used;
 }
 
 /* ------------------------------------------------------------------ names */
@@ -188,6 +194,29 @@ static enum container_end give(
 	return g->w->job->got(g->w->job->arg, &m) ? CONTAINER_WHOLE : CONTAINER_CUT;
 }
 
+/* A folder; false, *end_r: its local header, whose sizes are to follow, has a stream behind it all
+ * the same. */
+static bool is_folder(struct giving *g, size_t at, enum container_end *end_r)
+{
+	const struct zip_head *l = g->v->local;
+	struct mw_octets o = g->w->o, octets;
+	struct reading r = { l, l->method, mw_octets_of(o.p + at, o.n - at) };
+	size_t used;
+
+	*end_r = CONTAINER_WHOLE;
+	if (l->method != ZIP_DEFLATED || (l->flags & ZIP_SIZES_FOLLOW) == 0)
+		return true;
+	*end_r = plain_octets(g->w, &r, &octets, &used);
+	if (octets.n == 0 || *end_r == CONTAINER_NO_MEMORY)
+		return true;
+	doubt(g);
+	shorter(g, used);
+	if (!budget_file(g->w->job->budget) ||
+		give(g, octets, false, *end_r == CONTAINER_BROKEN) != CONTAINER_WHOLE)
+		*end_r = CONTAINER_CUT;
+	return false;
+}
+
 static enum container_end give_folder(struct giving *g)
 {
 	if (++g->w->folders % FOLDERS_A_FILE == 0 && !budget_file(g->w->job->budget))
@@ -225,12 +254,6 @@ static bool done_already(const struct giving *g, const struct reading *r)
 			((g->done[i].head->flags ^ r->head->flags) & ZIP_ENCRYPTED) == 0)
 			return true;
 	return false;
-}
-
-static void shorter(struct giving *g, size_t used)
-{
-	if (used < g->shortest)
-		g->shortest = used;
 }
 
 static enum container_end give_reading(struct giving *g, struct reading r, size_t *used_r)
@@ -291,6 +314,52 @@ static struct reading reading_of(
 		mw_octets_of(o.p + at, packed < left ? (size_t)packed : left) };
 }
 
+/* Some readers take as many octets of a stored file as it is to have, others as it is said to take.
+ */
+static enum container_end give_by_size(struct giving *g, const struct zip_head *h, size_t at)
+{
+	size_t used;
+
+	if (h->method != ZIP_STORED || (h->flags & ZIP_ENCRYPTED) != 0 || h->size <= h->packed)
+		return CONTAINER_WHOLE;
+	doubt(g);
+	return give_reading(g, reading_of(g->w->o, h, at, h->size), &used);
+}
+
+/* The size that a descriptor behind the octets says: one that stands where it says that it does.
+ * SIZE_MAX: there is none up to the next record behind `packed` octets. */
+static size_t described(struct mw_octets o, size_t at, uint64_t packed)
+{
+	size_t last = packed < o.n - at ? at + (size_t)packed : o.n;
+	size_t to = last + to_next_record(o, last), d = at;
+
+	to = to < o.n - 3 ? to + 4 : o.n;
+	for (; (d = zip_find(o, ZIP_DESCRIPTOR, d, to)) != SIZE_MAX && o.n - d >= 12; d++)
+		if (zip_32(o.p + d + 8) == d - at)
+			return d - at;
+	return SIZE_MAX;
+}
+
+/* Readers of streams find the end of a stored file by its descriptor: when that is not where the
+ * directory says, they see another file, and go on there. */
+static enum container_end give_described(struct giving *g, size_t at)
+{
+	const struct zip_head *c = g->v->central, *l = g->v->local;
+	enum container_end end;
+	size_t packed, used;
+
+	if ((l->flags & ZIP_SIZES_FOLLOW) == 0 || (l->flags & ZIP_ENCRYPTED) != 0 ||
+		l->method != ZIP_STORED || l->packed != 0)
+		return CONTAINER_WHOLE;
+	packed = described(g->w->o, at, c->packed);
+	if (packed == SIZE_MAX || packed == c->packed)
+		return CONTAINER_WHOLE;
+	doubt(g);
+	end = give_reading(g, reading_of(g->w->o, l, at, packed), &used);
+	shorter(g, used);
+	return end;
+}
+
 /* A deflated stream from there to wherever it ends. */
 static enum container_end give_stream(
 	struct giving *g, const struct zip_head *h, size_t at, size_t *used_r)
@@ -329,7 +398,7 @@ static enum container_end give_local(struct giving *g, size_t at)
 		end = give_reading(g,
 			reading_of(o, h, at, follows ? to_next_record(o, at) : h->packed), &used);
 	shorter(g, used);
-	return end;
+	return end == CONTAINER_WHOLE && !follows ? give_by_size(g, h, at) : end;
 }
 
 static enum container_end give_central(struct giving *g, size_t at)
@@ -343,6 +412,10 @@ static enum container_end give_central(struct giving *g, size_t at)
 		g->w->broken = true;
 	end = give_reading(g, r, &used);
 	shorter(g, used);
+	if (end == CONTAINER_WHOLE)
+		end = give_by_size(g, h, at);
+	if (end == CONTAINER_WHOLE)
+		end = give_described(g, at);
 	if (end != CONTAINER_WHOLE || !g->cut_short || r.packed.n == g->w->o.n - at)
 		return end;
 	doubt(g); /* the stream goes on behind its size: readers differ in where they stop */
@@ -385,12 +458,15 @@ enum container_end zip_give(struct zip_walk *w, const struct zip_view *v, size_t
 						   : CONTAINER_CUT;
 	at = v->local->end;
 	*end_r = at;
-	if (g.m.kind == 'D' && any->packed == 0 && v->local->packed == 0)
-		return give_folder(&g);
-	if (v->central != NULL)
-		end = give_central(&g, at);
-	if (end == CONTAINER_WHOLE)
-		end = give_local(&g, at);
+	if (g.m.kind == 'D' && any->packed == 0 && v->local->packed == 0) {
+		if (is_folder(&g, at, &end))
+			return end == CONTAINER_NO_MEMORY ? end : give_folder(&g);
+	} else {
+		if (v->central != NULL)
+			end = give_central(&g, at);
+		if (end == CONTAINER_WHOLE)
+			end = give_local(&g, at);
+	}
 	if (g.shortest != SIZE_MAX)
 		*end_r = at + g.shortest;
 	return end;
