@@ -125,6 +125,7 @@ ZIPS = {
     "zip name in extra field": z.unicode_name,
     "zip folder with octets": z.directory_with_octets,
     "zip folder by attribute": z.lying(central={"attributes": 0x10}),
+    "zip name in extra field of two": z.two_unicode_names,
     "zip of many": lambda n, o: z.archive(*(z.Member(f"{i}.txt", z.HARMLESS) for i in range(200)), z.Member(n, o)),
 }
 # Those whose two directories do not say the same: readers that believe the one do not see what readers of the other do.
@@ -138,6 +139,7 @@ SECRET_ZIPS = {"zipcrypto": z.zipcrypto(), "zipcrypto stored": z.zipcrypto(z.STO
 for case_name, wrap_ in SECRET_ZIPS.items():
     box(case_name, "archive", wrap_, "invoice.zip", b"application/zip")
     box(case_name + ", password told", "archive", wrap_, "invoice.zip", b"application/zip", PASSWORD_NOTE)
+box("zip aes of two methods, password told", "archive", z.aes_of_two_methods, "invoice.zip", b"application/zip", PASSWORD_NOTE, odd=True)
 
 ARCHIVES = {
     "7z copy": (ar.seven(), "a.7z"),

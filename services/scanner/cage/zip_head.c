@@ -129,27 +129,56 @@ static void take_64(struct mw_octets *field, uint64_t *n, uint32_t stands_for)
 	*field = mw_octets_of(field->p + 8, field->n - 8);
 }
 
-/* What the fixed fields had no room for (section 4.5.3), and Info-ZIP's name (4.6.9): of each the
- * first that is there. */
+/* Fields that readers look into; which stands where there may be two of. */
+enum wanted { WANTED_64, WANTED_NAME, WANTED_AES, WANTED_COUNT };
+
+static enum wanted wanted_of(unsigned id)
+{
+	static const unsigned ids[WANTED_COUNT] = { EXTRA_ZIP64, EXTRA_UNICODE_PATH,
+		ZIP_EXTRA_AES };
+	unsigned i = 0;
+
+	while (i < WANTED_COUNT && ids[i] != id)
+		i++;
+	return (enum wanted)i;
+}
+
+static bool same(struct mw_octets a, struct mw_octets b)
+{
+	return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+}
+
+static struct mw_octets unicode_of(struct mw_octets field)
+{
+	return field.n > 5 ? mw_octets_of(field.p + 5, field.n - 5) : mw_octets_of(field.p, 0);
+}
+
+/* What the fixed fields had no room for (section 4.5.3), and Info-ZIP's name (4.6.9). */
 static void take_extra(struct zip_head *h, bool central)
 {
+	struct mw_octets field, first[WANTED_COUNT] = { 0 };
 	struct fields f = { .left = h->extra };
-	struct mw_octets field;
-	bool sizes = false;
 	unsigned id;
 
 	while (next_field(&f, &id, &field)) {
-		if (id == EXTRA_ZIP64 && !sizes) {
-			sizes = true;
-			take_64(&field, &h->size, UINT32_MAX);
-			take_64(&field, &h->packed, UINT32_MAX);
-			if (central)
-				take_64(&field, &h->local, UINT32_MAX);
-		}
-		if (id == EXTRA_UNICODE_PATH && field.n > 5 && h->unicode.n == 0)
-			h->unicode = mw_octets_of(field.p + 5, field.n - 5);
+		enum wanted w = wanted_of(id);
+
+		if (w == WANTED_COUNT)
+			continue;
+		if (first[w].p == NULL)
+			first[w] = field;
+		else if (!same(first[w], field))
+			h->odd_extra = true;
+		if (w == WANTED_NAME)
+			h->unicode[1] = unicode_of(field);
 	}
-	h->crowded = f.left.n >= 4;
+	h->unicode[0] = unicode_of(first[WANTED_NAME]);
+	field = first[WANTED_64];
+	take_64(&field, &h->size, UINT32_MAX);
+	take_64(&field, &h->packed, UINT32_MAX);
+	if (central)
+		take_64(&field, &h->local, UINT32_MAX);
+	h->odd_extra = h->odd_extra || f.left.n >= 4;
 }
 
 /* ------------------------------------------------------------------ headers */

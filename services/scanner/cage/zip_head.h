@@ -12,6 +12,7 @@
 #define ZIP_END "PK\x05\x06"
 #define ZIP_DESCRIPTOR "PK\x07\x08"
 #define ZIP_END_OCTETS 22
+#define ZIP_EXTRA_AES 0x9901
 
 enum { ZIP_STORED = 0, ZIP_DEFLATED = 8, ZIP_AES = 99 };
 enum {
@@ -31,8 +32,11 @@ struct zip_head {
 	uint32_t attributes; /* central: of the system that made it */
 	uint16_t made_by;
 	struct mw_octets name, extra;
-	struct mw_octets unicode; /* the name that field 0x7075 says; empty: none */
-	bool crowded;		  /* extra has more fields than are looked at */
+	struct mw_octets
+		unicode[2]; /* the name that the first, the last field 0x7075 says; empty: none */
+	/* extra has more fields than are looked at, or two of sizes, names or AES that do not say
+	 * the same: readers take the first or the last. */
+	bool odd_extra;
 };
 
 /* How readers take the record at the end with zip64's: where that one is, and what it replaces. */

@@ -59,8 +59,10 @@ static void add_name(struct giving *g, struct mw_octets name)
 			return;
 		i++;
 	}
-	if (i == CONTAINER_ALIASES_MAX)
+	if (i == CONTAINER_ALIASES_MAX) {
+		doubt(g); /* there is no room to tell this one */
 		return;
+	}
 	mw_strlcpy(g->names[1 + i], text, sizeof(g->names[0]));
 	g->m.aliases[i] = g->names[1 + i];
 }
@@ -77,6 +79,12 @@ static void add_names(struct giving *g, struct mw_octets name)
 		add_name(g, name);
 	if (nul != NULL)
 		add_name(g, mw_octets_of(name.p, (size_t)(nul - name.p)));
+}
+
+static void add_unicode(struct giving *g, const struct zip_head *h)
+{
+	for (unsigned i = 0; i < MW_COUNT(h->unicode); i++)
+		add_names(g, h->unicode[i]);
 }
 
 static char kind_of(const struct zip_head *h)
@@ -251,6 +259,7 @@ static bool done_already(const struct giving *g, const struct reading *r)
 {
 	for (unsigned i = 0; i < g->count; i++)
 		if (g->done[i].packed.n == r->packed.n && g->done[i].method == r->method &&
+			zip_aes_of(g->done[i].head).method == zip_aes_of(r->head).method &&
 			((g->done[i].head->flags ^ r->head->flags) & ZIP_ENCRYPTED) == 0)
 			return true;
 	return false;
@@ -429,8 +438,9 @@ static bool heads_differ(const struct zip_head *c, const struct zip_head *l)
 
 	if ((c->flags & ZIP_MASKED) != 0 || (l->flags & ZIP_MASKED) != 0)
 		return false;
-	return c->method != l->method || ((c->flags ^ l->flags) & ZIP_ENCRYPTED) != 0 ||
-	       c->name.n != l->name.n || memcmp(c->name.p, l->name.p, c->name.n) != 0 ||
+	return c->method != l->method || zip_aes_of(c).method != zip_aes_of(l).method ||
+	       ((c->flags ^ l->flags) & ZIP_ENCRYPTED) != 0 || c->name.n != l->name.n ||
+	       memcmp(c->name.p, l->name.p, c->name.n) != 0 ||
 	       (c->packed != l->packed && !(follows && l->packed == 0)) ||
 	       (c->size != l->size && !(follows && l->size == 0));
 }
@@ -444,14 +454,15 @@ enum container_end zip_give(struct zip_walk *w, const struct zip_view *v, size_t
 
 	if (v->central == NULL ? w->listed : v->local == NULL || heads_differ(v->central, v->local))
 		doubt(&g);
-	if ((v->central != NULL && v->central->crowded) || (v->local != NULL && v->local->crowded))
-		doubt(&g); /* a size or a name may stand behind the fields that are looked at */
+	if ((v->central != NULL && v->central->odd_extra) ||
+		(v->local != NULL && v->local->odd_extra))
+		doubt(&g);
 	g.m.kind = kind_of(any);
 	add_names(&g, any->name);
-	add_names(&g, any->unicode);
+	add_unicode(&g, any);
 	if (v->local != NULL) {
 		add_names(&g, v->local->name);
-		add_names(&g, v->local->unicode);
+		add_unicode(&g, v->local);
 	}
 	if (v->local == NULL)
 		return budget_file(w->job->budget) ? give(&g, mw_octets_of("", 0), false, true)
