@@ -93,6 +93,7 @@ ZIPS = {
     "zip local only": z.only_local,
     "zip central only": z.only_central,
     "zip points elsewhere": z.other_offset,
+    "zip points at two": z.two_offsets,
     "zip twice, evil last": z.two_ends(True),
     "zip twice, evil first": z.two_ends(False),
     "zip end in comment, evil inner": z.end_in_comment(True),

@@ -139,9 +139,9 @@ def other_offset(name, octets):
 
 
 def two_offsets(name, octets):
-    """The offset counts from the beginning of the file, or of the archive behind what stands before: a header is at both."""
-    good = Member("readme.txt", HARMLESS)
-    evil = Member(name, octets)
+    """The offset counts from the beginning of the file, or of the archive behind what stands before: a header is at both. The one in
+    front looks like none, for a NUL is in its name."""
+    good, evil = Member("readme.txt", HARMLESS), Member(b"a\0" + name.encode(), octets)
     prefix = b"x" * 40 + evil.local()
     good.offset = 40
     out = b"y" * 40 + good.local()

@@ -177,6 +177,22 @@ static size_t local_of(const struct plan *p, const struct directory *d, const st
 	return SIZE_MAX;
 }
 
+/* An entry; and once more, when a reader that counts its offset from the beginning of the file
+ * comes to another local header than one that counts from the archive's. False: no memory. */
+static bool read_entry(
+	struct plan *p, const struct directory *d, size_t central, const struct zip_head *h)
+{
+	size_t local = local_of(p, d, h);
+
+	if (!add_entry(p, central, h, local))
+		return false;
+	if (local == SIZE_MAX || h->local == local || starts_as_zip(p->w.o) ||
+		!zip_is(p->w.o, (size_t)h->local, ZIP_LOCAL))
+		return true; /* of an archive in front all headers are read anyway */
+	p->w.ambiguous = true;
+	return add_entry(p, central, h, (size_t)h->local);
+}
+
 /* CONTAINER_CUT: time is up. */
 static enum container_end read_directory(struct plan *p, const struct directory *d)
 {
@@ -188,7 +204,7 @@ static enum container_end read_directory(struct plan *p, const struct directory 
 		at = h.end, count++) {
 		if (count % ENTRIES_A_LOOK == 0 && !budget_time(p->w.job->budget))
 			return CONTAINER_CUT;
-		if (!add_entry(p, at, &h, local_of(p, d, &h)))
+		if (!read_entry(p, d, at, &h))
 			return CONTAINER_NO_MEMORY;
 	}
 	/* Some readers believe the count, others go as far as there are headers. */
