@@ -141,6 +141,11 @@ for case_name, wrap_ in SECRET_ZIPS.items():
     box(case_name, "archive", wrap_, "invoice.zip", b"application/zip")
     box(case_name + ", password told", "archive", wrap_, "invoice.zip", b"application/zip", PASSWORD_NOTE)
 box("zip aes of two methods, password told", "archive", z.aes_of_two_methods, "invoice.zip", b"application/zip", PASSWORD_NOTE, odd=True)
+for case_name, wrap_ in (("7z", ar.seven("lzma")), ("rar5", ar.rar5), ("gzip", lambda _, o: gzip.compress(o))):
+    box(f"{case_name} between a zip's members", "archive", lambda n, o, w=wrap_: z.archive(z.Member("readme.txt", z.HARMLESS), between=w(n, o)),
+        "invoice.zip", odd=True, tells_name=case_name != "gzip")
+    box(f"{case_name} in a zip's comment", "archive", lambda n, o, w=wrap_: z.simple(comment=w(n, o))("readme.txt", z.HARMLESS), "invoice.zip",
+        odd=True, tells_name=case_name != "gzip")
 
 ARCHIVES = {
     "7z copy": (ar.seven(), "a.7z"),

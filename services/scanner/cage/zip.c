@@ -13,6 +13,7 @@
 #define ENDS_LOOKED_AT 256     /* that may be none */
 #define ENDS_COST_MAX (1u << 16)
 #define COMPARED_MAX (1u << 26) /* of records at the end with members that may hold them */
+#define GAP_LEAST 32		/* octets; a descriptor has up to 24 */
 #define ENTRIES_A_LOOK 256	/* between two looks at the clock */
 
 /* Where every reader looks for the record at the end: its longest comment and itself, from the end.
@@ -328,6 +329,39 @@ static enum container_end give_unlisted(struct plan *p, size_t from, size_t to)
 	return CONTAINER_WHOLE;
 }
 
+/* Octets that are an archive of another kind, or hold one, as 7-Zip would find it. */
+static bool is_other_archive(struct mw_octets o)
+{
+	return o.n >= GAP_LEAST && (unpack_kind_of(o) != NULL || container_sfx.knows(o));
+}
+
+/* What no member takes is a descriptor or padding, unless it is such an archive. */
+static enum container_end give_gap(struct plan *p, size_t from, size_t to)
+{
+	struct container_member m = { .name = "", .ambiguous = true };
+
+	if (from >= to)
+		return CONTAINER_WHOLE;
+	m.octets = mw_octets_of(p->w.o.p + from, to - from);
+	if (!is_other_archive(m.octets))
+		return CONTAINER_WHOLE;
+	p->w.ambiguous = true;
+	if (!budget_file(p->w.job->budget) || !p->w.job->got(p->w.job->arg, &m))
+		return CONTAINER_CUT;
+	return CONTAINER_WHOLE;
+}
+
+/* The first directory behind that place. */
+static size_t next_directory(const struct plan *p, size_t from)
+{
+	size_t next = p->w.o.n;
+
+	for (unsigned i = 0; i < p->count; i++)
+		if (p->directories[i].from >= from && p->directories[i].from < next)
+			next = p->directories[i].from;
+	return next;
+}
+
 static enum container_end give_listed(struct plan *p, const struct entry *e, size_t *pos)
 {
 	struct zip_head central, local;
@@ -371,21 +405,33 @@ static enum container_end walk(struct plan *p)
 			continue; /* two directories share it */
 		if (!budget_time(p->w.job->budget))
 			return CONTAINER_CUT;
-		if (e->local != SIZE_MAX && e->local > pos)
+		if (e->local != SIZE_MAX && e->local > pos) {
 			end = give_unlisted(p, pos, e->local);
+			if (end == CONTAINER_WHOLE)
+				end = give_gap(p, pos, e->local);
+		}
 		if (end == CONTAINER_WHOLE)
 			end = give_listed(p, e, &pos);
 	}
-	return end == CONTAINER_WHOLE ? give_unlisted(p, pos, p->w.o.n) : end;
+	if (end == CONTAINER_WHOLE)
+		end = give_unlisted(p, pos, p->w.o.n);
+	return end == CONTAINER_WHOLE ? give_gap(p, pos, next_directory(p, pos)) : end;
 }
 
-/* What stands behind the end, when it is more than padding. */
+/* What stands behind the end, when it is more than padding; its comment is a text, or an archive.
+ */
 static enum container_end give_tail(struct plan *p)
 {
 	size_t from = p->count > 0 ? p->directories[0].end.after : p->w.o.n;
 	struct container_member m = { .name = "",
 		.octets = mw_octets_of(p->w.o.p + from, p->w.o.n - from) };
 
+	if (p->count > 0) {
+		enum container_end end = give_gap(p, p->directories[0].end.comment, from);
+
+		if (end != CONTAINER_WHOLE)
+			return end;
+	}
 	if (!container_is_tail(m.octets))
 		return CONTAINER_WHOLE;
 	if (!budget_file(p->w.job->budget))

@@ -315,6 +315,7 @@ bool zip_end_read(struct mw_octets o, size_t at, unsigned way, struct zip_end *e
 	e.count = zip_16(p + 10);
 	e.directory_size = zip_32(p + 12);
 	e.directory = zip_32(p + 16);
+	e.comment = at + ZIP_END_OCTETS;
 	e.after = o.n - at - ZIP_END_OCTETS < comment ? o.n : at + ZIP_END_OCTETS + comment;
 	if ((way & ZIP_END_WITHOUT) == 0)
 		take_end64(o, way, &e);

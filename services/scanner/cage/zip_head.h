@@ -49,8 +49,9 @@ enum {
 
 /* The record at the end, with zip64's when there is one. */
 struct zip_end {
-	size_t at;    /* where the directory ends at the latest */
-	size_t after; /* behind its comment, as far as there is one */
+	size_t at;	/* where the directory ends at the latest */
+	size_t comment; /* where that begins */
+	size_t after;	/* behind its comment, as far as there is one */
 	uint64_t count, directory_size, directory;
 };
 
