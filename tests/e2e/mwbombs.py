@@ -117,6 +117,23 @@ def overlapping(count, kernel):
     return out.getvalue()
 
 
+def zip_of_many_ends(ends, entries, name, local):
+    """Records at the end that lead nowhere, in front of a directory whose every entry means the same local header."""
+    fields = struct.pack("<HHHHHIIIHH", 20, 0, 0, 0, 0x21, 0, 0, 0, len(name), 0)
+    directory = (b"PK\1\2" + struct.pack("<H", 20) + fields + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name) * entries
+    out = local + b"PK\5\6".ljust(22, b"\xff") * ends
+    count = entries & 0xffff
+    return out + directory + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, count, count, len(directory), len(out), 0)
+
+
+def local_of_many_fields(name):
+    return b"PK\3\4" + struct.pack("<HHHHHIIIHH", 20, 0, 0, 0, 0x21, 0, 0, 0, len(name), 65532) + name + bytes(65528) + b"\1\0\0\0"
+
+
+def many_ends(entries, name):
+    return attached(squeezed([("in.zip", zip_of_many_ends(255, entries, name, local_of_many_fields(name)))]), "ends.zip")
+
+
 # ------------------------------------------------------------------ itself inside itself
 
 def quine_gz():
@@ -280,6 +297,8 @@ BOMBS = {
     "a gzip that is in itself": (lambda: attached(quine_gz(), "r.gz"), {"depth", "engine"}),
     "zip whose members lie over each other": (lambda: attached(overlapping(1400, 20 * MIB), "over.zip"), MUCH | {"parts"}),
     "zip of 100,000 members": (lambda: attached(stored([(f"{i:05}", b"") for i in range(100000)]), "many.zip"), {"parts"}),
+    "zip of 255 ends and 131,072 entries": (lambda: many_ends(131072, b"a"), {"parts"}),
+    "zip of 255 ends and 131,072 folders": (lambda: many_ends(131072, b"a/"), {"parts"}),
     "tar of 100,000 members": (lambda: attached(gzip.compress(tar_of_many(100000), 9), "many.tar.gz"), {"parts"}),
     "xz with a dictionary of 4 GiB": (lambda: attached(xz_with_a_dictionary_of_4_gib(), "x.xz"), MUCH),
     "lzma with a dictionary of 4 GiB": (lambda: attached(lzma_with_a_dictionary_of_4_gib(), "x.lzma"), None),

@@ -81,6 +81,11 @@ ZIPS = {
     "zip with a comment": z.simple(comment=b"x" * 65535),
     "zip behind text": lambda n, o: b"x" * 500 + z.archive(z.Member(n, o)),
     "zip behind text, offsets told": lambda n, o: b"x" * 500 + z.archive(z.Member(n, o), base=500),
+    "zip between octets": lambda n, o: b"x" * 500 + z.archive(z.Member(n, o)) + b"x" * 70000,
+    "zip between octets, offsets told": lambda n, o: b"x" * 500 + z.archive(z.Member(n, o), base=500) + b"x" * 70000,
+    "zip between octets, a PDF": lambda n, o: b"%PDF-1.4\n" + z.archive(z.Member(n, o)) + b"x" * 70000,
+    "zip without directory behind text": lambda n, o: b"x" * 500 + z.without_directory(n, o),
+    "zip without directory before a zip": lambda n, o: b"x" * 500 + z.without_directory(n, o) + z.archive(z.Member("readme.txt", z.HARMLESS)),
     "zip of a span": lambda n, o: b"PK\7\x08" + z.archive(z.Member(n, o), base=4),
     "zip of one volume": lambda n, o: b"PK00" + z.archive(z.Member(n, o), base=4),
     "zip with text behind": lambda n, o: z.archive(z.Member(n, o)) + b"x" * 300,
@@ -88,10 +93,16 @@ ZIPS = {
     "zip local only": z.only_local,
     "zip central only": z.only_central,
     "zip points elsewhere": z.other_offset,
+    "zip points at two": z.two_offsets,
     "zip twice, evil last": z.two_ends(True),
     "zip twice, evil first": z.two_ends(False),
     "zip end in comment, evil inner": z.end_in_comment(True),
     "zip end in comment, evil outer": z.end_in_comment(False),
+    "zip end covered, Deflate": z.covered_by(z.DEFLATED),
+    "zip end covered, bzip2": z.covered_by(z.BZIP2),
+    "zip end covered, xz": z.covered_by(z.XZ),
+    "zip end covered, Zstandard": z.covered_by(z.ZSTD),
+    "zip end covered, LZMA": z.covered_by(z.LZMA),
     "zip without directory": z.without_directory,
     "zip local name differs": z.lying(local={"name": b"readme.txt"}),
     "zip central name differs": z.lying(central={"name": b"readme.txt"}),
@@ -100,6 +111,10 @@ ZIPS = {
     "zip local method stored": z.lying(local={"method": z.STORED}),
     "zip central method stored": z.lying(central={"method": z.STORED}),
     "zip size too small": z.lying(local={"size": 1}, central={"size": 1}),
+    "zip size of stored larger": z.lying(z.STORED, local={"csize": 1}, central={"csize": 1}),
+    "zip local descriptor says more": z.described(0),
+    "zip local descriptor says less": z.described_before,
+    "zip folder with a stream": z.folder_with_stream,
     "zip wrong checksum": z.lying(crc=0x12345678),
     "zip says encrypted": z.lying(flags=z.ENCRYPTED),
     "zip local says encrypted": z.lying(local={"flags": z.ENCRYPTED}),
@@ -111,6 +126,7 @@ ZIPS = {
     "zip name in extra field": z.unicode_name,
     "zip folder with octets": z.directory_with_octets,
     "zip folder by attribute": z.lying(central={"attributes": 0x10}),
+    "zip name in extra field of two": z.two_unicode_names,
     "zip of many": lambda n, o: z.archive(*(z.Member(f"{i}.txt", z.HARMLESS) for i in range(200)), z.Member(n, o)),
 }
 # Those whose two directories do not say the same: readers that believe the one do not see what readers of the other do.
@@ -124,6 +140,12 @@ SECRET_ZIPS = {"zipcrypto": z.zipcrypto(), "zipcrypto stored": z.zipcrypto(z.STO
 for case_name, wrap_ in SECRET_ZIPS.items():
     box(case_name, "archive", wrap_, "invoice.zip", b"application/zip")
     box(case_name + ", password told", "archive", wrap_, "invoice.zip", b"application/zip", PASSWORD_NOTE)
+box("zip aes of two methods, password told", "archive", z.aes_of_two_methods, "invoice.zip", b"application/zip", PASSWORD_NOTE, odd=True)
+for case_name, wrap_ in (("7z", ar.seven("lzma")), ("rar5", ar.rar5), ("gzip", lambda _, o: gzip.compress(o))):
+    box(f"{case_name} between a zip's members", "archive", lambda n, o, w=wrap_: z.archive(z.Member("readme.txt", z.HARMLESS), between=w(n, o)),
+        "invoice.zip", odd=True, tells_name=case_name != "gzip")
+    box(f"{case_name} in a zip's comment", "archive", lambda n, o, w=wrap_: z.simple(comment=w(n, o))("readme.txt", z.HARMLESS), "invoice.zip",
+        odd=True, tells_name=case_name != "gzip")
 
 ARCHIVES = {
     "7z copy": (ar.seven(), "a.7z"),
@@ -200,6 +222,28 @@ lone("lz4", ar.lz4, "a.lz4")
 lone("lz4 legacy", ar.lz4_legacy, "a.lz4")
 lone("zstd", ar.zstd, "a.zst")
 lone("zstd behind a skippable frame", ar.zstd_skippable, "a.zst")
+# Readers join what stands one behind the other: alone neither piece is anything.
+PIECES = {
+    "xz": lzma.compress,
+    "xz of another check": lambda o: lzma.compress(o, check=lzma.CHECK_CRC32),
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "zstd": ar.zstd,
+    "lz4": ar.lz4,
+    "lzip": ar.lzip,
+    "lzop": ar.lzop,
+}
+for case_name, piece_ in PIECES.items():
+    behind_ = lzma.compress if case_name.startswith("xz") else piece_
+    lone(case_name + " in pieces", lambda o, a=piece_, b=behind_: a(o[:1]) + b(o[1:]), "a." + case_name.split()[0], odd=case_name == "lzop")
+lone("xz in pieces with padding between", lambda o: lzma.compress(o[:1]) + bytes(8) + lzma.compress(o[1:], check=lzma.CHECK_SHA256), "a.xz")
+lone("zstd in pieces with a skippable frame between", lambda o: ar.zstd(o[:1]) + ar.zstd_skippable(o[1:]), "a.zst")
+lone("lz4 in pieces, the last legacy", lambda o: ar.lz4(o[:1]) + ar.lz4_legacy(o[1:]), "a.lz4")
+lone("lz4 in pieces, the first legacy", lambda o: ar.lz4_legacy(o[:20]) + ar.lz4(o[20:]), "a.lz4")
+# Few readers join these: told.
+lone("gzip in pieces with zeros between", lambda o: gzip.compress(o[:1]) + bytes(64) + gzip.compress(o[1:]), "a.gz", odd=True)
+lone("zstd and gzip", lambda o: ar.zstd(o[:1]) + gzip.compress(o[1:]), "a.zst", odd=True)
+lone("xz and gzip", lambda o: lzma.compress(o[:1]) + gzip.compress(o[1:]), "a.xz", odd=True)
 lone("compress", ar.compress, "a.Z")
 lone("compress, table emptied", ar.compress_cleared, "a.Z")
 lone("lzop", ar.lzop, "a.lzo")

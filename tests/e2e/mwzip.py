@@ -138,6 +138,17 @@ def other_offset(name, octets):
     return out + directory + end(1, len(directory), len(out))
 
 
+def two_offsets(name, octets):
+    """The offset counts from the beginning of the file, or of the archive behind what stands before: a header is at both. The one in
+    front looks like none, for a NUL is in its name."""
+    good, evil = Member("readme.txt", HARMLESS), Member(b"a\0" + name.encode(), octets)
+    prefix = b"x" * 40 + evil.local()
+    good.offset = 40
+    out = b"y" * 40 + good.local()
+    directory = good.central()
+    return prefix + out + directory + end(1, len(directory), len(out))
+
+
 def two_ends(evil_last):
     """Two archives one behind the other: which end of central directory counts?"""
     def make(name, octets):
@@ -163,6 +174,41 @@ def end_in_comment(evil_inner):
     return make
 
 
+def covered_by(method):
+    """The comment of the true end lists one member alone, whose octets reach over all others and that end; its stream ends before."""
+    def make(name, octets):
+        cover, evil = Member("readme.txt", HARMLESS, method), Member(name, octets)
+        cover.offset = 0
+        out = cover.local()
+        data = len(out) - len(cover.data)
+        evil.offset = len(out)
+        out += evil.local()
+        directory = evil.central()
+        at = len(out) + len(directory) + 22
+        cover.local_says = cover.central_says = {"csize": at - data}
+        out = cover.local() + out[evil.offset:]
+        again = cover.central()
+        return out + directory + end(1, len(directory), len(out), again + end(1, len(again), at))
+    return make
+
+
+def described(central_size):
+    """Stored, sizes in a descriptor; the directory says others."""
+    def make(name, octets):
+        behind = b"PK\7\x08" + struct.pack("<III", zlib.crc32(octets), len(octets), len(octets))
+        lies = {"csize": central_size, "size": central_size, "crc": zlib.crc32(octets[:central_size])}
+        return archive(Member(name, octets, STORED, flags=DESCRIPTOR, behind=behind, local={"crc": 0, "csize": 0, "size": 0}, central=lies))
+    return make
+
+
+def described_before(name, octets):
+    """To the directory one stored file; its descriptor stands in it, and a local header behind that."""
+    head, evil = HARMLESS, Member(name, octets)
+    inner = head + b"PK\7\x08" + struct.pack("<III", zlib.crc32(head), len(head), len(head)) + evil.local()
+    behind = b"PK\7\x08" + struct.pack("<III", zlib.crc32(inner), len(inner), len(inner))
+    return archive(Member("readme.txt", inner, STORED, flags=DESCRIPTOR, behind=behind, local={"crc": 0, "csize": 0, "size": 0}))
+
+
 def without_directory(name, octets):
     return Member(name, octets).local()
 
@@ -171,6 +217,21 @@ def unicode_name(name, octets):
     """Info-ZIP's Unicode path (section 4.6.9) says another name than the header."""
     extra = struct.pack("<HHBI", 0x7075, 5 + len(name.encode()), 1, zlib.crc32(b"readme.txt")) + name.encode()
     return archive(Member("readme.txt", octets, extra=extra))
+
+
+def two_unicode_names(name, octets):
+    """The second field is the true one to readers that go on to the last."""
+    def field(text):
+        return struct.pack("<HHBI", 0x7075, 5 + len(text), 1, zlib.crc32(b"readme.txt")) + text
+    return archive(Member("readme.txt", octets, extra=field(b"other.txt") + field(name.encode())))
+
+
+def folder_with_stream(name, octets):
+    """A folder of no octets in the directory; readers of streams find some behind its local header."""
+    data = deflated(octets)
+    behind = b"PK\7\x08" + struct.pack("<III", zlib.crc32(octets), len(data), len(octets))
+    none = {"crc": 0, "csize": 0, "size": 0}
+    return archive(Member(name + "/", octets, flags=DESCRIPTOR, behind=behind, local=none, central=none))
 
 
 def directory_with_octets(name, octets):
@@ -236,3 +297,12 @@ def aes(bits=256, version=2, method=DEFLATED, password=PASSWORD):
         more = {"crc": 0} if version == 2 else {}
         return archive(Member(name, octets, AES, data=salt + keys[2 * size:] + secret + mac, flags=ENCRYPTED, extra=extra, **more))
     return make
+
+
+def aes_of_two_methods(name, octets):
+    """What the octets are when they are plain, the directory does not say truly."""
+    def extra(method):
+        return struct.pack("<HHH2sBH", 0x9901, 7, 2, b"AE", 3, method)
+    whole = aes(256)(name, octets)
+    at = whole.index(b"PK\1\2")
+    return whole[:at] + whole[at:].replace(extra(DEFLATED), extra(STORED))

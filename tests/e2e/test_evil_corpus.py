@@ -50,11 +50,16 @@ UNREADABLE = {
     "compress, table emptied": "libarchive 3.6 skips wrongly behind a table that was emptied early",
     "gzip cut": "its end is missing: what came before is looked at, and the file is broken",
     "zip without directory": "it is cut",
+    "zip without directory behind text": "it is cut",
+    "zip between octets, a PDF": "it is no PDF",
     "zip wrong checksum": "it is damaged",
     "zip size too small": "it is damaged",
 }
 # Found, or the mail is marked as one that readers read in different ways.
 TOLD = {
+    "gzip in pieces with zeros between": "few readers join them",
+    "zstd and gzip": "zstd alone joins them",
+    "xz and gzip": "zstd alone joins them",
     "message/partial 1 of 2": "the file begins in the one mail and ends in the other",
     "message/partial 2 of 2": "the file began in another mail",
     "message/external-body": "the body is there for readers that do not know the type",

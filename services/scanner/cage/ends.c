@@ -29,13 +29,15 @@ size_t end_of_7z(struct mw_octets o)
 /* ------------------------------------------------------------------ xz: xz-file-format 2.1.2 */
 
 #define FOOTER_XZ 12
+#define XZ_CHECK_MAX 15
 
-/* CRC of what follows it, backward size, flags (as the header's), "YZ". */
+/* CRC of what follows it, backward size, flags, "YZ". Streams that readers join may each have
+ * another check: its number is the last one's. */
 static bool is_footer(struct mw_octets o, size_t at)
 {
 	const unsigned char *p = o.p + at;
 
-	return p[8] == 0 && p[9] == o.p[7] && p[10] == 'Y' && p[11] == 'Z' &&
+	return p[8] == 0 && p[9] <= XZ_CHECK_MAX && p[10] == 'Y' && p[11] == 'Z' &&
 	       zip_32(p) == inflate_crc32(mw_octets_of(p + 4, 6));
 }
 
@@ -119,7 +121,24 @@ size_t end_of_zstd(struct mw_octets o)
 /* ------------------------------------------------------------------ lz4: lz4_Frame_format.md */
 
 #define LZ4_MAGIC 0x184d2204u
+#define LZ4_LEGACY 0x184c2102u
+#define LZ4_LEGACY_MOST ((8u << 20) + (8u << 20) / 255 + 16) /* octets of a block of those */
 enum { LZ4_CONTENT_SUM = 0x04, LZ4_CONTENT_SIZE = 0x08, LZ4_BLOCK_SUM = 0x10, LZ4_DICTIONARY = 1 };
+
+/* Blocks without an end mark: as far as there are sizes, which the next frame's magic is none of.
+ */
+static size_t behind_legacy(struct mw_octets o, size_t at)
+{
+	for (at += 4; o.n - at >= 4 && zip_32(o.p + at) <= LZ4_LEGACY_MOST;) {
+		size_t n = zip_32(o.p + at);
+
+		at += 4;
+		if (n > o.n - at)
+			return 0;
+		at += n;
+	}
+	return at;
+}
 
 /* Offset behind the frame at `at`; 0: there is none, or not the whole of it. */
 static size_t behind_lz4(struct mw_octets o, size_t at)
@@ -130,6 +149,8 @@ static size_t behind_lz4(struct mw_octets o, size_t at)
 		return 0;
 	if ((zip_32(o.p + at) & 0xfffffff0u) == SKIPPABLE)
 		return behind_frame(o, at);
+	if (zip_32(o.p + at) == LZ4_LEGACY)
+		return behind_legacy(o, at);
 	if (zip_32(o.p + at) != LZ4_MAGIC)
 		return 0;
 	flags = o.p[at + 4];

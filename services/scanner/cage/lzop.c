@@ -105,9 +105,11 @@ static enum container_end block(
 	return n == plain ? CONTAINER_WHOLE : CONTAINER_BROKEN;
 }
 
+/* Its octets are added to those of the files before it. */
 static enum container_end one_file(
 	struct reader *r, const struct container_job *job, struct grow *g)
 {
+	size_t from = g->n;
 	char name[CONTAINER_NAME_MAX];
 	struct container_member m = { .name = name };
 	enum container_end end = CONTAINER_WHOLE;
@@ -122,12 +124,11 @@ static enum container_end one_file(
 	container_name(name, (const char *)declared.p, declared.n);
 	if (name[0] == '\0')
 		container_inner_name(name, job->name);
-	g->n = 0;
 	while (end == CONTAINER_WHOLE && !last)
 		end = block(r, flags, job->budget, g, &last);
 	if (end == CONTAINER_NO_MEMORY)
 		return end;
-	m.octets = mw_octets_of(g->p, g->n);
+	m.octets = mw_octets_of(g->n > from ? g->p + from : NULL, g->n - from);
 	m.broken = end == CONTAINER_BROKEN;
 	return job->got(job->arg, &m) ? end : CONTAINER_CUT;
 }
@@ -142,17 +143,34 @@ static bool knows(struct mw_octets o)
 	return has_magic(o, 0);
 }
 
+/* Several files are several to some readers, to others the pieces of one. */
+static enum container_end give_joined(const struct container_job *job, const struct grow *g)
+{
+	char name[CONTAINER_NAME_MAX];
+	struct container_member m = { .name = name, .octets = mw_octets_of(g->p, g->n) };
+
+	container_inner_name(name, job->name);
+	if (job->ambiguous_r != NULL)
+		*job->ambiguous_r = true;
+	if (!budget_file(job->budget) || !job->got(job->arg, &m))
+		return CONTAINER_CUT;
+	return CONTAINER_WHOLE;
+}
+
 static enum container_end open_lzop(const struct container_job *job)
 {
 	struct reader r = { .o = job->octets };
 	struct container_member tail = { .name = "" };
 	enum container_end end = CONTAINER_WHOLE;
 	struct grow g = { 0 };
+	unsigned files = 0;
 
-	while (end == CONTAINER_WHOLE && has_magic(r.o, r.at)) {
+	for (; end == CONTAINER_WHOLE && has_magic(r.o, r.at); files++) {
 		r.at += MAGIC_OCTETS;
 		end = one_file(&r, job, &g);
 	}
+	if (files > 1 && end <= CONTAINER_BROKEN && give_joined(job, &g) == CONTAINER_CUT)
+		end = CONTAINER_CUT;
 	grow_fini(&g);
 	tail.octets = mw_octets_of(r.o.p + r.at, r.o.n - r.at);
 	if (end != CONTAINER_WHOLE || !container_is_tail(tail.octets))

@@ -92,6 +92,11 @@ const char *unpack_kind_name(const struct unpack_kind *kind)
 	return kind->name;
 }
 
+bool unpack_gives_tail(const struct unpack_kind *kind)
+{
+	return kind->end != end_unknown;
+}
+
 /* ------------------------------------------------------------------ reading one */
 
 /* An rpm is a cpio inside a compression of its choice: these filters are harmless together. */
@@ -295,9 +300,16 @@ static enum container_end walk(struct reading *r)
 	}
 }
 
-/* What stands behind the archive is looked into as if it stood alone. */
-static enum container_end give_tail(const struct container_job *job, size_t end)
+/*
+ * What stands behind the archive is looked into as if it stood alone. Compressed octets behind
+ * compressed ones that our reader has not joined: others may (zstd joins what gzip and xz made,
+ * Python what zeros stand between), and see one file that begins in the one and goes on in the
+ * other.
+ */
+static enum container_end give_tail(
+	const struct container_job *job, const struct unpack_kind *kind, size_t end)
 {
+	const struct unpack_kind *next;
 	struct container_member m = { .name = "" };
 
 	while (end < job->octets.n && job->octets.p[end] == '\0')
@@ -305,6 +317,10 @@ static enum container_end give_tail(const struct container_job *job, size_t end)
 	m.octets = mw_octets_of(job->octets.p + end, job->octets.n - end);
 	if (!container_is_tail(m.octets))
 		return CONTAINER_WHOLE;
+	next = unpack_kind_of(m.octets);
+	if (kind->filter != NULL && next != NULL && next->filter != NULL &&
+		job->ambiguous_r != NULL)
+		*job->ambiguous_r = true;
 	if (!budget_file(job->budget))
 		return CONTAINER_CUT;
 	return job->got(job->arg, &m) ? CONTAINER_WHOLE : CONTAINER_CUT;
@@ -327,7 +343,7 @@ enum container_end unpack(const struct unpack_kind *kind, const struct container
 		stop = (size_t)archive_filter_bytes(r.a, -1);
 	grow_fini(&r.g);
 	archive_read_free(r.a);
-	return end == CONTAINER_WHOLE && !r.sealed ? give_tail(job, stop) : end;
+	return end == CONTAINER_WHOLE && !r.sealed ? give_tail(job, kind, stop) : end;
 }
 
 /* ------------------------------------------------------------------ methods of zip */
@@ -358,11 +374,13 @@ static void put_32(unsigned char *p, uint64_t n)
 /* How libarchive gets at each method: as a stream of that compression, or in a zip made for it. */
 static const struct zip_method {
 	unsigned method;
-	int (*filter)(struct archive *a); /* NULL: in a zip */
+	int (*filter)(struct archive *a);	/* NULL: in a zip */
+	size_t (*end)(struct mw_octets octets); /* of a reader that cannot bear octets behind it */
 } zip_methods[] = {
-	{ 12, archive_read_support_filter_bzip2 }, { 14, NULL }, /* lzma */
-	{ 20, archive_read_support_filter_zstd }, { 93, archive_read_support_filter_zstd },
-	{ 95, archive_read_support_filter_xz }, { 98, NULL }, /* ppmd */
+	{ 12, archive_read_support_filter_bzip2, NULL }, { 14, NULL, NULL }, /* lzma */
+	{ 20, archive_read_support_filter_zstd, end_of_zstd },
+	{ 93, archive_read_support_filter_zstd, end_of_zstd },
+	{ 95, archive_read_support_filter_xz, end_of_xz }, { 98, NULL, NULL }, /* ppmd */
 };
 
 static const struct zip_method *zip_method_of(unsigned method)
@@ -386,17 +404,34 @@ static bool open_method(struct archive *a, const struct zip_method *m, struct pi
 	return archive_read_open(a, pieces, NULL, next_piece, NULL) == ARCHIVE_OK;
 }
 
+/* Octets of the member that were taken. What ends by its size alone may leave some: the coder's
+ * last ones. */
+#define LEFT_MOST 16
+#define EMPTY_MOST 24 /* octets that nothing but an empty file is packed into */
+static size_t used_of(struct archive *a, const struct zip_method *m, size_t head, size_t packed)
+{
+	la_int64_t taken = archive_filter_bytes(a, -1) - (m->filter == NULL ? (la_int64_t)head : 0);
+
+	if (taken < 0 || (uint64_t)taken >= packed ||
+		(m->filter == NULL && packed - (size_t)taken <= LEFT_MOST))
+		return packed;
+	return (size_t)taken;
+}
+
 enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, uint64_t size,
-	struct budget *budget, struct grow *g)
+	struct budget *budget, struct grow *g, size_t *used_r)
 {
 	unsigned char head[31] = ZIP_LOCAL;
 	const struct zip_method *m = zip_method_of(method);
-	struct pieces pieces = { { mw_octets_of(head, sizeof(head)), packed }, 0 };
+	size_t stop = m != NULL && m->end != NULL ? m->end(packed) : packed.n;
+	struct pieces pieces = { { mw_octets_of(head, sizeof(head)), mw_octets_of(packed.p, stop) },
+		0 };
 	struct archive *a = m != NULL ? archive_read_new() : NULL;
 	enum container_end end = CONTAINER_BROKEN;
 	struct archive_entry *entry;
 
 	g->n = 0;
+	*used_r = packed.n;
 	if (a == NULL)
 		return m != NULL ? CONTAINER_NO_MEMORY : CONTAINER_BROKEN;
 	head[4] = 63; /* version that is needed */
@@ -409,6 +444,11 @@ enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, u
 		end = fault(a, budget);
 	else
 		end = read_member(a, budget, g);
+	*used_r = used_of(a, m, sizeof(head), packed.n);
+	if (end == CONTAINER_BROKEN && g->n == 0 && size == 0 && packed.n <= EMPTY_MOST) {
+		*used_r = packed.n; /* an empty file: libarchive 3.6 calls its stream damaged */
+		end = CONTAINER_WHOLE;
+	}
 	archive_read_free(a);
 	return end;
 }

@@ -15,13 +15,17 @@ struct unpack_kind; /* a row of the table: format and its magic */
 const struct unpack_kind *unpack_kind_of(struct mw_octets octets);
 const char *unpack_kind_name(const struct unpack_kind *kind);
 
+/* True when what stands behind such an archive is given out as one more member. */
+bool unpack_gives_tail(const struct unpack_kind *kind);
+
 /* Give every member of an archive of that kind out. */
 enum container_end unpack(const struct unpack_kind *kind, const struct container_job *job);
 
 /* Undo a compression method of zip other than stored and deflated; size as the archive says it.
- * CONTAINER_BROKEN also for methods that nobody here knows. */
+ * *used_r: octets of packed that it took. CONTAINER_BROKEN also for methods that nobody here knows.
+ */
 enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, uint64_t size,
-	struct budget *budget, struct grow *g);
+	struct budget *budget, struct grow *g, size_t *used_r);
 
 /* The row of all of them. */
 extern const struct container container_libarchive;

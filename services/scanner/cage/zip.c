@@ -1,6 +1,9 @@
 #include <stdlib.h>
 
+#include "cms.h"
 #include "doc.h"
+#include "sfx.h"
+#include "unopened.h"
 #include "unpack.h"
 #include "zip.h"
 #include "zip_walk.h"
@@ -8,13 +11,19 @@
 #define ENTRIES_MAX (1u << 17) /* of all directories; 65,536 is what zip without zip64 has */
 #define ENDS_MAX 8	       /* records at the end that are believed */
 #define ENDS_LOOKED_AT 256     /* that may be none */
+#define ENDS_COST_MAX (1u << 16)
+#define COMPARED_MAX (1u << 26) /* of records at the end with members that may hold them */
+#define GAP_LEAST 32		/* octets; a descriptor has up to 24 */
+#define ENTRIES_A_LOOK 256	/* between two looks at the clock */
 
-/* Where a reader looks for the record at the end: its longest comment and itself, from the end. */
+/* Where every reader looks for the record at the end: its longest comment and itself, from the end.
+ */
 #define END_WITHIN ((size_t)UINT16_MAX + ZIP_END_OCTETS)
 
 /* One entry of a directory. */
 struct entry {
 	size_t central, local; /* offsets; local: as far as it could be made out */
+	size_t from, to;       /* the member's octets, as the directory says */
 };
 
 struct directory {
@@ -29,6 +38,7 @@ struct plan {
 	unsigned count;
 	struct entry *entries;
 	size_t entry_count, entry_cap;
+	uint64_t compared;
 	bool too_many;
 };
 
@@ -69,25 +79,72 @@ static bool starts_as_zip(struct mw_octets o)
 	       zip_is(o, 0, "PK00");
 }
 
-bool zip_knows(struct mw_octets o)
+/*
+ * Those whose own readers give out all that is in them and what stands behind: a zip in there is a
+ * file of theirs. So it is in a compound file, in pieces that do not lie side by side. Of these the
+ * end alone is looked at, where every reader of zip looks.
+ */
+static bool keeps_its_files(struct mw_octets o)
 {
-	size_t from = o.n > END_WITHIN ? o.n - END_WITHIN : 0, at = o.n;
+	const struct unpack_kind *kind = unpack_kind_of(o);
+
+	return (kind != NULL && unpack_gives_tail(kind)) || container_cfb.knows(o);
+}
+
+static bool leads_to_directory(struct mw_octets o, size_t at)
+{
 	struct zip_end e;
 	struct directory d;
 	bool two;
 
-	if (starts_as_zip(o))
-		return true;
-	while ((at = zip_find_last(o, ZIP_END, from, at)) != SIZE_MAX)
-		for (unsigned way = 0; way < ZIP_END_WAYS; way++)
-			if (zip_end_read(o, at, way, &e) && e.count > 0 &&
-				directory_of(o, &e, &d, &two))
-				return true;
+	for (unsigned way = 0; way < ZIP_END_WAYS; way++)
+		if (zip_end_read(o, at, way, &e) && e.count > 0 && directory_of(o, &e, &d, &two))
+			return true;
 	return false;
 }
 
-static bool add_entry(struct plan *p, size_t central, size_t local)
+/* Some readers go through all of a file for it, 7-Zip for one. */
+static bool has_end(struct mw_octets o, size_t from)
 {
+	unsigned cost = 0;
+
+	if (memchr(o.p + from, ZIP_END[2], o.n - from) == NULL)
+		return false; /* text, mostly */
+	for (size_t at = from; (at = zip_find(o, ZIP_END, at, o.n)) != SIZE_MAX; at++) {
+		if (leads_to_directory(o, at))
+			return true;
+		cost += zip_end_is_dear(o, at) ? ENDS_COST_MAX / ENDS_LOOKED_AT : 1;
+		if (cost >= ENDS_COST_MAX)
+			return true; /* nobody knows: the reader tells */
+	}
+	return false;
+}
+
+/* The next local header that readers without a directory would go on with; SIZE_MAX: none. */
+static size_t find_local(struct mw_octets o, size_t from, size_t to)
+{
+	size_t at = from;
+
+	while ((at = zip_find(o, ZIP_LOCAL, at, to)) != SIZE_MAX && !zip_local_is_likely(o, at))
+		at++;
+	return at;
+}
+
+bool zip_knows(struct mw_octets o)
+{
+	if (o.n < ZIP_END_OCTETS)
+		return o.n >= 4 && starts_as_zip(o);
+	if (starts_as_zip(o))
+		return true;
+	if (keeps_its_files(o))
+		return has_end(o, o.n > END_WITHIN ? o.n - END_WITHIN : 0);
+	return has_end(o, 0) ||
+	       (memchr(o.p, ZIP_LOCAL[2], o.n) != NULL && find_local(o, 0, o.n) != SIZE_MAX);
+}
+
+static bool add_entry(struct plan *p, size_t central, const struct zip_head *h, size_t local)
+{
+	size_t from = local != SIZE_MAX ? zip_local_end(p->w.o, local) : SIZE_MAX;
 	struct entry *bigger;
 	size_t cap = p->entry_cap != 0 ? p->entry_cap * 2 : 64;
 
@@ -102,7 +159,10 @@ static bool add_entry(struct plan *p, size_t central, size_t local)
 		p->entries = bigger;
 		p->entry_cap = cap;
 	}
-	p->entries[p->entry_count++] = (struct entry){ central, local };
+	if (from == SIZE_MAX)
+		from = p->w.o.n; /* it has no octets */
+	p->entries[p->entry_count++] = (struct entry){ central, local, from,
+		h->packed < p->w.o.n - from ? from + (size_t)h->packed : p->w.o.n };
 	return true;
 }
 
@@ -118,37 +178,56 @@ static size_t local_of(const struct plan *p, const struct directory *d, const st
 	return SIZE_MAX;
 }
 
-/* False: no memory. */
-static bool read_directory(struct plan *p, const struct directory *d)
+/* An entry; and once more, when a reader that counts its offset from the beginning of the file
+ * comes to another local header than one that counts from the archive's. False: no memory. */
+static bool read_entry(
+	struct plan *p, const struct directory *d, size_t central, const struct zip_head *h)
+{
+	size_t local = local_of(p, d, h);
+
+	if (!add_entry(p, central, h, local))
+		return false;
+	if (local == SIZE_MAX || h->local == local || starts_as_zip(p->w.o) ||
+		!zip_is(p->w.o, (size_t)h->local, ZIP_LOCAL))
+		return true; /* of an archive in front all headers are read anyway */
+	p->w.ambiguous = true;
+	return add_entry(p, central, h, (size_t)h->local);
+}
+
+/* CONTAINER_CUT: time is up. */
+static enum container_end read_directory(struct plan *p, const struct directory *d)
 {
 	uint64_t count = 0;
 	size_t at = d->from;
 	struct zip_head h;
 
 	for (; at < d->end.at && !p->too_many && zip_central_read(p->w.o, at, &h);
-		at = h.end, count++)
-		if (!add_entry(p, at, local_of(p, d, &h)))
-			return false;
+		at = h.end, count++) {
+		if (count % ENTRIES_A_LOOK == 0 && !budget_time(p->w.job->budget))
+			return CONTAINER_CUT;
+		if (!read_entry(p, d, at, &h))
+			return CONTAINER_NO_MEMORY;
+	}
 	/* Some readers believe the count, others go as far as there are headers. */
 	if (!p->too_many && (count & UINT16_MAX) != (d->end.count & UINT16_MAX))
 		p->w.ambiguous = true;
-	return true;
+	return CONTAINER_WHOLE;
 }
 
-/* True when it lies within the octets of a member: the archive in an archive is not this one. */
-static bool lies_in_member(const struct plan *p, size_t at)
+/* Where the octets of a member begin that `at` lies within: the archive in an archive is not this
+ * one. SIZE_MAX: it lies in none. */
+static size_t member_around(struct plan *p, size_t at)
 {
-	struct zip_head c, l;
+	size_t first = SIZE_MAX;
 
+	p->compared += p->entry_count;
 	for (size_t i = 0; i < p->entry_count; i++) {
 		const struct entry *e = &p->entries[i];
 
-		if (e->local < at && zip_central_read(p->w.o, e->central, &c) &&
-			zip_local_read(p->w.o, e->local, &l) && l.end <= at &&
-			c.packed > at - l.end)
-			return true;
+		if (e->from <= at && at < e->to && e->from < first)
+			first = e->from;
 	}
-	return false;
+	return first;
 }
 
 static bool is_known(const struct plan *p, const struct directory *d)
@@ -159,12 +238,14 @@ static bool is_known(const struct plan *p, const struct directory *d)
 	return false;
 }
 
-/* The directories that a record at the end leads to. False: no memory. */
-static bool read_ways(struct plan *p, size_t at)
+/* The directories that a record at the end leads to. */
+static enum container_end read_ways(struct plan *p, size_t at)
 {
 	struct mw_octets o = p->w.o;
+	enum container_end end = CONTAINER_WHOLE;
 
-	for (unsigned way = 0; way < ZIP_END_WAYS && p->count < ENDS_MAX; way++) {
+	for (unsigned way = 0; way < ZIP_END_WAYS && p->count < ENDS_MAX && end == CONTAINER_WHOLE;
+		way++) {
 		struct directory d = { 0 };
 		struct zip_end e;
 		bool two;
@@ -173,30 +254,45 @@ static bool read_ways(struct plan *p, size_t at)
 			is_known(p, &d))
 			continue;
 		p->directories[p->count++] = d;
-		if (!read_directory(p, &d))
-			return false;
-		if (two) {
+		end = read_directory(p, &d);
+		if (two && end == CONTAINER_WHOLE) {
 			d.from = (size_t)e.directory;
 			d.shift = 0;
-			if (!read_directory(p, &d))
-				return false;
+			end = read_directory(p, &d);
 		}
 		p->w.ambiguous = p->w.ambiguous || two || p->count > 1;
 	}
-	return true;
+	return end;
 }
 
-static bool read_directories(struct plan *p)
+static enum container_end read_directories(struct plan *p)
 {
 	struct mw_octets o = p->w.o;
+	enum container_end end = CONTAINER_WHOLE;
 	unsigned looked = 0;
-	size_t at = o.n;
+	size_t to = o.n, at;
 
-	while (p->count < ENDS_MAX && looked++ < ENDS_LOOKED_AT &&
-		(at = zip_find_last(o, ZIP_END, 0, at)) != SIZE_MAX)
-		if (!lies_in_member(p, at) && !read_ways(p, at))
-			return false;
-	return true;
+	while (end == CONTAINER_WHOLE && (at = zip_find_last(o, ZIP_END, 0, to)) != SIZE_MAX) {
+		size_t member;
+
+		if (p->count == ENDS_MAX || looked == ENDS_LOOKED_AT ||
+			p->compared > COMPARED_MAX) {
+			p->w.ambiguous = true; /* what the others say nobody looked at */
+			break;
+		}
+		if (!budget_time(p->w.job->budget))
+			return CONTAINER_CUT;
+		member = member_around(p, at);
+		if (member != SIZE_MAX) {
+			/* So do all others in there; one may begin right before it. */
+			to = member + 3 < at ? member + 3 : at;
+			continue;
+		}
+		to = at;
+		looked++;
+		end = read_ways(p, at);
+	}
+	return end;
 }
 
 static int by_local(const void *a, const void *b)
@@ -222,7 +318,8 @@ static enum container_end give_unlisted(struct plan *p, size_t from, size_t to)
 
 		if (!budget_time(p->w.job->budget))
 			return CONTAINER_CUT;
-		if (zip_local_read(p->w.o, at, &local) && local.name.n > 0) {
+		if (zip_local_read(p->w.o, at, &local) &&
+			(local.name.n > 0 || zip_local_is_likely(p->w.o, at))) {
 			end = zip_give(&p->w, &(struct zip_view){ NULL, &local }, &behind);
 			if (end != CONTAINER_WHOLE)
 				return end;
@@ -230,6 +327,39 @@ static enum container_end give_unlisted(struct plan *p, size_t from, size_t to)
 		at = behind;
 	}
 	return CONTAINER_WHOLE;
+}
+
+/* Octets that are an archive of another kind, or hold one, as 7-Zip would find it. */
+static bool is_other_archive(struct mw_octets o)
+{
+	return o.n >= GAP_LEAST && (unpack_kind_of(o) != NULL || container_sfx.knows(o));
+}
+
+/* What no member takes is a descriptor or padding, unless it is such an archive. */
+static enum container_end give_gap(struct plan *p, size_t from, size_t to)
+{
+	struct container_member m = { .name = "", .ambiguous = true };
+
+	if (from >= to)
+		return CONTAINER_WHOLE;
+	m.octets = mw_octets_of(p->w.o.p + from, to - from);
+	if (!is_other_archive(m.octets))
+		return CONTAINER_WHOLE;
+	p->w.ambiguous = true;
+	if (!budget_file(p->w.job->budget) || !p->w.job->got(p->w.job->arg, &m))
+		return CONTAINER_CUT;
+	return CONTAINER_WHOLE;
+}
+
+/* The first directory behind that place. */
+static size_t next_directory(const struct plan *p, size_t from)
+{
+	size_t next = p->w.o.n;
+
+	for (unsigned i = 0; i < p->count; i++)
+		if (p->directories[i].from >= from && p->directories[i].from < next)
+			next = p->directories[i].from;
+	return next;
 }
 
 static enum container_end give_listed(struct plan *p, const struct entry *e, size_t *pos)
@@ -250,10 +380,22 @@ static enum container_end give_listed(struct plan *p, const struct entry *e, siz
 	return end;
 }
 
+/* What stands before the archive is not read from header to header unless there is one. */
+static size_t begin_of(const struct plan *p)
+{
+	struct mw_octets o = p->w.o;
+	size_t first, local;
+
+	if (starts_as_zip(o) || p->entry_count == 0)
+		return 0;
+	first = p->entries[0].local;
+	local = keeps_its_files(o) ? SIZE_MAX : find_local(o, 0, first);
+	return local < first ? local : first;
+}
+
 static enum container_end walk(struct plan *p)
 {
-	/* What stands before the archive is not read from header to header unless it is one. */
-	size_t pos = starts_as_zip(p->w.o) || p->entry_count == 0 ? 0 : p->entries[0].local;
+	size_t pos = begin_of(p);
 	enum container_end end = CONTAINER_WHOLE;
 
 	for (size_t i = 0; i < p->entry_count && end == CONTAINER_WHOLE; i++) {
@@ -263,21 +405,33 @@ static enum container_end walk(struct plan *p)
 			continue; /* two directories share it */
 		if (!budget_time(p->w.job->budget))
 			return CONTAINER_CUT;
-		if (e->local != SIZE_MAX && e->local > pos)
+		if (e->local != SIZE_MAX && e->local > pos) {
 			end = give_unlisted(p, pos, e->local);
+			if (end == CONTAINER_WHOLE)
+				end = give_gap(p, pos, e->local);
+		}
 		if (end == CONTAINER_WHOLE)
 			end = give_listed(p, e, &pos);
 	}
-	return end == CONTAINER_WHOLE ? give_unlisted(p, pos, p->w.o.n) : end;
+	if (end == CONTAINER_WHOLE)
+		end = give_unlisted(p, pos, p->w.o.n);
+	return end == CONTAINER_WHOLE ? give_gap(p, pos, next_directory(p, pos)) : end;
 }
 
-/* What stands behind the end, when it is more than padding. */
+/* What stands behind the end, when it is more than padding; its comment is a text, or an archive.
+ */
 static enum container_end give_tail(struct plan *p)
 {
 	size_t from = p->count > 0 ? p->directories[0].end.after : p->w.o.n;
 	struct container_member m = { .name = "",
 		.octets = mw_octets_of(p->w.o.p + from, p->w.o.n - from) };
 
+	if (p->count > 0) {
+		enum container_end end = give_gap(p, p->directories[0].end.comment, from);
+
+		if (end != CONTAINER_WHOLE)
+			return end;
+	}
 	if (!container_is_tail(m.octets))
 		return CONTAINER_WHOLE;
 	if (!budget_file(p->w.job->budget))
@@ -285,22 +439,39 @@ static enum container_end give_tail(struct plan *p)
 	return p->w.job->got(p->w.job->arg, &m) ? CONTAINER_WHOLE : CONTAINER_CUT;
 }
 
+/* Programs carry zips among their resources. */
+static bool is_program(struct mw_octets o)
+{
+	return doc_starts(o, "MZ", 2) || doc_starts(o,
+						 "\x7f"
+						 "ELF",
+						 4);
+}
+
 /* A tar, a message of Outlook, a PDF with zips in it: each of them is a file there, and no reader's
  * other view of an archive. Their members are given out all the same. */
 static bool holds_zips(struct mw_octets o)
 {
-	return !starts_as_zip(o) &&
-	       (unpack_kind_of(o) != NULL || container_cfb.knows(o) || container_pdf.knows(o));
+	static const struct container *const holders[] = { &container_libarchive, &container_cfb,
+		&container_pdf, &container_tnef, &container_one, &container_cms, &container_sfx,
+		&container_unopened };
+
+	if (starts_as_zip(o))
+		return false;
+	for (size_t i = 0; i < MW_COUNT(holders); i++)
+		if (holders[i]->knows(o))
+			return true;
+	return is_program(o) && !has_end(o, o.n > END_WITHIN ? o.n - END_WITHIN : 0);
 }
 
 static enum container_end open_zip(const struct container_job *job)
 {
 	struct plan p = { .w = { .job = job, .o = job->octets } };
-	enum container_end end;
+	enum container_end end = read_directories(&p);
 
-	if (!read_directories(&p)) {
+	if (end != CONTAINER_WHOLE) {
 		free(p.entries);
-		return CONTAINER_NO_MEMORY;
+		return end;
 	}
 	if (p.entry_count > 1)
 		qsort(p.entries, p.entry_count, sizeof(*p.entries), by_local);

@@ -59,7 +59,6 @@ static enum zip_key traditional(const struct zip_head *h, struct mw_octets packe
 
 /* ------------------------------------------------------------------ WinZip's AE-1 and AE-2 */
 
-#define EXTRA_AES 0x9901
 #define ROUNDS 1000
 #define CHECK_OCTETS 2
 #define MAC_OCTETS 10
@@ -68,7 +67,7 @@ static enum zip_key traditional(const struct zip_head *h, struct mw_octets packe
 
 struct zip_aes zip_aes_of(const struct zip_head *h)
 {
-	struct mw_octets field = zip_extra(h->extra, EXTRA_AES);
+	struct mw_octets field = zip_extra(h->extra, ZIP_EXTRA_AES);
 	struct zip_aes aes = { 0 };
 
 	if (h->method != ZIP_AES || field.n < 7 || field.p[4] < 1 || field.p[4] > 3)

@@ -12,6 +12,7 @@
 #define ZIP_END "PK\x05\x06"
 #define ZIP_DESCRIPTOR "PK\x07\x08"
 #define ZIP_END_OCTETS 22
+#define ZIP_EXTRA_AES 0x9901
 
 enum { ZIP_STORED = 0, ZIP_DEFLATED = 8, ZIP_AES = 99 };
 enum {
@@ -31,7 +32,11 @@ struct zip_head {
 	uint32_t attributes; /* central: of the system that made it */
 	uint16_t made_by;
 	struct mw_octets name, extra;
-	struct mw_octets unicode; /* the name that field 0x7075 says; empty: none */
+	struct mw_octets
+		unicode[2]; /* the name that the first, the last field 0x7075 says; empty: none */
+	/* extra has more fields than are looked at, or two of sizes, names or AES that do not say
+	 * the same: readers take the first or the last. */
+	bool odd_extra;
 };
 
 /* How readers take the record at the end with zip64's: where that one is, and what it replaces. */
@@ -44,19 +49,29 @@ enum {
 
 /* The record at the end, with zip64's when there is one. */
 struct zip_end {
-	size_t at;    /* where the directory ends at the latest */
-	size_t after; /* behind its comment, as far as there is one */
+	size_t at;	/* where the directory ends at the latest */
+	size_t comment; /* where that begins */
+	size_t after;	/* behind its comment, as far as there is one */
 	uint64_t count, directory_size, directory;
 };
 
 /* False: there is no such header at that offset, or not the whole of it. */
 bool zip_local_read(struct mw_octets o, size_t at, struct zip_head *h_r);
+/* Offset behind the local header at `at`, where its octets begin; SIZE_MAX: there is none. */
+size_t zip_local_end(struct mw_octets o, size_t at);
+/* True when that is what readers take for one that look for them in whatever there is. */
+bool zip_local_is_likely(struct mw_octets o, size_t at);
 bool zip_central_read(struct mw_octets o, size_t at, struct zip_head *h_r);
 bool zip_end_read(struct mw_octets o, size_t at, unsigned way, struct zip_end *e_r);
+/* True when reading the record at the end there costs a search: there is a locator of zip64. */
+bool zip_end_is_dear(struct mw_octets o, size_t at);
 /* The next (last) place of a signature's four octets in [from, to); SIZE_MAX: none. */
 size_t zip_find(struct mw_octets o, const char *signature, size_t from, size_t to);
 size_t zip_find_last(struct mw_octets o, const char *signature, size_t from, size_t to);
-/* A field of an extra area; empty when it is not there. */
+/*
+ * The first field of an extra area with that number, of those that are looked at; empty when it is
+ * not there. Extra areas may hold thousands of fields, and headers share them.
+ */
 struct mw_octets zip_extra(struct mw_octets extra, unsigned id);
 bool zip_is(struct mw_octets o, size_t at, const char *signature);
 uint16_t zip_16(const unsigned char *p);

@@ -6,7 +6,10 @@
 #include "zip_walk.h"
 
 #define MADE_BY_UNIX 3
-#define READINGS_MAX 4 /* of one member */
+#define READINGS_MAX 6 /* of one member */
+/* So many folders count as one file: no archive that is meant to be unpacked is of folders alone,
+ * and engines are slow with those that are. */
+#define FOLDERS_A_FILE 8
 
 /* One way to read a member: from where to where, by which method. */
 struct reading {
@@ -31,6 +34,12 @@ static void doubt(struct giving *g)
 	g->ambiguous = g->w->ambiguous = true;
 }
 
+static void shorter(struct giving *g, size_t used)
+{
+	if (used < g->shortest)
+		g->shortest = used;
+}
+
 /* ------------------------------------------------------------------ names */
 
 static void add_name(struct giving *g, struct mw_octets name)
@@ -50,8 +59,10 @@ static void add_name(struct giving *g, struct mw_octets name)
 			return;
 		i++;
 	}
-	if (i == CONTAINER_ALIASES_MAX)
+	if (i == CONTAINER_ALIASES_MAX) {
+		doubt(g); /* there is no room to tell this one */
 		return;
+	}
 	mw_strlcpy(g->names[1 + i], text, sizeof(g->names[0]));
 	g->m.aliases[i] = g->names[1 + i];
 }
@@ -68,6 +79,12 @@ static void add_names(struct giving *g, struct mw_octets name)
 		add_name(g, name);
 	if (nul != NULL)
 		add_name(g, mw_octets_of(name.p, (size_t)(nul - name.p)));
+}
+
+static void add_unicode(struct giving *g, const struct zip_head *h)
+{
+	for (unsigned i = 0; i < MW_COUNT(h->unicode); i++)
+		add_names(g, h->unicode[i]);
 }
 
 static char kind_of(const struct zip_head *h)
@@ -97,7 +114,7 @@ static enum container_end plain_octets(
 		end = inflate_raw(r->packed, b, &w->out, used_r);
 		break;
 	default:
-		end = unpack_zip_method(r->method, r->packed, r->head->size, b, &w->out);
+		end = unpack_zip_method(r->method, r->packed, r->head->size, b, &w->out, used_r);
 		break;
 	}
 	*octets_r = mw_octets_of(w->out.p, w->out.n);
@@ -109,9 +126,16 @@ static bool crc_fits(const struct zip_head *h, struct mw_octets octets)
 	return zip_aes_of(h).version == 2 || inflate_crc32(octets) == h->crc;
 }
 
-/* One password on one reading. True: it fits, and octets_r, end_r are what came out. */
-static bool try_password(struct zip_walk *w, const struct reading *r, struct mw_octets word,
-	struct mw_octets *octets_r, enum container_end *end_r)
+/* One reading that is encrypted, and what came out of it. */
+struct opened {
+	struct mw_octets octets;
+	size_t behind; /* octets behind the stream's end */
+	enum container_end end;
+};
+
+/* One password on one reading. True: it fits, and *o_r is what came out. */
+static bool try_password(
+	struct zip_walk *w, const struct reading *r, struct mw_octets word, struct opened *o_r)
 {
 	struct zip_aes aes = zip_aes_of(r->head);
 	struct reading inner = { .head = r->head,
@@ -122,40 +146,40 @@ static bool try_password(struct zip_walk *w, const struct reading *r, struct mw_
 	size_t used;
 
 	if (key == ZIP_KEY_NO_MEMORY)
-		*end_r = CONTAINER_NO_MEMORY;
+		o_r->end = CONTAINER_NO_MEMORY;
 	if (key != ZIP_KEY_FITS)
 		return false;
 	inner.packed = mw_octets_of(w->plain.p, w->plain.n);
-	*end_r = plain_octets(w, &inner, octets_r, &used);
-	if (*end_r == CONTAINER_NO_MEMORY)
+	o_r->end = plain_octets(w, &inner, &o_r->octets, &used);
+	if (o_r->end == CONTAINER_NO_MEMORY)
 		return false;
+	o_r->behind = inner.packed.n - used;
 	/* AES has a MAC. Of the other cipher one wrong word in 256 comes so far. */
-	if (aes.strength != 0 || *end_r == CONTAINER_CUT || crc_fits(r->head, *octets_r))
+	if (aes.strength != 0 || o_r->end == CONTAINER_CUT || crc_fits(r->head, o_r->octets))
 		return true;
 	w->job->budget->octets = octets;
 	w->job->budget->met = met;
 	return false;
 }
 
-static bool open_sealed(struct zip_walk *w, const struct reading *r, struct mw_octets *octets_r,
-	enum container_end *end_r)
+static bool open_sealed(struct zip_walk *w, const struct reading *r, struct opened *o_r)
 {
 	unsigned cost =
 		zip_aes_of(r->head).strength != 0 ? PASSWORDS_COST_DEAR : PASSWORDS_COST_CHEAP;
 	struct mw_octets word;
 
-	*end_r = CONTAINER_WHOLE;
+	o_r->end = CONTAINER_WHOLE;
 	for (unsigned i = 0;
 		budget_time(w->job->budget) && passwords_next(w->job->passwords, i, cost, &word);
 		i++) {
-		if (try_password(w, r, word, octets_r, end_r)) {
+		if (try_password(w, r, word, o_r)) {
 			passwords_fitted(w->job->passwords, i);
 			return true;
 		}
-		if (*end_r == CONTAINER_NO_MEMORY)
+		if (o_r->end == CONTAINER_NO_MEMORY)
 			return false;
 	}
-	*end_r = CONTAINER_WHOLE;
+	o_r->end = CONTAINER_WHOLE;
 	return false;
 }
 
@@ -176,6 +200,36 @@ static enum container_end give(
 	m.ambiguous = g->ambiguous;
 	g->w->broken = g->w->broken || broken;
 	return g->w->job->got(g->w->job->arg, &m) ? CONTAINER_WHOLE : CONTAINER_CUT;
+}
+
+/* A folder; false, *end_r: its local header, whose sizes are to follow, has a stream behind it all
+ * the same. */
+static bool is_folder(struct giving *g, size_t at, enum container_end *end_r)
+{
+	const struct zip_head *l = g->v->local;
+	struct mw_octets o = g->w->o, octets;
+	struct reading r = { l, l->method, mw_octets_of(o.p + at, o.n - at) };
+	size_t used;
+
+	*end_r = CONTAINER_WHOLE;
+	if (l->method != ZIP_DEFLATED || (l->flags & ZIP_SIZES_FOLLOW) == 0)
+		return true;
+	*end_r = plain_octets(g->w, &r, &octets, &used);
+	if (octets.n == 0 || *end_r == CONTAINER_NO_MEMORY)
+		return true;
+	doubt(g);
+	shorter(g, used);
+	if (!budget_file(g->w->job->budget) ||
+		give(g, octets, false, *end_r == CONTAINER_BROKEN) != CONTAINER_WHOLE)
+		*end_r = CONTAINER_CUT;
+	return false;
+}
+
+static enum container_end give_folder(struct giving *g)
+{
+	if (++g->w->folders % FOLDERS_A_FILE == 0 && !budget_file(g->w->job->budget))
+		return CONTAINER_CUT;
+	return give(g, mw_octets_of("", 0), false, false);
 }
 
 /* Readers that stop at the size that a header says see less than the stream has. */
@@ -205,22 +259,17 @@ static bool done_already(const struct giving *g, const struct reading *r)
 {
 	for (unsigned i = 0; i < g->count; i++)
 		if (g->done[i].packed.n == r->packed.n && g->done[i].method == r->method &&
+			zip_aes_of(g->done[i].head).method == zip_aes_of(r->head).method &&
 			((g->done[i].head->flags ^ r->head->flags) & ZIP_ENCRYPTED) == 0)
 			return true;
 	return false;
 }
 
-static void shorter(struct giving *g, size_t used)
-{
-	if (used < g->shortest)
-		g->shortest = used;
-}
-
 static enum container_end give_reading(struct giving *g, struct reading r, size_t *used_r)
 {
 	struct zip_walk *w = g->w;
-	struct mw_octets octets = mw_octets_of(r.packed.p, 0);
-	enum container_end end, given;
+	struct opened o = { .octets = mw_octets_of(r.packed.p, 0) };
+	enum container_end given;
 	bool sealed = (r.head->flags & ZIP_ENCRYPTED) != 0;
 
 	*used_r = r.packed.n;
@@ -229,22 +278,25 @@ static enum container_end give_reading(struct giving *g, struct reading r, size_
 	g->done[g->count++] = r;
 	if (!budget_file(w->job->budget))
 		return CONTAINER_CUT;
-	if (sealed && !open_sealed(w, &r, &octets, &end))
-		return end != CONTAINER_WHOLE ? end : give(g, mw_octets_of(NULL, 0), true, false);
-	if (!sealed)
-		end = plain_octets(w, &r, &octets, used_r);
-	if (end == CONTAINER_NO_MEMORY)
-		return end;
-	g->cut_short = end == CONTAINER_BROKEN && !sealed && r.method == ZIP_DEFLATED &&
+	if (sealed && !open_sealed(w, &r, &o))
+		return o.end != CONTAINER_WHOLE ? o.end
+						: give(g, mw_octets_of(NULL, 0), true, false);
+	if (sealed)
+		*used_r = r.packed.n - o.behind;
+	else
+		o.end = plain_octets(w, &r, &o.octets, used_r);
+	if (o.end == CONTAINER_NO_MEMORY)
+		return o.end;
+	g->cut_short = o.end == CONTAINER_BROKEN && !sealed && r.method == ZIP_DEFLATED &&
 		       *used_r == r.packed.n;
-	if (end == CONTAINER_WHOLE && !sealed && r.method == ZIP_DEFLATED && *used_r < r.packed.n)
+	if (o.end == CONTAINER_WHOLE && *used_r < r.packed.n)
 		doubt(g); /* what stands behind the stream's end is hidden from most */
-	if (end == CONTAINER_WHOLE && !crc_fits(r.head, octets))
+	if (o.end == CONTAINER_WHOLE && !crc_fits(r.head, o.octets))
 		w->broken = true;
-	given = give(g, octets, false, end == CONTAINER_BROKEN);
-	if (end == CONTAINER_CUT || given != CONTAINER_WHOLE)
+	given = give(g, o.octets, false, o.end == CONTAINER_BROKEN);
+	if (o.end == CONTAINER_CUT || given != CONTAINER_WHOLE)
 		return CONTAINER_CUT;
-	return give_shorter(g, octets);
+	return give_shorter(g, o.octets);
 }
 
 /* Octets of a stored member whose size nobody says: as far as the next record. */
@@ -269,6 +321,52 @@ static struct reading reading_of(
 
 	return (struct reading){ h, h->method,
 		mw_octets_of(o.p + at, packed < left ? (size_t)packed : left) };
+}
+
+/* Some readers take as many octets of a stored file as it is to have, others as it is said to take.
+ */
+static enum container_end give_by_size(struct giving *g, const struct zip_head *h, size_t at)
+{
+	size_t used;
+
+	if (h->method != ZIP_STORED || (h->flags & ZIP_ENCRYPTED) != 0 || h->size <= h->packed)
+		return CONTAINER_WHOLE;
+	doubt(g);
+	return give_reading(g, reading_of(g->w->o, h, at, h->size), &used);
+}
+
+/* The size that a descriptor behind the octets says: one that stands where it says that it does.
+ * SIZE_MAX: there is none up to the next record behind `packed` octets. */
+static size_t described(struct mw_octets o, size_t at, uint64_t packed)
+{
+	size_t last = packed < o.n - at ? at + (size_t)packed : o.n;
+	size_t to = last + to_next_record(o, last), d = at;
+
+	to = to < o.n - 3 ? to + 4 : o.n;
+	for (; (d = zip_find(o, ZIP_DESCRIPTOR, d, to)) != SIZE_MAX && o.n - d >= 12; d++)
+		if (zip_32(o.p + d + 8) == d - at)
+			return d - at;
+	return SIZE_MAX;
+}
+
+/* Readers of streams find the end of a stored file by its descriptor: when that is not where the
+ * directory says, they see another file, and go on there. */
+static enum container_end give_described(struct giving *g, size_t at)
+{
+	const struct zip_head *c = g->v->central, *l = g->v->local;
+	enum container_end end;
+	size_t packed, used;
+
+	if ((l->flags & ZIP_SIZES_FOLLOW) == 0 || (l->flags & ZIP_ENCRYPTED) != 0 ||
+		l->method != ZIP_STORED || l->packed != 0)
+		return CONTAINER_WHOLE;
+	packed = described(g->w->o, at, c->packed);
+	if (packed == SIZE_MAX || packed == c->packed)
+		return CONTAINER_WHOLE;
+	doubt(g);
+	end = give_reading(g, reading_of(g->w->o, l, at, packed), &used);
+	shorter(g, used);
+	return end;
 }
 
 /* A deflated stream from there to wherever it ends. */
@@ -309,7 +407,7 @@ static enum container_end give_local(struct giving *g, size_t at)
 		end = give_reading(g,
 			reading_of(o, h, at, follows ? to_next_record(o, at) : h->packed), &used);
 	shorter(g, used);
-	return end;
+	return end == CONTAINER_WHOLE && !follows ? give_by_size(g, h, at) : end;
 }
 
 static enum container_end give_central(struct giving *g, size_t at)
@@ -323,6 +421,10 @@ static enum container_end give_central(struct giving *g, size_t at)
 		g->w->broken = true;
 	end = give_reading(g, r, &used);
 	shorter(g, used);
+	if (end == CONTAINER_WHOLE)
+		end = give_by_size(g, h, at);
+	if (end == CONTAINER_WHOLE)
+		end = give_described(g, at);
 	if (end != CONTAINER_WHOLE || !g->cut_short || r.packed.n == g->w->o.n - at)
 		return end;
 	doubt(g); /* the stream goes on behind its size: readers differ in where they stop */
@@ -336,8 +438,9 @@ static bool heads_differ(const struct zip_head *c, const struct zip_head *l)
 
 	if ((c->flags & ZIP_MASKED) != 0 || (l->flags & ZIP_MASKED) != 0)
 		return false;
-	return c->method != l->method || ((c->flags ^ l->flags) & ZIP_ENCRYPTED) != 0 ||
-	       c->name.n != l->name.n || memcmp(c->name.p, l->name.p, c->name.n) != 0 ||
+	return c->method != l->method || zip_aes_of(c).method != zip_aes_of(l).method ||
+	       ((c->flags ^ l->flags) & ZIP_ENCRYPTED) != 0 || c->name.n != l->name.n ||
+	       memcmp(c->name.p, l->name.p, c->name.n) != 0 ||
 	       (c->packed != l->packed && !(follows && l->packed == 0)) ||
 	       (c->size != l->size && !(follows && l->size == 0));
 }
@@ -351,23 +454,30 @@ enum container_end zip_give(struct zip_walk *w, const struct zip_view *v, size_t
 
 	if (v->central == NULL ? w->listed : v->local == NULL || heads_differ(v->central, v->local))
 		doubt(&g);
+	if ((v->central != NULL && v->central->odd_extra) ||
+		(v->local != NULL && v->local->odd_extra))
+		doubt(&g);
 	g.m.kind = kind_of(any);
 	add_names(&g, any->name);
-	add_names(&g, any->unicode);
+	add_unicode(&g, any);
 	if (v->local != NULL) {
 		add_names(&g, v->local->name);
-		add_names(&g, v->local->unicode);
+		add_unicode(&g, v->local);
 	}
 	if (v->local == NULL)
-		return give(&g, mw_octets_of("", 0), false, true);
+		return budget_file(w->job->budget) ? give(&g, mw_octets_of("", 0), false, true)
+						   : CONTAINER_CUT;
 	at = v->local->end;
 	*end_r = at;
-	if (g.m.kind == 'D' && any->packed == 0 && v->local->packed == 0)
-		return give(&g, mw_octets_of("", 0), false, false);
-	if (v->central != NULL)
-		end = give_central(&g, at);
-	if (end == CONTAINER_WHOLE)
-		end = give_local(&g, at);
+	if (g.m.kind == 'D' && any->packed == 0 && v->local->packed == 0) {
+		if (is_folder(&g, at, &end))
+			return end == CONTAINER_NO_MEMORY ? end : give_folder(&g);
+	} else {
+		if (v->central != NULL)
+			end = give_central(&g, at);
+		if (end == CONTAINER_WHOLE)
+			end = give_local(&g, at);
+	}
 	if (g.shortest != SIZE_MAX)
 		*end_r = at + g.shortest;
 	return end;

@@ -11,6 +11,7 @@ struct zip_walk {
 	const struct container_job *job;
 	struct mw_octets o;
 	struct grow out, plain; /* a member unpacked; decrypted */
+	unsigned folders;	/* given so far */
 	bool listed;		/* there is a directory */
 	bool ambiguous, broken;
 };

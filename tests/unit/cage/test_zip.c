@@ -590,6 +590,60 @@ static void all_of_a_members_names_are_told(void **state)
 	assert_string_equal(s.names, "a.txt|b.txt|c.txt|evil.exe;");
 }
 
+/* A name may hide behind more fields than are looked at; zeros that pad are none. */
+static void an_extra_area_of_many_fields_is_told(void **state)
+{
+	static struct bytes b;
+	struct seen s = { 0 };
+
+	(void)state;
+	for (unsigned fields = 0; fields <= 1000; fields += 500)
+		for (unsigned kind = 0; kind < 2; kind++) {
+			struct told t = stored("a.txt", "hello", 0);
+			size_t directory;
+
+			b.n = 0;
+			put_local(&b, &t);
+			b.p[28] = (unsigned char)(fields * 4);
+			b.p[29] = (unsigned char)(fields * 4 >> 8);
+			for (unsigned i = 0; i < fields; i++)
+				put(&b, kind, 4);
+			put_text(&b, "hello");
+			directory = b.n;
+			put_central(&b, &t);
+			put_end(&b, 1, directory, 0);
+			assert_int_equal(read_it(&b, &s), CONTAINER_WHOLE);
+			assert_string_equal(s.contents, "hello;");
+			assert_int_equal(s.ambiguous, fields > 0 && kind != 0);
+		}
+}
+
+static void an_empty_file_that_is_packed_is_whole(void **state)
+{
+	static const char *const packed[] = { "BZh9\x17\x72\x45\x38\x50\x90\0\0\0\0",
+		"\x09\x04\x05\0]\0\0\x80\0\0\x83\xff\xfb\xff\xff\xc0\0\0\0" };
+	static const struct told told[] = { { "a", 12, 0, 14, 0, 0, 0 },
+		{ "a", 14, 2, 19, 0, 0, 0 } };
+	static struct bytes b;
+	struct seen s = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(told); i++) {
+		size_t directory;
+
+		b.n = 0;
+		put_local(&b, &told[i]);
+		memcpy(b.p + b.n, packed[i], told[i].packed);
+		b.n += told[i].packed;
+		directory = b.n;
+		put_central(&b, &told[i]);
+		put_end(&b, 1, directory, 0);
+		assert_int_equal(read_it(&b, &s), CONTAINER_WHOLE);
+		assert_false(s.ambiguous);
+		assert_int_equal(s.broken, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -609,6 +663,8 @@ int main(void)
 		cmocka_unit_test(zips_in_another_archive_are_not_ambiguous),
 		cmocka_unit_test(both_records_at_the_end_are_believed),
 		cmocka_unit_test(all_of_a_members_names_are_told),
+		cmocka_unit_test(an_extra_area_of_many_fields_is_told),
+		cmocka_unit_test(an_empty_file_that_is_packed_is_whole),
 		cmocka_unit_test(text_is_no_zip),
 	};
 
