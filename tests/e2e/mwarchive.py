@@ -103,15 +103,26 @@ def rar4_block(kind, flags, body):
     return struct.pack("<H", zlib.crc32(rest) & 0xFFFF) + rest
 
 
-def rar4(flags=0x8000):
+def rar4(flags=0x8000, system=2, attributes=0x20):
     def make(name, octets):
-        head = struct.pack("<IIBIIBBHI", len(octets), len(octets), 2, zlib.crc32(octets), 0x5A620000, 29, 0x30, len(name), 0x20)
+        head = struct.pack("<IIBIIBBHI", len(octets), len(octets), system, zlib.crc32(octets), 0x5A620000, 29, 0x30, len(name), attributes)
         salt = b"saltsalt" if flags & 0x400 else b""
         if flags & 4:
             octets = hashlib.sha512(octets).digest() * (len(octets) // 64 + 1)
             head = struct.pack("<I", len(octets)) + head[4:]
-        return (b"Rar!\x1a\x07\0" + rar4_block(0x73, 0, bytes(6)) + rar4_block(0x74, flags, head + name.encode() + salt) + octets +
-            rar4_block(0x7B, 0x4000, b""))
+        return RAR4 + rar4_block(0x74, flags, head + name.encode() + salt) + octets + RAR4_END
+    return make
+
+
+RAR4 = b"Rar!\x1a\x07\0" + rar4_block(0x73, 0, bytes(6))
+RAR4_END = rar4_block(0x7B, 0x4000, b"")
+
+
+def rar4_gap(kind):
+    """What unrar passes over behind an old block, libarchive takes for blocks: a harmless file, and the archive's end."""
+    def make(name, octets):
+        gap = rar4()("readme.txt", b"hello")[len(RAR4):]
+        return RAR4 + rar4_block(kind, 0, struct.pack("<IHB", len(gap), 0, 0)) + gap + rar4()(name, octets)[len(RAR4):]
     return make
 
 
@@ -136,11 +147,47 @@ RAR5 = b"Rar!\x1a\x07\x01\0"
 RAR5_END = rar5_block(b"\5\0\0")
 
 
-def rar5(name, octets, extra=b""):
+RAR5_MAIN = rar5_block(b"\1\0\0")
+
+
+def rar5_file(name, octets, extra=b"", system=0, attributes=0x20, name_size=None):
     flags = 2 | (1 if extra else 0)
-    head = (b"\2" + vint(flags) + (vint(len(extra)) if extra else b"") + vint(len(octets)) + vint(4) + vint(len(octets)) + vint(0x20) +
-        struct.pack("<I", zlib.crc32(octets)) + b"\0\0" + vint(len(name)) + name.encode() + extra)
-    return RAR5 + rar5_block(b"\1\0\0") + rar5_block(head) + octets + RAR5_END
+    head = (b"\2" + vint(flags) + (vint(len(extra)) if extra else b"") + vint(len(octets)) + vint(4) + vint(len(octets)) + vint(attributes) +
+        struct.pack("<I", zlib.crc32(octets)) + b"\0" + vint(system) + vint(name_size or len(name)) + name.encode() + extra)
+    return rar5_block(head) + octets
+
+
+def rar5(name, octets, extra=b"", **fields):
+    return RAR5 + RAR5_MAIN + rar5_file(name, octets, extra, **fields) + RAR5_END
+
+
+def rar5_of_unix(attributes):
+    """A file that its attributes call something else: without a record that says so unrar writes a file."""
+    return lambda name, octets: rar5(name, octets, system=1, attributes=attributes)
+
+
+RAR5_README = rar5_file("readme.txt", b"hello")
+
+
+def rar5_type_0(name, octets):
+    """To libarchive a block of type 0 is the end."""
+    return RAR5 + RAR5_MAIN + RAR5_README + rar5_block(b"\0\0") + rar5_file(name, octets) + RAR5_END
+
+
+def rar5_gap(name, octets):
+    """A block that may be skipped, with data: libarchive takes them for blocks."""
+    gap = RAR5_README + RAR5_END
+    return RAR5 + RAR5_MAIN + rar5_block(b"\x09" + vint(2 | 4) + vint(len(gap))) + gap + rar5_file(name, octets) + RAR5_END
+
+
+def rar5_loose_main(name, octets):
+    """The same in the main block's header, behind its fields."""
+    return RAR5 + rar5_block(b"\1\0\0" + RAR5_README + RAR5_END) + rar5_file(name, octets) + RAR5_END
+
+
+def rar5_long_name(name, octets):
+    """libarchive wants the whole name, which would end behind the archive's end; unrar cuts it where the header ends."""
+    return rar5(name, octets, name_size=2000)
 
 
 def rar5_stream(name, octets):

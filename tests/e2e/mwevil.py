@@ -180,6 +180,11 @@ ARCHIVES = {
 }
 for case_name, (wrap_, file_name_) in ARCHIVES.items():
     box(case_name, "archive", wrap_, file_name_)
+# What libarchive and unrar do not read alike.
+for case_name, wrap_ in (("rar5 behind a block of type 0", ar.rar5_type_0), ("rar5 behind an unknown block", ar.rar5_gap),
+        ("rar5 behind octets in the main header", ar.rar5_loose_main), ("rar5 name beyond its header", ar.rar5_long_name),
+        ("rar4 behind an old recovery block", ar.rar4_gap(0x78)), ("rar4 behind an old service block", ar.rar4_gap(0x77))):
+    box(case_name, "archive", wrap_, "a.rar", odd=True)
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)
 
 

@@ -1,0 +1,84 @@
+#include "containers.h"
+
+#include "decode.h"
+#include "unpack.h"
+
+// clang-format off
+/* Archives that libarchive and unrar do not read alike, in base64; from tests/e2e/mwarchive.py. */
+#define RAR5_TYPE_0 \
+	"UmFyIRoHAQDFGjMyAwEAAM9pl78XAgIFBAUghqYQNgAACnJlYWRtZS50eHRoZWxsb3wNxfwCAAA6l0SjEgICBQQF" \
+	"IDo0gxsAAAV4LmV4ZWV2aWwhGbI6NQMFAAA="
+#define RAR5_GAP \
+	"UmFyIRoHAQDFGjMyAwEAAJd0yCgDCQYpz2mXvxcCAgUEBSCGphA2AAAKcmVhZG1lLnR4dGhlbGxvGbI6NQMFAAA6" \
+	"l0SjEgICBQQFIDo0gxsAAAV4LmV4ZWV2aWwhGbI6NQMFAAA="
+#define RAR5_LOOSE_MAIN \
+	"UmFyIRoHAQCavr2vLAEAAM9pl78XAgIFBAUghqYQNgAACnJlYWRtZS50eHRoZWxsbxmyOjUDBQAAOpdEoxICAgUE" \
+	"BSA6NIMbAAAFeC5leGVldmlsIRmyOjUDBQAA"
+#define RAR5_LONG_NAME \
+	"UmFyIRoHAQDFGjMyAwEAAMp0GrMTAgIFBAUgOjSDGwAA0A94LmV4ZWV2aWwhGbI6NQMFAAA="
+#define RAR4_RECOVERY \
+	"UmFyIRoHAM+QcwAADQAAAAAAAACfengAAA4ANgAAAAAAACsgdACAKgAFAAAABQAAAAKGphA2AABiWh0wCgAgAAAA" \
+	"cmVhZG1lLnR4dGhlbGxvxD17AEAHAFDwdACAJQAFAAAABQAAAAI6NIMbAABiWh0wBQAgAAAAeC5leGVldmlsIcQ9" \
+	"ewBABwA="
+#define RAR4_OLD_SERVICE \
+	"UmFyIRoHAM+QcwAADQAAAAAAAADu5XcAAA4ANgAAAAAAACsgdACAKgAFAAAABQAAAAKGphA2AABiWh0wCgAgAAAA" \
+	"cmVhZG1lLnR4dGhlbGxvxD17AEAHAFDwdACAJQAFAAAABQAAAAI6NIMbAABiWh0wBQAgAAAAeC5leGVldmlsIcQ9" \
+	"ewBABwA="
+// clang-format on
+
+static struct mw_octets sample(const char *base64)
+{
+	static unsigned char out[4096];
+
+	return mw_octets_of(out, mime_decode(MIME_BASE64, mw_octets_of_text(base64), out));
+}
+
+static void what_libarchive_passes_over_is_found_and_told(void **state)
+{
+	static const char *const cases[] = { RAR5_TYPE_0, RAR5_GAP, RAR5_LOOSE_MAIN, RAR5_LONG_NAME,
+		RAR4_RECOVERY, RAR4_OLD_SERVICE };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct budget b = wide_budget();
+		struct seen s = { 0 };
+
+		assert_int_equal(open_all(sample(cases[i]), &b, &s), CONTAINER_BROKEN);
+		assert_non_null(strstr(s.names, "x.exe;"));
+		assert_non_null(strstr(s.contents, "evil!;"));
+		assert_true(s.ambiguous);
+	}
+}
+
+static void every_cut_and_altered_octet_ends(void **state)
+{
+	static const char *const cases[] = { RAR5_TYPE_0, RAR5_GAP, RAR5_LOOSE_MAIN, RAR5_LONG_NAME,
+		RAR4_RECOVERY, RAR4_OLD_SERVICE };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct mw_octets o = sample(cases[i]);
+
+		for (size_t n = 0; n < 2 * o.n; n++) {
+			size_t octets = n < o.n ? n : o.n;
+			unsigned char *exact = malloc(octets + 1);
+			struct budget b = wide_budget();
+			struct seen s = { 0 };
+
+			memcpy(exact, o.p, octets);
+			exact[n < o.n ? n / 2 : n - o.n] ^= 0x41;
+			open_all(mw_octets_of(exact, octets), &b, &s);
+			free(exact);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_libarchive_passes_over_is_found_and_told),
+		cmocka_unit_test(every_cut_and_altered_octet_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
