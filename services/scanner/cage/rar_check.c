@@ -50,6 +50,17 @@ static bool was_given(struct check *c, const struct rar_block *b, struct record 
 	return true;
 }
 
+/* What comes out of it when unrar writes it: whatever it is said to be, what has data is written as
+ * a file by some. */
+static bool is_all(const struct rar_block *b, uint64_t octets)
+{
+	if (b->data.n == 0 || b->encrypted)
+		return true;
+	if (b->size_unknown)
+		return b->stored ? octets == b->data.n : octets > 0;
+	return octets == b->size;
+}
+
 static enum container_end give(const struct check *c, const struct rar_block *b)
 {
 	char name[CONTAINER_NAME_MAX];
@@ -67,7 +78,11 @@ static enum container_end check_file(struct check *c, const struct rar_block *b)
 		c->other = c->other || !b->encrypted;
 		return give(c, b);
 	}
-	return CONTAINER_WHOLE;
+	if (is_all(b, r.octets))
+		return CONTAINER_WHOLE;
+	if (r.octets > 0)
+		return CONTAINER_BROKEN;
+	return doc_worse(give(c, b), b->link ? CONTAINER_WHOLE : CONTAINER_BROKEN);
 }
 
 /* What another volume has a part of is given out elsewhere. */

@@ -24,6 +24,19 @@
 	"UmFyIRoHAM+QcwAADQAAAAAAAADu5XcAAA4ANgAAAAAAACsgdACAKgAFAAAABQAAAAKGphA2AABiWh0wCgAgAAAA" \
 	"cmVhZG1lLnR4dGhlbGxvxD17AEAHAFDwdACAJQAFAAAABQAAAAI6NIMbAABiWh0wBQAgAAAAeC5leGVldmlsIcQ9" \
 	"ewBABwA="
+#define RAR5_FIFO \
+	"UmFyIRoHAQDFGjMyAwEAADk/ENUTAgIFBAWkIzo0gxsAAQV4LmV4ZWV2aWwhGbI6NQMFAAA="
+#define RAR5_LINK \
+	"UmFyIRoHAQDFGjMyAwEAACVXsScUAgIFBAX/wwI6NIMbAAEFeC5leGVldmlsIRmyOjUDBQAA"
+#define RAR4_DEVICE \
+	"UmFyIRoHAM+QcwAADQAAAAAAAAAbp3QAgCUABQAAAAUAAAADOjSDGwAAYlodMAUApCEAAHguZXhlZXZpbCHEPXsA" \
+	"QAcA"
+#define RAR4_LINK_OF_MAC \
+	"UmFyIRoHAM+QcwAADQAAAAAAAAAqw3QAgCUABQAAAAUAAAAEOjSDGwAAYlodMAUA/6EAAHguZXhlZXZpbCHEPXsA" \
+	"QAcA"
+#define RAR4_LINK \
+	"UmFyIRoHAM+QcwAADQAAAAAAAABq/XQAgCUABQAAAAUAAAADOjSDGwAAYlodMAUA/6EAAHguZXhlZXZpbCHEPXsA" \
+	"QAcA"
 // clang-format on
 
 static struct mw_octets sample(const char *base64)
@@ -50,10 +63,39 @@ static void what_libarchive_passes_over_is_found_and_told(void **state)
 	}
 }
 
+/* unrar writes a file whatever its attributes say; nothing else has octets. */
+static void what_is_called_no_file_gives_its_octets(void **state)
+{
+	static const char *const cases[] = { RAR5_FIFO, RAR5_LINK, RAR4_DEVICE, RAR4_LINK_OF_MAC,
+		RAR4_LINK };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct budget b = wide_budget();
+		struct seen s = { 0 };
+
+		open_all(sample(cases[i]), &b, &s);
+		assert_non_null(strstr(s.contents, "evil!;"));
+		assert_non_null(strstr(s.names, "x.exe;"));
+	}
+}
+
+/* Links of Unix are real. */
+static void a_link_is_nothing_odd(void **state)
+{
+	struct budget b = wide_budget();
+	struct seen s = { 0 };
+
+	(void)state;
+	assert_int_equal(open_all(sample(RAR4_LINK), &b, &s), CONTAINER_WHOLE);
+	assert_false(s.ambiguous);
+	assert_int_equal(s.broken, 0);
+}
+
 static void every_cut_and_altered_octet_ends(void **state)
 {
 	static const char *const cases[] = { RAR5_TYPE_0, RAR5_GAP, RAR5_LOOSE_MAIN, RAR5_LONG_NAME,
-		RAR4_RECOVERY, RAR4_OLD_SERVICE };
+		RAR4_RECOVERY, RAR4_OLD_SERVICE, RAR4_LINK };
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(cases); i++) {
@@ -77,6 +119,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_libarchive_passes_over_is_found_and_told),
+		cmocka_unit_test(what_is_called_no_file_gives_its_octets),
+		cmocka_unit_test(a_link_is_nothing_odd),
 		cmocka_unit_test(every_cut_and_altered_octet_ends),
 	};
 
