@@ -190,6 +190,35 @@ def rar5_long_name(name, octets):
     return rar5(name, octets, name_size=2000)
 
 
+def rar5_with_copies(file, copy):
+    """Copies of headers at the end, "quick open", which readers take for the headers; copy: what is said to be the file's."""
+    def main(offset):
+        locator = b"\1\1" + bytes([offset & 0x7F | 0x80, offset >> 7 & 0x7F | 0x80, offset >> 14])
+        return rar5_block(b"\1\1" + vint(len(locator) + 1) + b"\0" + vint(len(locator)) + locator)
+    at = len(RAR5) + len(main(0))
+    quick = at + len(file)
+    copies = rar5_block(b"\0" + vint(quick - at) + vint(len(copy)) + copy)
+    head = b"\3\2" + vint(len(copies)) + b"\0" + vint(len(copies)) + b"\0\0\0\2QO"
+    return RAR5 + main(quick - len(RAR5)) + file + rar5_block(head) + copies + RAR5_END
+
+
+def rar5_quick(name, octets):
+    file = rar5_file(name, octets)
+    return rar5_with_copies(file, file[:-len(octets)])
+
+
+def rar5_quick_other(name, octets):
+    """The file is one of noise, unless one believes the copy: its header is longer, and the noise's rest another file."""
+    noise = b"noise" * 12
+    file = rar5_file("readme.txt", noise + octets)
+    wanted = len(file) - len(octets)
+    for n in range(100):
+        copy = rar5_file(name, octets, vint(n + 1) + b"\x50" + bytes(n))[:-len(octets)]
+        if len(copy) == wanted:
+            return rar5_with_copies(file, copy)
+    raise AssertionError(wanted)
+
+
 def rar5_stream(name, octets):
     """The file is a stream of NTFS that belongs to another one (technote.htm, "STM")."""
     record = b"\7:" + name.encode()

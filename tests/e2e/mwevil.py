@@ -183,12 +183,14 @@ for case_name, (wrap_, file_name_) in ARCHIVES.items():
 # What libarchive and unrar do not read alike.
 for case_name, wrap_ in (("rar5 behind a block of type 0", ar.rar5_type_0), ("rar5 behind an unknown block", ar.rar5_gap),
         ("rar5 behind octets in the main header", ar.rar5_loose_main), ("rar5 name beyond its header", ar.rar5_long_name),
+        ("rar5 quick open of another file", ar.rar5_quick_other),
         ("rar4 behind an old recovery block", ar.rar4_gap(0x78)), ("rar4 behind an old service block", ar.rar4_gap(0x77)),
         ("rar5 fifo of Unix", ar.rar5_of_unix(0x11A4)), ("rar5 folder of Unix", ar.rar5_of_unix(0x41ED)),
         ("rar5 link of Unix", ar.rar5_of_unix(0xA1FF)), ("rar4 fifo of Unix", ar.rar4(system=3, attributes=0x11A4)),
         ("rar4 device of Unix", ar.rar4(system=3, attributes=0x21A4)), ("rar4 link of a Mac", ar.rar4(system=4, attributes=0xA1FF)),
         ("rar4 folder of Windows", ar.rar4(attributes=0x10))):
     box(case_name, "archive", wrap_, "a.rar", odd=True)
+box("rar5 quick open", "archive", ar.rar5_quick, "a.rar")
 box("rar4 link of Unix", "archive", ar.rar4(system=3, attributes=0xA1FF), "a.rar")
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)
 

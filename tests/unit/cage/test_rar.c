@@ -37,6 +37,14 @@
 #define RAR4_LINK \
 	"UmFyIRoHAM+QcwAADQAAAAAAAABq/XQAgCUABQAAAAUAAAADOjSDGwAAYlodMAUA/6EAAHguZXhlZXZpbCHEPXsA" \
 	"QAcA"
+#define RAR5_QUICK \
+	"UmFyIRoHAQA+akGMCgEBBgAFAQGrgAA6l0SjEgICBQQFIDo0gxsAAAV4LmV4ZWV2aWwhoFH4MwsDAh8AHwAAAAJR" \
+	"T6HKzbYaABwXOpdEoxICAgUEBSA6NIMbAAAFeC5leGUZsjo1AwUAAA=="
+#define RAR5_QUICK_OTHER \
+	"UmFyIRoHAQB78ZT5CgEBBgAFAQHsgAAwqJN3FwICQQRBINfunFcAAApyZWFkbWUudHh0bm9pc2Vub2lzZW5vaXNl" \
+	"bm9pc2Vub2lzZW5vaXNlbm9pc2Vub2lzZW5vaXNlbm9pc2Vub2lzZW5vaXNlZXZpbCFm/cIGCwMCYABgAAAAAlFP" \
+	"zrOnWVsAXVhKgzqTUwIDQAUEBSA6NIMbAAAFeC5leGU/UAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAGbI6NQMFAAA="
 // clang-format on
 
 static struct mw_octets sample(const char *base64)
@@ -49,7 +57,7 @@ static struct mw_octets sample(const char *base64)
 static void what_libarchive_passes_over_is_found_and_told(void **state)
 {
 	static const char *const cases[] = { RAR5_TYPE_0, RAR5_GAP, RAR5_LOOSE_MAIN, RAR5_LONG_NAME,
-		RAR4_RECOVERY, RAR4_OLD_SERVICE };
+		RAR4_RECOVERY, RAR4_OLD_SERVICE, RAR5_QUICK_OTHER };
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(cases); i++) {
@@ -80,22 +88,46 @@ static void what_is_called_no_file_gives_its_octets(void **state)
 	}
 }
 
-/* Links of Unix are real. */
-static void a_link_is_nothing_odd(void **state)
+/* WinRAR writes both. */
+static void links_and_copies_of_headers_are_nothing_odd(void **state)
 {
-	struct budget b = wide_budget();
-	struct seen s = { 0 };
+	static const char *const cases[] = { RAR4_LINK, RAR5_QUICK };
 
 	(void)state;
-	assert_int_equal(open_all(sample(RAR4_LINK), &b, &s), CONTAINER_WHOLE);
-	assert_false(s.ambiguous);
-	assert_int_equal(s.broken, 0);
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct budget b = wide_budget();
+		struct seen s = { 0 };
+
+		assert_int_equal(open_all(sample(cases[i]), &b, &s), CONTAINER_WHOLE);
+		assert_false(s.ambiguous);
+		assert_int_equal(s.broken, 0);
+	}
+}
+
+/* Whatever octet of the copies is another one: unrar would read another header. */
+static void copies_of_headers_that_differ_are_told(void **state)
+{
+	struct mw_octets o = sample(RAR5_QUICK);
+	const unsigned char *block = memmem(o.p, o.n, "QO", 2);
+	size_t from = (size_t)(block - o.p) + 2;
+
+	(void)state;
+	for (size_t at = from; at + 8 < o.n; at++) { /* behind them is the last block */
+		unsigned char altered[4096];
+		struct budget b = wide_budget();
+		struct seen s = { 0 };
+
+		memcpy(altered, o.p, o.n);
+		altered[at] ^= 0x41;
+		assert_int_equal(open_all(mw_octets_of(altered, o.n), &b, &s), CONTAINER_BROKEN);
+		assert_true(s.ambiguous);
+	}
 }
 
 static void every_cut_and_altered_octet_ends(void **state)
 {
 	static const char *const cases[] = { RAR5_TYPE_0, RAR5_GAP, RAR5_LOOSE_MAIN, RAR5_LONG_NAME,
-		RAR4_RECOVERY, RAR4_OLD_SERVICE, RAR4_LINK };
+		RAR4_RECOVERY, RAR4_OLD_SERVICE, RAR4_LINK, RAR5_QUICK, RAR5_QUICK_OTHER };
 
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(cases); i++) {
@@ -120,7 +152,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_libarchive_passes_over_is_found_and_told),
 		cmocka_unit_test(what_is_called_no_file_gives_its_octets),
-		cmocka_unit_test(a_link_is_nothing_odd),
+		cmocka_unit_test(links_and_copies_of_headers_are_nothing_odd),
+		cmocka_unit_test(copies_of_headers_that_differ_are_told),
 		cmocka_unit_test(every_cut_and_altered_octet_ends),
 	};
 
