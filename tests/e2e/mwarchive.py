@@ -219,6 +219,22 @@ def rar5_quick_other(name, octets):
     raise AssertionError(wanted)
 
 
+def rar5_long_main(name, octets):
+    """The main block has 200 octets, more than one octet says: a record of a type that nobody knows."""
+    return RAR5 + rar5_block(b"\1\1" + vint(184) + b"\0" + vint(182) + b"\x70" + bytes(181)) + rar5_file(name, octets) + RAR5_END
+
+
+def rar5_padded_size(name, octets):
+    """The main block's size is said in two octets, where one would do."""
+    sized = b"\x83\0\1\0\0"
+    return RAR5 + struct.pack("<I", zlib.crc32(sized)) + sized + rar5_file(name, octets) + RAR5_END
+
+
+def rar4_other_first(name, octets):
+    """A block in front of the main one."""
+    return RAR4[:7] + rar4_block(0x79, 0, b"") + RAR4[7:] + rar4()(name, octets)[len(RAR4):]
+
+
 def rar5_stream(name, octets):
     """The file is a stream of NTFS that belongs to another one (technote.htm, "STM")."""
     record = b"\7:" + name.encode()

@@ -273,6 +273,10 @@ for case_name, wrap_ in (("zip", z.simple()), ("7z", ar.seven("lzma")), ("rar4",
         ("zip, offsets told", lambda n, o: z.archive(z.Member(n, o), base=512))):
     box("program with " + case_name, "program", lambda n, o, w=wrap_: program().ljust(512, b"\0") + w(n, o), "setup.bin")
 
+for case_name, wrap_ in (("rar5 of a long main block", ar.rar5_long_main), ("rar5 of a padded size", ar.rar5_padded_size),
+        ("rar4 of another first block", ar.rar4_other_first)):
+    box("text with " + case_name, "archive", lambda n, o, w=wrap_: b"text " * 20 + w(n, o), "a.rar", odd="long main" in case_name)
+
 # ------------------------------------------------------------------ text that holds files, as files of their own
 
 for case_name, wrap_ in (("uue", ar.uuencoded), ("uue with octets behind the lines", ar.uuencoded_behind), ("begin-base64", ar.begin_base64), ("yenc", ar.yenc), ("hqx", ar.binhex)):

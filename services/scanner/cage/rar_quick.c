@@ -81,8 +81,8 @@ enum container_end rar_check_quick(const struct container_job *job, const struct
 
 	/* Where there are none, nobody reads them. */
 	if (at == 0 || at >= job->octets.n ||
-		!rar5_block_read(doc_from(job->octets, (size_t)at), job->octets, (size_t)at,
-			&quick) ||
+		!rar5_block_read(
+			doc_from(job->octets, (size_t)at), job->octets, (size_t)at, &quick) ||
 		!rar_is_service(&quick, "QO"))
 		return CONTAINER_WHOLE;
 	if (!quick.stored || quick.encrypted || quick.size != quick.data.n)

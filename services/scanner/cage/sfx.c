@@ -1,4 +1,5 @@
 #include "doc.h"
+#include "ends.h"
 #include "inflate.h"
 #include "sfx.h"
 #include "unpack.h"
@@ -18,27 +19,38 @@ static bool is_7z(struct mw_octets o)
 	return o.n > 32 && zip_32(o.p + 8) == inflate_crc32(mw_octets_of(o.p + 12, 20));
 }
 
-/* CRC-16 of a block's header, the low half of zip's: HEAD_TYPE main is 0x73. */
+#define RAR_N 7 /* octets of the magic number of RAR 4, of RAR 5 one more */
+#define RAR_SIZE_MOST 3
+#define RAR_MAIN4 0x73
+#define RAR_MAIN4_N 13
+
+/* CRC-16 of a block's header, the low half of zip's. A main block may have its comment in it, of
+ * which there is another one. */
 static bool is_rar(struct mw_octets o)
 {
-	size_t size;
+	struct mw_octets block = doc_from(o, RAR_N);
+	size_t size = doc_u16(block, 5);
 
-	if (o.n < 20 || o.p[9] != 0x73)
+	if (size < 7 || size > block.n)
 		return false;
-	size = zip_16(o.p + 12);
-	return size >= 7 && size <= o.n - 7 &&
-	       zip_16(o.p + 7) == (inflate_crc32(mw_octets_of(o.p + 9, size - 2)) & UINT16_MAX);
+	if (doc_u16(block, 0) == (inflate_crc32(doc_range(block, 2, size - 2)) & UINT16_MAX))
+		return true;
+	return doc_u8(block, 2) == RAR_MAIN4 && size > RAR_MAIN4_N &&
+	       doc_u16(block, 0) ==
+		       (inflate_crc32(doc_range(block, 2, RAR_MAIN4_N - 2)) & UINT16_MAX);
 }
 
+/* Any first block will do: unrar goes on to the main one. */
 static bool is_rar5(struct mw_octets o)
 {
-	size_t size, from = 12;
+	struct mw_octets block = doc_from(o, RAR_N + 1), sized = doc_from(block, 4), rest = sized;
+	uint64_t size;
 
-	if (o.n < 20)
+	if (!rar5_number(&rest, &size) || sized.n - rest.n > RAR_SIZE_MOST || size == 0 ||
+		size > rest.n)
 		return false;
-	size = o.p[12] & 0x7f; /* of the first header: never long */
-	return (o.p[12] & 0x80) == 0 && size + 1 <= o.n - from &&
-	       zip_32(o.p + 8) == inflate_crc32(mw_octets_of(o.p + from, size + 1));
+	return doc_u32(block, 0) ==
+	       inflate_crc32(doc_range(sized, 0, sized.n - rest.n + (size_t)size));
 }
 
 /* [MS-CAB] section 2.1, CFHEADER: version 1.3, no longer than what is there. */

@@ -45,6 +45,21 @@
 	"bm9pc2Vub2lzZW5vaXNlbm9pc2Vub2lzZW5vaXNlbm9pc2Vub2lzZW5vaXNlZXZpbCFm/cIGCwMCYABgAAAAAlFP" \
 	"zrOnWVsAXVhKgzqTUwIDQAUEBSA6NIMbAAAFeC5leGU/UAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" \
 	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAGbI6NQMFAAA="
+#define BEHIND_LONG_MAIN \
+	"dGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0" \
+	"ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IFJhciEaBwEAYeL7R70BAQG4AQC2AXAAAAAAAAAAAAAA" \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAOpdEoxICAgUEBSA6NIMbAAAFeC5leGVldmls" \
+	"IRmyOjUDBQAA"
+#define BEHIND_PADDED_SIZE \
+	"dGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0" \
+	"ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IFJhciEaBwEAaFemMYMAAQAAOpdEoxICAgUEBSA6NIMb" \
+	"AAAFeC5leGVldmlsIRmyOjUDBQAA"
+#define BEHIND_OTHER_FIRST \
+	"dGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0" \
+	"ZXh0IHRleHQgdGV4dCB0ZXh0IHRleHQgdGV4dCB0ZXh0IFJhciEaBwBk43kAAAcAz5BzAAANAAAAAAAAAFDwdACA" \
+	"JQAFAAAABQAAAAI6NIMbAABiWh0wBQAgAAAAeC5leGVldmlsIcQ9ewBABwA="
 // clang-format on
 
 static struct mw_octets sample(const char *base64)
@@ -124,6 +139,22 @@ static void copies_of_headers_that_differ_are_told(void **state)
 	}
 }
 
+static void whatever_block_is_the_first_it_is_found_behind_text(void **state)
+{
+	static const char *const cases[] = { BEHIND_LONG_MAIN, BEHIND_PADDED_SIZE,
+		BEHIND_OTHER_FIRST };
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(cases); i++) {
+		struct budget b = wide_budget();
+		struct seen s = { .into = &b };
+
+		open_all(sample(cases[i]), &b, &s);
+		assert_string_equal(s.names, "x.exe;");
+		assert_string_equal(s.contents, "evil!;");
+	}
+}
+
 static void every_cut_and_altered_octet_ends(void **state)
 {
 	static const char *const cases[] = { RAR5_TYPE_0, RAR5_GAP, RAR5_LOOSE_MAIN, RAR5_LONG_NAME,
@@ -154,6 +185,7 @@ int main(void)
 		cmocka_unit_test(what_is_called_no_file_gives_its_octets),
 		cmocka_unit_test(links_and_copies_of_headers_are_nothing_odd),
 		cmocka_unit_test(copies_of_headers_that_differ_are_told),
+		cmocka_unit_test(whatever_block_is_the_first_it_is_found_behind_text),
 		cmocka_unit_test(every_cut_and_altered_octet_ends),
 	};
 
