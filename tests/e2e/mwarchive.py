@@ -430,6 +430,42 @@ def iso(name, octets, least=64):
         sector(folder) + octets.ljust((sectors - 21) * 2048, b"\0"))
 
 
+# ------------------------------------------------------------------ archives that stand in another one, and are no member of it
+
+TEXT = b"The report is attached. " * 12
+
+
+def in_iso_sectors(o):
+    """Sectors that no file has."""
+    disc = iso("readme.txt", TEXT)
+    return disc[:40 * 2048] + o + disc[40 * 2048 + len(o):]
+
+
+def in_gzip_field(o):
+    """An extra field of gzip's header (RFC 1952 section 2.3.1.1)."""
+    head = gz(TEXT)
+    return head[:3] + b"\4" + head[4:10] + struct.pack("<H2sH", len(o) + 4, b"xx", len(o)) + o + head[10:]
+
+
+def in_zstd_frame(o):
+    """A frame that readers pass over (RFC 8878 section 3.1.2)."""
+    return b"\x50\x2a\x4d\x18" + struct.pack("<I", len(o)) + o + zstd_frame(TEXT)
+
+
+def in_warc_metadata(o):
+    """A record of a kind that holds no file."""
+    def record(kind, o):
+        return (b"WARC/1.0\r\nWARC-Type: " + kind + b"\r\nWARC-Record-ID: <urn:uuid:92283950-ef2f-4d72-b224-f54c6ec90bb0>\r\n"
+            b"WARC-Target-URI: http://a.example/readme.txt\r\nWARC-Date: 2025-03-02T08:00:00Z\r\nContent-Length: " + str(len(o)).encode() +
+            b"\r\n\r\n" + o + b"\r\n\r\n")
+    return record(b"metadata", o) + record(b"resource", TEXT)
+
+
+def noise(n):
+    """Octets that nothing makes smaller."""
+    return b"".join(hashlib.sha512(struct.pack("<I", i)).digest() for i in range(n // 64))
+
+
 # ------------------------------------------------------------------ one compressed file
 
 def gz(octets, name=b""):

@@ -277,6 +277,38 @@ for case_name, wrap_ in (("rar5 of a long main block", ar.rar5_long_main), ("rar
         ("rar4 of another first block", ar.rar4_other_first)):
     box("text with " + case_name, "archive", lambda n, o, w=wrap_: b"text " * 20 + w(n, o), "a.rar", odd="long main" in case_name)
 
+# ------------------------------------------------------------------ archives in archives that are no members of them
+
+HIDES = {
+    "PK and octets": lambda o: b"PK" + bytes(range(20)) + o,
+    "the octets between a zip's members": lambda o: z.archive(z.Member("readme.txt", ar.TEXT), between=o),
+    "a zip's comment": lambda o: z.archive(z.Member("readme.txt", ar.TEXT), comment=o),
+    "a zip's extra field": lambda o: z.archive(z.Member("readme.txt", ar.TEXT, extra=struct.pack("<HH", 0x7777, len(o)) + o)),
+    "a gzip's extra field": ar.in_gzip_field,
+    "a zstd frame that is skipped": ar.in_zstd_frame,
+    "metadata of a warc": ar.in_warc_metadata,
+    "sectors of no file": ar.in_iso_sectors,
+}
+for case_name, hide in HIDES.items():
+    for inner, wrap_ in (("rar4", ar.rar4()), ("rar5", ar.rar5), ("7z", ar.seven("lzma"))):
+        box(f"{inner} in {case_name}", "archive", lambda n, o, w=wrap_, h=hide: h(w(n, o)), "a.rar", odd=True)
+# And those that are members, as they stand: their reader gives them out, and nothing is odd.
+MEMBERS = {
+    "stored in a zip": lambda n, o: z.archive(z.Member("readme.txt", ar.TEXT, z.STORED), z.Member("a.rar", ar.rar5(n, o), z.STORED),
+        z.Member("b.7z", ar.seven()("b.txt", ar.TEXT), z.STORED), z.Member("c.rar", ar.rar4()("c.txt", ar.TEXT), z.STORED)),
+    "stored in a zip in a zip": lambda n, o: z.simple(z.STORED)("a.zip", z.simple(z.STORED)("a.rar", ar.rar5(n, o))),
+    "in a tar": lambda n, o: ar.tar()("a.rar", ar.rar4()(n, o)),
+    "in a cpio": lambda n, o: ar.cpio("newc")("a.rar", ar.rar5(n, o)),
+    "in a disc": lambda n, o: ar.iso("a.rar", ar.rar5(n, o)),
+    "in a rar": lambda n, o: ar.rar5("a.rar", ar.rar4()(n, o)),
+    "in a 7z": lambda n, o: ar.seven()("a.rar", ar.rar5(n, o)),
+    "in a gzip that could not compress it": lambda n, o: gzip.compress(ar.rar5(n, o)[:-len(ar.RAR5_END)] +
+        ar.rar5_file("noise", ar.noise(200000)) + ar.RAR5_END),
+    "in a gzip that did not compress it": lambda n, o: gzip.compress(ar.rar5(n, o), 0),
+}
+for case_name, wrap_ in MEMBERS.items():
+    box("rar " + case_name, "nest", wrap_, "a.bin")
+
 # ------------------------------------------------------------------ text that holds files, as files of their own
 
 for case_name, wrap_ in (("uue", ar.uuencoded), ("uue with octets behind the lines", ar.uuencoded_behind), ("begin-base64", ar.begin_base64), ("yenc", ar.yenc), ("hqx", ar.binhex)):

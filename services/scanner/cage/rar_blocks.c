@@ -162,8 +162,12 @@ static bool next5(struct rar_walk *w, struct rar_block *b)
 {
 	uint64_t type;
 
-	if (!read5(doc_from(w->o, w->at), w->o, w->at, b, &type) || type == LAST5)
+	if (!read5(doc_from(w->o, w->at), w->o, w->at, b, &type))
 		return false;
+	if (type == LAST5) {
+		w->end = w->at + b->head.n;
+		return false;
+	}
 	w->sealed = type == CRYPT5;
 	return true;
 }
@@ -248,8 +252,12 @@ static bool next4(struct rar_walk *w, struct rar_block *b)
 	unsigned type = doc_u8(rest, 2), flags = doc_u16(rest, 3), n = doc_u16(rest, 5);
 	uint64_t packed;
 
-	if (n < SHORT4 || n > rest.n || type == LAST4)
+	if (n < SHORT4 || n > rest.n)
 		return false;
+	if (type == LAST4) {
+		w->end = w->at + n;
+		return false;
+	}
 	*b = (struct rar_block){ .kind = kind4(type), .version = 4, .at = w->at };
 	b->head = doc_range(rest, 0, n);
 	packed = packed4(b->head, type, flags);
@@ -284,6 +292,28 @@ bool rar_next(struct rar_walk *w, struct rar_block *b_r)
 		return false;
 	w->at = b_r->at + b_r->head.n + b_r->data.n;
 	return true;
+}
+
+#define BEGINNING 64 /* octets of a file */
+
+struct rar_extent rar_extent_of(struct mw_octets o, size_t *left_p)
+{
+	struct rar_extent all = { o.n, o.n };
+	size_t beginning = SIZE_MAX;
+	struct rar_walk w;
+	struct rar_block b;
+
+	rar_begin(&w, o);
+	while (*left_p > 0 && rar_next(&w, &b)) {
+		(*left_p)--;
+		if (b.kind == RAR_FILE && beginning == SIZE_MAX)
+			beginning = b.at + b.head.n + (b.data.n < BEGINNING ? b.data.n : BEGINNING);
+	}
+	if (w.sealed || *left_p == 0)
+		return all;
+	all.n = w.end != 0 ? w.end : w.at;
+	all.beginning = beginning < all.n ? beginning : all.n;
+	return all;
 }
 
 bool rar_is_service(const struct rar_block *b, const char *name)

@@ -42,11 +42,22 @@ struct rar_walk {
 	size_t at;	  /* of the next block */
 	unsigned version; /* 0: it is no RAR */
 	bool sealed;	  /* what follows is encrypted */
+	size_t end;	  /* behind the last block, once that was met */
 };
 
 void rar_begin(struct rar_walk *w, struct mw_octets o);
 /* The next block; false: the archive ends here, or nobody can read on. */
 bool rar_next(struct rar_walk *w, struct rar_block *b_r);
+
+/*
+ * How long the archive is that begins at the first octet, as far as blocks follow each other, and
+ * how much of that tells it from others: up to its first file's header, and some of the file.
+ * left_p: blocks that may still be looked at; behind that all of o is taken for it.
+ */
+struct rar_extent {
+	size_t n, beginning;
+};
+struct rar_extent rar_extent_of(struct mw_octets o, size_t *left_p);
 
 /*
  * The block of RAR 5 whose header is `head` and stands (or is said to stand) at that offset of o:
