@@ -150,15 +150,20 @@ RAR5_END = rar5_block(b"\5\0\0")
 RAR5_MAIN = rar5_block(b"\1\0\0")
 
 
-def rar5_file(name, octets, extra=b"", system=0, attributes=0x20, name_size=None):
+def rar5_file(name, octets, extra=b"", system=0, attributes=0x20, name_size=None, raw_name=None):
     flags = 2 | (1 if extra else 0)
     head = (b"\2" + vint(flags) + (vint(len(extra)) if extra else b"") + vint(len(octets)) + vint(4) + vint(len(octets)) + vint(attributes) +
-        struct.pack("<I", zlib.crc32(octets)) + b"\0" + vint(system) + vint(name_size or len(name)) + name.encode() + extra)
+        struct.pack("<I", zlib.crc32(octets)) + b"\0" + vint(system) + vint(name_size or len(name)) + (raw_name or name.encode()) + extra)
     return rar5_block(head) + octets
 
 
 def rar5(name, octets, extra=b"", **fields):
     return RAR5 + RAR5_MAIN + rar5_file(name, octets, extra, **fields) + RAR5_END
+
+
+def rar5_raw_name(name, octets):
+    """Its first octet is no UTF-8: libarchive has no name for it."""
+    return rar5("?" + name, octets, raw_name=b"\xff" + name.encode())
 
 
 def rar5_of_unix(attributes):

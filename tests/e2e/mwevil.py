@@ -190,6 +190,7 @@ for case_name, wrap_ in (("rar5 behind a block of type 0", ar.rar5_type_0), ("ra
         ("rar4 device of Unix", ar.rar4(system=3, attributes=0x21A4)), ("rar4 link of a Mac", ar.rar4(system=4, attributes=0xA1FF)),
         ("rar4 folder of Windows", ar.rar4(attributes=0x10))):
     box(case_name, "archive", wrap_, "a.rar", odd=True)
+box("rar5 name that is no text", "archive", ar.rar5_raw_name, "a.rar")
 box("rar5 quick open", "archive", ar.rar5_quick, "a.rar")
 box("rar4 link of Unix", "archive", ar.rar4(system=3, attributes=0xA1FF), "a.rar")
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)

@@ -3,6 +3,7 @@
 #include "doc.h"
 #include "rar_blocks.h"
 #include "rar_quick.h"
+#include "utf8.h"
 
 struct record {
 	uint64_t at, octets;
@@ -63,6 +64,18 @@ static bool is_all(const struct rar_block *b, uint64_t octets)
 	return octets == b->size;
 }
 
+/* libarchive gives the name of a member of RAR 5 as a text, or none at all. */
+static bool has_name(const struct rar_block *b)
+{
+	size_t at = 0, n;
+
+	if (b->version != 5)
+		return true;
+	while (at < b->name.n && (n = mw_utf8_length(b->name.p + at, b->name.n - at)) != 0)
+		at += n;
+	return at == b->name.n;
+}
+
 static enum container_end give(const struct check *c, const struct rar_block *b)
 {
 	char name[CONTAINER_NAME_MAX];
@@ -81,7 +94,7 @@ static enum container_end check_file(struct check *c, const struct rar_block *b)
 		return give(c, b);
 	}
 	if (is_all(b, r.octets))
-		return CONTAINER_WHOLE;
+		return has_name(b) ? CONTAINER_WHOLE : give(c, b);
 	if (r.octets > 0)
 		return CONTAINER_BROKEN;
 	return doc_worse(give(c, b), b->link ? CONTAINER_WHOLE : CONTAINER_BROKEN);

@@ -273,7 +273,12 @@ static enum container_end walk(struct reading *r)
 	la_int64_t at;
 
 	for (;;) {
-		int rc = archive_read_next_header(r->a, &entry);
+		int rc;
+
+		/* libarchive 3.6 ends the process when a name is no text and this is ENOMEM, from
+		 * whenever it may be. */
+		errno = 0;
+		rc = archive_read_next_header(r->a, &entry);
 
 		if (rc == ARCHIVE_EOF)
 			return all;

@@ -3,6 +3,8 @@
 #include "decode.h"
 #include "sfx.h"
 
+#include <errno.h>
+
 // clang-format off
 /* Archives that libarchive and unrar do not read alike, in base64; from tests/e2e/mwarchive.py. */
 #define RAR5_TYPE_0 \
@@ -85,6 +87,8 @@
 	"AAAFeC5leGVlUmFyIRoHAQDFGjMyAwEAADqXRKMSAgIFBAUgOjSDGwAABXguZXhlZXZpbCEZsjo1AwUAAFBLAQIU" \
 	"ABQAAAAAAAAAYlojDXFLKAAAACgAAAAFAAAAAAAAAAAAAAAAAAAAAABhLnJhclBLBQYAAAAAAQABADMAAAB/AAAA" \
 	"AAA="
+#define RAR5_RAW_NAME \
+	"UmFyIRoHAQDFGjMyAwEAAKxbm24TAgIFBAUgOjSDGwAABv94LmV4ZWV2aWwhGbI6NQMFAAA="
 // clang-format on
 
 static struct mw_octets sample(const char *base64)
@@ -126,6 +130,19 @@ static void what_is_called_no_file_gives_its_octets(void **state)
 		assert_non_null(strstr(s.contents, "evil!;"));
 		assert_non_null(strstr(s.names, "x.exe;"));
 	}
+}
+
+/* libarchive has no name for it, and ends the process when memory was refused at any time before.
+ */
+static void a_name_that_is_no_text_is_told(void **state)
+{
+	struct budget b = wide_budget();
+	struct seen s = { 0 };
+
+	(void)state;
+	errno = ENOMEM;
+	assert_int_equal(open_all(sample(RAR5_RAW_NAME), &b, &s), CONTAINER_WHOLE);
+	assert_non_null(strstr(s.names, "x.exe;"));
 }
 
 /* WinRAR writes both. */
@@ -251,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_libarchive_passes_over_is_found_and_told),
 		cmocka_unit_test(what_is_called_no_file_gives_its_octets),
+		cmocka_unit_test(a_name_that_is_no_text_is_told),
 		cmocka_unit_test(links_and_copies_of_headers_are_nothing_odd),
 		cmocka_unit_test(copies_of_headers_that_differ_are_told),
 		cmocka_unit_test(whatever_block_is_the_first_it_is_found_behind_text),
