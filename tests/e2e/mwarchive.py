@@ -103,15 +103,26 @@ def rar4_block(kind, flags, body):
     return struct.pack("<H", zlib.crc32(rest) & 0xFFFF) + rest
 
 
-def rar4(flags=0x8000):
+def rar4(flags=0x8000, system=2, attributes=0x20):
     def make(name, octets):
-        head = struct.pack("<IIBIIBBHI", len(octets), len(octets), 2, zlib.crc32(octets), 0x5A620000, 29, 0x30, len(name), 0x20)
+        head = struct.pack("<IIBIIBBHI", len(octets), len(octets), system, zlib.crc32(octets), 0x5A620000, 29, 0x30, len(name), attributes)
         salt = b"saltsalt" if flags & 0x400 else b""
         if flags & 4:
             octets = hashlib.sha512(octets).digest() * (len(octets) // 64 + 1)
             head = struct.pack("<I", len(octets)) + head[4:]
-        return (b"Rar!\x1a\x07\0" + rar4_block(0x73, 0, bytes(6)) + rar4_block(0x74, flags, head + name.encode() + salt) + octets +
-            rar4_block(0x7B, 0x4000, b""))
+        return RAR4 + rar4_block(0x74, flags, head + name.encode() + salt) + octets + RAR4_END
+    return make
+
+
+RAR4 = b"Rar!\x1a\x07\0" + rar4_block(0x73, 0, bytes(6))
+RAR4_END = rar4_block(0x7B, 0x4000, b"")
+
+
+def rar4_gap(kind):
+    """What unrar passes over behind an old block, libarchive takes for blocks: a harmless file, and the archive's end."""
+    def make(name, octets):
+        gap = rar4()("readme.txt", b"hello")[len(RAR4):]
+        return RAR4 + rar4_block(kind, 0, struct.pack("<IHB", len(gap), 0, 0)) + gap + rar4()(name, octets)[len(RAR4):]
     return make
 
 
@@ -136,11 +147,97 @@ RAR5 = b"Rar!\x1a\x07\x01\0"
 RAR5_END = rar5_block(b"\5\0\0")
 
 
-def rar5(name, octets, extra=b""):
+RAR5_MAIN = rar5_block(b"\1\0\0")
+
+
+def rar5_file(name, octets, extra=b"", system=0, attributes=0x20, name_size=None, raw_name=None):
     flags = 2 | (1 if extra else 0)
-    head = (b"\2" + vint(flags) + (vint(len(extra)) if extra else b"") + vint(len(octets)) + vint(4) + vint(len(octets)) + vint(0x20) +
-        struct.pack("<I", zlib.crc32(octets)) + b"\0\0" + vint(len(name)) + name.encode() + extra)
-    return RAR5 + rar5_block(b"\1\0\0") + rar5_block(head) + octets + RAR5_END
+    head = (b"\2" + vint(flags) + (vint(len(extra)) if extra else b"") + vint(len(octets)) + vint(4) + vint(len(octets)) + vint(attributes) +
+        struct.pack("<I", zlib.crc32(octets)) + b"\0" + vint(system) + vint(name_size or len(name)) + (raw_name or name.encode()) + extra)
+    return rar5_block(head) + octets
+
+
+def rar5(name, octets, extra=b"", **fields):
+    return RAR5 + RAR5_MAIN + rar5_file(name, octets, extra, **fields) + RAR5_END
+
+
+def rar5_raw_name(name, octets):
+    """Its first octet is no UTF-8: libarchive has no name for it."""
+    return rar5("?" + name, octets, raw_name=b"\xff" + name.encode())
+
+
+def rar5_of_unix(attributes):
+    """A file that its attributes call something else: without a record that says so unrar writes a file."""
+    return lambda name, octets: rar5(name, octets, system=1, attributes=attributes)
+
+
+RAR5_README = rar5_file("readme.txt", b"hello")
+
+
+def rar5_type_0(name, octets):
+    """To libarchive a block of type 0 is the end."""
+    return RAR5 + RAR5_MAIN + RAR5_README + rar5_block(b"\0\0") + rar5_file(name, octets) + RAR5_END
+
+
+def rar5_gap(name, octets):
+    """A block that may be skipped, with data: libarchive takes them for blocks."""
+    gap = RAR5_README + RAR5_END
+    return RAR5 + RAR5_MAIN + rar5_block(b"\x09" + vint(2 | 4) + vint(len(gap))) + gap + rar5_file(name, octets) + RAR5_END
+
+
+def rar5_loose_main(name, octets):
+    """The same in the main block's header, behind its fields."""
+    return RAR5 + rar5_block(b"\1\0\0" + RAR5_README + RAR5_END) + rar5_file(name, octets) + RAR5_END
+
+
+def rar5_long_name(name, octets):
+    """libarchive wants the whole name, which would end behind the archive's end; unrar cuts it where the header ends."""
+    return rar5(name, octets, name_size=2000)
+
+
+def rar5_with_copies(file, copy):
+    """Copies of headers at the end, "quick open", which readers take for the headers; copy: what is said to be the file's."""
+    def main(offset):
+        locator = b"\1\1" + bytes([offset & 0x7F | 0x80, offset >> 7 & 0x7F | 0x80, offset >> 14])
+        return rar5_block(b"\1\1" + vint(len(locator) + 1) + b"\0" + vint(len(locator)) + locator)
+    at = len(RAR5) + len(main(0))
+    quick = at + len(file)
+    copies = rar5_block(b"\0" + vint(quick - at) + vint(len(copy)) + copy)
+    head = b"\3\2" + vint(len(copies)) + b"\0" + vint(len(copies)) + b"\0\0\0\2QO"
+    return RAR5 + main(quick - len(RAR5)) + file + rar5_block(head) + copies + RAR5_END
+
+
+def rar5_quick(name, octets):
+    file = rar5_file(name, octets)
+    return rar5_with_copies(file, file[:-len(octets)])
+
+
+def rar5_quick_other(name, octets):
+    """The file is one of noise, unless one believes the copy: its header is longer, and the noise's rest another file."""
+    noise = b"noise" * 12
+    file = rar5_file("readme.txt", noise + octets)
+    wanted = len(file) - len(octets)
+    for n in range(100):
+        copy = rar5_file(name, octets, vint(n + 1) + b"\x50" + bytes(n))[:-len(octets)]
+        if len(copy) == wanted:
+            return rar5_with_copies(file, copy)
+    raise AssertionError(wanted)
+
+
+def rar5_long_main(name, octets):
+    """The main block has 200 octets, more than one octet says: a record of a type that nobody knows."""
+    return RAR5 + rar5_block(b"\1\1" + vint(184) + b"\0" + vint(182) + b"\x70" + bytes(181)) + rar5_file(name, octets) + RAR5_END
+
+
+def rar5_padded_size(name, octets):
+    """The main block's size is said in two octets, where one would do."""
+    sized = b"\x83\0\1\0\0"
+    return RAR5 + struct.pack("<I", zlib.crc32(sized)) + sized + rar5_file(name, octets) + RAR5_END
+
+
+def rar4_other_first(name, octets):
+    """A block in front of the main one."""
+    return RAR4[:7] + rar4_block(0x79, 0, b"") + RAR4[7:] + rar4()(name, octets)[len(RAR4):]
 
 
 def rar5_stream(name, octets):
@@ -336,6 +433,42 @@ def iso(name, octets, least=64):
         return o.ljust(2048, b"\0")
     return (bytes(16 * 2048) + sector(d) + sector(b"\xffCD001\1") + sector(table) + sector(b"\1\0" + struct.pack(">I", 20) + b"\0\1\0\0") +
         sector(folder) + octets.ljust((sectors - 21) * 2048, b"\0"))
+
+
+# ------------------------------------------------------------------ archives that stand in another one, and are no member of it
+
+TEXT = b"The report is attached. " * 12
+
+
+def in_iso_sectors(o):
+    """Sectors that no file has."""
+    disc = iso("readme.txt", TEXT)
+    return disc[:40 * 2048] + o + disc[40 * 2048 + len(o):]
+
+
+def in_gzip_field(o):
+    """An extra field of gzip's header (RFC 1952 section 2.3.1.1)."""
+    head = gz(TEXT)
+    return head[:3] + b"\4" + head[4:10] + struct.pack("<H2sH", len(o) + 4, b"xx", len(o)) + o + head[10:]
+
+
+def in_zstd_frame(o):
+    """A frame that readers pass over (RFC 8878 section 3.1.2)."""
+    return b"\x50\x2a\x4d\x18" + struct.pack("<I", len(o)) + o + zstd_frame(TEXT)
+
+
+def in_warc_metadata(o):
+    """A record of a kind that holds no file."""
+    def record(kind, o):
+        return (b"WARC/1.0\r\nWARC-Type: " + kind + b"\r\nWARC-Record-ID: <urn:uuid:92283950-ef2f-4d72-b224-f54c6ec90bb0>\r\n"
+            b"WARC-Target-URI: http://a.example/readme.txt\r\nWARC-Date: 2025-03-02T08:00:00Z\r\nContent-Length: " + str(len(o)).encode() +
+            b"\r\n\r\n" + o + b"\r\n\r\n")
+    return record(b"metadata", o) + record(b"resource", TEXT)
+
+
+def noise(n):
+    """Octets that nothing makes smaller."""
+    return b"".join(hashlib.sha512(struct.pack("<I", i)).digest() for i in range(n // 64))
 
 
 # ------------------------------------------------------------------ one compressed file

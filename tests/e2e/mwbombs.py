@@ -244,6 +244,21 @@ def rar5_of_an_exbibyte():
     return rar5((vint(1) + vint(0) + vint(0), b""), (fields, data), (vint(5) + vint(0) + vint(0), b""))
 
 
+def tar_of(names_and_octets):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as t:
+        for name, octets in names_and_octets:
+            info = tarfile.TarInfo(name)
+            info.size = len(octets)
+            t.addfile(info, io.BytesIO(octets))
+    return out.getvalue()
+
+
+def rar5_beginnings(count):
+    """Each has a first block of all that follows, up to 2 MiB."""
+    return (b"Rar!\x1a\7\1\0" + b"\0\0\0\0" + b"\xff\xff\x7f") * count
+
+
 # ------------------------------------------------------------------ mails
 
 def many_parts(count):
@@ -305,6 +320,10 @@ BOMBS = {
     "7z of an exbibyte": (lambda: attached(seven_zip_of_an_exbibyte(), "x.7z"), None),
     "7z with a head of an exbibyte": (lambda: attached(seven_zip(b"", 0, 1 << 60) + bytes(1000), "x.7z"), None),
     "rar of an exbibyte": (lambda: attached(rar5_of_an_exbibyte(), "x.rar"), None),
+    "beginnings of a million RARs": (lambda: attached(rar5_beginnings(700000), "x.bin"), ANY),
+    "beginnings of a million RARs in a zip": (lambda: attached(stored([("x", b"x" + rar5_beginnings(700000))]), "x.zip"), ANY),
+    "RARs of a main block in a zip": (lambda: attached(stored([("x", rar5((vint(1) + vint(0) + vint(0), b"")) * 400000)]), "x.zip"), ANY),
+    "RARs of a main block in a tar": (lambda: attached(tar_of([("x", rar5((vint(1) + vint(0) + vint(0), b"")) * 400000)]), "x.tar"), ANY),
     "PDF whose lengths are a long text": (lambda: attached(pdf_of_one_long_text(8, 40000, LENGTHS), "a.pdf"), ANY),
     "PDF whose names are a long text": (lambda: attached(pdf_of_one_long_text(8, 1, b"3 0 obj [" + SPECS * 200000 + b"] endobj\n"), "a.pdf"), ANY),
     "PDF whose files are a long text": (lambda: attached(pdf_of_one_long_text(8, 1, b"3 0 obj [" + FILES * 20000 + b"] endobj\n"), "a.pdf"), ANY),

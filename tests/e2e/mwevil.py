@@ -202,6 +202,19 @@ ARCHIVES = {
 }
 for case_name, (wrap_, file_name_) in ARCHIVES.items():
     box(case_name, "archive", wrap_, file_name_)
+# What libarchive and unrar do not read alike.
+for case_name, wrap_ in (("rar5 behind a block of type 0", ar.rar5_type_0), ("rar5 behind an unknown block", ar.rar5_gap),
+        ("rar5 behind octets in the main header", ar.rar5_loose_main), ("rar5 name beyond its header", ar.rar5_long_name),
+        ("rar5 quick open of another file", ar.rar5_quick_other),
+        ("rar4 behind an old recovery block", ar.rar4_gap(0x78)), ("rar4 behind an old service block", ar.rar4_gap(0x77)),
+        ("rar5 fifo of Unix", ar.rar5_of_unix(0x11A4)), ("rar5 folder of Unix", ar.rar5_of_unix(0x41ED)),
+        ("rar5 link of Unix", ar.rar5_of_unix(0xA1FF)), ("rar4 fifo of Unix", ar.rar4(system=3, attributes=0x11A4)),
+        ("rar4 device of Unix", ar.rar4(system=3, attributes=0x21A4)), ("rar4 link of a Mac", ar.rar4(system=4, attributes=0xA1FF)),
+        ("rar4 folder of Windows", ar.rar4(attributes=0x10))):
+    box(case_name, "archive", wrap_, "a.rar", odd=True)
+box("rar5 name that is no text", "archive", ar.rar5_raw_name, "a.rar")
+box("rar5 quick open", "archive", ar.rar5_quick, "a.rar")
+box("rar4 link of Unix", "archive", ar.rar4(system=3, attributes=0xA1FF), "a.rar")
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)
 
 
@@ -304,6 +317,42 @@ add("html body of a mail", "document", lambda n, o: mwodd.HEAD + b"Content-Type:
 for case_name, wrap_ in (("zip", z.simple()), ("7z", ar.seven("lzma")), ("rar4", ar.rar4()), ("rar5", ar.rar5), ("cab", ar.cab(True)),
         ("zip, offsets told", lambda n, o: z.archive(z.Member(n, o), base=512))):
     box("program with " + case_name, "program", lambda n, o, w=wrap_: program().ljust(512, b"\0") + w(n, o), "setup.bin")
+
+for case_name, wrap_ in (("rar5 of a long main block", ar.rar5_long_main), ("rar5 of a padded size", ar.rar5_padded_size),
+        ("rar4 of another first block", ar.rar4_other_first)):
+    box("text with " + case_name, "archive", lambda n, o, w=wrap_: b"text " * 20 + w(n, o), "a.rar", odd="long main" in case_name)
+
+# ------------------------------------------------------------------ archives in archives that are no members of them
+
+HIDES = {
+    "PK and octets": lambda o: b"PK" + bytes(range(20)) + o,
+    "the octets between a zip's members": lambda o: z.archive(z.Member("readme.txt", ar.TEXT), between=o),
+    "a zip's comment": lambda o: z.archive(z.Member("readme.txt", ar.TEXT), comment=o),
+    "a zip's extra field": lambda o: z.archive(z.Member("readme.txt", ar.TEXT, extra=struct.pack("<HH", 0x7777, len(o)) + o)),
+    "a gzip's extra field": ar.in_gzip_field,
+    "a zstd frame that is skipped": ar.in_zstd_frame,
+    "metadata of a warc": ar.in_warc_metadata,
+    "sectors of no file": ar.in_iso_sectors,
+}
+for case_name, hide in HIDES.items():
+    for inner, wrap_ in (("rar4", ar.rar4()), ("rar5", ar.rar5), ("7z", ar.seven("lzma"))):
+        box(f"{inner} in {case_name}", "archive", lambda n, o, w=wrap_, h=hide: h(w(n, o)), "a.rar", odd=True)
+# And those that are members, as they stand: their reader gives them out, and nothing is odd.
+MEMBERS = {
+    "stored in a zip": lambda n, o: z.archive(z.Member("readme.txt", ar.TEXT, z.STORED), z.Member("a.rar", ar.rar5(n, o), z.STORED),
+        z.Member("b.7z", ar.seven()("b.txt", ar.TEXT), z.STORED), z.Member("c.rar", ar.rar4()("c.txt", ar.TEXT), z.STORED)),
+    "stored in a zip in a zip": lambda n, o: z.simple(z.STORED)("a.zip", z.simple(z.STORED)("a.rar", ar.rar5(n, o))),
+    "in a tar": lambda n, o: ar.tar()("a.rar", ar.rar4()(n, o)),
+    "in a cpio": lambda n, o: ar.cpio("newc")("a.rar", ar.rar5(n, o)),
+    "in a disc": lambda n, o: ar.iso("a.rar", ar.rar5(n, o)),
+    "in a rar": lambda n, o: ar.rar5("a.rar", ar.rar4()(n, o)),
+    "in a 7z": lambda n, o: ar.seven()("a.rar", ar.rar5(n, o)),
+    "in a gzip that could not compress it": lambda n, o: gzip.compress(ar.rar5(n, o)[:-len(ar.RAR5_END)] +
+        ar.rar5_file("noise", ar.noise(200000)) + ar.RAR5_END),
+    "in a gzip that did not compress it": lambda n, o: gzip.compress(ar.rar5(n, o), 0),
+}
+for case_name, wrap_ in MEMBERS.items():
+    box("rar " + case_name, "nest", wrap_, "a.bin")
 
 # ------------------------------------------------------------------ text that holds files, as files of their own
 

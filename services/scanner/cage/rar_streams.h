@@ -9,9 +9,8 @@
 #include "container.h"
 
 /*
- * Give each stream out, by the reader of RAR that `open` is: it gets an archive in which the stream
- * is a file. And of each file that is cut what there is, as broken. Octets that are no RAR have
- * neither.
+ * Give each stream out, by rar_give_block with the reader of RAR that `open` is. And of each file
+ * that is cut what there is, as broken. Octets that are no RAR have neither.
  */
 enum container_end rar_give_streams(const struct container_job *job,
 	enum container_end (*open)(const struct container_job *job));

@@ -5,6 +5,7 @@
 
 #include "ends.h"
 #include "grow.h"
+#include "rar_check.h"
 #include "rar_streams.h"
 #include "unpack.h"
 #include "zip_head.h"
@@ -188,8 +189,9 @@ struct reading {
 	const struct container_job *job;
 	struct archive *a;
 	struct grow g;
-	struct rar5_walk rar5; /* o.n 0: it is none */
-	bool sealed;	       /* all of it is encrypted: where it ends nobody knows */
+	struct rar_given *given; /* takes what is given; NULL: nobody asks */
+	struct rar5_walk rar5;	 /* o.n 0: it is none */
+	bool sealed;		 /* all of it is encrypted: where it ends nobody knows */
 };
 
 static char kind_of(struct archive_entry *entry)
@@ -273,9 +275,15 @@ static enum container_end walk(struct reading *r)
 {
 	enum container_end all = CONTAINER_WHOLE, end;
 	struct archive_entry *entry;
+	la_int64_t at;
 
 	for (;;) {
-		int rc = archive_read_next_header(r->a, &entry);
+		int rc;
+
+		/* libarchive 3.6 ends the process when a name is no text and this is ENOMEM, from
+		 * whenever it may be. */
+		errno = 0;
+		rc = archive_read_next_header(r->a, &entry);
 
 		if (rc == ARCHIVE_EOF)
 			return all;
@@ -292,7 +300,11 @@ static enum container_end walk(struct reading *r)
 				return CONTAINER_CUT;
 			continue;
 		}
+		at = archive_filter_bytes(r->a, -1);
+		r->g.n = 0;
 		end = give_member(r, entry);
+		if (r->given != NULL)
+			rar_given_add(r->given, (uint64_t)at, r->g.n);
 		if (end == CONTAINER_BROKEN)
 			all = end;
 		else if (end != CONTAINER_WHOLE)
@@ -326,9 +338,11 @@ static enum container_end give_tail(
 	return job->got(job->arg, &m) ? CONTAINER_WHOLE : CONTAINER_CUT;
 }
 
-enum container_end unpack(const struct unpack_kind *kind, const struct container_job *job)
+/* given: as in struct reading. */
+static enum container_end unpack_noting(
+	const struct unpack_kind *kind, const struct container_job *job, struct rar_given *given)
 {
-	struct reading r = { .kind = kind, .job = job };
+	struct reading r = { .kind = kind, .job = job, .given = given };
 	size_t stop = kind->end != NULL ? kind->end(job->octets) : job->octets.n;
 	enum container_end end;
 
@@ -344,6 +358,11 @@ enum container_end unpack(const struct unpack_kind *kind, const struct container
 	grow_fini(&r.g);
 	archive_read_free(r.a);
 	return end == CONTAINER_WHOLE && !r.sealed ? give_tail(job, kind, stop) : end;
+}
+
+enum container_end unpack(const struct unpack_kind *kind, const struct container_job *job)
+{
+	return unpack_noting(kind, job, NULL);
 }
 
 /* ------------------------------------------------------------------ methods of zip */
@@ -484,8 +503,8 @@ static bool front_got(void *arg, const struct container_member *m)
 	return f->job->got(f->job->arg, m);
 }
 
-static enum container_end open_front(
-	const struct container_job *job, const struct unpack_kind *kind, bool *gave_r)
+static enum container_end open_front(const struct container_job *job,
+	const struct unpack_kind *kind, struct rar_given *given, bool *gave_r)
 {
 	struct front f = { .job = job };
 	struct container_job front = *job;
@@ -493,7 +512,7 @@ static enum container_end open_front(
 
 	front.got = front_got;
 	front.arg = &f;
-	end = unpack(kind, &front);
+	end = unpack_noting(kind, &front, given);
 	*gave_r = f.gave;
 	return end;
 }
@@ -508,15 +527,25 @@ static enum container_end open_first(const struct container_job *job)
 	return unpack(unpack_kind_of(job->octets), job);
 }
 
+/* What libarchive does not tell of a RAR, and whether it read the blocks that others read. */
+static enum container_end open_rar_rest(
+	const struct container_job *job, const struct rar_given *given)
+{
+	enum container_end end = rar_give_streams(job, open_first);
+
+	return end <= CONTAINER_BROKEN ? worse(end, rar_check(job, given, open_first)) : end;
+}
+
 static enum container_end open_archive(const struct container_job *job)
 {
+	struct rar_given given = { .lost = false };
 	const struct unpack_kind *front = kind_in_front(job->octets);
 	bool is_disc = has_magic(&disc, job->octets),
 	     is_tar = has_magic(&new_tar, job->octets) || is_old_tar(job->octets), gave = true;
 	enum container_end end = CONTAINER_WHOLE;
 
 	if (front != NULL)
-		end = open_front(job, front, &gave);
+		end = open_front(job, front, &given, &gave);
 	if (end == CONTAINER_BROKEN && !gave && (is_disc || is_tar))
 		end = CONTAINER_WHOLE; /* a name that begins so */
 	if (is_disc && end <= CONTAINER_BROKEN)
@@ -524,7 +553,8 @@ static enum container_end open_archive(const struct container_job *job)
 	if (is_tar && end <= CONTAINER_BROKEN)
 		end = worse(end, unpack(&old_tar, job));
 	if (end <= CONTAINER_BROKEN)
-		end = worse(end, rar_give_streams(job, open_first));
+		end = worse(end, open_rar_rest(job, &given));
+	rar_given_fini(&given);
 	if (job->ambiguous_r != NULL && (front != NULL && gave) + is_disc + is_tar > 1)
 		*job->ambiguous_r = true;
 	return end;
