@@ -215,7 +215,7 @@ static bool sfx_gives(struct mw_octets o, bool *ambiguous_r)
 /* WinRAR shows the one, whatever stands around it; the archive's own reader has not seen it. */
 static void an_archive_that_is_no_member_of_its_archive_is_found(void **state)
 {
-	static const char *const cases[] = { IN_ZIP_COMMENT, IN_GZIP_FIELD, CUT_IN_ZIP };
+	static const char *const cases[] = { IN_GZIP_FIELD, CUT_IN_ZIP };
 	bool ambiguous;
 
 	(void)state;
@@ -224,6 +224,20 @@ static void an_archive_that_is_no_member_of_its_archive_is_found(void **state)
 		assert_true(ambiguous);
 	}
 	assert_true(sfx_gives(sample(BEHIND_PK), &ambiguous));
+}
+
+/* Of a zip's comment its own reader gives it out. */
+static void an_archive_in_a_comment_is_found_once(void **state)
+{
+	struct budget b = wide_budget();
+	struct seen s = { .into = &b };
+	bool ambiguous;
+
+	(void)state;
+	open_all(sample(IN_ZIP_COMMENT), &b, &s);
+	assert_true(s.ambiguous);
+	assert_non_null(strstr(s.contents, "evil!"));
+	assert_false(sfx_gives(sample(IN_ZIP_COMMENT), &ambiguous));
 }
 
 static void an_archive_that_is_a_member_is_not_given_twice(void **state)
@@ -273,6 +287,7 @@ int main(void)
 		cmocka_unit_test(copies_of_headers_that_differ_are_told),
 		cmocka_unit_test(whatever_block_is_the_first_it_is_found_behind_text),
 		cmocka_unit_test(an_archive_that_is_no_member_of_its_archive_is_found),
+		cmocka_unit_test(an_archive_in_a_comment_is_found_once),
 		cmocka_unit_test(an_archive_that_is_a_member_is_not_given_twice),
 		cmocka_unit_test(every_cut_and_altered_octet_ends),
 	};
