@@ -377,6 +377,33 @@ def onenote(_, octets):
         struct.pack("<QIQ", len(octets), 0, 0) + octets + bytes(-len(octets) % 8) + bytes.fromhex("22a7fb71790f0b4abb13899256426b24"))
 
 
+# ------------------------------------------------------------------ calendars and cards (RFC 5545, vCard 2.1)
+
+def folded(line):
+    return "\r\n ".join(line[i:i + 74] for i in range(0, len(line), 74)) + "\r\n"
+
+
+def calendar(parameters='ENCODING=BASE64;VALUE=BINARY;X-FILENAME="{}"', before="", value=lambda o: base64.b64encode(o).decode()):
+    """What mail programs make an attachment of."""
+    def make(name, octets):
+        return (before + "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Eve//EN\r\nBEGIN:VEVENT\r\nUID:1@example.com\r\n"
+            "DTSTART:20250302T080000Z\r\nSUMMARY:hello\r\n" + folded(f"ATTACH;{parameters.format(name)}:{value(octets)}") +
+            "END:VEVENT\r\nEND:VCALENDAR\r\n").encode()
+    return make
+
+
+def calendar_address(name, octets):
+    return calendar("X-ORACLE-FILENAME={}", value=lambda o: "data:text/plain;charset=x,%20" + quote_from_bytes(o, safe=""))(name, octets).replace(
+        b"data:", b"da\r\n ta:").replace(b",%20", b",")
+
+
+def card(name, octets):
+    """vCard 2.1: base64 is not folded with blanks, and ends with an empty line."""
+    text = base64.b64encode(octets).decode()
+    lines = "\r\n".join(text[i:i + 60] for i in range(0, len(text), 60))
+    return f"BEGIN:VCARD\r\nVERSION:2.1\r\nN:Eve\r\nKEY;X-FILENAME={name};BASE64:\r\n{lines}\r\n\r\nEND:VCARD\r\n".encode()
+
+
 # ------------------------------------------------------------------ mails in files
 
 def eml(name, octets, boundary="=-eml"):

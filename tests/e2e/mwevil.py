@@ -250,6 +250,18 @@ for case_name in ("base64", "blanks", "escaped base64", "entities", "percent"):
 box("html in UTF-16", "document", lambda n, o: doc.html()(n, o).decode().encode("utf-16"), "a.html", b"text/html", tells_name=False)
 box("zip in a script", "document", doc.in_script, "a.html", b"text/html")
 box("onenote", "document", doc.onenote, "a.one", tells_name=False)
+CALENDARS = {
+    "calendar": doc.calendar(),
+    "calendar, encoding b": doc.calendar("FILENAME=readme.txt;ENCODING=b;X-FILENAME={}"),
+    "calendar behind a mark and empty lines": doc.calendar(before="\ufeff\r\n\r\n"),
+    "calendar in UTF-16": lambda n, o: doc.calendar(before="\r\n")(n, o).decode().encode("utf-16"),
+    "calendar with an address": doc.calendar_address,
+    "card": doc.card,
+}
+for case_name, wrap_ in CALENDARS.items():
+    box(case_name, "document", wrap_, "a.ics", b"text/calendar")
+box("calendar as text", "document", doc.calendar(), "a.txt", b"text/plain")
+add("calendar body of a mail", "document", lambda n, o: mwodd.HEAD + b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + doc.calendar()(n, o))
 box("html unquoted", "document", doc.html(attribute="href={}"), "a.html", b"text/html", tells_name=False)
 box("html of an image", "document", doc.html(attribute="><img src='{}'"), "a.html", b"text/html", tells_name=False)
 add("html body of a mail", "document", lambda n, o: mwodd.HEAD + b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
@@ -335,6 +347,7 @@ NESTS = {
     "cab in rpm": ((ar.cab(True), "a.cab"), (ar.rpm(), "a.rpm")),
     "eml in eml in eml": (EML, EML, EML),
     "zip in html": (ZIP, (doc.html(), "a.html")),
+    "calendar in zip": ((doc.calendar(), "a.ics"), ZIP),
     "html in zip": ((doc.html(), "a.html"), ZIP),
     "zip in uue in zip": (ZIP, (ar.uuencoded, "a.uue"), ZIP),
     "rtf in zip": ((doc.rtf_package(), "a.rtf"), ZIP),

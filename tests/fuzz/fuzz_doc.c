@@ -29,6 +29,7 @@ static const struct container *const rows[] = {
 	&container_one,
 	&container_script,
 	&container_page,
+	&container_ical,
 };
 
 struct level {

@@ -22,6 +22,7 @@ extern const struct container container_mso; /* doc_mso.c: ActiveMime */
 extern const struct container container_wide;	/* doc_wide.c: texts in UTF-16 */
 extern const struct container container_one;	/* doc_one.c: OneNote */
 extern const struct container container_script; /* doc_script.c: files in base64 in scripts */
+extern const struct container container_ical;	/* doc_ical.c: calendars and cards */
 extern const struct container container_page; /* doc_page.c: MHTML behind the beginning of a PDF */
 
 /* ------------------------------------------------------------------ numbers and ranges */
@@ -117,6 +118,15 @@ void doc_name16(char buf[CONTAINER_NAME_MAX], struct mw_octets o);
 void doc_name8(char buf[CONTAINER_NAME_MAX], struct mw_octets o);
 /* What stands behind the last slash or backslash. */
 const char *doc_base(const char *path);
+
+/* ------------------------------------------------------------------ addresses */
+
+#define DOC_TYPE_MAX 80 /* octets of a declared type that are told */
+
+/* What stands in an address, of which o is what is behind its "data:", instead of what is in *buf;
+ * nothing when it is prose. type: the declared one, in lower case. */
+enum container_end doc_decode_address(
+	struct budget *budget, struct mw_octets o, char type[DOC_TYPE_MAX], struct doc_buf *buf);
 
 /* ------------------------------------------------------------------ objects of OLE 1 */
 

@@ -9,13 +9,12 @@
 
 #define SCHEME 5      /* octets of "data:" */
 #define HEAD_MAX 1024 /* octets between "data:" and the comma that are looked at */
-#define TYPE_MAX 80   /* octets of a type that are told */
 #define TAG_MAX 4096  /* octets of the tag around that are searched for a name */
 
 /* One address: its head up to the comma, and what comes behind it. */
 struct address {
 	struct mw_octets head, data;
-	char type[TYPE_MAX];
+	char type[DOC_TYPE_MAX];
 	bool base64;
 };
 
@@ -171,7 +170,8 @@ static bool take_head(struct address *a)
 	char *semicolon;
 
 	for (size_t i = 0; i < a->head.n; i++)
-		if (!is_blank(a->head.p[i]) && a->head.p[i] != '\0')
+		/* A card or a script has `\,` and `\/` for a comma and a slash. */
+		if (!is_blank(a->head.p[i]) && a->head.p[i] != '\0' && a->head.p[i] != '\\')
 			head[n++] = (char)a->head.p[i];
 	head[n] = '\0';
 	a->base64 = n >= 6 && strcasecmp(head + n - 6, "base64") == 0;
@@ -205,9 +205,9 @@ static bool take_address(
 
 /* Undo percent signs, and base64; decoding never grows. */
 static enum container_end decode(
-	const struct container_job *job, const struct address *a, struct doc_buf *buf)
+	struct budget *budget, const struct address *a, struct doc_buf *buf)
 {
-	enum container_end end = doc_room(job->budget, buf, a->data.n);
+	enum container_end end = doc_room(budget, buf, a->data.n);
 
 	if (end != CONTAINER_WHOLE || a->data.n == 0)
 		return end;
@@ -225,6 +225,19 @@ static enum container_end decode(
 	if (a->base64)
 		buf->n = mime_decode(MIME_BASE64, doc_octets(buf), buf->p);
 	return CONTAINER_WHOLE;
+}
+
+enum container_end doc_decode_address(
+	struct budget *budget, struct mw_octets o, char type[DOC_TYPE_MAX], struct doc_buf *buf)
+{
+	struct address a = { 0 };
+
+	buf->n = 0;
+	type[0] = '\0';
+	if (o.n == 0 || !take_address(o.p, o.p + o.n, '\n', &a))
+		return CONTAINER_WHOLE;
+	mw_strlcpy(type, a.type, DOC_TYPE_MAX);
+	return decode(budget, &a, buf);
 }
 
 /* ------------------------------------------------------------------ its name */
@@ -274,7 +287,7 @@ static enum container_end open_one(const struct container_job *job, struct mw_oc
 	enum container_end end;
 
 	buf->n = 0;
-	end = decode(job, a, buf);
+	end = decode(job->budget, a, buf);
 	if (end != CONTAINER_WHOLE || buf->n == 0)
 		return end;
 	take_name(all, a, name);
