@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import mwarchive as ar
+import mwdisk
 import mwdocument as doc
 import mwodd
 import mwsmime
@@ -181,7 +182,9 @@ ARCHIVES = {
 for case_name, (wrap_, file_name_) in ARCHIVES.items():
     box(case_name, "archive", wrap_, file_name_)
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)
-
+for case_name, wrap_ in mwdisk.DISKS.items():
+    box(case_name, "archive", wrap_, "a.img")
+box("disk in zip", "archive", lambda n, o: z.simple(z.STORED)("a.img", mwdisk.mbr(n, o)), "a.zip", b"application/zip")
 
 # ------------------------------------------------------------------ one compressed file
 

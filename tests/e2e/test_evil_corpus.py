@@ -10,6 +10,7 @@ import re
 import pytest
 
 import mw
+import mwdisk
 import mwevil
 import mwsmime
 from mwhop import A, B, NO_DSN, behind  # noqa: F401
@@ -52,6 +53,7 @@ UNREADABLE = {
     "zip without directory": "it is cut",
     "zip wrong checksum": "it is damaged",
     "zip size too small": "it is damaged",
+    **{name: "nobody here opens disks" for name in (*mwdisk.DISKS, "disk in zip")},
 }
 # Found, or the mail is marked as one that readers read in different ways.
 TOLD = {

@@ -81,8 +81,9 @@ static size_t line_end(const unsigned char *p, const unsigned char *end)
 static enum container_end unfold(const struct container_job *job, struct doc_buf *buf)
 {
 	const unsigned char *p = job->octets.p, *end = p + job->octets.n;
-	enum container_end got =
-		budget_time(job->budget) ? doc_room(job->budget, buf, job->octets.n) : CONTAINER_CUT;
+	enum container_end got = budget_time(job->budget)
+					 ? doc_room(job->budget, buf, job->octets.n)
+					 : CONTAINER_CUT;
 	size_t n;
 
 	while (got == CONTAINER_WHOLE && p < end) {
@@ -189,7 +190,9 @@ static void take_type(struct property *p, struct mw_octets value)
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = value.p[i];
 
-		p->type[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c > ' ' && c < 0x7f ? c : '?');
+		p->type[i] = (char)(c >= 'A' && c <= 'Z'  ? c | 0x20
+				    : c > ' ' && c < 0x7f ? c
+							  : '?');
 	}
 	p->type[n] = '\0';
 }
@@ -232,8 +235,7 @@ static bool take_names(const struct property *p, const unsigned char **at_p, str
 	names->n = 0;
 	while (names->n < NAMES_MAX && next_parameter(p, at_p, &name, &value))
 		if (tells_name(name) && value.n != 0)
-			container_name(
-				names->text[names->n++], (const char *)value.p, value.n);
+			container_name(names->text[names->n++], (const char *)value.p, value.n);
 	return names->n != 0;
 }
 
@@ -308,10 +310,9 @@ static struct mw_octets address_of(struct mw_octets value)
 static enum container_end open_address(struct ical *c, struct property *p, struct mw_octets address)
 {
 	char type[DOC_TYPE_MAX];
-	enum container_end end =
-		budget_time(c->job->budget)
-			? doc_decode_address(c->job->budget, address, type, &c->decoded)
-			: CONTAINER_CUT;
+	enum container_end end = budget_time(c->job->budget) ? doc_decode_address(c->job->budget,
+								       address, type, &c->decoded)
+							     : CONTAINER_CUT;
 
 	if (p->type[0] == '\0')
 		mw_strlcpy(p->type, type, sizeof(p->type));
@@ -338,7 +339,8 @@ static enum container_end open_property(struct ical *c, struct property *p)
 }
 
 /* As readers that know quotes see it, and as the others do. */
-static enum container_end open_line(struct ical *c, const unsigned char *p, const unsigned char *end)
+static enum container_end open_line(
+	struct ical *c, const unsigned char *p, const unsigned char *end)
 {
 	const unsigned char *with = find(p, end, ':', true), *without = find(p, end, ':', false);
 	enum container_end got = CONTAINER_WHOLE;

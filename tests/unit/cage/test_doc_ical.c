@@ -1,7 +1,8 @@
 /* Files in calendars and cards. */
 #include "doc_help.h"
 
-#define CALENDAR(lines) "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n" lines "END:VEVENT\r\nEND:VCALENDAR\r\n"
+#define CALENDAR(lines)                                                                            \
+	"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n" lines "END:VEVENT\r\nEND:VCALENDAR\r\n"
 #define CARD(lines) "BEGIN:VCARD\nVERSION:2.1\n" lines "END:VCARD\n"
 
 static void files_are_given_out_with_their_names(void **state)
@@ -14,7 +15,8 @@ static void files_are_given_out_with_their_names(void **state)
 				 " bG8=\r\n"),
 			"a.exe=hello;" },
 		{ "folded anywhere",
-			CALENDAR("ATTA\r\n CH;ENCO\n\tDING=BA\r SE64;X-FILEN\r\r\n AME=a.e\r\n xe:aG\r\n "
+			CALENDAR("ATTA\r\n CH;ENCO\n\tDING=BA\r SE64;X-FILEN\r\r\n AME=a.e\r\n "
+				 "xe:aG\r\n "
 				 "Vs\r\nX:y\r\n"),
 			"a.exe=hel;" },
 		{ "in any case, no quotes, blanks",
@@ -23,18 +25,22 @@ static void files_are_given_out_with_their_names(void **state)
 		{ "behind a mark and empty lines",
 			"\xef\xbb\xbf\r\n \r\n" CALENDAR("ATTACH;ENCODING=b;FILENAME=a:aGVs\r\n"),
 			"a=hel;" },
-		{ "its first line is folded", "BEGIN:VCAL\r\n ENDAR\r\nA;BASE64:aGVs\r\n", "=hel;" },
+		{ "its first line is folded", "BEGIN:VCAL\r\n ENDAR\r\nA;BASE64:aGVs\r\n",
+			"=hel;" },
 		{ "several names",
-			CALENDAR("ATTACH;FILENAME=a.txt;ENCODING=BASE64;X-ORACLE-FILENAME=b.exe:aGVs\r\n"),
+			CALENDAR("ATTACH;FILENAME=a.txt;ENCODING=BASE64;X-ORACLE-FILENAME=b.exe:"
+				 "aGVs\r\n"),
 			"a.txt|b.exe=hel;" },
 		{ "separators in a name",
 			CALENDAR("ATTACH;X-FILENAME=\"a;b:c.exe\";ENCODING=BASE64:aGVs\r\n"),
 			"a;b:c.exe=hel;" },
 		{ "a quote that does not close",
-			CALENDAR("ATTACH;X-FILENAME=\"a.exe;ENCODING=BASE64:aGVs\r\n"), "a.exe=hel;" },
+			CALENDAR("ATTACH;X-FILENAME=\"a.exe;ENCODING=BASE64:aGVs\r\n"),
+			"a.exe=hel;" },
 		{ "a quote that some do not know",
 			CALENDAR("ATTACH;ENCODING=BASE64;X-FILENAME=\"a:aGVs\":\r\n"), "a=hel;" },
-		{ "nothing but its form is told", CALENDAR("ATTACH;VALUE=BINARY:aGVs\r\n"), "=hel;" },
+		{ "nothing but its form is told", CALENDAR("ATTACH;VALUE=BINARY:aGVs\r\n"),
+			"=hel;" },
 		{ "any property", CALENDAR("X-OTHER;ENCODING=BASE64:aGVs\r\n"), "=hel;" },
 		{ "two files",
 			CALENDAR("ATTACH;ENCODING=BASE64:aGVs\r\nATTACH;ENCODING=BASE64:bG8=\r\n"),
@@ -46,23 +52,27 @@ static void files_are_given_out_with_their_names(void **state)
 			"=hel;" },
 		{ "vCard 2.1 does not fold with a blank",
 			CARD("PHOTO;JPEG;BASE64:aGVs\nbG8=\n\naGVs\n"), "=hello;" },
-		{ "nor does what has another end", CARD("KEY;BASE64:\naGVs\nbG8=\nNOTE:x\n"), "=hello;" },
+		{ "nor does what has another end", CARD("KEY;BASE64:\naGVs\nbG8=\nNOTE:x\n"),
+			"=hello;" },
 		{ "vCard 3", CARD("item1.PHOTO;ENCODING=b;TYPE=JPEG:aG\n Vs\n"), "=hel;" },
 		{ "quoted-printable",
 			"BEGIN:VCALENDAR\nATTACH;ENCODING=QUOTED-PRINTABLE:h=65=\nl=\n", "=hel;" },
 		{ "quoted-printable with a name",
-			CARD("X-FILE;ENCODING=QUOTED-PRINTABLE;X-FILENAME=a.js:h=65l\n"), "a.js=hel;" },
+			CARD("X-FILE;ENCODING=QUOTED-PRINTABLE;X-FILENAME=a.js:h=65l\n"),
+			"a.js=hel;" },
 		{ "quoted-printable that is no text",
 			CARD("NOTE;ENCODING=QUOTED-PRINTABLE:h=00l\n"), "=h.l;" },
-		{ "both forms",
-			CARD("PHOTO;ENCODING=QUOTED-PRINTABLE;ENCODING=BASE64:aGVs\n"), "=hel;=aGVs;" },
+		{ "both forms", CARD("PHOTO;ENCODING=QUOTED-PRINTABLE;ENCODING=BASE64:aGVs\n"),
+			"=hel;=aGVs;" },
 		{ "text alone",
-			CARD("NOTE;CHARSET=x;ENCODING=QUOTED-PRINTABLE:J=FCrgen\nURL:http://x/base64\n"
+			CARD("NOTE;CHARSET=x;ENCODING=QUOTED-PRINTABLE:J=FCrgen\nURL:http://x/"
+			     "base64\n"
 			     "TEL;HOME:base64\n"),
 			"" },
 		{ "an address of the web", CALENDAR("ATTACH:http://example.com/a.exe\r\n"), "" },
 		{ "no calendar", "ATTACH;ENCODING=BASE64:aGVs\r\n", "" },
-		{ "nothing in it", CALENDAR("ATTACH;ENCODING=BASE64:\r\nATTACH;ENCODING=BASE64:=\r\n"), "" },
+		{ "nothing in it",
+			CALENDAR("ATTACH;ENCODING=BASE64:\r\nATTACH;ENCODING=BASE64:=\r\n"), "" },
 	};
 
 	(void)state;
@@ -96,14 +106,13 @@ static bool has_type(void *arg, const struct container_member *m)
 
 static void a_type_is_told(void **state)
 {
-	static const char text[] = CALENDAR(
-		"ATTACH;ENCODING=BASE64;FMTTYPE=Application/\x01X:aGVs\r\n");
+	static const char text[] =
+		CALENDAR("ATTACH;ENCODING=BASE64;FMTTYPE=Application/\x01X:aGVs\r\n");
 	char type[DOC_TYPE_MAX];
 	struct budget b = wide();
-	const struct container_job job = { .octets = mw_octets_of_text(text),
-		.budget = &b,
-		.got = has_type,
-		.arg = type };
+	const struct container_job job = {
+		.octets = mw_octets_of_text(text), .budget = &b, .got = has_type, .arg = type
+	};
 
 	(void)state;
 	assert_int_equal(container_ical.open(&job), CONTAINER_WHOLE);
@@ -112,9 +121,10 @@ static void a_type_is_told(void **state)
 
 static void limits_and_damage(void **state)
 {
-	static const char text[] = CALENDAR("ATTACH;FMTTYPE=a/b;X-FILENAME=\"x.exe\";ENCODING=BASE64:aGVs\r\n"
-					    " bG8=\r\nATTACH:data:a/b;base64,aGVs\r\n"
-					    "ATTACH;QUOTED-PRINTABLE:=41=\r\n=42\r\n");
+	static const char text[] =
+		CALENDAR("ATTACH;FMTTYPE=a/b;X-FILENAME=\"x.exe\";ENCODING=BASE64:aGVs\r\n"
+			 " bG8=\r\nATTACH:data:a/b;base64,aGVs\r\n"
+			 "ATTACH;QUOTED-PRINTABLE:=41=\r\n=42\r\n");
 
 	(void)state;
 	every_limit_is_told(&container_ical, mw_octets_of_text(text));
