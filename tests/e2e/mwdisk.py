@@ -1,6 +1,8 @@
 """Images of disks that systems, or 7-Zip, open as folders. A volume of FAT holds the file; the others stand around it, or hold its octets."""
 import struct
 
+import mwarchive
+
 SECTOR = 512
 
 
@@ -61,6 +63,12 @@ def udf(name, octets):
     return octets.ljust(256 * 2048, b"\0") + (tag + struct.pack("<IIII", 16 * 2048, 32, 16 * 2048, 64)).ljust(2048, b"\0")
 
 
+def cab_reserved(name, octets):
+    """Readers do not look at reserved1."""
+    whole = mwarchive.cab(True)(name, octets)
+    return whole[:4] + b"\1\2\3\4" + whole[8:]
+
+
 DISKS = {
     "disk of FAT without a label": fat,
     "disk with a table of partitions": mbr,
@@ -76,4 +84,5 @@ DISKS = {
     "disk of a Mac with a password": at(0, b"encrcdsa\0\0\0\2"),
     "package of a Mac": at(0, b"pbzx\0\0\0\0\1\0\0\0", 28),
     "AppleSingle": at(0, b"\0\5\x16\0\0\2\0\0" + bytes(16) + b"\0\1\0\0\0\1\0\0\x10\0\0\0\x10\0"),
+    "cab with a reserved field": cab_reserved,
 }

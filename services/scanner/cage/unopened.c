@@ -1,5 +1,6 @@
 #include "doc.h"
 #include "unopened.h"
+#include "unpack.h"
 
 #define MAGIC(at, m) at, m, sizeof(m) - 1
 
@@ -49,13 +50,25 @@ static bool has_footer(struct mw_octets o)
 	return false;
 }
 
+/* Readers of cabinets look at the version ([MS-CAB] section 2.1), and not at what stands behind the
+ * magic number, which others want to be zero. */
+static bool is_odd_cab(struct mw_octets o)
+{
+	const struct unpack_kind *kind;
+
+	if (!doc_starts(o, "MSCF", 4) || !doc_starts(doc_from(o, 24), "\3\1", 2))
+		return false;
+	kind = unpack_kind_of(o);
+	return kind == NULL || strcmp(unpack_kind_name(kind), "cab") != 0;
+}
+
 static bool knows(struct mw_octets o)
 {
 	for (size_t i = 0; i < MW_COUNT(magics); i++)
 		if (o.n > magics[i].at + magics[i].n &&
 			memcmp(o.p + magics[i].at, magics[i].octets, magics[i].n) == 0)
 			return true;
-	return has_footer(o) || doc_is_disk(o);
+	return has_footer(o) || doc_is_disk(o) || is_odd_cab(o);
 }
 
 static enum container_end open_none(const struct container_job *job)

@@ -201,6 +201,18 @@ static void discs_of_udf(void **state)
 	assert_true(is_known());
 }
 
+static void a_cabinet_with_something_behind_its_magic_number(void **state)
+{
+	(void)state;
+	begin(IMAGE);
+	AT(0, "MSCF\1");
+	assert_false(is_known());
+	AT(24, "\3\1");
+	assert_true(is_known());
+	AT(4, "\0");
+	assert_false(is_known()); /* it has its own reader */
+}
+
 static void octets_by_chance(void **state)
 {
 	uint32_t v = 1;
@@ -231,6 +243,7 @@ int main(void)
 		cmocka_unit_test(a_volume_of_fat_without_a_label),
 		cmocka_unit_test(other_file_systems),
 		cmocka_unit_test(discs_of_udf),
+		cmocka_unit_test(a_cabinet_with_something_behind_its_magic_number),
 		cmocka_unit_test(octets_by_chance),
 	};
 
