@@ -371,6 +371,11 @@ def flat_opc(name, octets, encoding="utf-8"):
         f"<pkg:binaryData><!-- > --><![CDATA[{text[:8]}]]>{text[8:]}</pkg:binaryData></pkg:part></pkg:package>").encode(encoding)
 
 
+def active_mime(front=bytes(6)):
+    """What office programs keep macros in: deflated, at 0x32; in front of it a header in which nobody reads all."""
+    return lambda _, octets: (b"ActiveMime" + front).ljust(0x32, b"\0") + zlib.compress(octets)
+
+
 def onenote(_, octets):
     """[MS-ONESTORE] 2.6.13: the file behind its header, the name elsewhere."""
     return (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(1024) + bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac") +

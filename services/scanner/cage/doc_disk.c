@@ -1,7 +1,7 @@
 /*
  * Images of disks, by what a system, or 7-Zip, that opens them as folders looks at. A few octets
- * that other files have by chance are not enough: each kind is one in less than 10^9 files of random
- * octets, and the second looks are no stricter than the programs that open it.
+ * that other files have by chance are not enough: each kind is one in less than 10^9 files of
+ * random octets, and the second looks are no stricter than the programs that open it.
  */
 #include "doc.h"
 #include "unopened.h"
@@ -98,8 +98,8 @@ static bool is_fat(struct mw_octets o)
 	uint32_t sector = doc_u16(o, 11);
 
 	return o.n > SECTOR && (jump || has(o, MBR_MARK, "\x55\xaa", 2)) && is_power(sector) &&
-	       sector >= 512 && sector <= 4096 && is_power(doc_u8(o, 13)) &&
-	       doc_u16(o, 14) != 0 && (doc_u8(o, 16) == 1 || doc_u8(o, 16) == 2) &&
+	       sector >= 512 && sector <= 4096 && is_power(doc_u8(o, 13)) && doc_u16(o, 14) != 0 &&
+	       (doc_u8(o, 16) == 1 || doc_u8(o, 16) == 2) &&
 	       (doc_u8(o, 21) == 0xf0 || doc_u8(o, 21) >= 0xf8) &&
 	       (doc_u16(o, 19) != 0 || doc_u32(o, 32) != 0);
 }
@@ -112,8 +112,8 @@ static bool is_hfs(struct mw_octets o)
 
 	if (has(o, HFS, "H+\0\4", 4) || has(o, HFS, "HX\0\5", 4))
 		return is_power(big32(o, HFS + 40)) && big32(o, HFS + 40) >= SECTOR;
-	return has(o, HFS, "BD", 2) && big16(o, HFS + 18) != 0 && size != 0 &&
-	       size % SECTOR == 0 && size < 1 << 24 && doc_u8(o, HFS + 36) - 1 < 27;
+	return has(o, HFS, "BD", 2) && big16(o, HFS + 18) != 0 && size != 0 && size % SECTOR == 0 &&
+	       size < 1 << 24 && doc_u8(o, HFS + 36) - 1 < 27;
 }
 
 #define EXT ((size_t)1024)
@@ -136,8 +136,8 @@ static bool is_squash(struct mw_octets o)
 
 /* ------------------------------------------------------------------ UDF */
 
-/* ECMA-167 part 2, section 9: one of the descriptors of a disc is named so. Systems prefer it to the
- * ISO 9660 that may stand beside it with other files. */
+/* ECMA-167 part 2, section 9: one of the descriptors of a disc is named so. Systems prefer it to
+ * the ISO 9660 that may stand beside it with other files. */
 #define DISC_SECTOR ((size_t)2048)
 #define DISC_FIRST 16
 #define DISC_LAST 64

@@ -336,6 +336,8 @@ static void damage_ends(void **state)
 	every_damage_ends(&container_cfb, made(&m));
 }
 
+#define NOTHING "\x78\x9c\x03\0\0\0\0\1"
+
 static void active_mime_is_inflated(void **state)
 {
 	static const char file[] =
@@ -345,6 +347,23 @@ static void active_mime_is_inflated(void **state)
 	assert_string_equal(members(&container_mso, mw_octets_of(file, sizeof(file) - 1)),
 		"editdata.mso=hello;");
 	every_damage_ends(&container_mso, mw_octets_of(file, sizeof(file) - 1));
+	every_limit_is_told(&container_mso, mw_octets_of(file, sizeof(file) - 1));
+}
+
+/* An empty file, another one and a broken one stand in front of it. */
+static void active_mime_is_looked_for_behind_decoys(void **state)
+{
+	static const char file[] =
+		"ActiveMime\0\0\1\xf0" NOTHING "\4\0\0\0" DEFLATED "\x78\x9c\x4b\x4c" DEFLATED;
+	static const char empty[] = "ActiveMime\0\0\1\xf0" NOTHING;
+	static struct given g;
+	struct budget b = wide();
+
+	(void)state;
+	assert_string_equal(members(&container_mso, mw_octets_of(file, sizeof(file) - 1)),
+		"editdata.mso=hello;editdata.mso=hello;");
+	assert_int_equal(read_with(&container_mso, mw_octets_of(empty, sizeof(empty) - 1), &b, &g),
+		CONTAINER_BROKEN);
 }
 
 int main(void)
@@ -358,6 +377,7 @@ int main(void)
 		cmocka_unit_test(macros_and_encryption_are_told),
 		cmocka_unit_test(objects_of_a_presentation_are_opened),
 		cmocka_unit_test(active_mime_is_inflated),
+		cmocka_unit_test(active_mime_is_looked_for_behind_decoys),
 		cmocka_unit_test(damage_ends),
 	};
 

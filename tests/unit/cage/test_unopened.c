@@ -119,7 +119,8 @@ static void a_volume_of_fat_without_a_label(void **state)
 	static const struct {
 		size_t at;
 		unsigned char wrong;
-	} wrongs[] = { { 0, 0xea }, { 2, 0 }, { 12, 3 }, { 13, 3 }, { 14, 0 }, { 16, 3 }, { 21, 1 } };
+	} wrongs[] = { { 0, 0xea }, { 2, 0 }, { 12, 3 }, { 13, 3 }, { 14, 0 }, { 16, 3 },
+		{ 21, 1 } };
 
 	(void)state;
 	for (size_t i = 0; i <= MW_COUNT(wrongs); i++) {
