@@ -378,8 +378,14 @@ def active_mime(front=bytes(6)):
 
 def onenote(_, octets):
     """[MS-ONESTORE] 2.6.13: the file behind its header, the name elsewhere."""
-    return (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(1024) + bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac") +
+    return (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(32) + bytes.fromhex("3fdd9a101b91f549a5d01791edc8aed8") + bytes(960) + bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac") +
         struct.pack("<QIQ", len(octets), 0, 0) + octets + bytes(-len(octets) % 8) + bytes.fromhex("22a7fb71790f0b4abb13899256426b24"))
+
+
+def onenote_package(_, octets):
+    """[MS-ONESTORE] 2.8: as a cloud hands it out; files stand in pieces among data elements."""
+    return (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(32) + bytes.fromhex("2fe98d63d4a6c14b9a36b3fc2511a5b7") + bytes(100) +
+        b"\x15\x01".join(octets[i:i + 40] for i in range(0, len(octets), 40)))
 
 
 # ------------------------------------------------------------------ calendars and cards (RFC 5545, vCard 2.1)

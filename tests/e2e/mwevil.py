@@ -268,6 +268,7 @@ for case_name, wrap_ in CALENDARS.items():
     box(case_name, "document", wrap_, "a.ics", b"text/calendar")
 box("calendar as text", "document", doc.calendar(), "a.txt", b"text/plain")
 add("calendar body of a mail", "document", lambda n, o: mwodd.HEAD + b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + doc.calendar()(n, o))
+box("onenote of a cloud", "document", doc.onenote_package, "a.one", tells_name=False)
 box("html unquoted", "document", doc.html(attribute="href={}"), "a.html", b"text/html", tells_name=False)
 box("html of an image", "document", doc.html(attribute="><img src='{}'"), "a.html", b"text/html", tells_name=False)
 add("html body of a mail", "document", lambda n, o: mwodd.HEAD + b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n" +

@@ -53,6 +53,7 @@ UNREADABLE = {
     "zip without directory": "it is cut",
     "zip wrong checksum": "it is damaged",
     "zip size too small": "it is damaged",
+    "onenote of a cloud": "its files lie in pieces that nobody here puts together",
     **{name: "nobody here opens disks" for name in (*mwdisk.DISKS, "disk in zip")},
 }
 # Found, or the mail is marked as one that readers read in different ways.
