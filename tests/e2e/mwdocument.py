@@ -125,6 +125,17 @@ def msg(name, octets):
         at + "__substg1.0_3707001F": name.encode("utf-16le")})
 
 
+def msg_named(tag):
+    """The name that counts is one of several; the others are harmless."""
+    def make(name, octets):
+        at = "__attach_version1.0_#00000000/"
+        names = {t: "readme.txt" for t in ("3707001E", "3707001F", "3704001E", "3704001F", "3001001F", "370C001F")}
+        names[tag] = name
+        return cfb({"__properties_version1.0": bytes(32), at + "__properties_version1.0": bytes(8), at + "__substg1.0_37010102": octets,
+            **{at + "__substg1.0_" + t: n.encode("utf-16le" if t.endswith("F") else "ascii") for t, n in names.items()}})
+    return make
+
+
 def msg_in_msg(name, octets):
     at, inner = "__attach_version1.0_#00000000/", "__substg1.0_3701000D/__attach_version1.0_#00000000/"
     return cfb({"__properties_version1.0": bytes(32), at + "__properties_version1.0": bytes(8), at + inner + "__substg1.0_37010102": octets,
@@ -211,6 +222,19 @@ def tnef(where="attribute"):
             out += tnef_attribute(2, 0x0006800F, octets) + tnef_attribute(2, 0x00018010, b"SHORT~1.DAT\0")
             return out + tnef_attribute(2, 0x00069005, tnef_properties(name, None))
         return out + tnef_attribute(2, 0x00069005, tnef_properties(name, octets))
+    return make
+
+
+def tnef_named(which):
+    """The name that counts is one of several, in properties and attributes; the others are harmless."""
+    def make(name, octets):
+        def counted(tag, text):
+            return struct.pack("<III", tag, 1, len(text)) + text + bytes(-len(text) % 4)
+        tags = (0x3707001E, 0x3001001E, 0x3704001E, 0x370C001E, 0x3707001E)
+        names = [(name if i == which else "readme.txt").encode() + b"\0" for i in range(len(tags) + 2)]
+        out = struct.pack("<IH", 0x223E9F78, 1) + tnef_attribute(2, 0x00069002, b"\1\0" + b"\xff" * 4 + bytes(8)) + tnef_attribute(2, 0x0006800F, octets)
+        out += tnef_attribute(2, 0x00018010, names[5]) + tnef_attribute(2, 0x00069001, names[6])
+        return out + tnef_attribute(2, 0x00069005, struct.pack("<I", len(tags)) + b"".join(counted(*pair) for pair in zip(tags, names)))
     return make
 
 

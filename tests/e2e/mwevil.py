@@ -245,6 +245,10 @@ DOCUMENTS = {
 }
 for case_name, (wrap_, file_name_) in DOCUMENTS.items():
     box(case_name, "document", wrap_, file_name_)
+for tag in ("3707001E", "3707001F", "3704001E", "3704001F", "3001001F", "370C001F"):
+    box("msg name in " + tag, "document", doc.msg_named(tag), "a.msg")
+for i_, which_ in enumerate(("first long", "shown", "short", "transport", "last long", "title", "transport attribute")):
+    box("tnef name is the " + which_, "document", doc.tnef_named(i_), "winmail.dat")
 for case_name in list(doc.FILTERS)[1:]:
     box("pdf " + case_name, "document", doc.pdf(case_name), "a.pdf")
 box("ole contents", "document", doc.ole_contents, "a.doc", tells_name=False)

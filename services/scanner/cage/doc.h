@@ -119,6 +119,19 @@ void doc_name8(char buf[CONTAINER_NAME_MAX], struct mw_octets o);
 /* What stands behind the last slash or backslash. */
 const char *doc_base(const char *path);
 
+/* All names of one member: programs differ about which one they save it under. */
+struct doc_names {
+	unsigned n;
+	unsigned char ranks[1 + CONTAINER_ALIASES_MAX];
+	char text[1 + CONTAINER_ALIASES_MAX][CONTAINER_NAME_MAX];
+};
+
+/* Put a name where its rank wants it (0: the likeliest one), unless it is empty or there already;
+ * false: there is no room. */
+bool doc_names_add(struct doc_names *names, unsigned rank, const char *name);
+/* The names of *m; they are borrowed. */
+void doc_names_tell(const struct doc_names *names, struct container_member *m);
+
 /* ------------------------------------------------------------------ addresses */
 
 #define DOC_TYPE_MAX 80 /* octets of a declared type that are told */

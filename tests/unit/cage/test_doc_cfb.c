@@ -284,6 +284,27 @@ static void attachments_of_a_message_have_their_names(void **state)
 	every_limit_is_told(&container_cfb, made(&m));
 }
 
+static void an_attachment_has_all_its_names(void **state)
+{
+	static const struct file files[] = {
+		{ "__attach_version1.0_#00000000", 0, NULL, 0 },
+		{ "__substg1.0_37010102", 1, "hello", 0 },
+		{ "__substg1.0_370C001E", 1, "way.js", 0 },
+		{ "__substg1.0_3001001E", 1, "shown.js", 0 },
+		{ "__substg1.0_3704001E", 1, "short.js", 0 },
+		{ "__substg1.0_3707001E", 1, "long.txt", 0 },
+		{ "__substg1.0_3707001F", 1, "a\0.\0j\0s\0", 8 },
+		{ "__substg1.0_3707001E", 1, "twice.js", 0 },
+		{ "__substg1.0_3703001E", 1, ".js", 0 },
+		{ "__substg1.0_3707001F", 0, "o\0", 2 }, /* somebody else's */
+	};
+
+	(void)state;
+	build(&m, files, MW_COUNT(files), false);
+	assert_non_null(strstr(members(&container_cfb, made(&m)),
+		"a.js|long.txt|twice.js|short.js|shown.js|way.js=hello;"));
+}
+
 static void macros_and_encryption_are_told(void **state)
 {
 	static const struct {
@@ -374,6 +395,7 @@ int main(void)
 		cmocka_unit_test(loops_end),
 		cmocka_unit_test(what_the_tree_does_not_lead_to_is_seen),
 		cmocka_unit_test(attachments_of_a_message_have_their_names),
+		cmocka_unit_test(an_attachment_has_all_its_names),
 		cmocka_unit_test(macros_and_encryption_are_told),
 		cmocka_unit_test(objects_of_a_presentation_are_opened),
 		cmocka_unit_test(active_mime_is_inflated),

@@ -95,7 +95,8 @@ static void no_name_is_left_out(void **state)
 		put_text(&m, name);
 	}
 	put_text(&m, ":aGVs\n");
-	assert_string_equal(members(&container_ical, made(&m)), "0.exe|1.exe=hel;8.exe=hel;");
+	assert_string_equal(members(&container_ical, made(&m)),
+		"0.exe|1.exe|2.exe|3.exe|4.exe|5.exe|6.exe|7.exe=hel;8.exe=hel;");
 }
 
 static bool has_type(void *arg, const struct container_member *m)
