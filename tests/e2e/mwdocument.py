@@ -101,6 +101,18 @@ def native(name, octets):
     return struct.pack("<I", len(body)) + body
 
 
+def native_wide(name, octets):
+    """Its names in UTF-16 stand behind it; in octets it is harmless."""
+    def wide(text):
+        return struct.pack("<I", len(text)) + text.encode("utf-16le")
+    body = package("readme.txt", octets) + wide("C:\\tmp\\readme.txt") + wide(name) + wide("C:\\tmp\\readme.txt")
+    return struct.pack("<I", len(body)) + body
+
+
+def word_wide(name, octets):
+    return cfb({"WordDocument": b"\xec\xa5\xc1\0" + bytes(300), "ObjectPool/_1234/\1Ole10Native": native_wide(name, octets)})
+
+
 def word(name, octets):
     return cfb({"WordDocument": b"\xec\xa5\xc1\0" + bytes(300), "1Table": bytes(200), "ObjectPool/_1234/\1Ole10Native": native(name, octets),
         "ObjectPool/_1234/\1CompObj": bytes(70)})
@@ -123,6 +135,17 @@ def msg(name, octets):
         "__substg1.0_0037001F": "hello".encode("utf-16le"), at + "__properties_version1.0": bytes(8),
         at + "__substg1.0_37010102": octets, at + "__substg1.0_3704001F": name[-12:].encode("utf-16le"),
         at + "__substg1.0_3707001F": name.encode("utf-16le")})
+
+
+def msg_named(tag):
+    """The name that counts is one of several; the others are harmless."""
+    def make(name, octets):
+        at = "__attach_version1.0_#00000000/"
+        names = {t: "readme.txt" for t in ("3707001E", "3707001F", "3704001E", "3704001F", "3001001F", "370C001F")}
+        names[tag] = name
+        return cfb({"__properties_version1.0": bytes(32), at + "__properties_version1.0": bytes(8), at + "__substg1.0_37010102": octets,
+            **{at + "__substg1.0_" + t: n.encode("utf-16le" if t.endswith("F") else "ascii") for t, n in names.items()}})
+    return make
 
 
 def msg_in_msg(name, octets):
@@ -214,6 +237,19 @@ def tnef(where="attribute"):
     return make
 
 
+def tnef_named(which):
+    """The name that counts is one of several, in properties and attributes; the others are harmless."""
+    def make(name, octets):
+        def counted(tag, text):
+            return struct.pack("<III", tag, 1, len(text)) + text + bytes(-len(text) % 4)
+        tags = (0x3707001E, 0x3001001E, 0x3704001E, 0x370C001E, 0x3707001E)
+        names = [(name if i == which else "readme.txt").encode() + b"\0" for i in range(len(tags) + 2)]
+        out = struct.pack("<IH", 0x223E9F78, 1) + tnef_attribute(2, 0x00069002, b"\1\0" + b"\xff" * 4 + bytes(8)) + tnef_attribute(2, 0x0006800F, octets)
+        out += tnef_attribute(2, 0x00018010, names[5]) + tnef_attribute(2, 0x00069001, names[6])
+        return out + tnef_attribute(2, 0x00069005, struct.pack("<I", len(tags)) + b"".join(counted(*pair) for pair in zip(tags, names)))
+    return make
+
+
 # ------------------------------------------------------------------ OOXML, OpenDocument
 
 def zip_of(*members):
@@ -302,6 +338,12 @@ def pdf_before_mht(name, octets):
     return b"%PDF-1.7\n1 0 obj << /Type /Catalog >> endobj\n" + b"MIME-Version: 1.0\r\n" + eml(name, octets)
 
 
+def pdf_before_mht_small(name, octets):
+    """Another page, which is harmless, stands in front."""
+    return (b"%PDF-1.7\n1 0 obj << /Type /Catalog >> endobj\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
+        b"mime-version: 1.0\r\n" + eml(name, octets))
+
+
 def pdf_name_utf16(name):
     return "<" + (b"\xfe\xff" + name.encode("utf-16be")).hex() + ">"
 
@@ -356,11 +398,50 @@ def html(how="base64", attribute='href="{}"'):
     return make
 
 
-def in_script(name, octets):
+def saved_page(text):
+    """A page with an address in some place: {b} is the file in base64, {p} with percent signs, {n} its name."""
+    def make(name, octets):
+        return ("<html><body><p>hello</p>" + text.format(b=base64.b64encode(octets).decode(), p=quote_from_bytes(octets, safe=""), n=name,
+            lines="\n".join(base64_lines(octets).decode().split()), half=base64.b64encode(octets).decode()[:40],
+            rest=base64.b64encode(octets).decode()[40:], x="x" * 5000) + "</body></html>\r\n").encode()
+    return make
+
+
+PAGES = {
+    "upper case": "<a download='{n}' href='DATA:APPLICATION/OCTET-STREAM;BASE64,{b}'>open</a>",
+    "line ends in the scheme": "<a download='{n}' href='da\n\tta:a/b;base64,{b}'>open</a>",
+    "references to line ends in the scheme": "<a download='{n}' href='da&#10;ta&Tab;:a/b;base64,{b}'>open</a>",
+    "a comma in disguise": "<a download='{n}' href='data:a/b;base64&comma;{b}'>open</a>",
+    "digits in disguise": "<a download='{n}' href='data:a/b;base64,{half}&#{d};'>open</a>",
+    "a long head": "<a download='{n}' href='data:a/b;x={x};base64,{b}'>open</a>",
+    "a long tag": "<a download='{n}' title='{x}' href='data:a/b;base64,{b}'>open</a>",
+    "brackets in the tag": "<a title='<b' id='>' href='data:a/b;base64,{b}' class='>' download='{n}'>open</a>",
+    "a name in disguise": "<a download='&Tab;{n}&#x20;' class='download' href='data:a/b;base64,{b}'>open</a>",
+    "no type": "<a download={n} href=data:,{p}>open</a>",
+    "srcdoc": "<iframe srcdoc='<a download=&quot;{n}&quot; href=&quot;data:a/b;base64,{b}&quot;>open</a>'></iframe>",
+    "refresh": "<meta http-equiv=refresh content='0;url=data:a/b;name={n};base64,{lines}'>",
+    "object": "<object data='data:a/b;base64,{b}'></object><embed src='data:a/b,{p}'>",
+    "svg": "<svg><foreignObject><a xlink:href='data:a/b;base64,{b}'/></foreignObject><image href='data:image/png;base64,{b}'/></svg>",
+    "style": "<style>a {{ background: url( data:a/b;base64,{b} ) }}</style>",
+    "script": "<script>let a = document.createElement('a'); a.href = 'data:a/b;base64,{half}' +\n '{rest}'; a.download = '{n}'; a.click();</script>",
+    "script with lines": "<script>location = `data:a/b;base64,{lines}`</script>",
+    "script with an escaped tab": "<script>location = '\\tdata:a/b;base64,{b}'</script>",
+}
+PAGES["digits in disguise"] = PAGES["digits in disguise"].replace("&#{d};", "&#10;{rest}")
+
+
+def in_script(how="pieces"):
     """A page that hands over a zip when it is looked at."""
-    text = base64.b64encode(zip_of((name, octets))).decode()
-    pieces = "' +\n    '".join(text[i:i + 80] for i in range(0, len(text), 80))
-    return f"<html><script>\nlet z = atob('{pieces}');\n</script></html>\n".encode()
+    def make(name, octets):
+        text = base64.b64encode(zip_of((name, octets))).decode()
+        step = 30 if how == "small pieces" else 76
+        lines = [text[i:i + step] for i in range(0, len(text), step)]
+        if how == "an element":
+            return ("<html><pre id=z>\n" + "\n".join(lines) + "\n</pre><script>atob(z.innerText)</script></html>\n").encode()
+        joint = {"lines": "\n", "written lines": "\\n", "lines that go on": "\\\n"}.get(how, "' +\n    '")
+        quote = "`" if how == "lines" else "'"
+        return f"<html><script>\nlet z = atob({quote}{joint.join(lines)}{quote});\n</script></html>\n".encode()
+    return make
 
 
 # ------------------------------------------------------------------ office documents that are one XML file, OneNote
@@ -371,10 +452,48 @@ def flat_opc(name, octets, encoding="utf-8"):
         f"<pkg:binaryData><!-- > --><![CDATA[{text[:8]}]]>{text[8:]}</pkg:binaryData></pkg:part></pkg:package>").encode(encoding)
 
 
+def active_mime(front=bytes(6)):
+    """What office programs keep macros in: deflated, at 0x32; in front of it a header in which nobody reads all."""
+    return lambda _, octets: (b"ActiveMime" + front).ljust(0x32, b"\0") + zlib.compress(octets)
+
+
 def onenote(_, octets):
     """[MS-ONESTORE] 2.6.13: the file behind its header, the name elsewhere."""
-    return (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(1024) + bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac") +
+    return (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(32) + bytes.fromhex("3fdd9a101b91f549a5d01791edc8aed8") + bytes(960) + bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac") +
         struct.pack("<QIQ", len(octets), 0, 0) + octets + bytes(-len(octets) % 8) + bytes.fromhex("22a7fb71790f0b4abb13899256426b24"))
+
+
+def onenote_package(_, octets):
+    """[MS-ONESTORE] 2.8: as a cloud hands it out; files stand in pieces among data elements."""
+    return (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(32) + bytes.fromhex("2fe98d63d4a6c14b9a36b3fc2511a5b7") + bytes(100) +
+        b"\x15\x01".join(octets[i:i + 40] for i in range(0, len(octets), 40)))
+
+
+# ------------------------------------------------------------------ calendars and cards (RFC 5545, vCard 2.1)
+
+def folded(line):
+    return "\r\n ".join(line[i:i + 74] for i in range(0, len(line), 74)) + "\r\n"
+
+
+def calendar(parameters='ENCODING=BASE64;VALUE=BINARY;X-FILENAME="{}"', before="", value=lambda o: base64.b64encode(o).decode()):
+    """What mail programs make an attachment of."""
+    def make(name, octets):
+        return (before + "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Eve//EN\r\nBEGIN:VEVENT\r\nUID:1@example.com\r\n"
+            "DTSTART:20250302T080000Z\r\nSUMMARY:hello\r\n" + folded(f"ATTACH;{parameters.format(name)}:{value(octets)}") +
+            "END:VEVENT\r\nEND:VCALENDAR\r\n").encode()
+    return make
+
+
+def calendar_address(name, octets):
+    return calendar("X-ORACLE-FILENAME={}", value=lambda o: "data:text/plain;charset=x,%20" + quote_from_bytes(o, safe=""))(name, octets).replace(
+        b"data:", b"da\r\n ta:").replace(b",%20", b",")
+
+
+def card(name, octets):
+    """vCard 2.1: base64 is not folded with blanks, and ends with an empty line."""
+    text = base64.b64encode(octets).decode()
+    lines = "\r\n".join(text[i:i + 60] for i in range(0, len(text), 60))
+    return f"BEGIN:VCARD\r\nVERSION:2.1\r\nN:Eve\r\nKEY;X-FILENAME={name};BASE64:\r\n{lines}\r\n\r\nEND:VCARD\r\n".encode()
 
 
 # ------------------------------------------------------------------ mails in files

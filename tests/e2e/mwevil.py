@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import mwarchive as ar
+import mwdisk
 import mwdocument as doc
 import mwodd
 import mwsmime
@@ -216,7 +217,9 @@ box("rar5 name that is no text", "archive", ar.rar5_raw_name, "a.rar")
 box("rar5 quick open", "archive", ar.rar5_quick, "a.rar")
 box("rar4 link of Unix", "archive", ar.rar4(system=3, attributes=0xA1FF), "a.rar")
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)
-
+for case_name, wrap_ in mwdisk.DISKS.items():
+    box(case_name, "archive", wrap_, "a.img")
+box("disk in zip", "archive", lambda n, o: z.simple(z.STORED)("a.img", mwdisk.mbr(n, o)), "a.zip", b"application/zip")
 
 # ------------------------------------------------------------------ one compressed file
 
@@ -265,6 +268,7 @@ lone("lzop", ar.lzop, "a.lzo")
 
 DOCUMENTS = {
     "ole package": (doc.word, "a.doc"),
+    "ole package with names in UTF-16": (doc.word_wide, "a.doc"),
     "ole package in long sectors": (doc.ole_long, "a.xls"),
     "msg": (doc.msg, "a.msg"),
     "msg in msg": (doc.msg_in_msg, "a.msg"),
@@ -285,7 +289,9 @@ DOCUMENTS = {
     "pdf encrypted": (doc.pdf(secret=True), "a.pdf"),
     "pdf with a predictor": (doc.pdf_predicted, "a.pdf"),
     "pdf before a web page": (doc.pdf_before_mht, "a.doc"),
+    "pdf before two web pages": (doc.pdf_before_mht_small, "a.doc"),
     "flat opc": (doc.flat_opc, "a.xml"),
+    "flat opc, blanks in its tags": (lambda n, o: doc.flat_opc(n, o).replace(b"pkg:name=", b"pkg:name\n= "), "a.xml"),
     "flat opc in UTF-16": (lambda n, o: doc.flat_opc(n, o, "utf-16"), "a.xml"),
     "rtf package": (doc.rtf_package(), "a.rtf"),
     "rtf with blanks": (doc.rtf_package("blanks"), "a.rtf"),
@@ -299,14 +305,40 @@ DOCUMENTS = {
 }
 for case_name, (wrap_, file_name_) in DOCUMENTS.items():
     box(case_name, "document", wrap_, file_name_)
+for tag in ("3707001E", "3707001F", "3704001E", "3704001F", "3001001F", "370C001F"):
+    box("msg name in " + tag, "document", doc.msg_named(tag), "a.msg")
+for i_, which_ in enumerate(("first long", "shown", "short", "transport", "last long", "title", "transport attribute")):
+    box("tnef name is the " + which_, "document", doc.tnef_named(i_), "winmail.dat")
 for case_name in list(doc.FILTERS)[1:]:
     box("pdf " + case_name, "document", doc.pdf(case_name), "a.pdf")
 box("ole contents", "document", doc.ole_contents, "a.doc", tells_name=False)
 for case_name in ("base64", "blanks", "escaped base64", "entities", "percent"):
     box("html " + case_name, "document", doc.html(case_name), "a.html", b"text/html", tells_name=False)
+for case_name, text_ in doc.PAGES.items():
+    box("html, " + case_name, "document", doc.saved_page(text_), "a.html", b"text/html", tells_name="n}" in text_ and case_name != "refresh")
 box("html in UTF-16", "document", lambda n, o: doc.html()(n, o).decode().encode("utf-16"), "a.html", b"text/html", tells_name=False)
-box("zip in a script", "document", doc.in_script, "a.html", b"text/html")
+box("html in UTF-16 without a mark", "document", lambda n, o: "\u4e2d".encode("utf-16le") + doc.html()(n, o).decode().encode("utf-16le"), "a.html",
+    b"text/html; charset=utf-16le", tells_name=False)
+box("zip in a script", "document", doc.in_script(), "a.html", b"text/html")
+for case_name in ("small pieces", "lines", "written lines", "lines that go on", "an element"):
+    box("zip in a script, " + case_name, "document", doc.in_script(case_name), "a.html", b"text/html")
+box("active mime", "document", doc.active_mime(), "a.mso", tells_name=False)
+box("active mime behind nothing, deflated", "document", doc.active_mime(bytes(6) + bytes.fromhex("789c030000000001")), "a.mso", tells_name=False)
+box("active mime behind another", "document", doc.active_mime(bytes(6) + bytes.fromhex("789c4b4c0400012500c3")), "a.mso", tells_name=False)
 box("onenote", "document", doc.onenote, "a.one", tells_name=False)
+CALENDARS = {
+    "calendar": doc.calendar(),
+    "calendar, encoding b": doc.calendar("FILENAME=readme.txt;ENCODING=b;X-FILENAME={}"),
+    "calendar behind a mark and empty lines": doc.calendar(before="\ufeff\r\n\r\n"),
+    "calendar in UTF-16": lambda n, o: doc.calendar(before="\r\n")(n, o).decode().encode("utf-16"),
+    "calendar with an address": doc.calendar_address,
+    "card": doc.card,
+}
+for case_name, wrap_ in CALENDARS.items():
+    box(case_name, "document", wrap_, "a.ics", b"text/calendar")
+box("calendar as text", "document", doc.calendar(), "a.txt", b"text/plain")
+add("calendar body of a mail", "document", lambda n, o: mwodd.HEAD + b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + doc.calendar()(n, o))
+box("onenote of a cloud", "document", doc.onenote_package, "a.one", tells_name=False)
 box("html unquoted", "document", doc.html(attribute="href={}"), "a.html", b"text/html", tells_name=False)
 box("html of an image", "document", doc.html(attribute="><img src='{}'"), "a.html", b"text/html", tells_name=False)
 add("html body of a mail", "document", lambda n, o: mwodd.HEAD + b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
@@ -358,6 +390,10 @@ for case_name, wrap_ in MEMBERS.items():
 
 for case_name, wrap_ in (("uue", ar.uuencoded), ("uue with octets behind the lines", ar.uuencoded_behind), ("begin-base64", ar.begin_base64), ("yenc", ar.yenc), ("hqx", ar.binhex)):
     box(case_name + " file", "text", wrap_, "a." + case_name)
+box("uue with CR alone", "text", lambda n, o: ar.uuencoded(n, o).replace(b"\r\n", b"\r"), "a.uue")
+box("uue with blanks", "text", lambda n, o: ar.uuencoded(n, o).replace(b"begin 644 ", b"begin  644\t"), "a.uue")
+box("uue without a mode", "text", lambda n, o: ar.uuencoded(n, o).replace(b"begin 644 ", b"begin  "), "a.uue")
+box("hqx behind text", "text", lambda n, o: ar.binhex(n, o).replace(b"\r\n\r\n:", b"\r\n\r\nhello :-)\r\n:", 1), "a.hqx")
 
 # ------------------------------------------------------------------ MIME
 
@@ -419,6 +455,12 @@ NESTS = {
     "zip in tnef": (ZIP, TNEF),
     "zip in msg": (ZIP, (doc.msg, "a.msg")),
     "tnef in eml": (TNEF, EML),
+    "tnef in zip": (TNEF, ZIP),
+    "msg in zip": ((doc.msg, "a.msg"), ZIP),
+    "msg in tnef": ((doc.msg, "a.msg"), TNEF),
+    "mht in zip": ((doc.mht, "a.mht"), ZIP),
+    "mht as doc in zip": ((doc.mht, "a.doc"), ZIP),
+    "onenote in zip": ((doc.onenote, "a.one"), ZIP),
     "rar in ole": (RAR, OLE),
     "pdf in zip": (PDF, ZIP),
     "zip in pdf": (ZIP, PDF),
@@ -428,6 +470,7 @@ NESTS = {
     "cab in rpm": ((ar.cab(True), "a.cab"), (ar.rpm(), "a.rpm")),
     "eml in eml in eml": (EML, EML, EML),
     "zip in html": (ZIP, (doc.html(), "a.html")),
+    "calendar in zip": ((doc.calendar(), "a.ics"), ZIP),
     "html in zip": ((doc.html(), "a.html"), ZIP),
     "zip in uue in zip": (ZIP, (ar.uuencoded, "a.uue"), ZIP),
     "rtf in zip": ((doc.rtf_package(), "a.rtf"), ZIP),
@@ -437,7 +480,7 @@ NESTS = {
     "zip in a program": (ZIP, (lambda n, o: program().ljust(512, b"\0") + z.simple()(n, o), "setup.bin")),
     "secret zip in zip": ((z.zipcrypto(), "a.zip"), ZIP),
 }
-NO_NAMES = ("gzip in gzip in gzip", "html in zip")
+NO_NAMES = ("gzip in gzip in gzip", "html in zip", "onenote in zip")
 for case_name, steps_ in NESTS.items():
     box(case_name, "program" if "a program" in case_name else "nest", nest(*steps_), steps_[-1][1], tells_name=case_name not in NO_NAMES)
 add("zip in tar.gz in a message", "nest", lambda n, o: mwodd.forwarded("a.tgz", nest(ZIP, TGZ)(n, o)))

@@ -10,6 +10,7 @@ import re
 import pytest
 
 import mw
+import mwdisk
 import mwevil
 import mwsmime
 from mwhop import A, B, NO_DSN, behind  # noqa: F401
@@ -54,6 +55,8 @@ UNREADABLE = {
     "zip between octets, a PDF": "it is no PDF",
     "zip wrong checksum": "it is damaged",
     "zip size too small": "it is damaged",
+    "onenote of a cloud": "its files lie in pieces that nobody here puts together",
+    **{name: "nobody here opens disks" for name in (*mwdisk.DISKS, "disk in zip")},
 }
 # Found, or the mail is marked as one that readers read in different ways.
 TOLD = {

@@ -7,6 +7,7 @@
 
 #include "doc.h"
 #include "mail.h"
+#include "unopened.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,6 +30,8 @@ static const struct container *const rows[] = {
 	&container_one,
 	&container_script,
 	&container_page,
+	&container_ical,
+	&container_unopened,
 };
 
 struct level {

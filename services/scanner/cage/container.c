@@ -25,6 +25,7 @@ const struct container *const container_rows[] = {
 	&container_one,
 	&container_pdf,
 	&container_page,
+	&container_ical,
 	&container_odf,
 	&container_xml,
 	&container_cms,

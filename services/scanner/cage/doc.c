@@ -161,3 +161,31 @@ const char *doc_base(const char *path)
 			base = path + 1;
 	return base;
 }
+
+bool doc_names_add(struct doc_names *names, unsigned rank, const char *name)
+{
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < names->n; i++)
+		if (strcmp(names->text[i], name) == 0)
+			return true;
+	if (name[0] == '\0')
+		return true;
+	if (names->n == MW_COUNT(names->text))
+		return false;
+	while (at < names->n && names->ranks[at] <= rank)
+		at++;
+	memmove(names->text[at + 1], names->text[at], (names->n - at) * sizeof(names->text[0]));
+	memmove(names->ranks + at + 1, names->ranks + at, names->n - at);
+	mw_strlcpy(names->text[at], name, CONTAINER_NAME_MAX);
+	names->ranks[at] = (unsigned char)rank;
+	names->n++;
+	return true;
+}
+
+void doc_names_tell(const struct doc_names *names, struct container_member *m)
+{
+	m->name = names->n != 0 ? names->text[0] : "";
+	for (unsigned i = 0; i < CONTAINER_ALIASES_MAX; i++)
+		m->aliases[i] = i + 1 < names->n ? names->text[i + 1] : NULL;
+}

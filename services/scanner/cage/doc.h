@@ -22,6 +22,7 @@ extern const struct container container_mso; /* doc_mso.c: ActiveMime */
 extern const struct container container_wide;	/* doc_wide.c: texts in UTF-16 */
 extern const struct container container_one;	/* doc_one.c: OneNote */
 extern const struct container container_script; /* doc_script.c: files in base64 in scripts */
+extern const struct container container_ical;	/* doc_ical.c: calendars and cards */
 extern const struct container container_page; /* doc_page.c: MHTML behind the beginning of a PDF */
 
 /* ------------------------------------------------------------------ numbers and ranges */
@@ -117,6 +118,38 @@ void doc_name16(char buf[CONTAINER_NAME_MAX], struct mw_octets o);
 void doc_name8(char buf[CONTAINER_NAME_MAX], struct mw_octets o);
 /* What stands behind the last slash or backslash. */
 const char *doc_base(const char *path);
+
+/* All names of one member: programs differ about which one they save it under. */
+struct doc_names {
+	unsigned n;
+	unsigned char ranks[1 + CONTAINER_ALIASES_MAX];
+	char text[1 + CONTAINER_ALIASES_MAX][CONTAINER_NAME_MAX];
+};
+
+/* Put a name where its rank wants it (0: the likeliest one), unless it is empty or there already;
+ * false: there is no room. */
+bool doc_names_add(struct doc_names *names, unsigned rank, const char *name);
+/* The names of *m; they are borrowed. */
+void doc_names_tell(const struct doc_names *names, struct container_member *m);
+
+/* ------------------------------------------------------------------ addresses */
+
+#define DOC_TYPE_MAX 80 /* octets of a declared type that are told */
+
+/* What stands in an address, of which o is what is behind its "data:", instead of what is in *buf;
+ * nothing when it is prose. type: the declared one, in lower case. */
+enum container_end doc_decode_address(
+	struct budget *budget, struct mw_octets o, char type[DOC_TYPE_MAX], struct doc_buf *buf);
+
+/* ------------------------------------------------------------------ strings of scripts */
+
+/* The next piece of the string whose piece ends at p, with its quote; NULL: that was the last.
+ * joints: the characters that may stand between them. */
+const unsigned char *doc_next_piece(
+	const unsigned char *p, const unsigned char *end, const char *joints);
+/* Octets of an escape sequence at p that is a line end or a tab, or no character at all; 0: none.
+ */
+size_t doc_escaped_blank(const unsigned char *p, const unsigned char *end);
 
 /* ------------------------------------------------------------------ objects of OLE 1 */
 

@@ -30,51 +30,65 @@ static enum container_end give(
 
 /* ------------------------------------------------------------------ Outlook's messages */
 
-/* One short text beside the stream at hand: "__substg1.0_" and a number, as UTF-16 or in octets. */
-static enum container_end take_property(
-	struct doc *d, const char *number, char value[CONTAINER_NAME_MAX])
+/* Properties that have an attachment's name, the likeliest first: Outlook takes the long one,
+ * others the one that is shown, or the short one ([MS-OXMSG] section 2.2.2, [MS-OXPROPS]). */
+static const char *const name_properties[] = {
+	"__substg1.0_3707001F", "__substg1.0_3707001E", /* long, as UTF-16 and in octets */
+	"__substg1.0_3704001F", "__substg1.0_3704001E", /* short */
+	"__substg1.0_3001001F", "__substg1.0_3001001E", /* shown */
+	"__substg1.0_370C001F", "__substg1.0_370C001E", /* on its way */
+};
+
+/* Which of them a stream is; their count: none. */
+static unsigned name_property(const struct doc *d, uint32_t entry)
+{
+	unsigned i = 0;
+
+	if (cfb_name16(&d->cfb, entry).n < 40 || cfb_kind(&d->cfb, entry) != CFB_STREAM)
+		return MW_COUNT(name_properties);
+	while (i < MW_COUNT(name_properties) && !cfb_is_named(&d->cfb, entry, name_properties[i]))
+		i++;
+	return i;
+}
+
+/* All names that stand beside the stream at hand. BROKEN: some have no room. */
+static enum container_end take_names(struct doc *d, struct doc_names *names)
 {
 	uint32_t parent = d->cfb.parents[d->entry];
-	struct doc_buf buf = { 0 };
 	enum container_end end = CONTAINER_WHOLE;
+	char name[CONTAINER_NAME_MAX];
+	struct doc_buf buf = { 0 };
 	struct mw_octets o;
 
-	for (uint32_t e = 1; e < d->cfb.entries && value[0] == '\0'; e++) {
-		char name[32] = "__substg1.0_";
-		bool wide;
+	for (uint32_t e = 1; e < d->cfb.entries && !doc_stops(end); e++) {
+		unsigned which = d->cfb.parents[e] == parent ? name_property(d, e)
+							     : MW_COUNT(name_properties);
 
-		if (d->cfb.parents[e] != parent || cfb_name16(&d->cfb, e).n < 40)
+		if (which == MW_COUNT(name_properties))
 			continue;
-		mw_strlcpy(name + 12, number, 5);
-		mw_strlcpy(name + 16, "001F", 5);
-		wide = cfb_is_named(&d->cfb, e, name);
-		name[19] = 'E';
-		if (!wide && !cfb_is_named(&d->cfb, e, name))
-			continue;
-		end = cfb_stream(&d->cfb, e, &buf, &o);
+		end = doc_worse(end, cfb_stream(&d->cfb, e, &buf, &o));
 		if (doc_stops(end))
 			break;
-		if (wide)
-			doc_name16(value, o);
-		else
-			doc_name8(value, o);
+		(which % 2 == 0 ? doc_name16 : doc_name8)(name, o);
+		if (!doc_names_add(names, which, name))
+			end = CONTAINER_BROKEN;
 	}
 	doc_free(&buf);
-	return doc_stops(end) ? end : CONTAINER_WHOLE;
+	return end;
 }
 
 static enum container_end open_attachment(struct doc *d, struct mw_octets o)
 {
-	char name[CONTAINER_NAME_MAX] = "", also[CONTAINER_NAME_MAX] = "";
-	enum container_end end = take_property(d, "3707", name);
+	struct container_member m = { .octets = o };
+	struct doc_names names = { 0 };
+	enum container_end end = take_names(d, &names);
 
-	if (end == CONTAINER_WHOLE)
-		end = take_property(d, "3704", also);
-	if (end == CONTAINER_WHOLE && also[0] == '\0')
-		end = take_property(d, "3001", also); /* the name that is shown */
-	if (end != CONTAINER_WHOLE)
+	if (doc_stops(end))
 		return end;
-	return give(d, name[0] != '\0' ? name : also[0] != '\0' ? also : d->path, also, o);
+	doc_names_tell(&names, &m);
+	if (names.n == 0)
+		m.name = d->path;
+	return doc_worse(end, doc_give(d->job, &m));
 }
 
 static enum container_end open_rtf(struct doc *d, struct mw_octets o)

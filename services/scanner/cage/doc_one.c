@@ -1,7 +1,8 @@
 /*
  * OneNote: files that a page holds stand as they are, each behind a header of its own
  * ([MS-ONESTORE] section 2.6.13, FileDataStoreObject), however the rest of the notebook is put
- * together.
+ * together. In the form that a cloud hands out (section 2.8) there are no such headers, and its
+ * files lie in pieces: nobody here opens it.
  */
 #include "doc.h"
 
@@ -11,6 +12,9 @@
 #define TABLE "\xa1\x2f\xff\x43\xd9\xef\x76\x4c\x9e\xe2\x10\xea\x57\x22\x76\x5f"
 /* {BDE316E7-2665-4511-A4C4-8D4D0B7A9EAC}, in front of a file */
 #define FILE_DATA "\xe7\x16\xe3\xbd\x65\x26\x11\x45\xa4\xc4\x8d\x4d\x0b\x7a\x9e\xac"
+/* {109ADD3F-911B-49F5-A5D0-1791EDC8AED8}, the form that is read */
+#define FORMAT "\x3f\xdd\x9a\x10\x1b\x91\xf5\x49\xa5\xd0\x17\x91\xed\xc8\xae\xd8"
+#define FORMAT_AT 48
 #define GUID 16
 #define HEAD 36 /* the GUID, eight octets of length, twelve of nothing */
 
@@ -22,7 +26,8 @@ static bool knows(struct mw_octets octets)
 static enum container_end open_one(const struct container_job *job)
 {
 	const unsigned char *p = job->octets.p, *end = p + job->octets.n;
-	enum container_end got = CONTAINER_WHOLE;
+	bool known = doc_starts(doc_from(job->octets, FORMAT_AT), FORMAT, GUID);
+	enum container_end got = known ? CONTAINER_WHOLE : CONTAINER_BROKEN;
 
 	while (!doc_stops(got) && (p = memmem(p, (size_t)(end - p), FILE_DATA, GUID)) != NULL) {
 		struct mw_octets rest = mw_octets_of(p, (size_t)(end - p));

@@ -14,6 +14,7 @@ enum {
 	ATT_BODY = 0x0002800c,
 	ATT_TITLE = 0x00018010,
 	ATT_DATA = 0x0006800f,
+	ATT_TRANSPORT = 0x00069001,  /* a name, too */
 	ATT_RENDER = 0x00069002,     /* the first one of each attachment */
 	ATT_MAPI = 0x00069003,	     /* properties of the message */
 	ATT_ATTACHMENT = 0x00069005, /* properties of an attachment */
@@ -28,7 +29,13 @@ enum {
 	PR_DATA = 0x3701,
 	PR_SHORT_NAME = 0x3704,
 	PR_LONG_NAME = 0x3707,
+	PR_TRANSPORT_NAME = 0x370c,
 };
+
+/* Which name an attachment is likely to be saved under: the least. */
+enum { RANK_LONG, RANK_TITLE, RANK_SHORT, RANK_SHOWN, RANK_TRANSPORT };
+
+#define DATAS_MAX 4 /* of one attachment; readers take one of them */
 
 enum {
 	PT_OBJECT = 0x0d,
@@ -41,33 +48,64 @@ enum {
 struct tnef {
 	const struct container_job *job;
 	enum container_end end;
-	/* of the attachment at hand; names: the better one first */
-	char name[CONTAINER_NAME_MAX], also[CONTAINER_NAME_MAX];
-	struct mw_octets data, object;
+	/* of the attachment at hand */
+	struct doc_names names;
+	struct mw_octets datas[DATAS_MAX];
+	unsigned data_count;
 };
 
-static void give(struct tnef *t, const char *name, const char *also, struct mw_octets o)
+static void give(struct tnef *t, const char *name, struct mw_octets o)
 {
 	if (o.n != 0 && !doc_stops(t->end))
-		t->end = doc_worse(t->end, doc_give_range(t->job, name, also, o));
+		t->end = doc_worse(t->end, doc_give_range(t->job, name, NULL, o));
+}
+
+static void give_datas(struct tnef *t)
+{
+	struct container_member m = { 0 };
+
+	doc_names_tell(&t->names, &m);
+	for (unsigned i = 0; i < t->data_count && !doc_stops(t->end); i++) {
+		m.octets = t->datas[i];
+		t->end = doc_worse(t->end, budget_octets(t->job->budget, m.octets.n)
+						   ? doc_give(t->job, &m)
+						   : CONTAINER_CUT);
+	}
+	t->data_count = 0;
 }
 
 /* The attachment that was gathered, when another one or the end comes. */
 static void end_attachment(struct tnef *t)
 {
-	const char *name = t->name[0] != '\0' ? t->name : t->also;
+	give_datas(t);
+	t->names.n = 0;
+}
 
-	give(t, name, t->also, t->data);
-	give(t, name, t->also, t->object);
-	t->name[0] = t->also[0] = '\0';
-	t->data = t->object = mw_octets_of(NULL, 0);
+static void take_data(struct tnef *t, struct mw_octets o)
+{
+	if (o.n == 0)
+		return;
+	if (t->data_count == DATAS_MAX) { /* names that come later are missing then */
+		give_datas(t);
+		t->end = doc_worse(t->end, CONTAINER_BROKEN);
+	}
+	t->datas[t->data_count++] = o;
+}
+
+static void take_name(struct tnef *t, unsigned rank, struct mw_octets o, bool wide)
+{
+	char name[CONTAINER_NAME_MAX];
+
+	(wide ? doc_name16 : doc_name8)(name, o);
+	if (!doc_names_add(&t->names, rank, name))
+		t->end = doc_worse(t->end, CONTAINER_BROKEN); /* one of them is told by nobody */
 }
 
 /* ------------------------------------------------------------------ properties */
 
 struct property {
 	unsigned number, type;
-	struct mw_octets value; /* the last one, of several */
+	struct mw_octets value; /* each of several in turn */
 };
 
 static size_t padded(size_t n)
@@ -106,46 +144,41 @@ static size_t skip_name(struct mw_octets o, size_t at)
 	return at + 8 + padded(doc_u32(o, at + 4));
 }
 
-/* Read the property at *at_p, or false: there is none, or it is damaged. */
-static bool take_property(struct mw_octets o, size_t *at_p, struct property *p_r)
+typedef void taker(struct tnef *t, const struct property *p);
+
+/* Read the property at *at_p, and take each of its values: readers differ about which one counts
+ * where one is due. False: there is none, or it is damaged. */
+static bool take_property(struct tnef *t, struct mw_octets o, size_t *at_p, taker *take)
 {
+	struct property p;
 	size_t at = *at_p, fixed;
 	uint32_t values = 1;
 
 	if (at + 4 > o.n)
 		return false;
-	p_r->type = doc_u16(o, at) & ~(unsigned)PT_MULTIPLE;
-	p_r->number = doc_u16(o, at + 2);
+	p.type = doc_u16(o, at) & ~(unsigned)PT_MULTIPLE;
+	p.number = doc_u16(o, at + 2);
 	at += 4;
-	if (p_r->number >= 0x8000)
+	if (p.number >= 0x8000)
 		at = skip_name(o, at);
-	fixed = fixed_size(p_r->type);
+	fixed = fixed_size(p.type);
 	if (fixed == 0 || (doc_u16(o, *at_p) & PT_MULTIPLE) != 0) {
 		values = doc_u32(o, at);
 		at += 4;
 	}
-	p_r->value = mw_octets_of(NULL, 0);
-	for (; values > 0 && at < o.n; values--) {
+	for (; values > 0 && at < o.n && !doc_stops(t->end); values--) {
 		size_t n = fixed;
 
 		if (fixed == 0) {
 			n = doc_u32(o, at);
 			at += 4;
 		}
-		p_r->value = doc_range(o, at, n);
+		p.value = doc_range(o, at, n);
+		take(t, &p);
 		at += padded(n);
 	}
 	*at_p = at;
 	return values == 0 && at <= o.n;
-}
-
-static void take_name(struct tnef *t, const struct property *p, char name[CONTAINER_NAME_MAX])
-{
-	(void)t;
-	if (p->type == PT_UNICODE)
-		doc_name16(name, p->value);
-	else
-		doc_name8(name, p->value);
 }
 
 static void give_rtf(struct tnef *t, struct mw_octets o)
@@ -162,32 +195,26 @@ static void give_rtf(struct tnef *t, struct mw_octets o)
 
 static void take_attachment_property(struct tnef *t, const struct property *p)
 {
-	switch (p->number) {
-	case PR_LONG_NAME:
-		take_name(t, p, t->name);
-		break;
-	case PR_SHORT_NAME:
-	case PR_DISPLAY_NAME:
-		if (t->also[0] == '\0')
-			take_name(t, p, t->also);
-		break;
-	case PR_DATA:
-		give(t, t->name, t->also, t->object); /* a second one, as above */
-		t->object = p->type == PT_OBJECT ? doc_from(p->value, OBJECT_ID) : p->value;
-		break;
-	default:
-		break;
-	}
+	static const struct {
+		unsigned number, rank;
+	} names[] = { { PR_LONG_NAME, RANK_LONG }, { PR_SHORT_NAME, RANK_SHORT },
+		{ PR_DISPLAY_NAME, RANK_SHOWN }, { PR_TRANSPORT_NAME, RANK_TRANSPORT } };
+
+	for (size_t i = 0; i < MW_COUNT(names); i++)
+		if (p->number == names[i].number)
+			take_name(t, names[i].rank, p->value, p->type == PT_UNICODE);
+	if (p->number == PR_DATA)
+		take_data(t, p->type == PT_OBJECT ? doc_from(p->value, OBJECT_ID) : p->value);
 }
 
 static void take_message_property(struct tnef *t, const struct property *p)
 {
 	switch (p->number) {
 	case PR_BODY:
-		give(t, "body.txt", NULL, p->value);
+		give(t, "body.txt", p->value);
 		break;
 	case PR_HTML:
-		give(t, "body.html", NULL, p->value);
+		give(t, "body.html", p->value);
 		break;
 	case PR_RTF:
 		give_rtf(t, p->value);
@@ -197,20 +224,16 @@ static void take_message_property(struct tnef *t, const struct property *p)
 	}
 }
 
-static void take_properties(
-	struct tnef *t, struct mw_octets o, void (*take)(struct tnef *t, const struct property *p))
+static void take_properties(struct tnef *t, struct mw_octets o, taker *take)
 {
 	uint32_t count = doc_u32(o, 0);
-	struct property p;
 	size_t at = 4;
 
-	for (; count > 0 && !doc_stops(t->end); count--) {
-		if (!take_property(o, &at, &p)) {
-			t->end = CONTAINER_BROKEN;
+	for (; count > 0 && !doc_stops(t->end); count--)
+		if (!take_property(t, o, &at, take)) {
+			t->end = doc_worse(t->end, CONTAINER_BROKEN);
 			return;
 		}
-		take(t, &p);
-	}
 }
 
 /* ------------------------------------------------------------------ attributes */
@@ -219,18 +242,19 @@ static void take_attribute(struct tnef *t, uint32_t number, struct mw_octets o)
 {
 	switch (number) {
 	case ATT_BODY:
-		give(t, "body.txt", NULL, o);
+		give(t, "body.txt", o);
 		break;
 	case ATT_RENDER:
 		end_attachment(t);
 		break;
 	case ATT_TITLE:
-		doc_name8(t->also, o);
+		take_name(t, RANK_TITLE, o, false);
+		break;
+	case ATT_TRANSPORT:
+		take_name(t, RANK_TRANSPORT, o, false);
 		break;
 	case ATT_DATA:
-		if (t->data.n != 0) /* a second one: nobody says which one is opened */
-			give(t, t->also, NULL, t->data);
-		t->data = o;
+		take_data(t, o);
 		break;
 	case ATT_MAPI:
 		take_properties(t, o, take_message_property);

@@ -22,6 +22,7 @@ static const char *const is_exe[TYPES_MAX] = { "exe" };
 static const char *const is_java[TYPES_MAX] = { "java" };
 static const char *const is_bmp[TYPES_MAX] = { "image", "bmp" };
 static const char *const is_pdf[TYPES_MAX] = { "pdf" };
+static const char *const is_cab[TYPES_MAX] = { "cab" };
 static const char *const is_empty[TYPES_MAX] = { "empty" };
 static const char *const is_asc[TYPES_MAX] = { "asc" };
 static const char *const is_txt[TYPES_MAX] = { "txt" };
@@ -84,7 +85,6 @@ static const struct magic {
 	{ MAGIC(0, "!<arch>\n"), { "a" } },
 	{ MAGIC(0, "\xed\xab\xee\xdb"), { "rpm" } },
 	{ MAGIC(0, "\x78\x9f\x3e\x22"), { "tnef" } },
-	{ MAGIC(0, "MSCF\0\0\0\0"), { "cab" } },
 	{ MAGIC(0, "ISc("), { "installshield" } },
 	{ MAGIC(32769, "CD001"), { "iso" } },
 	{ MAGIC(0, "FWS"), { "swf" } },
@@ -194,6 +194,12 @@ static const char *const *types_of_cafebabe(struct mw_octets o)
 										    : is_java;
 }
 
+/* Readers look at the version, not at what is behind the magic number. */
+static const char *const *types_of_cab(struct mw_octets o)
+{
+	return has(o, 4, "\0\0\0\0", 4) || has(o, 24, "\3\1", 2) ? is_cab : NULL;
+}
+
 static const struct looked_into {
 	const char *octets;
 	size_t n;
@@ -208,6 +214,7 @@ static const struct looked_into {
 	{ "RIFF", 4, types_of_riff },
 	{ "OggS", 4, types_of_ogg },
 	{ "\xca\xfe\xba\xbe", 4, types_of_cafebabe },
+	{ "MSCF", 4, types_of_cab },
 };
 
 /* A text may begin with MZ. */

@@ -1,4 +1,6 @@
+#include "doc.h"
 #include "unopened.h"
+#include "unpack.h"
 
 #define MAGIC(at, m) at, m, sizeof(m) - 1
 
@@ -23,34 +25,41 @@ static const struct {
 	{ MAGIC(0, "vhdxfile") }, /* disk images: Windows opens them as folders */
 	{ MAGIC(0, "conectix") }, { MAGIC(0, "KDMV") }, { MAGIC(0, "QFI\xfb") },
 	{ MAGIC(3, "NTFS    ") }, { MAGIC(54, "FAT12   ") }, { MAGIC(54, "FAT16   ") },
-	{ MAGIC(82, "FAT32   ") }, { MAGIC(0, "ITSF") }, /* compiled help */
-	{ MAGIC(0, "!BDN") },				 /* Outlook's folders */
+	{ MAGIC(82, "FAT32   ") }, { MAGIC(3, "EXFAT   ") }, { MAGIC(3, "ReFS\0\0\0\0") },
+	{ MAGIC(0x40, "\x7f\x10\xda\xbe") },				     /* VDI */
+	{ MAGIC(0, "COWD\1\0\0\0") }, { MAGIC(0, "# Disk DescriptorFile") }, /* VMDK */
+	{ MAGIC(32, "NXSB") },						     /* APFS */
+	{ MAGIC(16, "Compressed ROMFS") }, { MAGIC(0, "encrcdsa") }, /* DMG with a password */
+	{ MAGIC(0, "pbzx\0\0") },				     /* in packages of a Mac */
+	{ MAGIC(0, "\0\5\x16\0\0\1\0\0") }, { MAGIC(0, "\0\5\x16\0\0\2\0\0") }, /* AppleSingle */
+	{ MAGIC(0, "ITSF") },							/* compiled help */
+	{ MAGIC(0, "!BDN") }, /* Outlook's folders */
 };
 
-/* Disk images that say what they are at their end: a fixed VHD, one of a Mac. */
-#define FOOTER 512
-static const char *const footers[] = { "conectix", "koly\0\0\0\4" };
+/* Disk images that say what they are at their end: a fixed VHD, those of a Mac. */
+static const struct {
+	size_t from_end;
+	const char *octets;
+} footers[] = { { 512, "conectix" }, { 512, "koly\0\0\0\4" }, { 8, "cdsaencr" } };
 
 static bool has_footer(struct mw_octets o)
 {
 	for (size_t i = 0; i < MW_COUNT(footers); i++)
-		if (o.n > FOOTER && memcmp(o.p + o.n - FOOTER, footers[i], 8) == 0)
+		if (o.n > 512 && memcmp(o.p + o.n - footers[i].from_end, footers[i].octets, 8) == 0)
 			return true;
 	return false;
 }
 
-/* UDF (ECMA-167 part 2, section 9): one of the descriptors of a disc is named so. Systems prefer it
- * to the ISO 9660 that may stand beside it with other files. */
-#define DISC_SECTOR ((size_t)2048)
-#define DISC_FIRST 16
-#define DISC_LAST 64
-static bool is_udf(struct mw_octets o)
+/* Readers of cabinets look at the version ([MS-CAB] section 2.1), and not at what stands behind the
+ * magic number, which others want to be zero. */
+static bool is_odd_cab(struct mw_octets o)
 {
-	for (size_t at = DISC_FIRST * DISC_SECTOR; at < DISC_LAST * DISC_SECTOR && at + 8 <= o.n;
-		at += DISC_SECTOR)
-		if (memcmp(o.p + at + 1, "NSR0", 4) == 0)
-			return true;
-	return false;
+	const struct unpack_kind *kind;
+
+	if (!doc_starts(o, "MSCF", 4) || !doc_starts(doc_from(o, 24), "\3\1", 2))
+		return false;
+	kind = unpack_kind_of(o);
+	return kind == NULL || strcmp(unpack_kind_name(kind), "cab") != 0;
 }
 
 static bool knows(struct mw_octets o)
@@ -59,7 +68,7 @@ static bool knows(struct mw_octets o)
 		if (o.n > magics[i].at + magics[i].n &&
 			memcmp(o.p + magics[i].at, magics[i].octets, magics[i].n) == 0)
 			return true;
-	return has_footer(o) || is_udf(o);
+	return has_footer(o) || doc_is_disk(o) || is_odd_cab(o);
 }
 
 static enum container_end open_none(const struct container_job *job)

@@ -7,4 +7,7 @@
 
 extern const struct container container_unopened;
 
+/* doc_disk.c: is it the image of a disk, or of a part of one? */
+bool doc_is_disk(struct mw_octets octets);
+
 #endif

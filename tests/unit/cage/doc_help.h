@@ -75,9 +75,10 @@ static inline bool given_got(void *arg, const struct container_member *m)
 	g->octets += m->octets.n;
 	assert_true(strlen(m->name) < CONTAINER_NAME_MAX);
 	given_add(g, m->name, strlen(m->name));
-	if (m->aliases[0] != NULL) {
+	for (size_t i = 0; i < CONTAINER_ALIASES_MAX && m->aliases[i] != NULL; i++) {
+		assert_true(strlen(m->aliases[i]) < CONTAINER_NAME_MAX);
 		given_add(g, "|", 1);
-		given_add(g, m->aliases[0], strlen(m->aliases[0]));
+		given_add(g, m->aliases[i], strlen(m->aliases[i]));
 	}
 	given_add(g, "=", 1);
 	if (m->octets.n != 0)

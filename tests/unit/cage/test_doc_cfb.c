@@ -192,7 +192,22 @@ static void streams_come_with_their_paths_and_packages_are_opened(void **state)
 	build(&m, usual, MW_COUNT(usual), false);
 	got = members(&container_cfb, made(&m));
 	assert_int_equal(strncmp(got, "one=1;Store/two=22;Store/deep/?Ole10Native=", 43), 0);
-	assert_non_null(strstr(got, ";a.pdf|b2.exe=hello;"));
+	assert_non_null(strstr(got, ";a.pdf|b2.exe|b.exe=hello;"));
+}
+
+/* Behind the file its names stand in UTF-16, and what shows it may be any number. */
+static void a_package_has_all_its_names(void **state)
+{
+	static const char native[] =
+		"\x2a\0\0\0\1\0a.pdf\0C:\\x\\b.txt\0\0\0\3\0\1\0\0\0c\5\0\0\0hello"
+		"\5\0\0\0C\0:\0\\\0d\0\0\0\4\0\0\0e\0.\0j\0s\0\3\0\0\0x\0\\\0f\0";
+	static const struct file files[] = { { "\1Ole10Native", 0, native, sizeof(native) - 1 } };
+
+	(void)state;
+	build(&m, files, 1, false);
+	assert_non_null(
+		strstr(members(&container_cfb, made(&m)), ";a.pdf|e.js|c|d|b.txt|f=hello;"));
+	every_damage_ends(&container_cfb, made(&m));
 }
 
 static void large_streams_are_put_together_in_their_order(void **state)
@@ -256,7 +271,7 @@ static void what_the_tree_does_not_lead_to_is_seen(void **state)
 	set32(&m, at.directory + 128 + 72, FREE); /* nothing behind "one" */
 	end_of(&g);
 	assert_non_null(strstr(g.text, "two=22;"));
-	assert_non_null(strstr(g.text, "a.pdf|b2.exe=hello;"));
+	assert_non_null(strstr(g.text, "a.pdf|b2.exe|b.exe=hello;"));
 }
 
 static void attachments_of_a_message_have_their_names(void **state)
@@ -282,6 +297,27 @@ static void attachments_of_a_message_have_their_names(void **state)
 	assert_null(strstr(got, "0037001F"));
 	assert_null(strstr(got, "__properties"));
 	every_limit_is_told(&container_cfb, made(&m));
+}
+
+static void an_attachment_has_all_its_names(void **state)
+{
+	static const struct file files[] = {
+		{ "__attach_version1.0_#00000000", 0, NULL, 0 },
+		{ "__substg1.0_37010102", 1, "hello", 0 },
+		{ "__substg1.0_370C001E", 1, "way.js", 0 },
+		{ "__substg1.0_3001001E", 1, "shown.js", 0 },
+		{ "__substg1.0_3704001E", 1, "short.js", 0 },
+		{ "__substg1.0_3707001E", 1, "long.txt", 0 },
+		{ "__substg1.0_3707001F", 1, "a\0.\0j\0s\0", 8 },
+		{ "__substg1.0_3707001E", 1, "twice.js", 0 },
+		{ "__substg1.0_3703001E", 1, ".js", 0 },
+		{ "__substg1.0_3707001F", 0, "o\0", 2 }, /* somebody else's */
+	};
+
+	(void)state;
+	build(&m, files, MW_COUNT(files), false);
+	assert_non_null(strstr(members(&container_cfb, made(&m)),
+		"a.js|long.txt|twice.js|short.js|shown.js|way.js=hello;"));
 }
 
 static void macros_and_encryption_are_told(void **state)
@@ -336,6 +372,8 @@ static void damage_ends(void **state)
 	every_damage_ends(&container_cfb, made(&m));
 }
 
+#define NOTHING "\x78\x9c\x03\0\0\0\0\1"
+
 static void active_mime_is_inflated(void **state)
 {
 	static const char file[] =
@@ -345,19 +383,39 @@ static void active_mime_is_inflated(void **state)
 	assert_string_equal(members(&container_mso, mw_octets_of(file, sizeof(file) - 1)),
 		"editdata.mso=hello;");
 	every_damage_ends(&container_mso, mw_octets_of(file, sizeof(file) - 1));
+	every_limit_is_told(&container_mso, mw_octets_of(file, sizeof(file) - 1));
+}
+
+/* An empty file, another one and a broken one stand in front of it. */
+static void active_mime_is_looked_for_behind_decoys(void **state)
+{
+	static const char file[] =
+		"ActiveMime\0\0\1\xf0" NOTHING "\4\0\0\0" DEFLATED "\x78\x9c\x4b\x4c" DEFLATED;
+	static const char empty[] = "ActiveMime\0\0\1\xf0" NOTHING;
+	static struct given g;
+	struct budget b = wide();
+
+	(void)state;
+	assert_string_equal(members(&container_mso, mw_octets_of(file, sizeof(file) - 1)),
+		"editdata.mso=hello;editdata.mso=hello;");
+	assert_int_equal(read_with(&container_mso, mw_octets_of(empty, sizeof(empty) - 1), &b, &g),
+		CONTAINER_BROKEN);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(streams_come_with_their_paths_and_packages_are_opened),
+		cmocka_unit_test(a_package_has_all_its_names),
 		cmocka_unit_test(large_streams_are_put_together_in_their_order),
 		cmocka_unit_test(loops_end),
 		cmocka_unit_test(what_the_tree_does_not_lead_to_is_seen),
 		cmocka_unit_test(attachments_of_a_message_have_their_names),
+		cmocka_unit_test(an_attachment_has_all_its_names),
 		cmocka_unit_test(macros_and_encryption_are_told),
 		cmocka_unit_test(objects_of_a_presentation_are_opened),
 		cmocka_unit_test(active_mime_is_inflated),
+		cmocka_unit_test(active_mime_is_looked_for_behind_decoys),
 		cmocka_unit_test(damage_ends),
 	};
 

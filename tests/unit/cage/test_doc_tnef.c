@@ -57,7 +57,7 @@ static void attachments_have_their_names(void **state)
 	text_attribute(0x0006800f, "nameless");
 	assert_string_equal(members(&container_tnef, made(&m)),
 		"body.txt=body;long.exe|SHORT~1.EXE=hello;long.exe|SHORT~1.EXE=object;"
-		"|=nameless;");
+		"=nameless;");
 	every_limit_is_told(&container_tnef, made(&m));
 	every_damage_ends(&container_tnef, made(&m));
 }
@@ -74,7 +74,50 @@ static void of_two_objects_both_are_given_out(void **state)
 	begin();
 	attribute(2, 0x00069002, "\1\0\0\0", 4);
 	attribute(2, 0x00069005, props.p, props.n);
-	assert_string_equal(members(&container_tnef, made(&m)), "|=first;|=second;");
+	assert_string_equal(members(&container_tnef, made(&m)), "=first;=second;");
+}
+
+/* Programs take the first or the last long name, the title, the short one, the one that is shown.
+ */
+static void all_names_are_told(void **state)
+{
+	static struct made props;
+	static struct given g;
+	struct budget b = wide();
+	char name[8];
+
+	(void)state;
+	props.n = 0;
+	put32(&props, 6);
+	property(&props, 0x1e, 0x3707, "long.js", 7);
+	property(&props, 0x1e, 0x3707, "long.txt", 8);
+	property(&props, 0x1e, 0x3001, "shown.js", 8);
+	property(&props, 0x1e, 0x3704, "short.js", 8);
+	property(&props, 0x1f, 0x370c, "w\0a\0y\0", 6);
+	put32(&props, 0x3707001e); /* two values */
+	put32(&props, 2);
+	put32(&props, 1);
+	put_text(&props, "a   ");
+	put32(&props, 1);
+	put_text(&props, "b   ");
+	begin();
+	attribute(2, 0x00069002, "\1\0\0\0", 4);
+	text_attribute(0x00018010, "title.js");
+	text_attribute(0x0006800f, "hello");
+	attribute(2, 0x00069005, props.p, props.n);
+	text_attribute(0x0006800f, "again");
+	assert_string_equal(members(&container_tnef, made(&m)),
+		"long.js|long.txt|a|b|title.js|short.js|shown.js|way=hello;"
+		"long.js|long.txt|a|b|title.js|short.js|shown.js|way=again;");
+	text_attribute(0x00069001, "transport.js");
+	assert_int_equal(read_with(&container_tnef, made(&m), &b, &g), CONTAINER_BROKEN);
+	begin();
+	for (unsigned i = 0; i < 9; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		text_attribute(0x0006800f, name);
+	}
+	assert_int_equal(read_with(&container_tnef, made(&m), &b, &g), CONTAINER_BROKEN);
+	assert_string_equal(g.text, "=0;=1;=2;=3;=4;=5;=6;=7;=8;");
 }
 
 static void properties_with_names_of_their_own_are_passed(void **state)
@@ -146,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attachments_have_their_names),
 		cmocka_unit_test(of_two_objects_both_are_given_out),
+		cmocka_unit_test(all_names_are_told),
 		cmocka_unit_test(properties_with_names_of_their_own_are_passed),
 		cmocka_unit_test(compressed_rtf_is_decompressed),
 	};

@@ -97,6 +97,7 @@ static const struct row {
 	ROW("7z\xbc\xaf\x27\x1c", "7z"),
 	ROW("Rar!\x1a\x07\1\0", "rar"),
 	ROW("MSCF\0\0\0\0", "cab"),
+	ROW("MSCF\1\2\3\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\3\1", "cab"),
 	ROW("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "doc,cdf-ms"),
 	ROW("\x89PNG\r\n\x1a\n", "image,png"),
 	ROW("\xff\xd8\xff\xe0\0\x10JFIF", "image,jpg"),
