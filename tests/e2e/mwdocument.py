@@ -380,11 +380,18 @@ def html(how="base64", attribute='href="{}"'):
     return make
 
 
-def in_script(name, octets):
+def in_script(how="pieces"):
     """A page that hands over a zip when it is looked at."""
-    text = base64.b64encode(zip_of((name, octets))).decode()
-    pieces = "' +\n    '".join(text[i:i + 80] for i in range(0, len(text), 80))
-    return f"<html><script>\nlet z = atob('{pieces}');\n</script></html>\n".encode()
+    def make(name, octets):
+        text = base64.b64encode(zip_of((name, octets))).decode()
+        step = 30 if how == "small pieces" else 76
+        lines = [text[i:i + step] for i in range(0, len(text), step)]
+        if how == "an element":
+            return ("<html><pre id=z>\n" + "\n".join(lines) + "\n</pre><script>atob(z.innerText)</script></html>\n").encode()
+        joint = {"lines": "\n", "written lines": "\\n", "lines that go on": "\\\n"}.get(how, "' +\n    '")
+        quote = "`" if how == "lines" else "'"
+        return f"<html><script>\nlet z = atob({quote}{joint.join(lines)}{quote});\n</script></html>\n".encode()
+    return make
 
 
 # ------------------------------------------------------------------ office documents that are one XML file, OneNote

@@ -255,7 +255,9 @@ box("ole contents", "document", doc.ole_contents, "a.doc", tells_name=False)
 for case_name in ("base64", "blanks", "escaped base64", "entities", "percent"):
     box("html " + case_name, "document", doc.html(case_name), "a.html", b"text/html", tells_name=False)
 box("html in UTF-16", "document", lambda n, o: doc.html()(n, o).decode().encode("utf-16"), "a.html", b"text/html", tells_name=False)
-box("zip in a script", "document", doc.in_script, "a.html", b"text/html")
+box("zip in a script", "document", doc.in_script(), "a.html", b"text/html")
+for case_name in ("small pieces", "lines", "written lines", "lines that go on", "an element"):
+    box("zip in a script, " + case_name, "document", doc.in_script(case_name), "a.html", b"text/html")
 box("active mime", "document", doc.active_mime(), "a.mso", tells_name=False)
 box("active mime behind nothing, deflated", "document", doc.active_mime(bytes(6) + bytes.fromhex("789c030000000001")), "a.mso", tells_name=False)
 box("active mime behind another", "document", doc.active_mime(bytes(6) + bytes.fromhex("789c4b4c0400012500c3")), "a.mso", tells_name=False)

@@ -141,6 +141,14 @@ void doc_names_tell(const struct doc_names *names, struct container_member *m);
 enum container_end doc_decode_address(
 	struct budget *budget, struct mw_octets o, char type[DOC_TYPE_MAX], struct doc_buf *buf);
 
+/* ------------------------------------------------------------------ strings of scripts */
+
+/* The next piece of the string whose piece ends at p, with its quote; NULL: that was the last. */
+const unsigned char *doc_next_piece(const unsigned char *p, const unsigned char *end);
+/* Octets of an escape sequence at p that is a line end or a tab, or no character at all; 0: none.
+ */
+size_t doc_escaped_blank(const unsigned char *p, const unsigned char *end);
+
 /* ------------------------------------------------------------------ objects of OLE 1 */
 
 /*
