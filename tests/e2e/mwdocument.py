@@ -380,6 +380,38 @@ def html(how="base64", attribute='href="{}"'):
     return make
 
 
+def saved_page(text):
+    """A page with an address in some place: {b} is the file in base64, {p} with percent signs, {n} its name."""
+    def make(name, octets):
+        return ("<html><body><p>hello</p>" + text.format(b=base64.b64encode(octets).decode(), p=quote_from_bytes(octets, safe=""), n=name,
+            lines="\n".join(base64_lines(octets).decode().split()), half=base64.b64encode(octets).decode()[:40],
+            rest=base64.b64encode(octets).decode()[40:], x="x" * 5000) + "</body></html>\r\n").encode()
+    return make
+
+
+PAGES = {
+    "upper case": "<a download='{n}' href='DATA:APPLICATION/OCTET-STREAM;BASE64,{b}'>open</a>",
+    "line ends in the scheme": "<a download='{n}' href='da\n\tta:a/b;base64,{b}'>open</a>",
+    "references to line ends in the scheme": "<a download='{n}' href='da&#10;ta&Tab;:a/b;base64,{b}'>open</a>",
+    "a comma in disguise": "<a download='{n}' href='data:a/b;base64&comma;{b}'>open</a>",
+    "digits in disguise": "<a download='{n}' href='data:a/b;base64,{half}&#{d};'>open</a>",
+    "a long head": "<a download='{n}' href='data:a/b;x={x};base64,{b}'>open</a>",
+    "a long tag": "<a download='{n}' title='{x}' href='data:a/b;base64,{b}'>open</a>",
+    "brackets in the tag": "<a title='<b' id='>' href='data:a/b;base64,{b}' class='>' download='{n}'>open</a>",
+    "a name in disguise": "<a download='&Tab;{n}&#x20;' class='download' href='data:a/b;base64,{b}'>open</a>",
+    "no type": "<a download={n} href=data:,{p}>open</a>",
+    "srcdoc": "<iframe srcdoc='<a download=&quot;{n}&quot; href=&quot;data:a/b;base64,{b}&quot;>open</a>'></iframe>",
+    "refresh": "<meta http-equiv=refresh content='0;url=data:a/b;name={n};base64,{lines}'>",
+    "object": "<object data='data:a/b;base64,{b}'></object><embed src='data:a/b,{p}'>",
+    "svg": "<svg><foreignObject><a xlink:href='data:a/b;base64,{b}'/></foreignObject><image href='data:image/png;base64,{b}'/></svg>",
+    "style": "<style>a {{ background: url( data:a/b;base64,{b} ) }}</style>",
+    "script": "<script>let a = document.createElement('a'); a.href = 'data:a/b;base64,{half}' +\n '{rest}'; a.download = '{n}'; a.click();</script>",
+    "script with lines": "<script>location = `data:a/b;base64,{lines}`</script>",
+    "script with an escaped tab": "<script>location = '\\tdata:a/b;base64,{b}'</script>",
+}
+PAGES["digits in disguise"] = PAGES["digits in disguise"].replace("&#{d};", "&#10;{rest}")
+
+
 def in_script(how="pieces"):
     """A page that hands over a zip when it is looked at."""
     def make(name, octets):

@@ -254,6 +254,8 @@ for case_name in list(doc.FILTERS)[1:]:
 box("ole contents", "document", doc.ole_contents, "a.doc", tells_name=False)
 for case_name in ("base64", "blanks", "escaped base64", "entities", "percent"):
     box("html " + case_name, "document", doc.html(case_name), "a.html", b"text/html", tells_name=False)
+for case_name, text_ in doc.PAGES.items():
+    box("html, " + case_name, "document", doc.saved_page(text_), "a.html", b"text/html", tells_name="n}" in text_ and case_name != "refresh")
 box("html in UTF-16", "document", lambda n, o: doc.html()(n, o).decode().encode("utf-16"), "a.html", b"text/html", tells_name=False)
 box("zip in a script", "document", doc.in_script(), "a.html", b"text/html")
 for case_name in ("small pieces", "lines", "written lines", "lines that go on", "an element"):
@@ -351,6 +353,12 @@ NESTS = {
     "zip in tnef": (ZIP, TNEF),
     "zip in msg": (ZIP, (doc.msg, "a.msg")),
     "tnef in eml": (TNEF, EML),
+    "tnef in zip": (TNEF, ZIP),
+    "msg in zip": ((doc.msg, "a.msg"), ZIP),
+    "msg in tnef": ((doc.msg, "a.msg"), TNEF),
+    "mht in zip": ((doc.mht, "a.mht"), ZIP),
+    "mht as doc in zip": ((doc.mht, "a.doc"), ZIP),
+    "onenote in zip": ((doc.onenote, "a.one"), ZIP),
     "rar in ole": (RAR, OLE),
     "pdf in zip": (PDF, ZIP),
     "zip in pdf": (ZIP, PDF),
@@ -370,7 +378,7 @@ NESTS = {
     "zip in a program": (ZIP, (lambda n, o: program().ljust(512, b"\0") + z.simple()(n, o), "setup.bin")),
     "secret zip in zip": ((z.zipcrypto(), "a.zip"), ZIP),
 }
-NO_NAMES = ("gzip in gzip in gzip", "html in zip")
+NO_NAMES = ("gzip in gzip in gzip", "html in zip", "onenote in zip")
 for case_name, steps_ in NESTS.items():
     box(case_name, "program" if "a program" in case_name else "nest", nest(*steps_), steps_[-1][1], tells_name=case_name not in NO_NAMES)
 add("zip in tar.gz in a message", "nest", lambda n, o: mwodd.forwarded("a.tgz", nest(ZIP, TGZ)(n, o)))

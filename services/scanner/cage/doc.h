@@ -143,8 +143,10 @@ enum container_end doc_decode_address(
 
 /* ------------------------------------------------------------------ strings of scripts */
 
-/* The next piece of the string whose piece ends at p, with its quote; NULL: that was the last. */
-const unsigned char *doc_next_piece(const unsigned char *p, const unsigned char *end);
+/* The next piece of the string whose piece ends at p, with its quote; NULL: that was the last.
+ * joints: the characters that may stand between them. */
+const unsigned char *doc_next_piece(
+	const unsigned char *p, const unsigned char *end, const char *joints);
 /* Octets of an escape sequence at p that is a line end or a tab, or no character at all; 0: none.
  */
 size_t doc_escaped_blank(const unsigned char *p, const unsigned char *end);

@@ -44,12 +44,13 @@ static const unsigned char *behind_blanks(const unsigned char *p, const unsigned
 	return p;
 }
 
-const unsigned char *doc_next_piece(const unsigned char *p, const unsigned char *end)
+const unsigned char *doc_next_piece(
+	const unsigned char *p, const unsigned char *end, const char *joints)
 {
 	if (p == end || !is_quote(*p))
 		return NULL;
 	p = behind_blanks(p + 1, end);
-	if (p == end || (*p != '+' && *p != ','))
+	if (p == end || *p == '\0' || strchr(joints, *p) == NULL)
 		return NULL;
 	p = behind_blanks(p + 1, end);
 	return p < end && is_quote(*p) ? p + 1 : NULL;
@@ -66,7 +67,7 @@ size_t doc_escaped_blank(const unsigned char *p, const unsigned char *end)
  * ends there. */
 static const unsigned char *behind_gap(const unsigned char *p, const unsigned char *end)
 {
-	const unsigned char *piece = doc_next_piece(p, end);
+	const unsigned char *piece = doc_next_piece(p, end, "+,");
 
 	if (piece != NULL)
 		return piece;

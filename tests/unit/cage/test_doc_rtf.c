@@ -163,6 +163,46 @@ static void addresses_hold_files(void **state)
 		{ "characters in disguise",
 			"<a href='dat&#97;&colon;a/b;bas&#x65;64,aGVsbG8&equals;'>", "=hello;" },
 		{ "references that say nothing", "<a href='x&#39;&amp;&#;&#x;&#100'>", "" },
+		{ "line ends and tabs between its letters",
+			"<a href='da\n\tt\ra\t:a/b;base64,aGVs'>", "=hel;" },
+		{ "... as references", "<a href='da&#10;t&Tab;a:a/b;base64,aGVs'>", "=hel;" },
+		{ "behind an escaped tab", "location='\\tdata:a/b;base64,aGVs'", "=hel;" },
+		{ "a comma in disguise", "<a href='data:a/b;base64&comma;aGVs'>", "=hel;" },
+		{ "digits in disguise", "<a href='data:a/b;base64,aG&#86;s'>", "=h;=hel;" },
+		{ "a string in pieces", "x='data:a/b;base64,' + \"aG\"+\n'Vs'", "=hel;" },
+		{ "lines of a string", "x='data:a/b;base64,aG\\n\\\nVs\\r\\n'", "=hel;" },
+		{ "two strings", "['data:a/b;base64,aGVs','data:a/b;base64,bG8=']", "=hel;=lo;" },
+		{ "two strings, joined", "'data:a/b;base64,aGVs'+'data:a/b;base64,bG8='",
+			"=hel\x75\xab\x5a;=lo;" },
+		{ "folded in other quotes",
+			"<meta content='0;url=data:a/b;base64,aGVs\n bG8gaGVsbG8gaGVsbG8='>",
+			"=hel;=hello hello hello;" },
+		{ "no type",
+			"<a href='data:,%68el'><a href=data:;x=y,h%65l><a href=\"data:x,hel\">",
+			"=hel;=hel;=hel;" },
+		{ "a name in disguise", "<a download='a&#46;e&#x78;e' href='data:a/b;base64,aGVs'>",
+			"a.exe=hel;" },
+		{ "other words than its name",
+			"<a class=\"download\" data-download=no download=\"a.exe\" "
+			"href='data:a/b;base64,aGVs'>",
+			"a.exe|no=hel;" },
+		{ "brackets in the tag",
+			"<a download=a.exe title='<b' id=\">\" href='data:a/b;base64,aGVs'>",
+			"a.exe=hel;" },
+		{ "... behind it", "<a href='data:a/b;base64,aGVs' title='>' download=a.exe>",
+			"a.exe=hel;" },
+		{ "a script names it",
+			"a.href='data:a/"
+			"b;base64,aGVs';a.download='a.exe';a.setAttribute(\"download\",`b`);",
+			"a.exe|b=hel;" },
+		{ "a page in an attribute",
+			"<iframe srcdoc='<a download=&quot;a.exe&quot; "
+			"href=&quot;data:a/b;base64,aGVs&quot;>'>",
+			"a.exe=hel;a.exe=hel;" },
+		{ "another tag's name",
+			"<a download='a.exe' href='x'></a><img src='data:a/b;base64,aGVs'><b "
+			"download=x>",
+			"=hel;" },
 		{ "other words", "metadata:a/b;base64,YQ== data: yes, indeed; data: x", "" },
 		{ "no comma", "\"data:a/b;base64", "" },
 	};
@@ -171,6 +211,45 @@ static void addresses_hold_files(void **state)
 	for (size_t i = 0; i < MW_COUNT(cases); i++)
 		assert_gives(&container_html, mw_octets_of_text(cases[i].text), cases[i].what,
 			cases[i].want);
+}
+
+/* What stands between the scheme and the comma may be of any length, and so may the tag. */
+static void no_length_hides_an_address(void **state)
+{
+	static struct made m;
+
+	(void)state;
+	m.n = 0;
+	put_text(&m, "<a download='a.exe' title='");
+	while (m.n < 9000)
+		put_text(&m, "x");
+	put_text(&m, "' href='data:a/b;x=");
+	while (m.n < 90000)
+		put_text(&m, "x");
+	put_text(&m, ";base64,aGVs'>");
+	assert_gives(&container_html, made(&m), "long", "a.exe=hel;");
+}
+
+/* However many there are, the octets are not read again and again. */
+static void addresses_cost_no_more_than_the_budget(void **state)
+{
+	static const char *const texts[] = { "data:", "data:x,", "data:a/b,", "'data:x,",
+		"data:;base64", "d\n\n\n\na\n\n\nt\n\na:", "<a data:,%41", "data:&#97;," };
+	static struct made m;
+	static struct given g;
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(texts); i++) {
+		struct budget b = wide();
+		uint64_t from = mw_mono_ms();
+
+		m.n = 0;
+		while (m.n < 1000000)
+			put_text(&m, texts[i]);
+		read_with(&container_html, made(&m), &b, &g);
+		if (mw_mono_ms() - from > 2000)
+			fail_msg("%s: %u ms", texts[i], (unsigned)(mw_mono_ms() - from));
+	}
 }
 
 static void limits_and_damage(void **state)
@@ -202,6 +281,8 @@ int main(void)
 		cmocka_unit_test(a_compound_file_without_a_header_is_found),
 		cmocka_unit_test(objects_in_objects_cost_no_more_than_the_budget),
 		cmocka_unit_test(addresses_hold_files),
+		cmocka_unit_test(no_length_hides_an_address),
+		cmocka_unit_test(addresses_cost_no_more_than_the_budget),
 		cmocka_unit_test(limits_and_damage),
 	};
 
