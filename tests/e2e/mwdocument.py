@@ -101,6 +101,18 @@ def native(name, octets):
     return struct.pack("<I", len(body)) + body
 
 
+def native_wide(name, octets):
+    """Its names in UTF-16 stand behind it; in octets it is harmless."""
+    def wide(text):
+        return struct.pack("<I", len(text)) + text.encode("utf-16le")
+    body = package("readme.txt", octets) + wide("C:\\tmp\\readme.txt") + wide(name) + wide("C:\\tmp\\readme.txt")
+    return struct.pack("<I", len(body)) + body
+
+
+def word_wide(name, octets):
+    return cfb({"WordDocument": b"\xec\xa5\xc1\0" + bytes(300), "ObjectPool/_1234/\1Ole10Native": native_wide(name, octets)})
+
+
 def word(name, octets):
     return cfb({"WordDocument": b"\xec\xa5\xc1\0" + bytes(300), "1Table": bytes(200), "ObjectPool/_1234/\1Ole10Native": native(name, octets),
         "ObjectPool/_1234/\1CompObj": bytes(70)})

@@ -211,6 +211,7 @@ lone("lzop", ar.lzop, "a.lzo")
 
 DOCUMENTS = {
     "ole package": (doc.word, "a.doc"),
+    "ole package with names in UTF-16": (doc.word_wide, "a.doc"),
     "ole package in long sectors": (doc.ole_long, "a.xls"),
     "msg": (doc.msg, "a.msg"),
     "msg in msg": (doc.msg_in_msg, "a.msg"),

@@ -25,27 +25,51 @@ static struct mw_octets take_counted(struct mw_octets o, size_t *at_p)
 	return text;
 }
 
+static void add_name(struct doc_names *names, unsigned rank, struct mw_octets text, bool wide)
+{
+	char name[CONTAINER_NAME_MAX];
+
+	(wide ? doc_name16 : doc_name8)(name, text);
+	doc_names_add(names, rank, doc_base(name)); /* there is room for all six */
+}
+
+/* Behind the file stand its names once more, in UTF-16 with their lengths: the temporary file's,
+ * the label, the path. Systems that know of them prefer them. */
+static void add_wide_names(struct doc_names *names, struct mw_octets o, size_t at)
+{
+	static const unsigned ranks[] = { 1, 0, 2 };
+
+	for (size_t i = 0; i < MW_COUNT(ranks) && at + 4 <= o.n; i++) {
+		size_t n = 2 * (size_t)doc_u32(o, at);
+
+		add_name(names, ranks[i], doc_range(o, at + 4, n), true);
+		at += 4 + n;
+	}
+}
+
 enum container_end doc_give_package(
 	const struct container_job *job, struct mw_octets o, bool size_first)
 {
-	char label[CONTAINER_NAME_MAX], path[CONTAINER_NAME_MAX], temp[CONTAINER_NAME_MAX];
-	struct mw_octets label_text, path_text, data;
-	size_t at = size_first ? 6 : 2; /* behind a number that is 2 */
+	struct mw_octets label, path, temp;
+	size_t at = size_first ? 6 : 2; /* behind a number: how it is shown */
+	struct container_member m = { 0 };
+	struct doc_names names = { 0 };
 	enum container_end end;
-	const char *file;
 
-	if (doc_u16(o, at - 2) != 2 || !take_text(o, &at, &label_text) ||
-		!take_text(o, &at, &path_text) || doc_u16(o, at + 2) != EMBEDDED)
+	if (!take_text(o, &at, &label) || !take_text(o, &at, &path) ||
+		doc_u16(o, at + 2) != EMBEDDED)
 		return CONTAINER_BROKEN;
 	at += 4;
-	doc_name8(label, label_text);
-	doc_name8(path, path_text);
-	doc_name8(temp, take_counted(o, &at));
-	data = doc_range(o, at + 4, doc_u32(o, at));
+	temp = take_counted(o, &at);
+	m.octets = doc_range(o, at + 4, doc_u32(o, at));
 	/* The label is what is seen; the temporary file's name is what the file is opened by. */
-	file = temp[0] != '\0' ? doc_base(temp) : doc_base(path);
-	end = doc_give_range(job, doc_base(label), file, data);
-	return end == CONTAINER_WHOLE && data.n < doc_u32(o, at) ? CONTAINER_BROKEN : end;
+	add_name(&names, 0, label, false);
+	add_name(&names, 1, temp, false);
+	add_name(&names, 2, path, false);
+	add_wide_names(&names, o, at + 4 + (size_t)doc_u32(o, at));
+	doc_names_tell(&names, &m);
+	end = budget_octets(job->budget, m.octets.n) ? doc_give(job, &m) : CONTAINER_CUT;
+	return end == CONTAINER_WHOLE && m.octets.n < doc_u32(o, at) ? CONTAINER_BROKEN : end;
 }
 
 enum container_end doc_give_ole1(const struct container_job *job, struct mw_octets o)

@@ -192,7 +192,22 @@ static void streams_come_with_their_paths_and_packages_are_opened(void **state)
 	build(&m, usual, MW_COUNT(usual), false);
 	got = members(&container_cfb, made(&m));
 	assert_int_equal(strncmp(got, "one=1;Store/two=22;Store/deep/?Ole10Native=", 43), 0);
-	assert_non_null(strstr(got, ";a.pdf|b2.exe=hello;"));
+	assert_non_null(strstr(got, ";a.pdf|b2.exe|b.exe=hello;"));
+}
+
+/* Behind the file its names stand in UTF-16, and what shows it may be any number. */
+static void a_package_has_all_its_names(void **state)
+{
+	static const char native[] =
+		"\x2a\0\0\0\1\0a.pdf\0C:\\x\\b.txt\0\0\0\3\0\1\0\0\0c\5\0\0\0hello"
+		"\5\0\0\0C\0:\0\\\0d\0\0\0\4\0\0\0e\0.\0j\0s\0\3\0\0\0x\0\\\0f\0";
+	static const struct file files[] = { { "\1Ole10Native", 0, native, sizeof(native) - 1 } };
+
+	(void)state;
+	build(&m, files, 1, false);
+	assert_non_null(
+		strstr(members(&container_cfb, made(&m)), ";a.pdf|e.js|c|d|b.txt|f=hello;"));
+	every_damage_ends(&container_cfb, made(&m));
 }
 
 static void large_streams_are_put_together_in_their_order(void **state)
@@ -256,7 +271,7 @@ static void what_the_tree_does_not_lead_to_is_seen(void **state)
 	set32(&m, at.directory + 128 + 72, FREE); /* nothing behind "one" */
 	end_of(&g);
 	assert_non_null(strstr(g.text, "two=22;"));
-	assert_non_null(strstr(g.text, "a.pdf|b2.exe=hello;"));
+	assert_non_null(strstr(g.text, "a.pdf|b2.exe|b.exe=hello;"));
 }
 
 static void attachments_of_a_message_have_their_names(void **state)
@@ -391,6 +406,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(streams_come_with_their_paths_and_packages_are_opened),
+		cmocka_unit_test(a_package_has_all_its_names),
 		cmocka_unit_test(large_streams_are_put_together_in_their_order),
 		cmocka_unit_test(loops_end),
 		cmocka_unit_test(what_the_tree_does_not_lead_to_is_seen),
