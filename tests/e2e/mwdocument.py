@@ -338,6 +338,12 @@ def pdf_before_mht(name, octets):
     return b"%PDF-1.7\n1 0 obj << /Type /Catalog >> endobj\n" + b"MIME-Version: 1.0\r\n" + eml(name, octets)
 
 
+def pdf_before_mht_small(name, octets):
+    """Another page, which is harmless, stands in front."""
+    return (b"%PDF-1.7\n1 0 obj << /Type /Catalog >> endobj\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
+        b"mime-version: 1.0\r\n" + eml(name, octets))
+
+
 def pdf_name_utf16(name):
     return "<" + (b"\xfe\xff" + name.encode("utf-16be")).hex() + ">"
 

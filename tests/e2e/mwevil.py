@@ -232,6 +232,7 @@ DOCUMENTS = {
     "pdf encrypted": (doc.pdf(secret=True), "a.pdf"),
     "pdf with a predictor": (doc.pdf_predicted, "a.pdf"),
     "pdf before a web page": (doc.pdf_before_mht, "a.doc"),
+    "pdf before two web pages": (doc.pdf_before_mht_small, "a.doc"),
     "flat opc": (doc.flat_opc, "a.xml"),
     "flat opc in UTF-16": (lambda n, o: doc.flat_opc(n, o, "utf-16"), "a.xml"),
     "rtf package": (doc.rtf_package(), "a.rtf"),

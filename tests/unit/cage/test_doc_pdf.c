@@ -309,6 +309,13 @@ static void a_web_page_behind_it_is_a_message(void **state)
 		"=MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\nhi;");
 	assert_gives(&container_page, mw_octets_of_text(page + 9), "no PDF", "");
 	assert_gives(&container_page,
+		mw_octets_of_text("%PDF-1.7\nmime-version: 1.0\nContent-Type: text/plain\n\nhi\n"
+				  "Mime-Version: 1.0\nContent-Type: a/b\n"),
+		"in small letters, and two",
+		"=mime-version: 1.0\nContent-Type: text/plain\n\nhi\n"
+		"Mime-Version: 1.0\nContent-Type: a/b\n;"
+		"=Mime-Version: 1.0\nContent-Type: a/b\n;");
+	assert_gives(&container_page,
 		mw_octets_of_text("%PDF-1.7\n(MIME-Version: 1.0\nContent-Type: a/b\n)"),
 		"not at a line's beginning", "");
 	every_limit_is_told(&container_page, mw_octets_of_text(page));
