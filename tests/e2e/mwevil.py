@@ -294,6 +294,10 @@ for case_name, wrap_ in (("zip", z.simple()), ("7z", ar.seven("lzma")), ("rar4",
 
 for case_name, wrap_ in (("uue", ar.uuencoded), ("uue with octets behind the lines", ar.uuencoded_behind), ("begin-base64", ar.begin_base64), ("yenc", ar.yenc), ("hqx", ar.binhex)):
     box(case_name + " file", "text", wrap_, "a." + case_name)
+box("uue with CR alone", "text", lambda n, o: ar.uuencoded(n, o).replace(b"\r\n", b"\r"), "a.uue")
+box("uue with blanks", "text", lambda n, o: ar.uuencoded(n, o).replace(b"begin 644 ", b"begin  644\t"), "a.uue")
+box("uue without a mode", "text", lambda n, o: ar.uuencoded(n, o).replace(b"begin 644 ", b"begin  "), "a.uue")
+box("hqx behind text", "text", lambda n, o: ar.binhex(n, o).replace(b"\r\n\r\n:", b"\r\n\r\nhello :-)\r\n:", 1), "a.hqx")
 
 # ------------------------------------------------------------------ MIME
 

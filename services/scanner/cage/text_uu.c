@@ -1,6 +1,6 @@
 /*
  * Files in the midst of text: uuencode (POSIX.1 uuencode, both forms), yEnc (draft 1.3), BinHex 4.0
- * (RFC 1741). Several may follow each other, with text between them. Lines end with LF or CRLF.
+ * (RFC 1741). Several may follow each other, with text between them. Lines end with LF, CRLF or CR.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 struct text {
 	const struct container_job *job;
 	const unsigned char *p, *end; /* what was not read yet; p is at the beginning of a line */
+	const unsigned char *lf;      /* the next one at or behind p; NULL: nobody has looked */
 	struct doc_buf buf;
 	char name[CONTAINER_NAME_MAX];
 	uint64_t part; /* last one of a yEnc file in parts that is in buf; 0: none */
@@ -29,6 +30,7 @@ static const struct mark {
 	text_opener *open;
 } marks[] = {
 	{ "begin ", 6, open_uu },
+	{ "begin\t", 6, open_uu },
 	{ "begin-base64 ", 13, open_base64 },
 	{ "begin-encoded ", 14, open_uu }, /* sharutils: the name is in base64 */
 	{ "begin-base64-encoded ", 21, open_base64 },
@@ -46,18 +48,28 @@ static const struct mark *mark_at(const unsigned char *p, const unsigned char *e
 	return NULL;
 }
 
-static const unsigned char *next_line(const unsigned char *p, const unsigned char *end)
+/* Behind the line at hand. Each LF is looked for once, also where all lines end with CR. */
+static const unsigned char *next_line(struct text *t)
 {
-	const unsigned char *lf = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
+	const unsigned char *cr;
 
-	return lf != NULL ? lf + 1 : end;
+	if (t->p == t->end)
+		return t->end;
+	if (t->lf == NULL || t->lf < t->p) {
+		t->lf = memchr(t->p, '\n', (size_t)(t->end - t->p));
+		t->lf = t->lf != NULL ? t->lf : t->end;
+	}
+	cr = memchr(t->p, '\r', (size_t)(t->lf - t->p));
+	if (cr != NULL && cr + 1 != t->lf)
+		return cr + 1;
+	return t->lf < t->end ? t->lf + 1 : t->end;
 }
 
 static const struct mark *next_mark(struct text *t)
 {
 	const struct mark *m;
 
-	for (; t->p < t->end; t->p = next_line(t->p, t->end)) {
+	for (; t->p < t->end; t->p = next_line(t)) {
 		m = mark_at(t->p, t->end);
 		if (m != NULL)
 			return m;
@@ -68,7 +80,7 @@ static const struct mark *next_mark(struct text *t)
 /* The line at hand without its end; the next one is at hand then. */
 static struct mw_octets take_line(struct text *t)
 {
-	const unsigned char *from = t->p, *to = next_line(from, t->end);
+	const unsigned char *from = t->p, *to = next_line(t);
 
 	t->p = to;
 	if (to > from && to[-1] == '\n')
@@ -96,17 +108,27 @@ static enum container_end give(struct text *t, const char *name)
 	return end;
 }
 
-/* "begin 644 name": false when it is prose. */
+static size_t behind_blanks(struct mw_octets o, size_t i)
+{
+	while (i < o.n && (o.p[i] == ' ' || o.p[i] == '\t'))
+		i++;
+	return i;
+}
+
+/* "begin 644 name": false when it is prose. Behind two blanks some want no mode. */
 static bool take_uu_head(struct text *t, struct mw_octets head)
 {
-	size_t i = 0;
+	size_t from = behind_blanks(head, 0), i = from;
 
 	while (i < head.n && head.p[i] >= '0' && head.p[i] <= '7')
 		i++;
-	if (i == 0 || i == head.n || head.p[i] != ' ')
+	if (i == from || i == head.n || behind_blanks(head, i) == i)
+		i = from;
+	if (i == from && from == 0)
 		return false;
-	while (i < head.n && head.p[i] == ' ')
-		i++;
+	i = behind_blanks(head, i);
+	if (i == head.n)
+		return false;
 	container_name(t->name, (const char *)head.p + i, head.n - i);
 	return true;
 }
@@ -265,6 +287,7 @@ static enum container_end open_yenc(struct text *t, struct mw_octets head)
 /* ------------------------------------------------------------------ BinHex */
 
 #define HQX_REPEAT 0x90
+#define HQX_LINE 20 /* characters of a line that is no smile */
 #define HQX_HEAD                                                                                   \
 	22 /* octets of the header besides the name: length, version, type, creator ...            \
 	    */
@@ -353,20 +376,50 @@ static enum container_end give_forks(struct text *t)
 	return end == CONTAINER_WHOLE && m.octets.n < resources ? CONTAINER_BROKEN : end;
 }
 
+/* Is it the first line of a file? A long one, or all of it. */
+static bool is_hqx_line(struct mw_octets l)
+{
+	if (l.n < 2 || l.p[0] != ':' || (l.n < HQX_LINE && l.p[l.n - 1] != ':'))
+		return false;
+	for (size_t i = 1; i < l.n - 1; i++)
+		if (l.p[i] == '\0' || strchr(hqx_digits, l.p[i]) == NULL)
+			return false;
+	return true;
+}
+
+/* Put what is behind the first colon at hand: decoders pass over what stands in front of it. False:
+ * there is none. */
+static bool find_binhex(struct text *t)
+{
+	const unsigned char *p = t->p;
+
+	while (p < t->end && (*p == '\r' || *p == '\n' || *p == ' ' || *p == '\t'))
+		p++;
+	while (p < t->end && *p != ':') {
+		const unsigned char *line = t->p;
+
+		if (t->p == t->end || mark_at(t->p, t->end) != NULL)
+			return false;
+		p = is_hqx_line(take_line(t)) ? line : p;
+	}
+	if (p == t->end)
+		return false;
+	t->p = p + 1;
+	return true;
+}
+
 static enum container_end open_binhex(struct text *t, struct mw_octets head)
 {
 	enum container_end end;
 
 	(void)head;
-	while (t->p < t->end && (*t->p == '\r' || *t->p == '\n' || *t->p == ' ' || *t->p == '\t'))
-		t->p++;
-	if (t->p == t->end || *t->p++ != ':')
+	if (!find_binhex(t))
 		return CONTAINER_WHOLE;
 	end = read_binhex(t);
 	if (end != CONTAINER_NO_MEMORY) /* what came before a limit, too */
 		end = doc_worse(end, give_forks(t));
 	t->buf.n = 0;
-	t->p = next_line(t->p, t->end);
+	t->p = next_line(t);
 	return end;
 }
 

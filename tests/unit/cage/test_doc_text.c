@@ -41,6 +41,12 @@ static void files_in_text_are_given_out_with_their_names(void **state)
 			"x=a;y=b;" },
 		{ "a part, then another kind",
 			"=ybegin part=1 name=x\n\x8b\n=yend\nbegin 644 y\n!8@\n", "x=a;y=b;" },
+		{ "lines end with CR", "hi\rbegin 644 x\r!80\r!8@\r`\rend\rbegin 644 y\r!8@\r",
+			"x=ab;y=b;" },
+		{ "all kinds of line ends", "hi\r\nbegin 644 x\r\n!80\n!8@\r\r`\r\nend", "x=ab;" },
+		{ "more blanks", "begin   644  x\n!80\nend\nbegin\t644\ty\n!8@\n", "x=a;y=b;" },
+		{ "no mode behind two blanks", "begin  x.exe\n!80\nend\nbegin  644\n!8@\n",
+			"x.exe=a;644=b;" },
 		{ "prose", "to begin with\nbegin \nbegin 7 x\nbegin 644\nbegin 888 x\n!80\n", "" },
 		{ "a head without a body", "begin 644 x\nend\n=ybegin name=y\n=yend\n", "" },
 		{ "not at a line's beginning", " begin 644 x\n!80\n`\nend\n", "" },
@@ -95,6 +101,24 @@ static void binhex_gives_both_forks(void **state)
 	(void)state;
 	assert_string_equal(members(&container_text, mw_octets_of_text(binhexed())),
 		"x.exe=aaaaaaaab\x90;x.exe/rsrc=R;");
+}
+
+static void binhex_is_looked_for_behind_text(void **state)
+{
+	char text[600];
+	const char *colon = strchr(binhexed(), ':'); /* of the file */
+
+	(void)state;
+	snprintf(text, sizeof(text),
+		"(This file must be converted with BinHex 4.0)\r\rsome text :\r:-)\r: no :\r%s",
+		colon);
+	assert_string_equal(members(&container_text, mw_octets_of_text(text)),
+		"x.exe=aaaaaaaab\x90;x.exe/rsrc=R;");
+	snprintf(text, sizeof(text),
+		"(This file must be converted with BinHex 4.0)\n\nsays it :-)\n:-)\nbegin 644 "
+		"x\n!80\n");
+	assert_gives(&container_text, mw_octets_of_text(text), "another file", "x=a;");
+	assert_gives(&container_text, mw_octets_of(text, 60), "no file", "");
 }
 
 static void limits_and_damage(void **state)
@@ -155,6 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_in_text_are_given_out_with_their_names),
 		cmocka_unit_test(binhex_gives_both_forks),
+		cmocka_unit_test(binhex_is_looked_for_behind_text),
 		cmocka_unit_test(limits_and_damage),
 		cmocka_unit_test(mails_are_known_by_name_and_by_content),
 		cmocka_unit_test(a_mailbox_is_cut_into_its_messages),
