@@ -259,6 +259,8 @@ for case_name in ("base64", "blanks", "escaped base64", "entities", "percent"):
 for case_name, text_ in doc.PAGES.items():
     box("html, " + case_name, "document", doc.saved_page(text_), "a.html", b"text/html", tells_name="n}" in text_ and case_name != "refresh")
 box("html in UTF-16", "document", lambda n, o: doc.html()(n, o).decode().encode("utf-16"), "a.html", b"text/html", tells_name=False)
+box("html in UTF-16 without a mark", "document", lambda n, o: "\u4e2d".encode("utf-16le") + doc.html()(n, o).decode().encode("utf-16le"), "a.html",
+    b"text/html; charset=utf-16le", tells_name=False)
 box("zip in a script", "document", doc.in_script(), "a.html", b"text/html")
 for case_name in ("small pieces", "lines", "written lines", "lines that go on", "an element"):
     box("zip in a script, " + case_name, "document", doc.in_script(case_name), "a.html", b"text/html")

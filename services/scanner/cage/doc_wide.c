@@ -4,8 +4,10 @@
  */
 #include "doc.h"
 
-#define LOOKED_AT 8 /* octets that say what it is where no mark does */
-#define MARK 2	    /* octets of the byte order mark */
+#define LOOKED_AT 8	   /* octets that say what it is where no mark does */
+#define LOOKED_WITHIN 4096 /* ... or in which there is a run of so many ASCII characters */
+#define RUN 12
+#define MARK 2 /* octets of the byte order mark */
 
 enum order { ORDER_NONE, ORDER_LITTLE, ORDER_BIG };
 
@@ -22,6 +24,28 @@ static bool is_property_set(struct mw_octets o)
 	return doc_u16(o, 2) <= 1 && (sets == 1 || sets == 2);
 }
 
+/* A unit in either order. */
+static unsigned unit_at(struct mw_octets o, size_t i, bool little)
+{
+	return little ? doc_u16(o, i) : doc_u8(o, i) << 8 | doc_u8(o, i + 1);
+}
+
+/* A text may begin with other letters than ours, and its mail alone say what it is: then a tag, or
+ * words, stand soon behind them, and no NUL or control in front of them. */
+static bool has_run(struct mw_octets o, bool little)
+{
+	size_t run = 0, n = o.n < LOOKED_WITHIN ? o.n : LOOKED_WITHIN;
+
+	for (size_t i = 0; i + 1 < n && run < RUN; i += 2) {
+		unsigned c = unit_at(o, i, little);
+
+		if (c < 0x80 && !is_text((unsigned char)c))
+			return false;
+		run = c < 0x80 ? run + 1 : 0;
+	}
+	return run >= RUN;
+}
+
 static enum order order_of(struct mw_octets o)
 {
 	bool little = o.n >= LOOKED_AT, big = little;
@@ -33,6 +57,10 @@ static enum order order_of(struct mw_octets o)
 	for (size_t i = 0; i + 1 < LOOKED_AT && (little || big); i += 2) {
 		little = little && is_text(o.p[i]) && o.p[i + 1] == 0;
 		big = big && is_text(o.p[i + 1]) && o.p[i] == 0;
+	}
+	if (o.n >= LOOKED_AT && !little && !big) {
+		little = has_run(o, true);
+		big = !little && has_run(o, false);
 	}
 	return little ? ORDER_LITTLE : big ? ORDER_BIG : ORDER_NONE;
 }

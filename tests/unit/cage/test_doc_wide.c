@@ -26,6 +26,10 @@ static void they_are_given_out_in_utf8(void **state)
 			     "a\0b\0c\0d",
 			9),
 		"half a unit", "=abc;");
+	assert_gives(&container_wide, mw_octets_of("-N<\0h\0t\0m\0l\0>\0 \0w\0o\0r\0d\0s\0", 26),
+		"no mark, and another letter", "=\xe4\xb8\xad<html> words;");
+	assert_gives(&container_wide, mw_octets_of("N-\0<\0h\0t\0m\0l\0>\0 \0w\0o\0r\0d\0s", 26),
+		"... big", "=\xe4\xb8\xad<html> words;");
 	every_limit_is_told(&container_wide, wide_of("", "<html>", true));
 	every_damage_ends(&container_wide, wide_of("\xff\xfe", "a\xd8\xdc<html>", true));
 }
@@ -34,6 +38,10 @@ static void others_are_none(void **state)
 {
 	(void)state;
 	assert_gives(&container_wide, mw_octets_of_text("<html><body>"), "octets", "");
+	assert_gives(&container_wide, mw_octets_of("-N\0\0<\0h\0t\0m\0l\0>\0w\0o\0r\0d\0s\0", 26),
+		"no text in front", "");
+	assert_gives(&container_wide, mw_octets_of("-N<\0h\0t\0m\0l\0>\0-Nw\0o\0r\0d\0s\0", 26),
+		"a few letters", "");
 	assert_gives(&container_wide, mw_octets_of("a\0b\0c\0\1\0e\0", 10), "no text", "");
 	assert_gives(&container_wide,
 		mw_octets_of("\xff\xfe"
