@@ -234,6 +234,7 @@ DOCUMENTS = {
     "pdf before a web page": (doc.pdf_before_mht, "a.doc"),
     "pdf before two web pages": (doc.pdf_before_mht_small, "a.doc"),
     "flat opc": (doc.flat_opc, "a.xml"),
+    "flat opc, blanks in its tags": (lambda n, o: doc.flat_opc(n, o).replace(b"pkg:name=", b"pkg:name\n= "), "a.xml"),
     "flat opc in UTF-16": (lambda n, o: doc.flat_opc(n, o, "utf-16"), "a.xml"),
     "rtf package": (doc.rtf_package(), "a.rtf"),
     "rtf with blanks": (doc.rtf_package("blanks"), "a.rtf"),

@@ -58,20 +58,38 @@ static bool knows_xml(struct mw_octets octets)
 	return false;
 }
 
+static const unsigned char *behind_blanks(const unsigned char *p, const unsigned char *end)
+{
+	while (p < end && memchr(" \t\r\n", *p, 4) != NULL)
+		p++;
+	return p;
+}
+
+/* The quote in front of an attribute's value, whose name ends at p; NULL: it is none. */
+static const unsigned char *value_at(const unsigned char *p, const unsigned char *end)
+{
+	p = behind_blanks(p, end);
+	if (p == end || *p != '=')
+		return NULL;
+	p = behind_blanks(p + 1, end);
+	return end - p >= 2 && (*p == '"' || *p == '\'') ? p : NULL;
+}
+
 /* The last name="..." in front of the element's content: its own, or that of the part around it. */
 static void take_name(struct mw_octets before, char name[CONTAINER_NAME_MAX])
 {
-	static const char key[] = "name=";
+	static const char key[] = "name";
 	struct mw_octets o =
 		doc_from(before, before.n > NAMED_WITHIN ? before.n - NAMED_WITHIN : 0);
-	const unsigned char *p, *last = NULL, *end = o.p + o.n, *quote;
+	const unsigned char *p, *value, *last = NULL, *end = o.p + o.n, *quote;
 
 	name[0] = '\0';
-	for (p = o.p; (p = memmem(p, (size_t)(end - p), key, sizeof(key) - 1)) != NULL; last = p)
+	for (p = o.p; (p = memmem(p, (size_t)(end - p), key, sizeof(key) - 1)) != NULL;) {
 		p += sizeof(key) - 1;
+		value = value_at(p, end);
+		last = value != NULL ? value : last;
+	}
 	if (last == NULL)
-		return;
-	if (end - last < 2 || (*last != '"' && *last != '\''))
 		return;
 	quote = memchr(last + 1, *last, (size_t)(end - last) - 1);
 	last++;
