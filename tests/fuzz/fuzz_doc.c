@@ -7,6 +7,7 @@
 
 #include "doc.h"
 #include "mail.h"
+#include "unopened.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,6 +31,7 @@ static const struct container *const rows[] = {
 	&container_script,
 	&container_page,
 	&container_ical,
+	&container_unopened,
 };
 
 struct level {
