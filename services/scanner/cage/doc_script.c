@@ -14,6 +14,7 @@
 #include "zip.h"
 
 #define DIGITS_LEAST 64 /* characters of base64; fewer hold no file */
+#define LOOK_MAX 1024	/* octets in which they stand */
 #define PE_AT 0x3c	/* where a program for Windows says where its header is */
 
 /* ------------------------------------------------------------------ strings */
@@ -76,9 +77,11 @@ static const unsigned char *behind_gap(const unsigned char *p, const unsigned ch
 						  : behind_blanks(p, end);
 }
 
-/* Have the digits from p on enough to be a file? */
+/* Are the digits from p on enough to be a file? So is what takes long to look at: then it is read
+ * once, and not looked at again from each of its pieces. */
 static bool is_enough(const unsigned char *p, const unsigned char *end)
 {
+	const unsigned char *far = end - p > LOOK_MAX ? p + LOOK_MAX : end;
 	size_t digits = 0;
 
 	for (const unsigned char *gap = NULL; gap != p;) {
@@ -86,7 +89,7 @@ static bool is_enough(const unsigned char *p, const unsigned char *end)
 
 		gap = behind_digits(p, last);
 		digits += (size_t)(gap - p);
-		if (digits >= DIGITS_LEAST)
+		if (digits >= DIGITS_LEAST || gap > far)
 			return true;
 		p = gap < last ? behind_gap(gap, end) : gap;
 	}
