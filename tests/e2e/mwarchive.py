@@ -243,13 +243,17 @@ def deb(how="gz"):
     return make
 
 
-def rpm(how="gzip"):
+def rpm_of(packed):
     """Lead, an empty signature, an empty header, a compressed cpio."""
+    lead = struct.pack(">4sBBHH66sHH16s", b"\xed\xab\xee\xdb", 3, 0, 0, 1, b"evil-1-1", 1, 5, bytes(16))
+    empty = b"\x8e\xad\xe8\x01" + bytes(12)
+    return lead + empty + empty + packed
+
+
+def rpm(how="gzip"):
     def make(name, octets):
-        lead = struct.pack(">4sBBHH66sHH16s", b"\xed\xab\xee\xdb", 3, 0, 0, 1, b"evil-1-1", 1, 5, bytes(16))
-        empty = b"\x8e\xad\xe8\x01" + bytes(12)
         payload = cpio("newc")("./usr/bin/" + name, octets)
-        return lead + empty + empty + (lzma.compress(payload) if how == "xz" else gz(payload))
+        return rpm_of(lzma.compress(payload) if how == "xz" else gz(payload))
     return make
 
 
@@ -403,6 +407,12 @@ def compress(octets):
     put(table[have])
     flush()
     return b"\x1f\x9d\x90" + bytes(out)
+
+
+def compress_full():
+    """Codes of nine bits at most, and all of them have a meaning: whatever stands behind is valid."""
+    bits = sum(65 << i * 9 for i in range(512))
+    return b"\x1f\x9d\x89" + bits.to_bytes(576, "little")
 
 
 def compress_cleared(octets):

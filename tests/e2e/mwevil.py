@@ -204,6 +204,19 @@ lone("compress", ar.compress, "a.Z")
 lone("compress, table emptied", ar.compress_cleared, "a.Z")
 lone("lzop", ar.lzop, "a.lzo")
 
+
+def behind_another(compress):
+    """What comes out begins with a file of the same compression: who takes off both layers at once ends with the inner one."""
+    return lambda n, o: compress(compress(b"x" * 40) + z.simple()(n, o))
+
+
+for case_name, compress_ in (("gzip", gzip.compress), ("bzip2", bz2.compress), ("xz", lzma.compress), ("lzip", ar.lzip), ("zstd", ar.zstd),
+        ("lz4", ar.lz4)):
+    box(case_name + " of the same, zip behind", "compressed", behind_another(compress_), "report.zip." + case_name)
+box("compress of the same, zip behind", "compressed", lambda n, o: ar.compress(ar.compress_full() + z.simple()(n, o)), "report.zip.Z",
+    odd=True)
+box("rpm of the same, zip behind", "compressed", lambda n, o: ar.rpm_of(gzip.compress(gzip.compress(b"x" * 40) + z.simple()(n, o))), "a.rpm")
+
 # ------------------------------------------------------------------ documents
 
 DOCUMENTS = {

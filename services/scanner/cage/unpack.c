@@ -5,6 +5,7 @@
 
 #include "ends.h"
 #include "grow.h"
+#include "lzw.h"
 #include "rar_streams.h"
 #include "unpack.h"
 #include "zip_head.h"
@@ -17,16 +18,17 @@ struct unpack_kind {
 	const char *magic;
 	size_t magic_len;
 	int (*format)(struct archive *a);
-	int (*filter)(struct archive *a); /* a compressed file: one member */
+	int filter; /* a compressed file: one member; ARCHIVE_FILTER_NONE: it is none */
 	/* Where it ends; NULL: where the reader stopped. */
 	size_t (*end)(struct mw_octets octets);
+	enum container_end (*own)(const struct container_job *job); /* a reader of ours */
 };
 
 #define MAGIC(at, m) at, m, sizeof(m) - 1
 #define DISC                                                                                       \
 	{                                                                                          \
-		"iso9660", MAGIC(32769, "CD001"), archive_read_support_format_iso9660, NULL,       \
-			end_unknown                                                                \
+		"iso9660", MAGIC(32769, "CD001"), archive_read_support_format_iso9660,             \
+			ARCHIVE_FILTER_NONE, end_unknown                                           \
 	}
 #define TAR                                                                                        \
 	{                                                                                          \
@@ -34,7 +36,7 @@ struct unpack_kind {
 	}
 #define FRONT 16 /* octets */
 static const struct unpack_kind kinds[] = {
-	{ "7z", MAGIC(0, "7z\xbc\xaf\x27\x1c"), archive_read_support_format_7zip, NULL, end_of_7z },
+	{ "7z", MAGIC(0, "7z\xbc\xaf\x27\x1c"), archive_read_support_format_7zip, 0, end_of_7z },
 	{ "rar5", MAGIC(0, "Rar!\x1a\x07\x01\0"), archive_read_support_format_rar5 },
 	{ "rar", MAGIC(0, "Rar!\x1a\x07\0"), archive_read_support_format_rar },
 	TAR,
@@ -46,26 +48,25 @@ static const struct unpack_kind kinds[] = {
 	{ "lha", MAGIC(2, "-lh"), archive_read_support_format_lha },
 	{ "lha", MAGIC(2, "-lz"), archive_read_support_format_lha },
 	DISC,
-	{ "xar", MAGIC(0, "xar!"), archive_read_support_format_xar, NULL, end_unknown },
-	{ "warc", MAGIC(0, "WARC/"), archive_read_support_format_warc, NULL, end_unknown },
-	{ "gzip", MAGIC(0, "\x1f\x8b\x08"), NULL, archive_read_support_filter_gzip },
-	{ "bzip2", MAGIC(4, "1AY&SY"), NULL, archive_read_support_filter_bzip2 },
+	{ "xar", MAGIC(0, "xar!"), archive_read_support_format_xar, 0, end_unknown },
+	{ "warc", MAGIC(0, "WARC/"), archive_read_support_format_warc, 0, end_unknown },
+	{ "gzip", MAGIC(0, "\x1f\x8b\x08"), NULL, ARCHIVE_FILTER_GZIP },
+	{ "bzip2", MAGIC(4, "1AY&SY"), NULL, ARCHIVE_FILTER_BZIP2 },
 	{ "bzip2", MAGIC(4, "\x17\x72\x45\x38\x50\x90"), NULL,
-		archive_read_support_filter_bzip2 }, /* of nothing */
+		ARCHIVE_FILTER_BZIP2 }, /* of nothing */
 	{ "xz",
 		MAGIC(0, "\xfd"
 			 "7zXZ\0"),
-		NULL, archive_read_support_filter_xz, end_of_xz },
-	{ "lzma", MAGIC(0, "\x5d\0\0"), NULL, archive_read_support_filter_lzma },
-	{ "lzma", MAGIC(0, "\x5d\xff\xff\xff\xff"), NULL, archive_read_support_filter_lzma },
-	{ "lzip", MAGIC(0, "LZIP"), NULL, archive_read_support_filter_lzip },
-	{ "zstd", MAGIC(0, "\x28\xb5\x2f\xfd"), NULL, archive_read_support_filter_zstd,
-		end_of_zstd },
-	{ "zstd", MAGIC(1, "\x2a\x4d\x18"), NULL, archive_read_support_filter_zstd, end_of_zstd },
-	{ "lz4", MAGIC(0, "\x04\x22\x4d\x18"), NULL, archive_read_support_filter_lz4, end_of_lz4 },
-	{ "lz4", MAGIC(0, "\x02\x21\x4c\x18"), NULL, archive_read_support_filter_lz4, end_of_lz4 },
-	{ "compress", MAGIC(0, "\x1f\x9d"), NULL, archive_read_support_filter_compress },
-	{ "rpm", MAGIC(0, "\xed\xab\xee\xdb"), NULL, archive_read_support_filter_rpm, end_unknown },
+		NULL, ARCHIVE_FILTER_XZ, end_of_xz },
+	{ "lzma", MAGIC(0, "\x5d\0\0"), NULL, ARCHIVE_FILTER_LZMA },
+	{ "lzma", MAGIC(0, "\x5d\xff\xff\xff\xff"), NULL, ARCHIVE_FILTER_LZMA },
+	{ "lzip", MAGIC(0, "LZIP"), NULL, ARCHIVE_FILTER_LZIP },
+	{ "zstd", MAGIC(0, "\x28\xb5\x2f\xfd"), NULL, ARCHIVE_FILTER_ZSTD, end_of_zstd },
+	{ "zstd", MAGIC(1, "\x2a\x4d\x18"), NULL, ARCHIVE_FILTER_ZSTD, end_of_zstd },
+	{ "lz4", MAGIC(0, "\x04\x22\x4d\x18"), NULL, ARCHIVE_FILTER_LZ4, end_of_lz4 },
+	{ "lz4", MAGIC(0, "\x02\x21\x4c\x18"), NULL, ARCHIVE_FILTER_LZ4, end_of_lz4 },
+	{ "compress", MAGIC(0, "\x1f\x9d"), NULL, ARCHIVE_FILTER_NONE, end_unknown, lzw_open },
+	{ "rpm", MAGIC(0, "\xed\xab\xee\xdb"), NULL, ARCHIVE_FILTER_RPM, end_unknown },
 };
 static const struct unpack_kind disc = DISC, new_tar = TAR;
 static const struct unpack_kind old_tar = { "tar", 0, "", 0, archive_read_support_format_tar };
@@ -94,18 +95,6 @@ const char *unpack_kind_name(const struct unpack_kind *kind)
 
 /* ------------------------------------------------------------------ reading one */
 
-/* An rpm is a cpio inside a compression of its choice: these filters are harmless together. */
-static void support_filters(struct archive *a, const struct unpack_kind *kind)
-{
-	kind->filter(a);
-	if (kind->filter != archive_read_support_filter_rpm)
-		return;
-	archive_read_support_filter_gzip(a);
-	archive_read_support_filter_xz(a);
-	archive_read_support_filter_zstd(a);
-	archive_read_support_filter_bzip2(a);
-}
-
 /*
  * What an error of the reader means. A window or dictionary beyond the cage's memory is a limit of
  * ours, no fault of the archive.
@@ -118,30 +107,45 @@ static enum container_end fault(struct archive *a, struct budget *budget)
 	return CONTAINER_CUT;
 }
 
+/*
+ * Exactly one layer of compression: left to bid, libarchive takes off as many as it sees, and what
+ * stands behind the inner one's end is lost. A tar in there is a member like any other: the reader
+ * of tar would stop at its end, or go on over any number of zeros, without asking the budget.
+ */
+static bool support_filter(struct archive *a, int filter)
+{
+	return archive_read_append_filter(a, filter) == ARCHIVE_OK &&
+	       archive_read_support_format_raw(a) == ARCHIVE_OK &&
+	       archive_read_support_format_empty(a) == ARCHIVE_OK;
+}
+
+/*
+ * Nobody has asked the filter yet whether it knows these octets. Where it did not take one of them
+ * it does not; the reader of nothing is content with an error as well.
+ */
+static enum container_end began(struct archive *a, struct budget *budget)
+{
+	if (archive_errno(a) != 0)
+		return fault(a, budget);
+	return archive_filter_bytes(a, -1) == 0 ? CONTAINER_BROKEN : CONTAINER_WHOLE;
+}
+
 /* *end_r when there is nothing to read: why. */
 static struct archive *open_memory(struct mw_octets octets, const struct unpack_kind *kind,
 	struct budget *budget, enum container_end *end_r)
 {
 	struct archive *a = archive_read_new();
+	bool ready;
 
 	*end_r = CONTAINER_NO_MEMORY;
 	if (a == NULL)
 		return NULL;
-	if (kind->format != NULL) {
-		kind->format(a);
-	} else {
-		/* A tar in there is a member like any other: the reader of tar would stop at its
-		 * end, or go on over any number of zeros, without asking the budget. */
-		support_filters(a, kind);
-		archive_read_support_format_raw(a);
-	}
-	*end_r = archive_read_open_memory(a, octets.p, octets.n) == ARCHIVE_OK ? CONTAINER_WHOLE
-									       : fault(a, budget);
-	/* It has the magic number, but libarchive does not take it for that compression: then its
-	 * octets would come out as they are. */
-	if (*end_r == CONTAINER_WHOLE && kind->filter != NULL &&
-		archive_filter_code(a, 0) == ARCHIVE_FILTER_NONE)
-		*end_r = CONTAINER_BROKEN;
+	ready = kind->format != NULL ? kind->format(a) == ARCHIVE_OK
+				     : support_filter(a, kind->filter);
+	if (!ready || archive_read_open_memory(a, octets.p, octets.n) != ARCHIVE_OK)
+		*end_r = fault(a, budget);
+	else
+		*end_r = kind->format != NULL ? CONTAINER_WHOLE : began(a, budget);
 	if (*end_r == CONTAINER_WHOLE)
 		return a;
 	archive_read_free(a);
@@ -263,6 +267,18 @@ static enum container_end give_up(struct reading *r)
 	return CONTAINER_WHOLE;
 }
 
+/*
+ * It is at its end before its first member: of a compressed file that nothing was compressed. Of
+ * gzip whose end is missing libarchive says neither an error nor what came before that.
+ */
+static enum container_end ended(const struct reading *r, enum container_end all)
+{
+	if (archive_format(r->a) == ARCHIVE_FORMAT_EMPTY &&
+		r->kind->filter == ARCHIVE_FILTER_GZIP && !gzip_is_empty(r->job->octets))
+		return CONTAINER_BROKEN;
+	return all;
+}
+
 /* One broken member does not hide the next one, as long as the reader goes on. */
 static enum container_end walk(struct reading *r)
 {
@@ -273,7 +289,7 @@ static enum container_end walk(struct reading *r)
 		int rc = archive_read_next_header(r->a, &entry);
 
 		if (rc == ARCHIVE_EOF)
-			return all;
+			return ended(r, all);
 		if (rc == ARCHIVE_FATAL) {
 			end = give_up(r);
 			return end == CONTAINER_WHOLE ? all : end;
@@ -316,6 +332,8 @@ enum container_end unpack(const struct unpack_kind *kind, const struct container
 	size_t stop = kind->end != NULL ? kind->end(job->octets) : job->octets.n;
 	enum container_end end;
 
+	if (kind->own != NULL)
+		return kind->own(job);
 	r.a = open_memory(mw_octets_of(job->octets.p, stop), kind, job->budget, &end);
 	if (r.a == NULL)
 		return end;
@@ -358,11 +376,11 @@ static void put_32(unsigned char *p, uint64_t n)
 /* How libarchive gets at each method: as a stream of that compression, or in a zip made for it. */
 static const struct zip_method {
 	unsigned method;
-	int (*filter)(struct archive *a); /* NULL: in a zip */
+	int filter; /* ARCHIVE_FILTER_NONE: in a zip */
 } zip_methods[] = {
-	{ 12, archive_read_support_filter_bzip2 }, { 14, NULL }, /* lzma */
-	{ 20, archive_read_support_filter_zstd }, { 93, archive_read_support_filter_zstd },
-	{ 95, archive_read_support_filter_xz }, { 98, NULL }, /* ppmd */
+	{ 12, ARCHIVE_FILTER_BZIP2 }, { 14, ARCHIVE_FILTER_NONE }, /* lzma */
+	{ 20, ARCHIVE_FILTER_ZSTD }, { 93, ARCHIVE_FILTER_ZSTD }, { 95, ARCHIVE_FILTER_XZ },
+	{ 98, ARCHIVE_FILTER_NONE }, /* ppmd */
 };
 
 static const struct zip_method *zip_method_of(unsigned method)
@@ -375,9 +393,9 @@ static const struct zip_method *zip_method_of(unsigned method)
 
 static bool open_method(struct archive *a, const struct zip_method *m, struct pieces *pieces)
 {
-	if (m->filter != NULL) {
-		m->filter(a);
-		archive_read_support_format_raw(a);
+	if (m->filter != ARCHIVE_FILTER_NONE) {
+		if (!support_filter(a, m->filter))
+			return false;
 		pieces->next = 1; /* no header of zip */
 	} else {
 		archive_read_support_format_zip_streamable(a);
@@ -405,10 +423,18 @@ enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, u
 	put_32(head + 22, size);
 	head[26] = 1; /* a name of one octet */
 	head[30] = 'x';
-	if (!open_method(a, m, &pieces) || archive_read_next_header(a, &entry) < ARCHIVE_WARN)
+	if (!open_method(a, m, &pieces))
 		end = fault(a, budget);
 	else
-		end = read_member(a, budget, g);
+		end = m->filter != ARCHIVE_FILTER_NONE ? began(a, budget) : CONTAINER_WHOLE;
+	if (end == CONTAINER_WHOLE) {
+		int rc = archive_read_next_header(a, &entry);
+
+		if (rc < ARCHIVE_WARN)
+			end = fault(a, budget);
+		else if (rc != ARCHIVE_EOF)
+			end = read_member(a, budget, g);
+	}
 	archive_read_free(a);
 	return end;
 }

@@ -152,6 +152,43 @@ static void a_compressed_file_that_is_no_archive_is_one_member(void **state)
 	assert_int_equal(s.octets, 5);
 }
 
+/* An empty log that was compressed is no damage; one whose end is missing is. */
+static void a_compressed_file_of_nothing_is_whole(void **state)
+{
+	static const unsigned char gz[] = { 0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3, 'a', 0, 3, 0, 0, 0,
+		0, 0, 0, 0, 0, 0 };
+	static const unsigned char bz[] = "BZh9\x17\x72\x45\x38\x50\x90\0\0\0";
+	struct budget b = wide_budget();
+	struct seen s = { 0 };
+
+	(void)state;
+	assert_int_equal(open_all(mw_octets_of(gz, sizeof(gz)), &b, &s), CONTAINER_WHOLE);
+	assert_int_equal(open_all(mw_octets_of(bz, sizeof(bz)), &b, &s), CONTAINER_WHOLE);
+	assert_int_equal(s.count, 0);
+	for (size_t n = 3; n < sizeof(gz); n++)
+		assert_int_equal(open_all(mw_octets_of(gz, n), &b, &s), CONTAINER_BROKEN);
+	for (size_t n = 10; n < sizeof(bz); n++)
+		assert_int_equal(open_all(mw_octets_of(bz, n), &b, &s), CONTAINER_BROKEN);
+	for (size_t n = 3; n < sizeof(hello_gz); n++)
+		assert_int_equal(open_all(mw_octets_of(hello_gz, n), &b, &s), CONTAINER_BROKEN);
+}
+
+/* What the inner of two files of gzip does not have is behind the end of that, not of the outer. */
+static void one_layer_of_compression_is_taken_off(void **state)
+{
+	static const unsigned char twice[] = { 0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02,
+		0x03, 0x93, 0xef, 0xe6, 0x60, 0x00, 0x01, 0x26, 0xe6, 0xd5, 0x0c, 0x0c, 0xcd, 0x62,
+		0x77, 0x7a, 0x18, 0x81, 0x1c, 0xd7, 0x30, 0x4f, 0x1f, 0x45, 0x05, 0x20, 0xc0, 0x60,
+		0x00, 0x00, 0x20, 0xae, 0x4f, 0x9c, 0x2f, 0x00, 0x00, 0x00 };
+	struct budget b = wide_budget();
+	struct seen s = { 0 };
+
+	(void)state;
+	assert_int_equal(open_all(mw_octets_of(twice, sizeof(twice)), &b, &s), CONTAINER_WHOLE);
+	assert_int_equal(s.count, 1);
+	assert_int_equal(s.octets, 47);
+}
+
 static void text_and_short_octets_are_no_archive(void **state)
 {
 	(void)state;
@@ -308,6 +345,8 @@ int main(void)
 		cmocka_unit_test(zeros_in_a_compressed_file_hide_nothing),
 		cmocka_unit_test(what_is_an_archive_of_two_kinds_is_opened_as_both),
 		cmocka_unit_test(a_compressed_file_that_is_no_archive_is_one_member),
+		cmocka_unit_test(a_compressed_file_of_nothing_is_whole),
+		cmocka_unit_test(one_layer_of_compression_is_taken_off),
 		cmocka_unit_test(text_and_short_octets_are_no_archive),
 		cmocka_unit_test(a_magic_number_that_lies_is_a_broken_archive),
 		cmocka_unit_test(octets_beyond_the_budget_are_not_unpacked),

@@ -35,7 +35,8 @@ static bool allows(unsigned first, unsigned second)
 		unsigned from, to, low, high;
 	} rows[] = { { 0xc2, 0xdf, 0x80, 0xbf }, { 0xe0, 0xe0, 0xa0, 0xbf },
 		{ 0xe1, 0xec, 0x80, 0xbf }, { 0xed, 0xed, 0x80, 0x9f }, { 0xee, 0xef, 0x80, 0xbf },
-		{ 0xf0, 0xf0, 0x90, 0xbf }, { 0xf1, 0xf3, 0x80, 0xbf }, { 0xf4, 0xf4, 0x80, 0x8f } };
+		{ 0xf0, 0xf0, 0x90, 0xbf }, { 0xf1, 0xf3, 0x80, 0xbf },
+		{ 0xf4, 0xf4, 0x80, 0x8f } };
 
 	for (size_t i = 0; i < MW_COUNT(rows); i++)
 		if (first >= rows[i].from && first <= rows[i].to)
@@ -50,11 +51,11 @@ static void every_pair_of_octets(void **state)
 		for (unsigned second = 0; second < 256; second++) {
 			const unsigned char o[] = { (unsigned char)first, (unsigned char)second,
 				0x80, 0xbf };
-			size_t want = first < 0x80		? 1
-				      : !allows(first, second)	? 0
-				      : first < 0xe0		? 2
-				      : first < 0xf0		? 3
-								: 4;
+			size_t want = first < 0x80	       ? 1
+				      : !allows(first, second) ? 0
+				      : first < 0xe0	       ? 2
+				      : first < 0xf0	       ? 3
+							       : 4;
 
 			assert_int_equal(mw_utf8_length(o, sizeof(o)), want);
 		}
