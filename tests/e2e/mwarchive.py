@@ -59,8 +59,11 @@ def raw_lzma(octets):
     return b"\x5d" + struct.pack("<I", 1 << 16), lzma.compress(octets, lzma.FORMAT_RAW, filters=[LZMA1])
 
 
-def seven(how="copy", packed_header=False, substreams=True):
-    """substreams: what 7-Zip always writes, and nobody needs for one file."""
+PIPE, DEVICE, FOLDER, LINK, PLAIN = 0o010644, 0o020644, 0o040755, 0o120777, 0o100644
+
+
+def seven(how="copy", packed_header=False, substreams=True, mode=None):
+    """substreams: what 7-Zip always writes, and nobody needs for one file. mode: as 7-Zip tells it on Unix, beside Windows' attributes."""
     def make(name, octets):
         if how == "lzma":
             properties, data = raw_lzma(octets)
@@ -78,8 +81,9 @@ def seven(how="copy", packed_header=False, substreams=True):
         else:
             coder, data = coder7(b"\0"), octets
         names = b"\0" + name.encode("utf-16le") + b"\0\0"
+        attributes = b"" if mode is None else b"\x15\6\1\0" + struct.pack("<I", mode << 16 | 0x8020)
         header = (b"\1\4" + streams7(0, data, coder, len(octets), zlib.crc32(octets), substreams) + b"\0" +
-            b"\5\1\x11" + number7(len(names)) + names + b"\0\0")
+            b"\5\1\x11" + number7(len(names)) + names + attributes + b"\0\0")
         if packed_header:
             properties, again = raw_lzma(header)
             tail = b"\x17" + streams7(len(data), again, coder7(b"\3\1\1", properties), len(header), zlib.crc32(header)) + b"\0"
@@ -103,9 +107,12 @@ def rar4_block(kind, flags, body):
     return struct.pack("<H", zlib.crc32(rest) & 0xFFFF) + rest
 
 
-def rar4(flags=0x8000):
+def rar4(flags=0x8000, mode=None):
+    """mode: as on Unix."""
+    host, attributes = (2, 0x20) if mode is None else (3, mode)
+
     def make(name, octets):
-        head = struct.pack("<IIBIIBBHI", len(octets), len(octets), 2, zlib.crc32(octets), 0x5A620000, 29, 0x30, len(name), 0x20)
+        head = struct.pack("<IIBIIBBHI", len(octets), len(octets), host, zlib.crc32(octets), 0x5A620000, 29, 0x30, len(name), attributes)
         salt = b"saltsalt" if flags & 0x400 else b""
         if flags & 4:
             octets = hashlib.sha512(octets).digest() * (len(octets) // 64 + 1)
@@ -136,10 +143,12 @@ RAR5 = b"Rar!\x1a\x07\x01\0"
 RAR5_END = rar5_block(b"\5\0\0")
 
 
-def rar5(name, octets, extra=b""):
+def rar5(name, octets, extra=b"", mode=None, kind=4):
+    """mode: as on Unix. kind: 4, with a checksum; and 1, a folder."""
     flags = 2 | (1 if extra else 0)
-    head = (b"\2" + vint(flags) + (vint(len(extra)) if extra else b"") + vint(len(octets)) + vint(4) + vint(len(octets)) + vint(0x20) +
-        struct.pack("<I", zlib.crc32(octets)) + b"\0\0" + vint(len(name)) + name.encode() + extra)
+    head = (b"\2" + vint(flags) + (vint(len(extra)) if extra else b"") + vint(len(octets)) + vint(kind) + vint(len(octets)) +
+        vint(0x20 if mode is None else mode) + struct.pack("<I", zlib.crc32(octets)) + (b"\0\0" if mode is None else b"\0\1") +
+        vint(len(name)) + name.encode() + extra)
     return RAR5 + rar5_block(b"\1\0\0") + rar5_block(head) + octets + RAR5_END
 
 
@@ -201,9 +210,9 @@ def pax_name(name, octets):
     return out.getvalue()
 
 
-def cpio(form):
+def cpio(form, file_mode=PLAIN):
     def one(name, octets):
-        n, size, mode = name.encode() + b"\0", len(octets), 0o100644 if name != "TRAILER!!!" else 0
+        n, size, mode = name.encode() + b"\0", len(octets), file_mode if name != "TRAILER!!!" else 0
         if form == "odc":
             return f"070707{0:06o}{1:06o}{mode:06o}{0:06o}{0:06o}{1:06o}{0:06o}{MTIME:011o}{len(n):06o}{size:011o}".encode() + n + octets
         if form in ("newc", "crc"):
@@ -270,16 +279,16 @@ def cab(mszip=False):
     return make
 
 
-def lha(level=0):
+def lha(level=0, method=b"-lh0-"):
     def make(name, octets):
         n, size = name.encode(), struct.pack("<II", len(octets), len(octets))
         if level == 2:
             def head(check):
                 ext = struct.pack("<HBH", 5, 0, check) + struct.pack("<H", 3 + len(n)) + b"\1" + n + struct.pack("<H", 0)
-                whole = b"-lh0-" + size + struct.pack("<IBBHB", MTIME, 0x20, 2, crc16(octets), 0x55) + ext
+                whole = method + size + struct.pack("<IBBHB", MTIME, 0x20, 2, crc16(octets), 0x55) + ext
                 return struct.pack("<H", 2 + len(whole)) + whole
             return head(crc16(head(0))) + octets + b"\0"
-        head = b"-lh0-" + size + struct.pack("<IBBB", 0x5A620000, 0x20, level, len(n)) + n + struct.pack("<H", crc16(octets))
+        head = method + size + struct.pack("<IBBB", 0x5A620000, 0x20, level, len(n)) + n + struct.pack("<H", crc16(octets))
         if level == 1:
             head += b"U\0\0"
         return bytes([len(head), sum(head) & 0xFF]) + head + octets + b"\0"
@@ -294,12 +303,12 @@ def arj(name, octets):
     return header(first) + header(member + name.encode() + b"\0\0") + octets + b"\x60\xea\0\0"
 
 
-def xar(zipped=True):
+def xar(zipped=True, kind="file", more=""):
     def make(name, octets):
         data = zlib.compress(octets) if zipped else octets
         style = "application/x-gzip" if zipped else "application/octet-stream"
         toc = (f'<?xml version="1.0" encoding="UTF-8"?><xar><toc><checksum style="sha1"><offset>0</offset><size>20</size></checksum>'
-            f'<file id="1"><name>{name}</name><type>file</type><mode>0644</mode><data><length>{len(data)}</length><offset>20</offset>'
+            f'<file id="1"><name>{name}</name><type>{kind}</type><mode>0644</mode>{more}<data><length>{len(data)}</length><offset>20</offset>'
             f'<size>{len(octets)}</size><encoding style="{style}"/>'
             f'<extracted-checksum style="sha1">{hashlib.sha1(octets).hexdigest()}</extracted-checksum>'
             f'<archived-checksum style="sha1">{hashlib.sha1(data).hexdigest()}</archived-checksum></data></file></toc></xar>').encode()

@@ -180,6 +180,16 @@ ARCHIVES = {
 }
 for case_name, (wrap_, file_name_) in ARCHIVES.items():
     box(case_name, "archive", wrap_, file_name_)
+# What says to be no plain file, and has octets: some readers make one of it.
+MODES = {"pipe": ar.PIPE, "device": ar.DEVICE, "folder": ar.FOLDER, "link": ar.LINK}
+for case_name, mode_ in MODES.items():
+    box("7z of a " + case_name, "archive", ar.seven("lzma", mode=mode_), "a.7z", odd=case_name == "link")
+    box("rar4 of a " + case_name, "archive", ar.rar4(mode=mode_), "a.rar", odd=case_name == "link")
+    box("rar5 of a " + case_name, "archive", lambda n, o, m=mode_: ar.rar5(n, o, mode=m), "a.rar")
+    box("cpio of a " + case_name, "archive", ar.cpio("newc", mode_), "a.cpio", odd=case_name == "link")
+box("xar of a fifo", "archive", ar.xar(kind="fifo"), "a.xar")
+for case_name in ("lh1", "lzs"):
+    box("lha of " + case_name, "archive", ar.lha(1, b"-%s-" % case_name.encode()), "a.lzh")
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)
 
 

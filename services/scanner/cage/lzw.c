@@ -15,17 +15,17 @@ enum { WIDTH_BITS = 0x1f, RESERVED = 0x60, HAS_EMPTIED = 0x80 };
 
 struct lzw {
 	struct mw_octets o;
-	size_t group;	   /* offset of the first code of this width */
-	uint64_t bits;	   /* of the codes since then */
-	unsigned width;	   /* of the next code */
-	unsigned most;	   /* widest */
-	unsigned free;	   /* the next code that gets a meaning */
+	size_t group;	/* offset of the first code of this width */
+	uint64_t bits;	/* of the codes since then */
+	unsigned width; /* of the next code */
+	unsigned most;	/* widest */
+	unsigned free;	/* the next code that gets a meaning */
 	bool has_emptied;
-	int last;	   /* -1: none, behind the beginning or an emptied table */
-	unsigned char first;	      /* the first octet of what the last code stood for */
-	uint16_t before[CODES];	      /* what a code stands for: what that one does ... */
-	unsigned char octet[CODES];   /* ... and this octet */
-	unsigned char text[CODES];    /* of one code, from the end of it backwards */
+	int last;		    /* -1: none, behind the beginning or an emptied table */
+	unsigned char first;	    /* the first octet of what the last code stood for */
+	uint16_t before[CODES];	    /* what a code stands for: what that one does ... */
+	unsigned char octet[CODES]; /* ... and this octet */
+	unsigned char text[CODES];  /* of one code, from the end of it backwards */
 };
 
 /*

@@ -152,23 +152,35 @@ static struct archive *open_memory(struct mw_octets octets, const struct unpack_
 	return NULL;
 }
 
+/* What the reader said of a member whose octets it gave. */
+struct remarks {
+	bool warned;  /* that they are damaged, or in a way that it cannot undo */
+	uint64_t end; /* offset behind the last of them; a hole may stand before it */
+};
+
 /* Unpack the member at hand into g, within the budget. */
-static enum container_end read_member(struct archive *a, struct budget *budget, struct grow *g)
+static enum container_end read_member(
+	struct archive *a, struct budget *budget, struct grow *g, struct remarks *remarks)
 {
 	const void *block;
-	size_t n;
-	la_int64_t offset;
 
 	g->n = 0;
+	*remarks = (struct remarks){ .warned = false };
 	for (;;) {
+		la_int64_t offset = 0;
+		size_t n = 0;
 		int rc = archive_read_data_block(a, &block, &n, &offset);
 
-		if (rc == ARCHIVE_EOF)
+		if (rc == ARCHIVE_EOF) {
+			remarks->end =
+				offset > 0 && (uint64_t)offset > g->n ? (uint64_t)offset : g->n;
 			return CONTAINER_WHOLE;
+		}
 		if (rc == ARCHIVE_RETRY)
 			continue;
 		if (rc < ARCHIVE_WARN)
 			return fault(a, budget);
+		remarks->warned = remarks->warned || rc == ARCHIVE_WARN;
 		if (n == 0)
 			continue;
 		if (offset < 0 || (uint64_t)offset < g->n)
@@ -228,7 +240,83 @@ static bool is_encrypted(struct reading *r, struct archive_entry *entry)
 	return sealed;
 }
 
-static enum container_end give_member(struct reading *r, struct archive_entry *entry)
+static uint64_t size_of(struct archive_entry *entry)
+{
+	la_int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
+
+	return size > 0 ? (uint64_t)size : 0;
+}
+
+/*
+ * Fewer octets than the archive says, of which the reader did not complain. A link has those of
+ * another member; so has what RAR 5 found to be a copy; a file of tar may end with a hole.
+ */
+static bool is_short(
+	const struct reading *r, struct archive_entry *entry, const struct remarks *remarks)
+{
+	uint64_t have = r->kind->format == archive_read_support_format_tar ? remarks->end : r->g.n;
+
+	if (archive_entry_hardlink(entry) != NULL ||
+		(r->kind->format == archive_read_support_format_rar5 && r->g.n == 0))
+		return false;
+	return have < size_of(entry);
+}
+
+/* Where a link's target is what stands in the archive as its contents: readers that make no links
+ * make a file of it. */
+static bool has_target_for_contents(const struct unpack_kind *kind)
+{
+	return kind->format == archive_read_support_format_7zip ||
+	       kind->format == archive_read_support_format_cpio ||
+	       kind->format == archive_read_support_format_rar;
+}
+
+/* libarchive tells a target up to its first NUL: what is left there of a program, a shortcut or a
+ * cabinet is no path that anybody links to. */
+static bool is_target(struct mw_octets text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] < 0x20 || text.p[i] == 0x7f)
+			return false;
+	return text.n > 0 && !(text.n >= 2 && memcmp(text.p, "MZ", 2) == 0) &&
+	       !mw_octets_ieq(text, "L") && !mw_octets_ieq(text, "MSCF");
+}
+
+static enum container_end read_target(struct reading *r, struct archive_entry *entry)
+{
+	const char *text = archive_entry_symlink(entry);
+	size_t n = text != NULL ? strlen(text) : 0;
+
+	if (!has_target_for_contents(r->kind))
+		return CONTAINER_WHOLE;
+	if (!budget_octets(r->job->budget, n))
+		return CONTAINER_CUT;
+	if (!grow_put(&r->g, 0, text, n))
+		return CONTAINER_NO_MEMORY;
+	/* some writers count the NUL that ends it */
+	return is_target(mw_octets_of(r->g.p, n)) && size_of(entry) <= n + 1 ? CONTAINER_WHOLE
+									     : CONTAINER_BROKEN;
+}
+
+/* Whatever kind of file it says to be: not all readers believe that, and make a plain one of it. */
+static enum container_end read_octets(struct reading *r, struct archive_entry *entry, char kind)
+{
+	struct remarks remarks;
+	enum container_end end = read_member(r->a, r->job->budget, &r->g, &remarks);
+
+	if (end == CONTAINER_BROKEN && kind != '\0' && r->g.n == 0 && size_of(entry) == 0)
+		return CONTAINER_WHOLE; /* a folder has none, which is an error to some readers */
+	if (end != CONTAINER_WHOLE)
+		return end;
+	if (kind == 'L' && r->g.n == 0)
+		return read_target(r, entry);
+	/* the size of a folder may be that of the list of what is in it */
+	return remarks.warned || (kind != 'D' && is_short(r, entry, &remarks)) ? CONTAINER_BROKEN
+									       : CONTAINER_WHOLE;
+}
+
+/* damaged: its header. */
+static enum container_end give_member(struct reading *r, struct archive_entry *entry, bool damaged)
 {
 	char name[CONTAINER_NAME_MAX];
 	struct container_member m = { .name = name, .kind = kind_of(entry) };
@@ -236,20 +324,23 @@ static enum container_end give_member(struct reading *r, struct archive_entry *e
 
 	name_of(r, entry, name);
 	m.encrypted = is_encrypted(r, entry);
-	if (m.kind != '\0')
-		return r->job->got(r->job->arg, &m) ? CONTAINER_WHOLE : CONTAINER_CUT;
-	if (!budget_file(r->job->budget))
+	if (m.encrypted && size_of(entry) > 0)
+		m.kind = '\0'; /* a file, to some */
+	if (m.kind == '\0' && !budget_file(r->job->budget))
 		return CONTAINER_CUT;
+	r->g.n = 0;
 	if (!m.encrypted)
-		end = read_member(r->a, r->job->budget, &r->g);
+		end = read_octets(r, entry, m.kind);
 	if (end == CONTAINER_NO_MEMORY)
 		return end;
-	m.octets = mw_octets_of(r->g.p, m.encrypted ? 0 : r->g.n);
+	if (end == CONTAINER_WHOLE && damaged)
+		end = CONTAINER_BROKEN;
+	m.octets = mw_octets_of(r->g.p, r->g.n);
 	m.broken = end == CONTAINER_BROKEN;
-	if (!r->job->got(
-		    r->job->arg, &m)) /* what came before a limit or a fault is looked at, too */
+	if (m.kind != '\0' && m.octets.n > 0 && !budget_file(r->job->budget))
 		return CONTAINER_CUT;
-	return end;
+	/* What came before a limit or a fault is looked at, too. */
+	return r->job->got(r->job->arg, &m) ? end : CONTAINER_CUT;
 }
 
 /* The reader gave up. When it did so because all of it is encrypted, nobody knows what is in there.
@@ -279,6 +370,16 @@ static enum container_end ended(const struct reading *r, enum container_end all)
 	return all;
 }
 
+/* Most of what readers warn of in a header is a name that this system cannot write. Behind a fault
+ * in a member's attributes the reader of xar takes other octets for its contents. */
+static bool is_damaged(const struct reading *r, int rc)
+{
+	const char *why = rc == ARCHIVE_WARN ? archive_error_string(r->a) : NULL;
+
+	return why != NULL && r->kind->format == archive_read_support_format_xar &&
+	       strstr(why, "converted") == NULL;
+}
+
 /* One broken member does not hide the next one, as long as the reader goes on. */
 static enum container_end walk(struct reading *r)
 {
@@ -303,7 +404,7 @@ static enum container_end walk(struct reading *r)
 				return CONTAINER_CUT;
 			continue;
 		}
-		end = give_member(r, entry);
+		end = give_member(r, entry, is_damaged(r, rc));
 		if (end == CONTAINER_BROKEN)
 			all = end;
 		else if (end != CONTAINER_WHOLE)
@@ -413,6 +514,7 @@ enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, u
 	struct archive *a = m != NULL ? archive_read_new() : NULL;
 	enum container_end end = CONTAINER_BROKEN;
 	struct archive_entry *entry;
+	struct remarks remarks; /* the caller compares size and sum */
 
 	g->n = 0;
 	if (a == NULL)
@@ -433,7 +535,7 @@ enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, u
 		if (rc < ARCHIVE_WARN)
 			end = fault(a, budget);
 		else if (rc != ARCHIVE_EOF)
-			end = read_member(a, budget, g);
+			end = read_member(a, budget, g, &remarks);
 	}
 	archive_read_free(a);
 	return end;
