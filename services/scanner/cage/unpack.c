@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ends.h"
+#include "feed.h"
 #include "grow.h"
 #include "lzw.h"
 #include "rar_streams.h"
@@ -99,11 +100,13 @@ const char *unpack_kind_name(const struct unpack_kind *kind)
  * What an error of the reader means. A window or dictionary beyond the cage's memory is a limit of
  * ours, no fault of the archive.
  */
-static enum container_end fault(struct archive *a, struct budget *budget)
+static enum container_end fault(struct archive *a, const struct feed *feed)
 {
+	if (feed->stopped)
+		return CONTAINER_CUT;
 	if (archive_errno(a) != ENOMEM)
 		return CONTAINER_BROKEN;
-	budget_no_memory(budget);
+	budget_no_memory(feed->budget);
 	return CONTAINER_CUT;
 }
 
@@ -123,16 +126,16 @@ static bool support_filter(struct archive *a, int filter)
  * Nobody has asked the filter yet whether it knows these octets. Where it did not take one of them
  * it does not; the reader of nothing is content with an error as well.
  */
-static enum container_end began(struct archive *a, struct budget *budget)
+static enum container_end began(struct archive *a, const struct feed *feed)
 {
-	if (archive_errno(a) != 0)
-		return fault(a, budget);
+	if (feed->stopped || archive_errno(a) != 0)
+		return fault(a, feed);
 	return archive_filter_bytes(a, -1) == 0 ? CONTAINER_BROKEN : CONTAINER_WHOLE;
 }
 
 /* *end_r when there is nothing to read: why. */
-static struct archive *open_memory(struct mw_octets octets, const struct unpack_kind *kind,
-	struct budget *budget, enum container_end *end_r)
+static struct archive *open_fed(
+	const struct unpack_kind *kind, struct feed *feed, enum container_end *end_r)
 {
 	struct archive *a = archive_read_new();
 	bool ready;
@@ -142,10 +145,10 @@ static struct archive *open_memory(struct mw_octets octets, const struct unpack_
 		return NULL;
 	ready = kind->format != NULL ? kind->format(a) == ARCHIVE_OK
 				     : support_filter(a, kind->filter);
-	if (!ready || archive_read_open_memory(a, octets.p, octets.n) != ARCHIVE_OK)
-		*end_r = fault(a, budget);
+	if (!ready || !feed_open(feed, a))
+		*end_r = fault(a, feed);
 	else
-		*end_r = kind->format != NULL ? CONTAINER_WHOLE : began(a, budget);
+		*end_r = kind->format != NULL ? CONTAINER_WHOLE : began(a, feed);
 	if (*end_r == CONTAINER_WHOLE)
 		return a;
 	archive_read_free(a);
@@ -160,10 +163,12 @@ struct remarks {
 
 /* Unpack the member at hand into g, within the budget. */
 static enum container_end read_member(
-	struct archive *a, struct budget *budget, struct grow *g, struct remarks *remarks)
+	struct archive *a, struct feed *feed, struct grow *g, struct remarks *remarks)
 {
+	struct budget *budget = feed->budget;
 	const void *block;
 
+	feed_octets(feed);
 	g->n = 0;
 	*remarks = (struct remarks){ .warned = false };
 	for (;;) {
@@ -171,6 +176,8 @@ static enum container_end read_member(
 		size_t n = 0;
 		int rc = archive_read_data_block(a, &block, &n, &offset);
 
+		if (feed->stopped)
+			return CONTAINER_CUT;
 		if (rc == ARCHIVE_EOF) {
 			remarks->end =
 				offset > 0 && (uint64_t)offset > g->n ? (uint64_t)offset : g->n;
@@ -179,7 +186,7 @@ static enum container_end read_member(
 		if (rc == ARCHIVE_RETRY)
 			continue;
 		if (rc < ARCHIVE_WARN)
-			return fault(a, budget);
+			return fault(a, feed);
 		remarks->warned = remarks->warned || rc == ARCHIVE_WARN;
 		if (n == 0)
 			continue;
@@ -198,6 +205,7 @@ struct reading {
 	const struct unpack_kind *kind;
 	const struct container_job *job;
 	struct archive *a;
+	struct feed feed;
 	struct grow g;
 	struct rar5_walk rar5; /* o.n 0: it is none */
 	bool sealed;	       /* all of it is encrypted: where it ends nobody knows */
@@ -302,7 +310,7 @@ static enum container_end read_target(struct reading *r, struct archive_entry *e
 static enum container_end read_octets(struct reading *r, struct archive_entry *entry, char kind)
 {
 	struct remarks remarks;
-	enum container_end end = read_member(r->a, r->job->budget, &r->g, &remarks);
+	enum container_end end = read_member(r->a, &r->feed, &r->g, &remarks);
 
 	if (end == CONTAINER_BROKEN && kind != '\0' && r->g.n == 0 && size_of(entry) == 0)
 		return CONTAINER_WHOLE; /* a folder has none, which is an error to some readers */
@@ -351,7 +359,7 @@ static enum container_end give_up(struct reading *r)
 
 	if (archive_read_has_encrypted_entries(r->a) <= 0 &&
 		(r->rar5.o.n == 0 || rar5_next(&r->rar5) != RAR5_ENCRYPTED_ARCHIVE))
-		return fault(r->a, r->job->budget);
+		return fault(r->a, &r->feed);
 	r->sealed = true;
 	if (!budget_file(r->job->budget) || !r->job->got(r->job->arg, &m))
 		return CONTAINER_CUT;
@@ -387,8 +395,12 @@ static enum container_end walk(struct reading *r)
 	struct archive_entry *entry;
 
 	for (;;) {
-		int rc = archive_read_next_header(r->a, &entry);
+		int rc;
 
+		feed_head(&r->feed);
+		rc = archive_read_next_header(r->a, &entry);
+		if (r->feed.stopped)
+			return CONTAINER_CUT;
 		if (rc == ARCHIVE_EOF)
 			return ended(r, all);
 		if (rc == ARCHIVE_FATAL) {
@@ -435,7 +447,8 @@ enum container_end unpack(const struct unpack_kind *kind, const struct container
 
 	if (kind->own != NULL)
 		return kind->own(job);
-	r.a = open_memory(mw_octets_of(job->octets.p, stop), kind, job->budget, &end);
+	r.feed = (struct feed){ .o = mw_octets_of(job->octets.p, stop), .budget = job->budget };
+	r.a = open_fed(kind, &r.feed, &end);
 	if (r.a == NULL)
 		return end;
 	if (kind->format == archive_read_support_format_rar5)
@@ -450,23 +463,6 @@ enum container_end unpack(const struct unpack_kind *kind, const struct container
 }
 
 /* ------------------------------------------------------------------ methods of zip */
-
-/* Octets in up to two pieces, for libarchive to ask for. */
-struct pieces {
-	struct mw_octets piece[2];
-	unsigned next;
-};
-
-static la_ssize_t next_piece(struct archive *a, void *arg, const void **p_r)
-{
-	struct pieces *p = arg;
-
-	(void)a;
-	if (p->next == MW_COUNT(p->piece))
-		return 0;
-	*p_r = p->piece[p->next].p;
-	return (la_ssize_t)p->piece[p->next++].n;
-}
 
 static void put_32(unsigned char *p, uint64_t n)
 {
@@ -492,17 +488,33 @@ static const struct zip_method *zip_method_of(unsigned method)
 	return NULL;
 }
 
-static bool open_method(struct archive *a, const struct zip_method *m, struct pieces *pieces)
+/* head: of the zip that is made for it. */
+static bool open_method(
+	struct archive *a, const struct zip_method *m, struct mw_octets head, struct feed *feed)
 {
-	if (m->filter != ARCHIVE_FILTER_NONE) {
-		if (!support_filter(a, m->filter))
-			return false;
-		pieces->next = 1; /* no header of zip */
-	} else {
-		archive_read_support_format_zip_streamable(a);
-		archive_read_set_options(a, "zip:ignorecrc32"); /* the caller looks at it */
-	}
-	return archive_read_open(a, pieces, NULL, next_piece, NULL) == ARCHIVE_OK;
+	if (m->filter != ARCHIVE_FILTER_NONE)
+		return support_filter(a, m->filter) && feed_open(feed, a);
+	feed->ahead = head;
+	archive_read_support_format_zip_streamable(a);
+	archive_read_set_options(a, "zip:ignorecrc32"); /* the caller looks at it */
+	return feed_open(feed, a);
+}
+
+static enum container_end read_method(
+	struct archive *a, const struct zip_method *m, struct feed *feed, struct grow *g)
+{
+	struct archive_entry *entry;
+	struct remarks remarks; /* the caller compares size and sum */
+	enum container_end end =
+		m->filter != ARCHIVE_FILTER_NONE ? began(a, feed) : CONTAINER_WHOLE;
+	int rc;
+
+	if (end != CONTAINER_WHOLE)
+		return end;
+	rc = archive_read_next_header(a, &entry);
+	if (rc < ARCHIVE_WARN)
+		return fault(a, feed);
+	return rc == ARCHIVE_EOF ? CONTAINER_WHOLE : read_member(a, feed, g, &remarks);
 }
 
 enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, uint64_t size,
@@ -510,11 +522,9 @@ enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, u
 {
 	unsigned char head[31] = ZIP_LOCAL;
 	const struct zip_method *m = zip_method_of(method);
-	struct pieces pieces = { { mw_octets_of(head, sizeof(head)), packed }, 0 };
+	struct feed feed = { .o = packed, .budget = budget };
 	struct archive *a = m != NULL ? archive_read_new() : NULL;
-	enum container_end end = CONTAINER_BROKEN;
-	struct archive_entry *entry;
-	struct remarks remarks; /* the caller compares size and sum */
+	enum container_end end;
 
 	g->n = 0;
 	if (a == NULL)
@@ -525,18 +535,10 @@ enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, u
 	put_32(head + 22, size);
 	head[26] = 1; /* a name of one octet */
 	head[30] = 'x';
-	if (!open_method(a, m, &pieces))
-		end = fault(a, budget);
+	if (open_method(a, m, mw_octets_of(head, sizeof(head)), &feed))
+		end = read_method(a, m, &feed, g);
 	else
-		end = m->filter != ARCHIVE_FILTER_NONE ? began(a, budget) : CONTAINER_WHOLE;
-	if (end == CONTAINER_WHOLE) {
-		int rc = archive_read_next_header(a, &entry);
-
-		if (rc < ARCHIVE_WARN)
-			end = fault(a, budget);
-		else if (rc != ARCHIVE_EOF)
-			end = read_member(a, budget, g, &remarks);
-	}
+		end = fault(a, &feed);
 	archive_read_free(a);
 	return end;
 }
