@@ -322,9 +322,10 @@ def both(n, size=4):
     return n.to_bytes(size, "little") + n.to_bytes(size, "big")
 
 
-def iso_record(name, sector, size, flags):
+def iso_record(name, sector, size, flags, rock=b""):
     head = b"\0" + both(sector) + both(size) + bytes([125, 3, 2, 8, 0, 0, 0, flags, 0, 0]) + both(1, 2) + bytes([len(name)]) + name
     head += bytes((len(head) + 1) % 2)
+    head += rock + bytes(len(rock) % 2)
     return bytes([len(head) + 1]) + head
 
 
@@ -349,6 +350,53 @@ def iso(name, octets, least=64):
         return o.ljust(2048, b"\0")
     return (bytes(16 * 2048) + sector(d) + sector(b"\xffCD001\1") + sector(table) + sector(b"\1\0" + struct.pack(">I", 20) + b"\0\1\0\0") +
         sector(folder) + octets.ljust((sectors - 21) * 2048, b"\0"))
+
+
+# Rock Ridge: that it is there; another name; a pipe, whose serial number is always the same.
+ROCK_THERE = b"SP\7\1\xbe\xef\0"
+
+
+def rock_name(name):
+    return b"NM" + bytes([5 + len(name), 1, 0]) + name
+
+
+ROCK_PIPE = b"PX\x2c\1" + both(0o010644) + both(1) + both(0) + both(0) + both(4711)
+
+
+def disc(contents, first, joliet=None, by_table=None, sectors=0):
+    """Lists of files, (name, which of the contents, its size, Rock Ridge's fields): the first one, Joliet's, and that of a folder to
+    which the path table alone leads. Descriptors from sector 16 on, a path table of each in 19 and 20, folders from 21 on, contents behind.
+    sectors: as the disc says of itself."""
+    places, at = [], 24
+    for octets in contents:
+        places.append(at)
+        at += len(octets) // 2048 + 1
+
+    def folder(place, files, rock=b""):
+        own = iso_record(b"\0", place, 2048, 2, rock)
+        return (own + iso_record(b"\1", 21, 2048, 2) + b"".join(iso_record(n, places[i], size, 0, r) for n, i, size, r in files)).ljust(2048, b"\0")
+
+    def descriptor(kind, place, escape=b""):
+        return (bytes([kind]) + b"CD001\1\0" + b" " * 32 + b"EVIL".ljust(32) + bytes(8) + both(sectors or at) + escape.ljust(32, b"\0") +
+            both(1, 2) + both(1, 2) + both(2048, 2) + both(22 if by_table is not None and kind == 1 else 10) + struct.pack("<II", place - 2, 0) + struct.pack(">II", 0, 0) +
+            iso_record(b"\0", place, 2048, 2) + b" " * 623 + b"2025030208000000\0" * 2 + b"0" * 16 + b"\0" + b"0" * 16 + b"\0\1\0").ljust(2048, b"\0")
+    second = descriptor(2, 22, b"%/E") if joliet is not None else b"\0CD001\1".ljust(2048, b"\0")
+    return (bytes(16 * 2048) + descriptor(1, 21) + second + b"\xffCD001\1".ljust(2048, b"\0") + table(21, by_table) + table(22) +
+        folder(21, first, ROCK_THERE if any(r for *_, r in first) else b"") + folder(22, joliet or []) + folder(23, by_table or []) +
+        b"".join(o.ljust((len(o) // 2048 + 1) * 2048, b"\0") for o in contents))
+
+
+def table(root, by_table=None):
+    """A path table: the root, and what else there is."""
+    more = b"\3\0" + struct.pack("<IH", 23, 1) + b"SUB\0" if by_table is not None else b""
+    return (b"\1\0" + struct.pack("<IH", root, 1) + b"\0\0" + more).ljust(2048, b"\0")
+
+
+def wide_name(name):
+    return name.encode("utf-16be")
+
+
+README = b"hello, this is only a text\n"
 
 
 # ------------------------------------------------------------------ one compressed file

@@ -190,6 +190,29 @@ for case_name, mode_ in MODES.items():
 box("xar of a fifo", "archive", ar.xar(kind="fifo"), "a.xar")
 for case_name in ("lh1", "lzs"):
     box("lha of " + case_name, "archive", ar.lha(1, b"-%s-" % case_name.encode()), "a.lzh")
+# What one system shows of a disc and the next one does not.
+
+
+def upper(name):
+    return name.upper().encode() + b";1"
+
+
+DISCS = {
+    "iso with Joliet": (lambda n, o: ar.disc([o], [(upper(n), 0, len(o), b"")], [(ar.wide_name(n), 0, len(o), b"")]), False),
+    "iso with Rock Ridge and Joliet": (lambda n, o: ar.disc([o], [(b"A.;1", 0, len(o), ar.rock_name(n.encode()))],
+        [(ar.wide_name(n), 0, len(o), b"")]), False),
+    "iso, in Joliet alone": (lambda n, o: ar.disc([ar.README, o], [(b"A.TXT;1", 0, 27, ar.rock_name(b"a.txt"))],
+        [(ar.wide_name(n), 1, len(o), b"")]), True),
+    "iso, not in Joliet": (lambda n, o: ar.disc([ar.README, o], [(upper(n), 1, len(o), b"")], [(ar.wide_name("a.txt"), 0, 27, b"")]), True),
+    "iso of two files at one place": (lambda n, o: ar.disc([o], [(b"A.TXT;1", 0, 1, b""), (upper(n), 0, len(o), b"")]), False),
+    "iso of two files with one number": (lambda n, o: ar.disc([ar.README, o], [(b"A.TXT;1", 0, 27, ar.ROCK_PIPE),
+        (upper(n), 1, len(o), ar.ROCK_PIPE)]), False),
+    "iso of a pipe": (lambda n, o: ar.disc([o], [(upper(n), 0, len(o), ar.ROCK_PIPE)]), False),
+    "iso that says to be short": (lambda n, o: ar.disc([o], [(upper(n), 0, len(o), b"")], sectors=24), False),
+    "iso, in the path table alone": (lambda n, o: ar.disc([ar.README, o], [(b"A.TXT;1", 0, 27, b"")], by_table=[(upper(n), 1, len(o), b"")]), True),
+}
+for case_name, (wrap_, odd_) in DISCS.items():
+    box(case_name, "archive", wrap_, "a.iso", odd=odd_)
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)
 
 

@@ -7,7 +7,8 @@
  * goes from one piece to the next is copied.
  */
 #define PIECE ((size_t)16 << 10)
-#define HEAD_PIECES 4 /* a longer header may collect anything: from there on the heap is looked at */
+#define HEAD_PIECES                                                                                \
+	4 /* a longer header may collect anything: from there on the heap is looked at */
 
 static bool is_allowed(struct feed *f)
 {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "disc.h"
 #include "ends.h"
 #include "feed.h"
 #include "grow.h"
@@ -28,8 +29,8 @@ struct unpack_kind {
 #define MAGIC(at, m) at, m, sizeof(m) - 1
 #define DISC                                                                                       \
 	{                                                                                          \
-		"iso9660", MAGIC(32769, "CD001"), archive_read_support_format_iso9660,             \
-			ARCHIVE_FILTER_NONE, end_unknown                                           \
+		"iso9660", MAGIC(32769, "CD001"), NULL, ARCHIVE_FILTER_NONE, end_unknown,          \
+			disc_open                                                                  \
 	}
 #define TAR                                                                                        \
 	{                                                                                          \

@@ -320,6 +320,76 @@ static void cut_and_altered_archives_end(void **state)
 	}
 }
 
+/* A disc is read by no library: whatever it says of places and sizes lies in the octets or is
+ * broken. */
+static void cut_and_altered_discs_end(void **state)
+{
+	const char *const names[] = { "a.txt", "dir/b.exe" };
+	static unsigned char whole[4 << 20];
+	size_t n = make(whole, sizeof(whole), archive_write_set_format_iso9660, NULL, names, 2, 50);
+	struct seen s = { 0 };
+
+	(void)state;
+	for (size_t cut = 16 * 2048; cut < n; cut += 509) {
+		unsigned char *copy = malloc(cut);
+		struct budget b = wide_budget();
+
+		memcpy(copy, whole, cut);
+		open_all(mw_octets_of(copy, cut), &b, &s);
+		assert_true(s.octets <= 100);
+		free(copy);
+	}
+	for (size_t at = 16 * 2048; at < n && at < 64 * 2048; at++) {
+		struct budget b = wide_budget();
+
+		if (whole[at] == 0)
+			continue;
+		whole[at] ^= 0xff;
+		open_all(mw_octets_of(whole, n), &b, &s);
+		whole[at] ^= 0xff;
+	}
+}
+
+static void put_record(unsigned char *to, unsigned sector, size_t size, unsigned flags, char name)
+{
+	memset(to, 0, 34);
+	to[0] = 34;
+	to[2] = (unsigned char)sector;
+	to[3] = (unsigned char)(sector >> 8);
+	for (unsigned i = 0; i < 4; i++)
+		to[10 + i] = (unsigned char)(size >> (8 * i));
+	to[25] = (unsigned char)flags;
+	to[32] = 1;
+	to[33] = (unsigned char)name;
+}
+
+/* Each folder begins one sector further and goes on to the end of the disc: with all of them read,
+ * a disc of 2 MiB would have 1 GiB of records. */
+static void folders_of_a_disc_that_lie_over_each_other_are_broken(void **state)
+{
+	const size_t sectors = 1024, from = 20;
+	unsigned char *o = calloc(sectors, 2048);
+	uint64_t begin = mw_mono_ms();
+	struct budget b = wide_budget();
+	struct seen s = { 0 };
+
+	(void)state;
+	assert_non_null(o);
+	memcpy(o + 16 * 2048, "\1CD001\1", 7);
+	memcpy(o + 17 * 2048, "\377CD001\1", 7);
+	put_record(o + 16 * 2048 + 156, (unsigned)from, (sectors - from) * 2048, 2, 0);
+	for (size_t i = from; i < sectors; i++) {
+		unsigned next = (unsigned)(i + 1 < sectors ? i + 1 : from);
+
+		put_record(o + i * 2048, next, (sectors - next) * 2048, 2, 'a');
+		put_record(o + i * 2048 + 34, (unsigned)i, 2048, 0, 'b');
+	}
+	assert_int_equal(open_all(mw_octets_of(o, sectors * 2048), &b, &s), CONTAINER_BROKEN);
+	assert_true(s.others <= sectors && s.octets > 0); /* as many records as it has octets for */
+	assert_true(mw_mono_ms() - begin < 2000);
+	free(o);
+}
+
 static void long_names_keep_their_end(void **state)
 {
 	char name[600];
@@ -354,6 +424,8 @@ int main(void)
 		cmocka_unit_test(time_and_the_callback_end_it),
 		cmocka_unit_test(an_encrypted_member_is_told_without_its_octets),
 		cmocka_unit_test(cut_and_altered_archives_end),
+		cmocka_unit_test(cut_and_altered_discs_end),
+		cmocka_unit_test(folders_of_a_disc_that_lie_over_each_other_are_broken),
 		cmocka_unit_test(long_names_keep_their_end),
 	};
 
