@@ -406,6 +406,17 @@ def gz(octets, name=b""):
     return b"\x1f\x8b\x08" + (b"\x08" if name else b"\0") + bytes(4) + b"\0\3" + (name + b"\0" if name else b"") + deflated(octets) + tail
 
 
+def lzma_alone(dictionary=1 << 16, told=False, **properties):
+    """told: the size is."""
+    p = {"lc": 3, "lp": 0, "pb": 2, **properties}
+
+    def make(octets):
+        packed = lzma.compress(octets, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 16, **p}])
+        return (bytes([(p["pb"] * 5 + p["lp"]) * 9 + p["lc"]]) + struct.pack("<I", dictionary) +
+            (struct.pack("<Q", len(octets)) if told else b"\xff" * 8) + packed)
+    return make
+
+
 def lzip(octets):
     """Version 1, 64 KiB of dictionary; member size with head and tail."""
     data = raw_lzma(octets)[1]

@@ -107,6 +107,44 @@ size_t end_of_xz(struct mw_octets o)
 	return o.n;
 }
 
+/* ------------------------------------------------------------------ lzma: lzma-file-format.txt */
+
+#define LZMA_HEAD 13
+#define LZMA_PROPERTIES (5 * 5 * 9)
+#define LZMA_SIZE_BITS 56 /* of what is written; more is no size but a chance */
+#define LZMA_DICTIONARY_LEAST 4096
+
+/* A power of two, or one and a half of it: what 7-Zip and xz take. */
+static bool is_dictionary(uint32_t n)
+{
+	while (n > 3 && n % 2 == 0)
+		n /= 2;
+	return n == 2 || n == 3 || n == UINT32_MAX;
+}
+
+static bool lzma_is_endless(struct mw_octets o)
+{
+	return zip_64(o.p + 5) == UINT64_MAX;
+}
+
+/* The octet behind the header is the first of the range coder's, always zero. */
+bool is_lzma(struct mw_octets o)
+{
+	uint32_t dictionary;
+
+	if (o.n <= LZMA_HEAD || o.p[0] >= LZMA_PROPERTIES || o.p[LZMA_HEAD] != 0 ||
+		(!lzma_is_endless(o) && zip_64(o.p + 5) >> LZMA_SIZE_BITS != 0))
+		return false;
+	dictionary = zip_32(o.p + 1);
+	return is_dictionary(dictionary) || (o.p[0] == 0x5d && (dictionary & UINT16_MAX) == 0);
+}
+
+bool is_surely_lzma(struct mw_octets o)
+{
+	return lzma_is_endless(o) ||
+	       ((o.p[0] == 0x5d || o.p[0] == 0x5e) && zip_32(o.p + 1) >= LZMA_DICTIONARY_LEAST);
+}
+
 /* ------------------------------------------------------------------ zstd: RFC 8878 section 3.1 */
 
 #define SKIPPABLE 0x184d2a50u

@@ -18,6 +18,13 @@ size_t gzip_head(struct mw_octets o, struct mw_octets *name_r);
 /* A file of gzip that is made of nothing, and of nothing else. */
 bool gzip_is_empty(struct mw_octets o);
 
+/*
+ * A header of .lzma, which has no magic number: the octets may be something else by chance. Surely:
+ * when they are as good as all writers make them.
+ */
+bool is_lzma(struct mw_octets o);
+bool is_surely_lzma(struct mw_octets o);
+
 /* Old tar without a magic number: a header whose sum is right. */
 bool is_old_tar(struct mw_octets o);
 

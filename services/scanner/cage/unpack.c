@@ -24,7 +24,10 @@ struct unpack_kind {
 	/* Where it ends; NULL: where the reader stopped. */
 	size_t (*end)(struct mw_octets octets);
 	enum container_end (*own)(const struct container_job *job); /* a reader of ours */
+	bool (*is)(struct mw_octets octets);			    /* instead of a magic number */
 };
+
+static enum container_end open_lzma(const struct container_job *job);
 
 #define MAGIC(at, m) at, m, sizeof(m) - 1
 #define DISC                                                                                       \
@@ -60,8 +63,6 @@ static const struct unpack_kind kinds[] = {
 		MAGIC(0, "\xfd"
 			 "7zXZ\0"),
 		NULL, ARCHIVE_FILTER_XZ, end_of_xz },
-	{ "lzma", MAGIC(0, "\x5d\0\0"), NULL, ARCHIVE_FILTER_LZMA },
-	{ "lzma", MAGIC(0, "\x5d\xff\xff\xff\xff"), NULL, ARCHIVE_FILTER_LZMA },
 	{ "lzip", MAGIC(0, "LZIP"), NULL, ARCHIVE_FILTER_LZIP },
 	{ "zstd", MAGIC(0, "\x28\xb5\x2f\xfd"), NULL, ARCHIVE_FILTER_ZSTD, end_of_zstd },
 	{ "zstd", MAGIC(1, "\x2a\x4d\x18"), NULL, ARCHIVE_FILTER_ZSTD, end_of_zstd },
@@ -69,12 +70,15 @@ static const struct unpack_kind kinds[] = {
 	{ "lz4", MAGIC(0, "\x02\x21\x4c\x18"), NULL, ARCHIVE_FILTER_LZ4, end_of_lz4 },
 	{ "compress", MAGIC(0, "\x1f\x9d"), NULL, ARCHIVE_FILTER_NONE, end_unknown, lzw_open },
 	{ "rpm", MAGIC(0, "\xed\xab\xee\xdb"), NULL, ARCHIVE_FILTER_RPM, end_unknown },
+	{ .name = "lzma", .is = is_lzma, .own = open_lzma },
 };
 static const struct unpack_kind disc = DISC, new_tar = TAR;
 static const struct unpack_kind old_tar = { "tar", 0, "", 0, archive_read_support_format_tar };
 
 static bool has_magic(const struct unpack_kind *k, struct mw_octets octets)
 {
+	if (k->is != NULL)
+		return k->is(octets);
 	return octets.n >= k->at + k->magic_len &&
 	       memcmp(octets.p + k->at, k->magic, k->magic_len) == 0;
 }
@@ -461,6 +465,42 @@ enum container_end unpack(const struct unpack_kind *kind, const struct container
 	grow_fini(&r.g);
 	archive_read_free(r.a);
 	return end == CONTAINER_WHOLE && !r.sealed ? give_tail(job, stop) : end;
+}
+
+/* ------------------------------------------------------------------ lzma */
+
+struct guess {
+	const struct container_job *job;
+};
+
+static bool guess_got(void *arg, const struct container_member *m)
+{
+	const struct guess *g = arg;
+	struct container_member guess = *m;
+
+	guess.broken = false;
+	return m->octets.n == 0 || g->job->got(g->job->arg, &guess);
+}
+
+/*
+ * Some files of other kinds (tables of numbers) begin as one of .lzma might. What comes out of them
+ * is looked at, but that they are not what they look like is no fault.
+ */
+static enum container_end open_lzma(const struct container_job *job)
+{
+	static const struct unpack_kind lzma = { .name = "lzma", .filter = ARCHIVE_FILTER_LZMA };
+	struct guess g = { job };
+	struct container_job guess = *job;
+	char name[CONTAINER_NAME_MAX];
+	enum container_end end;
+
+	container_inner_name(name, job->name);
+	if (is_surely_lzma(job->octets) || name[0] != '\0')
+		return unpack(&lzma, job);
+	guess.got = guess_got;
+	guess.arg = &g;
+	end = unpack(&lzma, &guess);
+	return end == CONTAINER_BROKEN ? CONTAINER_WHOLE : end;
 }
 
 /* ------------------------------------------------------------------ methods of zip */
