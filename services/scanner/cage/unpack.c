@@ -231,17 +231,57 @@ static char kind_of(struct archive_entry *entry)
 	}
 }
 
-/* libarchive calls what a compressed file holds "data", unless gzip's header says its name. Then it
- * is called as the file is, without `.gz`, as gunzip would. */
-static void name_of(
-	const struct reading *r, struct archive_entry *entry, char name[CONTAINER_NAME_MAX])
+#define NAMES 3
+
+/* Behind those that are there, unless it is one of them. */
+static void add_name(
+	char names[NAMES][CONTAINER_NAME_MAX], unsigned *count_p, const char *name, size_t n)
+{
+	char *last = names[*count_p];
+
+	container_name(last, name, n);
+	if (last[0] == '\0')
+		return;
+	for (unsigned i = 0; i < *count_p; i++)
+		if (strcmp(names[i], last) == 0)
+			return;
+	++*count_p;
+}
+
+/*
+ * What a compressed file holds is called as gzip's header says by some programs, and as the file
+ * is, without `.gz`, by others. libarchive calls it "data", or as the last header says of several.
+ */
+static unsigned compressed_names(
+	const struct reading *r, const char *path, char names[NAMES][CONTAINER_NAME_MAX])
+{
+	char inner[CONTAINER_NAME_MAX];
+	struct mw_octets declared;
+	unsigned count = 0;
+
+	gzip_head(r->job->octets, &declared); /* nothing of other kinds */
+	container_inner_name(inner, r->job->name);
+	add_name(names, &count, (const char *)declared.p, declared.n);
+	if (path != NULL && strcmp(path, "data") != 0)
+		add_name(names, &count, path, strlen(path));
+	add_name(names, &count, inner, strlen(inner));
+	return count;
+}
+
+static void name_member(const struct reading *r, struct archive_entry *entry,
+	char names[NAMES][CONTAINER_NAME_MAX], struct container_member *m)
 {
 	const char *path = archive_entry_pathname(entry);
+	unsigned count = 1;
 
-	if (archive_format(r->a) == ARCHIVE_FORMAT_RAW && (path == NULL || !strcmp(path, "data")))
-		container_inner_name(name, r->job->name);
+	names[0][0] = '\0';
+	if (archive_format(r->a) == ARCHIVE_FORMAT_RAW)
+		count = compressed_names(r, path, names);
 	else
-		container_name(name, path, path != NULL ? strlen(path) : 0);
+		container_name(names[0], path, path != NULL ? strlen(path) : 0);
+	m->name = names[0];
+	for (unsigned i = 1; i < count; i++)
+		m->aliases[i - 1] = names[i];
 }
 
 static bool is_encrypted(struct reading *r, struct archive_entry *entry)
@@ -331,11 +371,11 @@ static enum container_end read_octets(struct reading *r, struct archive_entry *e
 /* damaged: its header. */
 static enum container_end give_member(struct reading *r, struct archive_entry *entry, bool damaged)
 {
-	char name[CONTAINER_NAME_MAX];
-	struct container_member m = { .name = name, .kind = kind_of(entry) };
+	char names[NAMES][CONTAINER_NAME_MAX];
+	struct container_member m = { .kind = kind_of(entry) };
 	enum container_end end = CONTAINER_WHOLE;
 
-	name_of(r, entry, name);
+	name_member(r, entry, names, &m);
 	m.encrypted = is_encrypted(r, entry);
 	if (m.encrypted && size_of(entry) > 0)
 		m.kind = '\0'; /* a file, to some */
