@@ -295,6 +295,17 @@ def lha(level=0, method=b"-lh0-"):
     return make
 
 
+def lha_like_cpio(name, octets):
+    """The size of its header and the sum of that are the magic number of a binary cpio."""
+    for letter in range(0x61, 0x7B):
+        for count in range(1, 160):
+            folder = "a" * (176 - len(name) - count) + chr(letter) * count
+            whole = lha(0)(folder + "/" + name, octets)
+            if whole[:2] == b"\xc7\x71":
+                return whole
+    raise AssertionError("no such name")
+
+
 def arj(name, octets):
     def header(body):
         return b"\x60\xea" + struct.pack("<H", len(body)) + body + struct.pack("<IH", zlib.crc32(body), 0)

@@ -190,6 +190,8 @@ for case_name, mode_ in MODES.items():
 box("xar of a fifo", "archive", ar.xar(kind="fifo"), "a.xar")
 for case_name in ("lh1", "lzs"):
     box("lha of " + case_name, "archive", ar.lha(1, b"-%s-" % case_name.encode()), "a.lzh")
+box("lha that begins as a cpio", "archive", ar.lha_like_cpio, "a.lzh", odd=True)
+
 # What one system shows of a disc and the next one does not.
 
 

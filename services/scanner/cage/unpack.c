@@ -631,17 +631,7 @@ static bool knows(struct mw_octets octets)
 	return unpack_kind_of(octets) != NULL;
 }
 
-/* What is known by its first octets, not by what stands further behind. */
-static const struct unpack_kind *kind_in_front(struct mw_octets octets)
-{
-	for (size_t i = 0; i < MW_COUNT(kinds); i++)
-		if (kinds[i].at < FRONT && has_magic(&kinds[i], octets))
-			return &kinds[i];
-	return NULL;
-}
-
-/* What a disc or a tar, whose beginning may be anything, looks like to readers that believe the
- * first octets. */
+/* Whether a reader gave anything. */
 struct front {
 	const struct container_job *job;
 	bool gave;
@@ -679,24 +669,48 @@ static enum container_end open_first(const struct container_job *job)
 	return unpack(unpack_kind_of(job->octets), job);
 }
 
+/*
+ * Every kind that is known by its first octets, not by what stands further behind: magic numbers
+ * that are short may all be there, and readers of the one do not ask for the other. *failed_r: one
+ * was none, after all.
+ */
+static enum container_end open_fronts(
+	const struct container_job *job, unsigned *gave_r, bool *failed_r)
+{
+	enum container_end end = CONTAINER_WHOLE, one;
+	bool gave;
+
+	*gave_r = 0;
+	*failed_r = false;
+	for (size_t i = 0; i < MW_COUNT(kinds) && end <= CONTAINER_BROKEN; i++) {
+		if (kinds[i].at >= FRONT || !has_magic(&kinds[i], job->octets))
+			continue;
+		one = open_front(job, &kinds[i], &gave);
+		*gave_r += gave;
+		if (one == CONTAINER_BROKEN && !gave)
+			*failed_r = true;
+		else
+			end = worse(end, one);
+	}
+	return end;
+}
+
 static enum container_end open_archive(const struct container_job *job)
 {
-	const struct unpack_kind *front = kind_in_front(job->octets);
 	bool is_disc = has_magic(&disc, job->octets),
-	     is_tar = has_magic(&new_tar, job->octets) || is_old_tar(job->octets), gave = true;
-	enum container_end end = CONTAINER_WHOLE;
+	     is_tar = has_magic(&new_tar, job->octets) || is_old_tar(job->octets), failed;
+	unsigned gave;
+	enum container_end end = open_fronts(job, &gave, &failed);
 
-	if (front != NULL)
-		end = open_front(job, front, &gave);
-	if (end == CONTAINER_BROKEN && !gave && (is_disc || is_tar))
-		end = CONTAINER_WHOLE; /* a name that begins so */
+	if (failed && gave == 0 && !is_disc && !is_tar)
+		end = worse(end, CONTAINER_BROKEN); /* no mere name that begins so */
 	if (is_disc && end <= CONTAINER_BROKEN)
 		end = worse(end, unpack(&disc, job));
 	if (is_tar && end <= CONTAINER_BROKEN)
 		end = worse(end, unpack(&old_tar, job));
 	if (end <= CONTAINER_BROKEN)
 		end = worse(end, rar_give_streams(job, open_first));
-	if (job->ambiguous_r != NULL && (front != NULL && gave) + is_disc + is_tar > 1)
+	if (job->ambiguous_r != NULL && gave + is_disc + is_tar > 1)
 		*job->ambiguous_r = true;
 	return end;
 }
