@@ -1,16 +1,13 @@
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
-#include <stdlib.h>
 
 #include "disc.h"
 #include "ends.h"
 #include "feed.h"
-#include "grow.h"
 #include "lzw.h"
 #include "rar_streams.h"
 #include "unpack.h"
-#include "zip_head.h"
+#include "unpack_read.h"
 
 /* ------------------------------------------------------------------ what is an archive */
 
@@ -101,43 +98,6 @@ const char *unpack_kind_name(const struct unpack_kind *kind)
 
 /* ------------------------------------------------------------------ reading one */
 
-/*
- * What an error of the reader means. A window or dictionary beyond the cage's memory is a limit of
- * ours, no fault of the archive.
- */
-static enum container_end fault(struct archive *a, const struct feed *feed)
-{
-	if (feed->stopped)
-		return CONTAINER_CUT;
-	if (archive_errno(a) != ENOMEM)
-		return CONTAINER_BROKEN;
-	budget_no_memory(feed->budget);
-	return CONTAINER_CUT;
-}
-
-/*
- * Exactly one layer of compression: left to bid, libarchive takes off as many as it sees, and what
- * stands behind the inner one's end is lost. A tar in there is a member like any other: the reader
- * of tar would stop at its end, or go on over any number of zeros, without asking the budget.
- */
-static bool support_filter(struct archive *a, int filter)
-{
-	return archive_read_append_filter(a, filter) == ARCHIVE_OK &&
-	       archive_read_support_format_raw(a) == ARCHIVE_OK &&
-	       archive_read_support_format_empty(a) == ARCHIVE_OK;
-}
-
-/*
- * Nobody has asked the filter yet whether it knows these octets. Where it did not take one of them
- * it does not; the reader of nothing is content with an error as well.
- */
-static enum container_end began(struct archive *a, const struct feed *feed)
-{
-	if (feed->stopped || archive_errno(a) != 0)
-		return fault(a, feed);
-	return archive_filter_bytes(a, -1) == 0 ? CONTAINER_BROKEN : CONTAINER_WHOLE;
-}
-
 /* *end_r when there is nothing to read: why. */
 static struct archive *open_fed(
 	const struct unpack_kind *kind, struct feed *feed, enum container_end *end_r)
@@ -149,60 +109,15 @@ static struct archive *open_fed(
 	if (a == NULL)
 		return NULL;
 	ready = kind->format != NULL ? kind->format(a) == ARCHIVE_OK
-				     : support_filter(a, kind->filter);
+				     : unpack_filter(a, kind->filter);
 	if (!ready || !feed_open(feed, a))
-		*end_r = fault(a, feed);
+		*end_r = unpack_fault(a, feed);
 	else
-		*end_r = kind->format != NULL ? CONTAINER_WHOLE : began(a, feed);
+		*end_r = kind->format != NULL ? CONTAINER_WHOLE : unpack_began(a, feed);
 	if (*end_r == CONTAINER_WHOLE)
 		return a;
 	archive_read_free(a);
 	return NULL;
-}
-
-/* What the reader said of a member whose octets it gave. */
-struct remarks {
-	bool warned;  /* that they are damaged, or in a way that it cannot undo */
-	uint64_t end; /* offset behind the last of them; a hole may stand before it */
-};
-
-/* Unpack the member at hand into g, within the budget. */
-static enum container_end read_member(
-	struct archive *a, struct feed *feed, struct grow *g, struct remarks *remarks)
-{
-	struct budget *budget = feed->budget;
-	const void *block;
-
-	feed_octets(feed);
-	g->n = 0;
-	*remarks = (struct remarks){ .warned = false };
-	for (;;) {
-		la_int64_t offset = 0;
-		size_t n = 0;
-		int rc = archive_read_data_block(a, &block, &n, &offset);
-
-		if (feed->stopped)
-			return CONTAINER_CUT;
-		if (rc == ARCHIVE_EOF) {
-			remarks->end =
-				offset > 0 && (uint64_t)offset > g->n ? (uint64_t)offset : g->n;
-			return CONTAINER_WHOLE;
-		}
-		if (rc == ARCHIVE_RETRY)
-			continue;
-		if (rc < ARCHIVE_WARN)
-			return fault(a, feed);
-		remarks->warned = remarks->warned || rc == ARCHIVE_WARN;
-		if (n == 0)
-			continue;
-		if (offset < 0 || (uint64_t)offset < g->n)
-			return CONTAINER_BROKEN; /* no reader of ours goes backwards */
-		/* A hole costs as much as what it stands for. */
-		if (!budget_octets(budget, (uint64_t)offset - g->n + n) || !budget_time(budget))
-			return CONTAINER_CUT;
-		if (!grow_put(g, (size_t)offset, block, n))
-			return CONTAINER_NO_MEMORY;
-	}
 }
 
 /* One archive being read. */
@@ -355,7 +270,7 @@ static enum container_end read_target(struct reading *r, struct archive_entry *e
 static enum container_end read_octets(struct reading *r, struct archive_entry *entry, char kind)
 {
 	struct remarks remarks;
-	enum container_end end = read_member(r->a, &r->feed, &r->g, &remarks);
+	enum container_end end = unpack_member(r->a, &r->feed, &r->g, &remarks);
 
 	if (end == CONTAINER_BROKEN && kind != '\0' && r->g.n == 0 && size_of(entry) == 0)
 		return CONTAINER_WHOLE; /* a folder has none, which is an error to some readers */
@@ -404,7 +319,7 @@ static enum container_end give_up(struct reading *r)
 
 	if (archive_read_has_encrypted_entries(r->a) <= 0 &&
 		(r->rar5.o.n == 0 || rar5_next(&r->rar5) != RAR5_ENCRYPTED_ARCHIVE))
-		return fault(r->a, &r->feed);
+		return unpack_fault(r->a, &r->feed);
 	r->sealed = true;
 	if (!budget_file(r->job->budget) || !r->job->got(r->job->arg, &m))
 		return CONTAINER_CUT;
@@ -541,87 +456,6 @@ static enum container_end open_lzma(const struct container_job *job)
 	guess.arg = &g;
 	end = unpack(&lzma, &guess);
 	return end == CONTAINER_BROKEN ? CONTAINER_WHOLE : end;
-}
-
-/* ------------------------------------------------------------------ methods of zip */
-
-static void put_32(unsigned char *p, uint64_t n)
-{
-	for (unsigned i = 0; i < 4; i++)
-		p[i] = (unsigned char)(n >> (8 * i));
-}
-
-/* How libarchive gets at each method: as a stream of that compression, or in a zip made for it. */
-static const struct zip_method {
-	unsigned method;
-	int filter; /* ARCHIVE_FILTER_NONE: in a zip */
-} zip_methods[] = {
-	{ 12, ARCHIVE_FILTER_BZIP2 }, { 14, ARCHIVE_FILTER_NONE }, /* lzma */
-	{ 20, ARCHIVE_FILTER_ZSTD }, { 93, ARCHIVE_FILTER_ZSTD }, { 95, ARCHIVE_FILTER_XZ },
-	{ 98, ARCHIVE_FILTER_NONE }, /* ppmd */
-};
-
-static const struct zip_method *zip_method_of(unsigned method)
-{
-	for (size_t i = 0; i < MW_COUNT(zip_methods); i++)
-		if (zip_methods[i].method == method)
-			return &zip_methods[i];
-	return NULL;
-}
-
-/* head: of the zip that is made for it. */
-static bool open_method(
-	struct archive *a, const struct zip_method *m, struct mw_octets head, struct feed *feed)
-{
-	if (m->filter != ARCHIVE_FILTER_NONE)
-		return support_filter(a, m->filter) && feed_open(feed, a);
-	feed->ahead = head;
-	archive_read_support_format_zip_streamable(a);
-	archive_read_set_options(a, "zip:ignorecrc32"); /* the caller looks at it */
-	return feed_open(feed, a);
-}
-
-static enum container_end read_method(
-	struct archive *a, const struct zip_method *m, struct feed *feed, struct grow *g)
-{
-	struct archive_entry *entry;
-	struct remarks remarks; /* the caller compares size and sum */
-	enum container_end end =
-		m->filter != ARCHIVE_FILTER_NONE ? began(a, feed) : CONTAINER_WHOLE;
-	int rc;
-
-	if (end != CONTAINER_WHOLE)
-		return end;
-	rc = archive_read_next_header(a, &entry);
-	if (rc < ARCHIVE_WARN)
-		return fault(a, feed);
-	return rc == ARCHIVE_EOF ? CONTAINER_WHOLE : read_member(a, feed, g, &remarks);
-}
-
-enum container_end unpack_zip_method(unsigned method, struct mw_octets packed, uint64_t size,
-	struct budget *budget, struct grow *g)
-{
-	unsigned char head[31] = ZIP_LOCAL;
-	const struct zip_method *m = zip_method_of(method);
-	struct feed feed = { .o = packed, .budget = budget };
-	struct archive *a = m != NULL ? archive_read_new() : NULL;
-	enum container_end end;
-
-	g->n = 0;
-	if (a == NULL)
-		return m != NULL ? CONTAINER_NO_MEMORY : CONTAINER_BROKEN;
-	head[4] = 63; /* version that is needed */
-	head[8] = (unsigned char)method;
-	put_32(head + 18, packed.n);
-	put_32(head + 22, size);
-	head[26] = 1; /* a name of one octet */
-	head[30] = 'x';
-	if (open_method(a, m, mw_octets_of(head, sizeof(head)), &feed))
-		end = read_method(a, m, &feed, g);
-	else
-		end = fault(a, &feed);
-	archive_read_free(a);
-	return end;
 }
 
 /* ------------------------------------------------------------------ the row */
