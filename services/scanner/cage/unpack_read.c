@@ -51,17 +51,21 @@ enum container_end unpack_member(
 				offset > 0 && (uint64_t)offset > g->n ? (uint64_t)offset : g->n;
 			return CONTAINER_WHOLE;
 		}
+		if (!budget_time(budget))
+			return CONTAINER_CUT;
 		if (rc == ARCHIVE_RETRY)
 			continue;
 		if (rc < ARCHIVE_WARN)
 			return unpack_fault(a, feed);
+		if (n == 0 && rc == ARCHIVE_WARN && remarks->warned)
+			return CONTAINER_BROKEN; /* the reader of lha says so for ever */
 		remarks->warned = remarks->warned || rc == ARCHIVE_WARN;
 		if (n == 0)
 			continue;
 		if (offset < 0 || (uint64_t)offset < g->n)
 			return CONTAINER_BROKEN; /* no reader of ours goes backwards */
 		/* A hole costs as much as what it stands for. */
-		if (!budget_octets(budget, (uint64_t)offset - g->n + n) || !budget_time(budget))
+		if (!budget_octets(budget, (uint64_t)offset - g->n + n))
 			return CONTAINER_CUT;
 		if (!grow_put(g, (size_t)offset, block, n))
 			return CONTAINER_NO_MEMORY;

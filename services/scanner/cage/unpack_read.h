@@ -20,8 +20,8 @@ struct remarks {
 /*
  * Exactly one layer of compression: left to bid, libarchive takes off as many as it sees, and what
  * stands behind the inner one's end is lost. A tar in there is a member like any other: the reader
- * of tar would stop at its end, or go on over any number of zeros, without asking the budget. False:
- * no memory.
+ * of tar would stop at its end, or go on over any number of zeros, without asking the budget.
+ * False: no memory.
  */
 bool unpack_filter(struct archive *a, int filter);
 /* Behind feed_open, with such a filter. CONTAINER_BROKEN: these octets are not of that kind. */

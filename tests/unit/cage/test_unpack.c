@@ -216,6 +216,22 @@ static void a_magic_number_that_lies_is_a_broken_archive(void **state)
 	assert_null(unpack_kind_of(mw_octets_of_text("BZhello, this is a text")));
 }
 
+/* Of a method that it does not know, and with fewer octets than it says, libarchive warns without
+ * end. */
+static void a_warning_that_comes_again_and_again_ends_a_member(void **state)
+{
+	static const unsigned char lh1[] = "\x1a\x92-lh1-Q\0\0\0Q\0\0\0\0\0bZ \1\1a\xc9"
+					   "4U\0\0hello";
+	struct budget b = wide_budget();
+	struct seen s = { 0 };
+
+	(void)state;
+	assert_int_equal(open_all(mw_octets_of(lh1, sizeof(lh1)), &b, &s), CONTAINER_BROKEN);
+	assert_string_equal(s.names, "a;");
+	assert_int_equal(s.broken, 1);
+	assert_int_equal(b.met, 0);
+}
+
 /* .lzma has no magic number: some tables of numbers begin as it does. */
 static void what_looks_like_lzma_by_chance_is_not_broken(void **state)
 {
@@ -441,6 +457,7 @@ int main(void)
 		cmocka_unit_test(one_layer_of_compression_is_taken_off),
 		cmocka_unit_test(text_and_short_octets_are_no_archive),
 		cmocka_unit_test(a_magic_number_that_lies_is_a_broken_archive),
+		cmocka_unit_test(a_warning_that_comes_again_and_again_ends_a_member),
 		cmocka_unit_test(what_looks_like_lzma_by_chance_is_not_broken),
 		cmocka_unit_test(octets_beyond_the_budget_are_not_unpacked),
 		cmocka_unit_test(members_beyond_the_number_are_not_unpacked),
