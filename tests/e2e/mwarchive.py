@@ -59,8 +59,11 @@ def raw_lzma(octets):
     return b"\x5d" + struct.pack("<I", 1 << 16), lzma.compress(octets, lzma.FORMAT_RAW, filters=[LZMA1])
 
 
-def seven(how="copy", packed_header=False, substreams=True):
-    """substreams: what 7-Zip always writes, and nobody needs for one file."""
+PIPE, DEVICE, FOLDER, LINK, PLAIN = 0o010644, 0o020644, 0o040755, 0o120777, 0o100644
+
+
+def seven(how="copy", packed_header=False, substreams=True, mode=None):
+    """substreams: what 7-Zip always writes, and nobody needs for one file. mode: as 7-Zip tells it on Unix, beside Windows' attributes."""
     def make(name, octets):
         if how == "lzma":
             properties, data = raw_lzma(octets)
@@ -78,8 +81,9 @@ def seven(how="copy", packed_header=False, substreams=True):
         else:
             coder, data = coder7(b"\0"), octets
         names = b"\0" + name.encode("utf-16le") + b"\0\0"
+        attributes = b"" if mode is None else b"\x15\6\1\0" + struct.pack("<I", mode << 16 | 0x8020)
         header = (b"\1\4" + streams7(0, data, coder, len(octets), zlib.crc32(octets), substreams) + b"\0" +
-            b"\5\1\x11" + number7(len(names)) + names + b"\0\0")
+            b"\5\1\x11" + number7(len(names)) + names + attributes + b"\0\0")
         if packed_header:
             properties, again = raw_lzma(header)
             tail = b"\x17" + streams7(len(data), again, coder7(b"\3\1\1", properties), len(header), zlib.crc32(header)) + b"\0"
@@ -103,7 +107,11 @@ def rar4_block(kind, flags, body):
     return struct.pack("<H", zlib.crc32(rest) & 0xFFFF) + rest
 
 
-def rar4(flags=0x8000, system=2, attributes=0x20):
+def rar4(flags=0x8000, system=2, attributes=0x20, mode=None):
+    """mode: as on Unix."""
+    if mode is not None:
+        system, attributes = 3, mode
+
     def make(name, octets):
         head = struct.pack("<IIBIIBBHI", len(octets), len(octets), system, zlib.crc32(octets), 0x5A620000, 29, 0x30, len(name), attributes)
         salt = b"saltsalt" if flags & 0x400 else b""
@@ -150,9 +158,12 @@ RAR5_END = rar5_block(b"\5\0\0")
 RAR5_MAIN = rar5_block(b"\1\0\0")
 
 
-def rar5_file(name, octets, extra=b"", system=0, attributes=0x20, name_size=None, raw_name=None):
+def rar5_file(name, octets, extra=b"", system=0, attributes=0x20, name_size=None, raw_name=None, mode=None, kind=4):
+    """mode: as on Unix. kind: 4, with a checksum; and 1, a folder."""
+    if mode is not None:
+        system, attributes = 1, mode
     flags = 2 | (1 if extra else 0)
-    head = (b"\2" + vint(flags) + (vint(len(extra)) if extra else b"") + vint(len(octets)) + vint(4) + vint(len(octets)) + vint(attributes) +
+    head = (b"\2" + vint(flags) + (vint(len(extra)) if extra else b"") + vint(len(octets)) + vint(kind) + vint(len(octets)) + vint(attributes) +
         struct.pack("<I", zlib.crc32(octets)) + b"\0" + vint(system) + vint(name_size or len(name)) + (raw_name or name.encode()) + extra)
     return rar5_block(head) + octets
 
@@ -298,9 +309,9 @@ def pax_name(name, octets):
     return out.getvalue()
 
 
-def cpio(form):
+def cpio(form, file_mode=PLAIN):
     def one(name, octets):
-        n, size, mode = name.encode() + b"\0", len(octets), 0o100644 if name != "TRAILER!!!" else 0
+        n, size, mode = name.encode() + b"\0", len(octets), file_mode if name != "TRAILER!!!" else 0
         if form == "odc":
             return f"070707{0:06o}{1:06o}{mode:06o}{0:06o}{0:06o}{1:06o}{0:06o}{MTIME:011o}{len(n):06o}{size:011o}".encode() + n + octets
         if form in ("newc", "crc"):
@@ -340,13 +351,17 @@ def deb(how="gz"):
     return make
 
 
-def rpm(how="gzip"):
+def rpm_of(packed):
     """Lead, an empty signature, an empty header, a compressed cpio."""
+    lead = struct.pack(">4sBBHH66sHH16s", b"\xed\xab\xee\xdb", 3, 0, 0, 1, b"evil-1-1", 1, 5, bytes(16))
+    empty = b"\x8e\xad\xe8\x01" + bytes(12)
+    return lead + empty + empty + packed
+
+
+def rpm(how="gzip"):
     def make(name, octets):
-        lead = struct.pack(">4sBBHH66sHH16s", b"\xed\xab\xee\xdb", 3, 0, 0, 1, b"evil-1-1", 1, 5, bytes(16))
-        empty = b"\x8e\xad\xe8\x01" + bytes(12)
         payload = cpio("newc")("./usr/bin/" + name, octets)
-        return lead + empty + empty + (lzma.compress(payload) if how == "xz" else gz(payload))
+        return rpm_of(lzma.compress(payload) if how == "xz" else gz(payload))
     return make
 
 
@@ -363,20 +378,31 @@ def cab(mszip=False):
     return make
 
 
-def lha(level=0):
+def lha(level=0, method=b"-lh0-"):
     def make(name, octets):
         n, size = name.encode(), struct.pack("<II", len(octets), len(octets))
         if level == 2:
             def head(check):
                 ext = struct.pack("<HBH", 5, 0, check) + struct.pack("<H", 3 + len(n)) + b"\1" + n + struct.pack("<H", 0)
-                whole = b"-lh0-" + size + struct.pack("<IBBHB", MTIME, 0x20, 2, crc16(octets), 0x55) + ext
+                whole = method + size + struct.pack("<IBBHB", MTIME, 0x20, 2, crc16(octets), 0x55) + ext
                 return struct.pack("<H", 2 + len(whole)) + whole
             return head(crc16(head(0))) + octets + b"\0"
-        head = b"-lh0-" + size + struct.pack("<IBBB", 0x5A620000, 0x20, level, len(n)) + n + struct.pack("<H", crc16(octets))
+        head = method + size + struct.pack("<IBBB", 0x5A620000, 0x20, level, len(n)) + n + struct.pack("<H", crc16(octets))
         if level == 1:
             head += b"U\0\0"
         return bytes([len(head), sum(head) & 0xFF]) + head + octets + b"\0"
     return make
+
+
+def lha_like_cpio(name, octets):
+    """The size of its header and the sum of that are the magic number of a binary cpio."""
+    for letter in range(0x61, 0x7B):
+        for count in range(1, 160):
+            folder = "a" * (176 - len(name) - count) + chr(letter) * count
+            whole = lha(0)(folder + "/" + name, octets)
+            if whole[:2] == b"\xc7\x71":
+                return whole
+    raise AssertionError("no such name")
 
 
 def arj(name, octets):
@@ -387,12 +413,12 @@ def arj(name, octets):
     return header(first) + header(member + name.encode() + b"\0\0") + octets + b"\x60\xea\0\0"
 
 
-def xar(zipped=True):
+def xar(zipped=True, kind="file", more=""):
     def make(name, octets):
         data = zlib.compress(octets) if zipped else octets
         style = "application/x-gzip" if zipped else "application/octet-stream"
         toc = (f'<?xml version="1.0" encoding="UTF-8"?><xar><toc><checksum style="sha1"><offset>0</offset><size>20</size></checksum>'
-            f'<file id="1"><name>{name}</name><type>file</type><mode>0644</mode><data><length>{len(data)}</length><offset>20</offset>'
+            f'<file id="1"><name>{name}</name><type>{kind}</type><mode>0644</mode>{more}<data><length>{len(data)}</length><offset>20</offset>'
             f'<size>{len(octets)}</size><encoding style="{style}"/>'
             f'<extracted-checksum style="sha1">{hashlib.sha1(octets).hexdigest()}</extracted-checksum>'
             f'<archived-checksum style="sha1">{hashlib.sha1(data).hexdigest()}</archived-checksum></data></file></toc></xar>').encode()
@@ -406,9 +432,10 @@ def both(n, size=4):
     return n.to_bytes(size, "little") + n.to_bytes(size, "big")
 
 
-def iso_record(name, sector, size, flags):
+def iso_record(name, sector, size, flags, rock=b""):
     head = b"\0" + both(sector) + both(size) + bytes([125, 3, 2, 8, 0, 0, 0, flags, 0, 0]) + both(1, 2) + bytes([len(name)]) + name
     head += bytes((len(head) + 1) % 2)
+    head += rock + bytes(len(rock) % 2)
     return bytes([len(head) + 1]) + head
 
 
@@ -433,6 +460,53 @@ def iso(name, octets, least=64):
         return o.ljust(2048, b"\0")
     return (bytes(16 * 2048) + sector(d) + sector(b"\xffCD001\1") + sector(table) + sector(b"\1\0" + struct.pack(">I", 20) + b"\0\1\0\0") +
         sector(folder) + octets.ljust((sectors - 21) * 2048, b"\0"))
+
+
+# Rock Ridge: that it is there; another name; a pipe, whose serial number is always the same.
+ROCK_THERE = b"SP\7\1\xbe\xef\0"
+
+
+def rock_name(name):
+    return b"NM" + bytes([5 + len(name), 1, 0]) + name
+
+
+ROCK_PIPE = b"PX\x2c\1" + both(0o010644) + both(1) + both(0) + both(0) + both(4711)
+
+
+def disc(contents, first, joliet=None, by_table=None, sectors=0):
+    """Lists of files, (name, which of the contents, its size, Rock Ridge's fields): the first one, Joliet's, and that of a folder to
+    which the path table alone leads. Descriptors from sector 16 on, a path table of each in 19 and 20, folders from 21 on, contents behind.
+    sectors: as the disc says of itself."""
+    places, at = [], 24
+    for octets in contents:
+        places.append(at)
+        at += len(octets) // 2048 + 1
+
+    def folder(place, files, rock=b""):
+        own = iso_record(b"\0", place, 2048, 2, rock)
+        return (own + iso_record(b"\1", 21, 2048, 2) + b"".join(iso_record(n, places[i], size, 0, r) for n, i, size, r in files)).ljust(2048, b"\0")
+
+    def descriptor(kind, place, escape=b""):
+        return (bytes([kind]) + b"CD001\1\0" + b" " * 32 + b"EVIL".ljust(32) + bytes(8) + both(sectors or at) + escape.ljust(32, b"\0") +
+            both(1, 2) + both(1, 2) + both(2048, 2) + both(22 if by_table is not None and kind == 1 else 10) + struct.pack("<II", place - 2, 0) + struct.pack(">II", 0, 0) +
+            iso_record(b"\0", place, 2048, 2) + b" " * 623 + b"2025030208000000\0" * 2 + b"0" * 16 + b"\0" + b"0" * 16 + b"\0\1\0").ljust(2048, b"\0")
+    second = descriptor(2, 22, b"%/E") if joliet is not None else b"\0CD001\1".ljust(2048, b"\0")
+    return (bytes(16 * 2048) + descriptor(1, 21) + second + b"\xffCD001\1".ljust(2048, b"\0") + table(21, by_table) + table(22) +
+        folder(21, first, ROCK_THERE if any(r for *_, r in first) else b"") + folder(22, joliet or []) + folder(23, by_table or []) +
+        b"".join(o.ljust((len(o) // 2048 + 1) * 2048, b"\0") for o in contents))
+
+
+def table(root, by_table=None):
+    """A path table: the root, and what else there is."""
+    more = b"\3\0" + struct.pack("<IH", 23, 1) + b"SUB\0" if by_table is not None else b""
+    return (b"\1\0" + struct.pack("<IH", root, 1) + b"\0\0" + more).ljust(2048, b"\0")
+
+
+def wide_name(name):
+    return name.encode("utf-16be")
+
+
+README = b"hello, this is only a text\n"
 
 
 # ------------------------------------------------------------------ archives that stand in another one, and are no member of it
@@ -476,6 +550,17 @@ def noise(n):
 def gz(octets, name=b""):
     tail = struct.pack("<II", zlib.crc32(octets), len(octets))
     return b"\x1f\x8b\x08" + (b"\x08" if name else b"\0") + bytes(4) + b"\0\3" + (name + b"\0" if name else b"") + deflated(octets) + tail
+
+
+def lzma_alone(dictionary=1 << 16, told=False, **properties):
+    """told: the size is."""
+    p = {"lc": 3, "lp": 0, "pb": 2, **properties}
+
+    def make(octets):
+        packed = lzma.compress(octets, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 16, **p}])
+        return (bytes([(p["pb"] * 5 + p["lp"]) * 9 + p["lc"]]) + struct.pack("<I", dictionary) +
+            (struct.pack("<Q", len(octets)) if told else b"\xff" * 8) + packed)
+    return make
 
 
 def lzip(octets):
@@ -536,6 +621,12 @@ def compress(octets):
     put(table[have])
     flush()
     return b"\x1f\x9d\x90" + bytes(out)
+
+
+def compress_full():
+    """Codes of nine bits at most, and all of them have a meaning: whatever stands behind is valid."""
+    bits = sum(65 << i * 9 for i in range(512))
+    return b"\x1f\x9d\x89" + bits.to_bytes(576, "little")
 
 
 def compress_cleared(octets):

@@ -222,6 +222,19 @@ def seven_zip_of_an_exbibyte():
     return seven_zip(header, len(packed)) + packed + header
 
 
+def seven_zip_of_zeros(n, mode):
+    """Two files in one folder of LZMA2: n zeros, of that mode of Unix, and one octet. Each chunk begins anew, so one does for all."""
+    chunk = lzma.compress(b"\0" * (2 * MIB), lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2 * MIB}])[:-1]
+    packed = chunk * (n // (2 * MIB) + 1) + b"\0"
+    number = lambda n: b"\xff" + struct.pack("<Q", n)  # noqa: E731
+    attributes = struct.pack("<II", mode << 16 | 0x8020, 0x20)
+    header = (b"\1\4" b"\6\0\1\x09" + number(len(packed)) + b"\0"
+        b"\7\x0b\1\0\1\x21\x21\1\x12" b"\x0c" + number(n + 1) + b"\0"
+        b"\x08\x0d\2\x09" + number(n) + b"\0" b"\0"
+        b"\5\2\x11\x09\0a\0\0\0b\0\0\0" b"\x15\x0a\1\0" + attributes + b"\0\0")
+    return seven_zip(header, len(packed)) + packed + header
+
+
 def rar5(*blocks):
     out = b"Rar!\x1a\7\1\0"
     for fields, data in blocks:
@@ -318,6 +331,9 @@ BOMBS = {
     "xz with a dictionary of 4 GiB": (lambda: attached(xz_with_a_dictionary_of_4_gib(), "x.xz"), MUCH),
     "lzma with a dictionary of 4 GiB": (lambda: attached(lzma_with_a_dictionary_of_4_gib(), "x.lzma"), None),
     "7z of an exbibyte": (lambda: attached(seven_zip_of_an_exbibyte(), "x.7z"), None),
+    "7z of a pipe of 16 GiB": (lambda: attached(seven_zip_of_zeros(16 * GIB, 0o010644), "x.7z"), MUCH),
+    "7z of a link of 16 GiB": (lambda: attached(seven_zip_of_zeros(16 * GIB, 0o120777), "x.7z"), MUCH | {"time"}),
+    "gzip whose name has no end": (lambda: attached(b"\x1f\x8b\x08\x08" + bytes(6) + b"x" * (8 * MIB), "x.gz"), None),
     "7z with a head of an exbibyte": (lambda: attached(seven_zip(b"", 0, 1 << 60) + bytes(1000), "x.7z"), None),
     "rar of an exbibyte": (lambda: attached(rar5_of_an_exbibyte(), "x.rar"), None),
     "beginnings of a million RARs": (lambda: attached(rar5_beginnings(700000), "x.bin"), ANY),

@@ -216,6 +216,42 @@ for case_name, wrap_ in (("rar5 behind a block of type 0", ar.rar5_type_0), ("ra
 box("rar5 name that is no text", "archive", ar.rar5_raw_name, "a.rar")
 box("rar5 quick open", "archive", ar.rar5_quick, "a.rar")
 box("rar4 link of Unix", "archive", ar.rar4(system=3, attributes=0xA1FF), "a.rar")
+
+# What says to be no plain file, and has octets: some readers make one of it.
+MODES = {"pipe": ar.PIPE, "device": ar.DEVICE, "folder": ar.FOLDER, "link": ar.LINK}
+for case_name, mode_ in MODES.items():
+    box("7z of a " + case_name, "archive", ar.seven("lzma", mode=mode_), "a.7z", odd=case_name == "link")
+    box("rar4 of a " + case_name, "archive", ar.rar4(mode=mode_), "a.rar", odd=case_name == "link")
+    box("rar5 of a " + case_name, "archive", lambda n, o, m=mode_: ar.rar5(n, o, mode=m), "a.rar")
+    box("cpio of a " + case_name, "archive", ar.cpio("newc", mode_), "a.cpio", odd=case_name == "link")
+box("xar of a fifo", "archive", ar.xar(kind="fifo"), "a.xar")
+for case_name in ("lh1", "lzs"):
+    box("lha of " + case_name, "archive", ar.lha(1, b"-%s-" % case_name.encode()), "a.lzh")
+box("lha that begins as a cpio", "archive", ar.lha_like_cpio, "a.lzh", odd=True)
+
+# What one system shows of a disc and the next one does not.
+
+
+def upper(name):
+    return name.upper().encode() + b";1"
+
+
+DISCS = {
+    "iso with Joliet": (lambda n, o: ar.disc([o], [(upper(n), 0, len(o), b"")], [(ar.wide_name(n), 0, len(o), b"")]), False),
+    "iso with Rock Ridge and Joliet": (lambda n, o: ar.disc([o], [(b"A.;1", 0, len(o), ar.rock_name(n.encode()))],
+        [(ar.wide_name(n), 0, len(o), b"")]), False),
+    "iso, in Joliet alone": (lambda n, o: ar.disc([ar.README, o], [(b"A.TXT;1", 0, 27, ar.rock_name(b"a.txt"))],
+        [(ar.wide_name(n), 1, len(o), b"")]), True),
+    "iso, not in Joliet": (lambda n, o: ar.disc([ar.README, o], [(upper(n), 1, len(o), b"")], [(ar.wide_name("a.txt"), 0, 27, b"")]), True),
+    "iso of two files at one place": (lambda n, o: ar.disc([o], [(b"A.TXT;1", 0, 1, b""), (upper(n), 0, len(o), b"")]), False),
+    "iso of two files with one number": (lambda n, o: ar.disc([ar.README, o], [(b"A.TXT;1", 0, 27, ar.ROCK_PIPE),
+        (upper(n), 1, len(o), ar.ROCK_PIPE)]), False),
+    "iso of a pipe": (lambda n, o: ar.disc([o], [(upper(n), 0, len(o), ar.ROCK_PIPE)]), False),
+    "iso that says to be short": (lambda n, o: ar.disc([o], [(upper(n), 0, len(o), b"")], sectors=24), False),
+    "iso, in the path table alone": (lambda n, o: ar.disc([ar.README, o], [(b"A.TXT;1", 0, 27, b"")], by_table=[(upper(n), 1, len(o), b"")]), True),
+}
+for case_name, (wrap_, odd_) in DISCS.items():
+    box(case_name, "archive", wrap_, "a.iso", odd=odd_)
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)
 for case_name, wrap_ in mwdisk.DISKS.items():
     box(case_name, "archive", wrap_, "a.img")
@@ -227,12 +263,20 @@ lone("gzip", gzip.compress, "a.gz")
 lone("gzip of two", lambda o: gzip.compress(o[:30]) + gzip.compress(o[30:]), "a.gz")
 lone("gzip with junk behind", lambda o: gzip.compress(o) + b"junk" * 20, "a.gz")
 lone("gzip cut", lambda o: gzip.compress(o)[:-8], "a.gz")
-box("gzip with a name", "compressed", lambda n, o: ar.gz(o, n.encode()), "a.gz", tells_name=False)
+box("gzip with a name", "compressed", lambda n, o: ar.gz(o, n.encode()), "a.gz")
+add("gzip named otherwise inside", "compressed", lambda n, o: mwodd.attached(n + ".gz", ar.gz(o, b"a.txt")))
+add("lzop named otherwise inside", "compressed", lambda n, o: mwodd.attached(n + ".lzo", ar.lzop(o, b"a.txt")))
+box("gzip of two with names", "compressed", lambda n, o: ar.gz(b"", n.encode()) + ar.gz(o, b"a.txt"), "a.gz")
 lone("bzip2", bz2.compress, "a.bz2")
 lone("bzip2 of two", lambda o: bz2.compress(o[:30]) + bz2.compress(o[30:]), "a.bz2")
 lone("xz", lzma.compress, "a.xz")
 lone("xz of two", lambda o: lzma.compress(o[:30]) + lzma.compress(o[30:]), "a.xz")
 lone("lzma", lambda o: lzma.compress(o, lzma.FORMAT_ALONE), "a.lzma")
+lone("lzma of other bits", ar.lzma_alone(pb=0), "a.lzma")
+lone("lzma of other bits, as data", ar.lzma_alone(pb=0, lc=0, told=True), "a.dat")
+lone("lzma -e", ar.lzma_alone(lc=4), "a.lzma")
+lone("lzma of a small dictionary", ar.lzma_alone(4096), "a.dat")
+lone("lzma of a dictionary and a half", ar.lzma_alone(3 << 15, True), "a.dat")
 lone("lzip", ar.lzip, "a.lz")
 lone("lz4", ar.lz4, "a.lz4")
 lone("lz4 legacy", ar.lz4_legacy, "a.lz4")
@@ -263,6 +307,19 @@ lone("xz and gzip", lambda o: lzma.compress(o[:1]) + gzip.compress(o[1:]), "a.xz
 lone("compress", ar.compress, "a.Z")
 lone("compress, table emptied", ar.compress_cleared, "a.Z")
 lone("lzop", ar.lzop, "a.lzo")
+
+
+def behind_another(compress):
+    """What comes out begins with a file of the same compression: who takes off both layers at once ends with the inner one."""
+    return lambda n, o: compress(compress(b"x" * 40) + z.simple()(n, o))
+
+
+for case_name, compress_ in (("gzip", gzip.compress), ("bzip2", bz2.compress), ("xz", lzma.compress), ("lzip", ar.lzip), ("zstd", ar.zstd),
+        ("lz4", ar.lz4)):
+    box(case_name + " of the same, zip behind", "compressed", behind_another(compress_), "report.zip." + case_name)
+box("compress of the same, zip behind", "compressed", lambda n, o: ar.compress(ar.compress_full() + z.simple()(n, o)), "report.zip.Z",
+    odd=True)
+box("rpm of the same, zip behind", "compressed", lambda n, o: ar.rpm_of(gzip.compress(gzip.compress(b"x" * 40) + z.simple()(n, o))), "a.rpm")
 
 # ------------------------------------------------------------------ documents
 

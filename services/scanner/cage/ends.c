@@ -26,6 +26,54 @@ size_t end_of_7z(struct mw_octets o)
 	return START_7Z + (size_t)end;
 }
 
+/* ------------------------------------------------------------------ gzip: RFC 1952 section 2.3 */
+
+#define GZIP_FIXED 10
+enum { GZIP_SUM = 0x02, GZIP_EXTRA = 0x04, GZIP_NAME = 0x08, GZIP_COMMENT = 0x10 };
+
+/* The text at *at_p, behind whose NUL that is moved; to the end when there is none. */
+static struct mw_octets take_text(struct mw_octets o, size_t *at_p)
+{
+	const unsigned char *from = o.p + *at_p, *nul = memchr(from, '\0', o.n - *at_p);
+	size_t n = nul != NULL ? (size_t)(nul - from) : o.n - *at_p;
+
+	*at_p = nul != NULL ? *at_p + n + 1 : o.n;
+	return mw_octets_of(from, n);
+}
+
+size_t gzip_head(struct mw_octets o, struct mw_octets *name_r)
+{
+	size_t at = GZIP_FIXED;
+	unsigned flags;
+
+	*name_r = mw_octets_of(NULL, 0);
+	if (o.n < GZIP_FIXED || o.p[0] != 0x1f || o.p[1] != 0x8b)
+		return 0;
+	flags = o.p[3];
+	if ((flags & GZIP_EXTRA) != 0) {
+		if (o.n - at < 2 || zip_16(o.p + at) > o.n - at - 2)
+			return 0;
+		at += 2 + zip_16(o.p + at);
+	}
+	if ((flags & GZIP_NAME) != 0)
+		*name_r = take_text(o, &at);
+	if ((flags & GZIP_COMMENT) != 0)
+		take_text(o, &at);
+	if ((flags & GZIP_SUM) != 0)
+		at += 2;
+	return at < o.n ? at : 0;
+}
+
+bool gzip_is_empty(struct mw_octets o)
+{
+	static const char nothing[10] = { 3 }; /* an empty last block; sum and size */
+	struct mw_octets name;
+	size_t at = gzip_head(o, &name);
+
+	return at != 0 && o.n - at == sizeof(nothing) &&
+	       memcmp(o.p + at, nothing, sizeof(nothing)) == 0;
+}
+
 /* ------------------------------------------------------------------ xz: xz-file-format 2.1.2 */
 
 #define FOOTER_XZ 12
@@ -59,6 +107,44 @@ size_t end_of_xz(struct mw_octets o)
 		to = end - 1;
 	}
 	return o.n;
+}
+
+/* ------------------------------------------------------------------ lzma: lzma-file-format.txt */
+
+#define LZMA_HEAD 13
+#define LZMA_PROPERTIES (5 * 5 * 9)
+#define LZMA_SIZE_BITS 56 /* of what is written; more is no size but a chance */
+#define LZMA_DICTIONARY_LEAST 4096
+
+/* A power of two, or one and a half of it: what 7-Zip and xz take. */
+static bool is_dictionary(uint32_t n)
+{
+	while (n > 3 && n % 2 == 0)
+		n /= 2;
+	return n == 2 || n == 3 || n == UINT32_MAX;
+}
+
+static bool lzma_is_endless(struct mw_octets o)
+{
+	return zip_64(o.p + 5) == UINT64_MAX;
+}
+
+/* The octet behind the header is the first of the range coder's, always zero. */
+bool is_lzma(struct mw_octets o)
+{
+	uint32_t dictionary;
+
+	if (o.n <= LZMA_HEAD || o.p[0] >= LZMA_PROPERTIES || o.p[LZMA_HEAD] != 0 ||
+		(!lzma_is_endless(o) && zip_64(o.p + 5) >> LZMA_SIZE_BITS != 0))
+		return false;
+	dictionary = zip_32(o.p + 1);
+	return is_dictionary(dictionary) || (o.p[0] == 0x5d && (dictionary & UINT16_MAX) == 0);
+}
+
+bool is_surely_lzma(struct mw_octets o)
+{
+	return lzma_is_endless(o) ||
+	       ((o.p[0] == 0x5d || o.p[0] == 0x5e) && zip_32(o.p + 1) >= LZMA_DICTIONARY_LEAST);
 }
 
 /* ------------------------------------------------------------------ zstd: RFC 8878 section 3.1 */

@@ -12,6 +12,19 @@ size_t end_of_zstd(struct mw_octets o); /* of the last frame */
 size_t end_of_lz4(struct mw_octets o);
 size_t end_unknown(struct mw_octets o);
 
+/* Of gzip (RFC 1952 section 2.3): offset behind the header, 0 when there is none; *name_r: the
+ * file's name in it, or nothing. */
+size_t gzip_head(struct mw_octets o, struct mw_octets *name_r);
+/* A file of gzip that is made of nothing, and of nothing else. */
+bool gzip_is_empty(struct mw_octets o);
+
+/*
+ * A header of .lzma, which has no magic number: the octets may be something else by chance. Surely:
+ * when they are as good as all writers make them.
+ */
+bool is_lzma(struct mw_octets o);
+bool is_surely_lzma(struct mw_octets o);
+
 /* Old tar without a magic number: a header whose sum is right. */
 bool is_old_tar(struct mw_octets o);
 

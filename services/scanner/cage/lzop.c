@@ -110,7 +110,7 @@ static enum container_end one_file(
 	struct reader *r, const struct container_job *job, struct grow *g)
 {
 	size_t from = g->n;
-	char name[CONTAINER_NAME_MAX];
+	char name[CONTAINER_NAME_MAX], inner[CONTAINER_NAME_MAX];
 	struct container_member m = { .name = name };
 	enum container_end end = CONTAINER_WHOLE;
 	struct mw_octets declared;
@@ -122,8 +122,11 @@ static enum container_end one_file(
 	if (!budget_file(job->budget))
 		return CONTAINER_CUT;
 	container_name(name, (const char *)declared.p, declared.n);
+	container_inner_name(inner, job->name);
 	if (name[0] == '\0')
-		container_inner_name(name, job->name);
+		m.name = inner;
+	else if (inner[0] != '\0' && strcmp(name, inner) != 0)
+		m.aliases[0] = inner; /* programs take the one or the other */
 	while (end == CONTAINER_WHOLE && !last)
 		end = block(r, flags, job->budget, g, &last);
 	if (end == CONTAINER_NO_MEMORY)

@@ -1,8 +1,8 @@
 /*
- * Archives through libarchive, from memory into memory: the only file that knows it. What is worth
- * trying is decided by our own magic numbers (unpack_kind), which cost nothing on the text that
- * most mail is; only the readers of that kind are switched on, and never one that runs a program or
- * reads other files (lrzip, grzip, mtree).
+ * Archives through libarchive, from memory into memory: unpack*.c and feed.c are the only files
+ * that know it. What is worth trying is decided by our own magic numbers (unpack_kind), which cost
+ * nothing on the text that most mail is; only the readers of that kind are switched on, and never
+ * one that runs a program or reads other files (lrzip, grzip, mtree).
  */
 #ifndef SCAN_UNPACK_H
 #define SCAN_UNPACK_H
