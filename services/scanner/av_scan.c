@@ -582,8 +582,12 @@ void avs_builtin_changed(struct avs *a, bool eicar)
 	if (p == NULL)
 		return;
 	p->test_at_ms = 0;
-	if (!eicar)
+	if (!eicar) {
 		place_down(a, p, NOT_FOUND);
+	} else if (p->state == UNTESTED) {
+		p->state = TRUSTED; /* it has found the file already */
+		look_whether_ready(a);
+	}
 }
 
 void avs_builtin_told(struct avs *a, enum avs_answer answer, uint64_t us)

@@ -416,7 +416,7 @@ for case_name, wrap_ in (("rar5 of a long main block", ar.rar5_long_main), ("rar
 HIDES = {
     "PK and octets": lambda o: b"PK" + bytes(range(20)) + o,
     "the octets between a zip's members": lambda o: z.archive(z.Member("readme.txt", ar.TEXT), between=o),
-    "a zip's comment": lambda o: z.archive(z.Member("readme.txt", ar.TEXT), comment=o),
+    "the comment of a zip called a.rar": lambda o: z.archive(z.Member("readme.txt", ar.TEXT), comment=o),
     "a zip's extra field": lambda o: z.archive(z.Member("readme.txt", ar.TEXT, extra=struct.pack("<HH", 0x7777, len(o)) + o)),
     "a gzip's extra field": ar.in_gzip_field,
     "a zstd frame that is skipped": ar.in_zstd_frame,

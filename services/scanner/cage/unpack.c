@@ -245,12 +245,11 @@ static bool is_short(
 }
 
 /* Where a link's target is what stands in the archive as its contents: readers that make no links
- * make a file of it. */
+ * make a file of it. (Of RAR rar_check.c gives it out, whole.) */
 static bool has_target_for_contents(const struct unpack_kind *kind)
 {
 	return kind->format == archive_read_support_format_7zip ||
-	       kind->format == archive_read_support_format_cpio ||
-	       kind->format == archive_read_support_format_rar;
+	       kind->format == archive_read_support_format_cpio;
 }
 
 /* libarchive tells a target up to its first NUL: what is left there of a program, a shortcut or a
