@@ -117,6 +117,8 @@ enum mw_rc mw_qindex_set_meta(
 int64_t mw_qindex_folder_mtime(struct mw_qindex *q, const char *folder);
 enum mw_rc mw_qindex_set_folder(
 	struct mw_qindex *q, const char *folder, int64_t mtime_ns, struct mw_err *err_r);
+/* It is there, and was never compared, unless it is known already. */
+enum mw_rc mw_qindex_add_folder(struct mw_qindex *q, const char *folder, struct mw_err *err_r);
 enum mw_rc mw_qindex_drop_folder(struct mw_qindex *q, const char *folder, struct mw_err *err_r);
 /* Those that are known, and the files that are indexed in one: "" is QUARANTINEDIR itself. */
 enum mw_rc mw_qindex_folders(struct mw_qindex *q, bool (*row)(void *arg, const char *folder),

@@ -372,6 +372,11 @@ enum mw_rc mw_qindex_set_folder(
 	return mw_qindex_step(q, s, err_r);
 }
 
+enum mw_rc mw_qindex_add_folder(struct mw_qindex *q, const char *folder, struct mw_err *err_r)
+{
+	return folder_id(q, folder, true, err_r) >= 0 ? MW_OK : MW_ERR_IO;
+}
+
 /* One answer row by row; the statement is made for it. */
 static enum mw_rc rows(struct mw_qindex *q, const char *sql, const char *key,
 	bool (*row)(void *arg, sqlite3_stmt *s), void *arg, struct mw_err *err_r)

@@ -296,7 +296,7 @@ static bool read_folder(struct folder *f, DIR *dir, struct folders *below)
 		if (d->d_name[0] == '.')
 			remove_temporary(f, dirfd(dir), d->d_name, &st);
 		else if (S_ISDIR(st.st_mode) && depth < MW_QFOLDER_DEPTH_MAX)
-			add_folder(below, path);
+			f->unsettled = !add_folder(below, path) || f->unsettled;
 		else if (S_ISREG(st.st_mode) &&
 			 !(*f->path == '\0' &&
 				 strncmp(d->d_name, MW_QINDEX_FILE, strlen(MW_QINDEX_FILE)) == 0) &&
@@ -305,6 +305,21 @@ static bool read_folder(struct folder *f, DIR *dir, struct folders *below)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * With them the index knows the folders below it: they are looked at by the next run, when this one
+ * does not get to them.
+ */
+static enum mw_rc settle(
+	struct folder *f, const struct folders *below, int64_t mtime_ns, struct mw_err *err_r)
+{
+	struct mw_qindex *q = f->scan->index;
+	enum mw_rc rc = MW_OK;
+
+	for (size_t i = 0; i < below->count && rc == MW_OK; i++)
+		rc = mw_qindex_add_folder(q, below->items[i], err_r);
+	return rc == MW_OK ? mw_qindex_set_folder(q, f->path, mtime_ns, err_r) : rc;
 }
 
 static enum mw_rc scan_open_folder(
@@ -323,7 +338,7 @@ static enum mw_rc scan_open_folder(
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (rc == MW_OK && !s->read_only && !f->unsettled &&
 		mtime_ns + SETTLED_NS < (int64_t)now.tv_sec * 1000000000 + now.tv_nsec)
-		rc = mw_qindex_set_folder(s->index, f->path, mtime_ns, err_r);
+		rc = settle(f, below, mtime_ns, err_r);
 	if (rc == MW_OK && !s->read_only)
 		rc = mw_qindex_commit(s->index, err_r);
 	if (rc != MW_OK && !s->read_only)
