@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -378,6 +380,98 @@ static void deeds_are_read_as_they_were_written(void **state)
 	mw_text_fini(&t);
 }
 
+/* "release" of id to a recipient, who is his own text. */
+static enum mw_rc write_release(const char *rcpt)
+{
+	return mw_qaudit_write(
+		dir, &(struct mw_qaudit){ "release", "id", NULL, "me", rcpt, NOW }, &err);
+}
+
+static bool knows_after_a_look(struct mw_qindex *q, const char *rcpt)
+{
+	char by[MW_QINDEX_WHO_MAX];
+
+	assert_int_equal(mw_qaudit_catch_up(dir, q, &err), MW_OK);
+	return mw_qindex_was_released(q, "id", rcpt, by) != 0;
+}
+
+static const char *audit_file(const char *suffix)
+{
+	static char path[2][80];
+	static unsigned next;
+
+	next = !next;
+	snprintf(path[next], sizeof(path[0]), "%s/" MW_QAUDIT_FILE "%s", dir, suffix);
+	return path[next];
+}
+
+static void an_index_learns_of_every_release_that_the_audit_has(void **state)
+{
+	struct mw_qindex *q = open_index();
+
+	(void)state;
+	assert_false(knows_after_a_look(q, "a@x"));
+	assert_int_equal(write_release("a@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "a@x"));
+	/* Whoever wrote it was killed before it told the index. */
+	assert_int_equal(write_release("b@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "b@x"));
+	/* The same, and then the file was moved out of the way. */
+	assert_int_equal(write_release("c@x"), MW_OK);
+	assert_int_equal(rename(audit_file(""), audit_file(".1")), 0);
+	assert_true(knows_after_a_look(q, "c@x"));
+	assert_int_equal(write_release("d@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "d@x"));
+	/* Another file of the same name. */
+	assert_int_equal(unlink(audit_file("")), 0);
+	assert_int_equal(unlink(audit_file(".1")), 0);
+	assert_int_equal(write_release("e@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "e@x"));
+	mw_qindex_close(&q);
+}
+
+static void an_audit_that_cannot_be_read_is_not_an_empty_one(void **state)
+{
+	struct mw_qindex *q = open_index();
+
+	(void)state;
+	assert_int_equal(mkdir(audit_file(""), 0700), 0);
+	assert_int_equal(mw_qaudit_catch_up(dir, q, &err), MW_ERR_IO);
+	assert_int_equal(rmdir(audit_file("")), 0);
+	assert_int_equal(mw_qaudit_catch_up(dir, q, &err), MW_OK);
+	mw_qindex_close(&q);
+}
+
+static void half_a_line_does_not_cost_the_next_one(void **state)
+{
+	struct mw_qindex *q = open_index();
+	struct rlimit all, little;
+	struct stat st;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(write_release("a@x"), MW_OK);
+	/* A disk that has room for half a line. */
+	assert_int_equal(stat(audit_file(""), &st), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+	little = (struct rlimit){ (rlim_t)st.st_size + 30, all.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_int_equal(write_release("b@x"), MW_ERR_IO);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+	assert_false(knows_after_a_look(q, "b@x"));
+	assert_int_equal(write_release("c@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "c@x"));
+	/* A power cut in the middle of one. */
+	f = fopen(audit_file(""), "a");
+	fputs("2026-01-01T00:00:00Z release id - me d@xampl", f);
+	fclose(f);
+	assert_false(knows_after_a_look(q, "d@xampl"));
+	assert_int_equal(write_release("e@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "e@x"));
+	mw_qindex_close(&q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +493,12 @@ int main(void)
 			what_was_rolled_back_is_not_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			deeds_are_read_as_they_were_written, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_index_learns_of_every_release_that_the_audit_has, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_audit_that_cannot_be_read_is_not_an_empty_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			half_a_line_does_not_cost_the_next_one, set_up, tear_down),
 	};
 	int failed;
 

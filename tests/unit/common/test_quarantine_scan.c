@@ -1,4 +1,5 @@
-/* Folders compared with the index: what a run that is cut short, or cannot read, leaves to the next. */
+/* Folders compared with the index: what a run that is cut short, or cannot read, leaves to the
+ * next. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
