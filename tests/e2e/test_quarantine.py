@@ -9,6 +9,7 @@ import re
 import signal
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -247,6 +248,38 @@ def test_a_front_killed_between_a_copy_and_its_entry_loses_nothing(kept):
     db.close()
     kept.suite.restart(kept.suite.front)
     assert len(kept.entries(4)) == 4
+
+
+def test_a_release_is_written_down_however_much_waits(kept):
+    kept.start(quarantine__release_rescan=False, quarantine__index_queue=1)
+    kept.keep()
+    mail_id = kept.entries(1)[0]["mail_id"]
+    kept.sink.signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as other:
+        release = other.submit(kept.ask, mail_id=mail_id)
+        mw.until("the release to be under way", lambda: kept.suite.front.log_lines("release"))
+        db = sqlite3.connect(kept.root / "index.sqlite", isolation_level=None)
+        db.execute("BEGIN IMMEDIATE")
+        for _ in range(4):  # one is in hand, one waits
+            kept.keep()
+            time.sleep(0.1)
+        kept.sink.signal(signal.SIGCONT)
+        assert codes(release.result()) == [250, 250]
+    db.execute("ROLLBACK")
+    db.close()
+    mw.until("the audit", lambda: (kept.root / "audit.log").exists() and (kept.root / "audit.log").read_text().count(f" release {mail_id} ") == 2)
+    assert kept.tool("release", mail_id).count("already released") == 2 and kept.sink.count() == 1
+
+
+def test_a_release_that_only_the_audit_knows_is_not_sent_again(kept):
+    kept.start(quarantine__release_rescan=False)
+    kept.keep()
+    mail_id = kept.entries(1)[0]["mail_id"]
+    # A front that was killed between the two.
+    with open(kept.root / "audit.log", "a") as f:
+        f.write("".join(f"2026-01-01T00:00:00Z release {mail_id} - me {rcpt}\n" for rcpt in ("a@example.org", "b@example.org")))
+    assert kept.tool("release", mail_id).count("already released on 2026-01-01") == 2 and kept.sink.count() == 0
+    assert kept.entries(1, "search", "--released")[0]["released_by"] == "me"
 
 
 def test_two_fronts_share_a_folder(kept):

@@ -20,6 +20,7 @@ struct clerk_job {
 	struct mw_qentry e;
 	struct mw_text texts;
 	char mail_id[65], who[MW_QINDEX_WHO_MAX];
+	bool audited;
 	struct clerk_ask *ask;
 };
 TAILQ_HEAD(clerk_jobs, clerk_job);
@@ -37,6 +38,7 @@ struct clerk {
 	uv_async_t *wake;
 	pthread_mutex_t lock;
 	pthread_cond_t work, rest; /* of the clerk; of the housekeeper */
+	pthread_cond_t pause;	   /* the clerk's before it tries again: only the end ends it */
 	pthread_t clerk, housekeeper;
 	bool has_clerk, has_housekeeper;
 	atomic_bool stopping;
