@@ -426,8 +426,14 @@ void mw_qindex_rollback(struct mw_qindex *q)
 
 enum mw_rc mw_qindex_commit(struct mw_qindex *q, struct mw_err *err_r)
 {
-	enum mw_rc rc = order(q, "COMMIT", err_r);
+	enum mw_rc rc;
 
+	/* A full disk, among others, rolls back by itself; COMMIT would call that an error of SQL.
+	 */
+	if (q->lite != NULL && sqlite3_get_autocommit(q->lite))
+		rc = mw_fail(err_r, MW_ERR_IO, "%.200s: it was rolled back", q->path);
+	else
+		rc = order(q, "COMMIT", err_r);
 	if (rc != MW_OK)
 		mw_qindex_rollback(q);
 	q->inside = false;

@@ -336,6 +336,20 @@ static void what_was_rolled_back_is_not_there(void **state)
 	mw_qindex_close(&q);
 }
 
+/* SQLite has done so by itself, as on a full disk. */
+static void a_commit_of_what_is_rolled_back_fails_and_breaks_nothing(void **state)
+{
+	struct mw_qindex *q = open_index();
+	struct mw_qentry e = entry("x/spam-xa.gz", "xa", NOW);
+
+	(void)state;
+	assert_int_equal(mw_qindex_commit(q, &err), MW_ERR_IO);
+	assert_false(mw_qindex_is_broken(q));
+	put(q, &e);
+	assert_int_equal(entries(q), 1);
+	mw_qindex_close(&q);
+}
+
 /* ------------------------------------------------------------------ the audit */
 
 static bool on_line(void *arg, const struct mw_qaudit *a)
@@ -491,6 +505,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(two_writers_wait_for_each_other, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_was_rolled_back_is_not_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_commit_of_what_is_rolled_back_fails_and_breaks_nothing, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(
 			deeds_are_read_as_they_were_written, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

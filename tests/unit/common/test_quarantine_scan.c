@@ -122,12 +122,50 @@ static void folders_that_an_interrupted_scan_did_not_get_to_are_scanned_by_the_n
 	assert_int_equal(scan(100).files, 0);
 }
 
+/* Two files more may be open than are now: the folder's and the root's, and not the copy's. */
+static void forbid_a_third_file(const struct rlimit *all)
+{
+	int next = open("/dev/null", O_RDONLY);
+	struct rlimit few = { (rlim_t)next + 2, all->rlim_max };
+
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+}
+
+static void a_copy_that_cannot_be_read_now_is_indexed_as_soon_as_it_can(void **state)
+{
+	struct rlimit all;
+	struct mw_qscan s;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	make_folder("a"); /* the root's mtime would hide it as well */
+	put_copy("spam-a", "a");
+	age("a");
+	age("");
+	forbid_a_third_file(&all);
+	s = scan(100);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	assert_int_equal(s.unreadable, 1);
+	assert_int_equal(entries(), 0);
+	s = scan(100);
+	assert_int_equal(s.added, 1);
+	assert_int_equal(entries(), 1);
+	age(""); /* the index's own files have changed it */
+	scan(100);
+	assert_int_equal(scan(100).folders, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			folders_that_an_interrupted_scan_did_not_get_to_are_scanned_by_the_next,
 			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_copy_that_cannot_be_read_now_is_indexed_as_soon_as_it_can, set_up,
+			tear_down),
 	};
 	int failed;
 
