@@ -335,6 +335,8 @@ enum mw_rc mw_qindex_refresh(struct mw_qindex *q, bool *new_r, struct mw_err *er
 static const char *const statements[QS_COUNT] = {
 	[QS_FIND_PATH] =
 		"SELECT id, released, released_by FROM copies WHERE folder = ? AND name = ?",
+	[QS_FULLER] = ("SELECT 1 FROM copies WHERE folder = ? AND name = ? AND mail_id = ? AND "
+		       "size = ? AND (secret_id <> '' OR log_id <> '')"),
 	[QS_ADD] = ("INSERT INTO copies(id, folder, name, mail_id, secret_id, log_id, quar_type, "
 		    "ccat, class, score, size, sender, "
 		    "rcpts, subject, released, released_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "

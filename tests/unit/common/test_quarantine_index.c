@@ -190,6 +190,51 @@ static void what_is_put_twice_is_there_once(void **state)
 	mw_qindex_close(&q);
 }
 
+static bool on_secret(void *arg, const struct mw_qentry *e)
+{
+	struct mw_text *t = arg;
+
+	mw_text_addf(t, "%s %s %s %u", e->secret_id, e->log_id, e->mail_id, e->class);
+	return true;
+}
+
+static void the_one_row_is(struct mw_qindex *q, const char *expected)
+{
+	struct mw_text t = { 0 };
+
+	assert_int_equal(mw_qindex_search(q, QUERY(ALL), on_secret, &t, &err), MW_OK);
+	assert_string_equal(t.p, expected);
+	mw_text_fini(&t);
+}
+
+static void what_a_file_says_of_itself_does_not_replace_what_its_keeper_said(void **state)
+{
+	struct mw_qindex *q = open_index();
+	struct mw_qentry kept = entry("x/spam-xa.gz", "xa", NOW), read = kept;
+
+	(void)state;
+	kept.secret_id = "secret";
+	kept.log_id = "log";
+	kept.class = MW_CC_VIRUS;
+	read.time_ms = NOW + 3000;
+	put(q, &read);
+	put(q, &kept);
+	the_one_row_is(q, "secret log xa 9");
+	put(q, &read);
+	the_one_row_is(q, "secret log xa 9");
+	/* Other files of that name. */
+	read.size++;
+	put(q, &read);
+	the_one_row_is(q, "  xa 6");
+	put(q, &kept);
+	read.mail_id = "xb";
+	read.size = kept.size;
+	put(q, &read);
+	the_one_row_is(q, "  xb 6");
+	assert_int_equal(mw_qindex_check(q, &err), MW_OK);
+	mw_qindex_close(&q);
+}
+
 static void many_of_one_millisecond_have_room(void **state)
 {
 	struct mw_qindex *q = open_index();
@@ -494,6 +539,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			parts_that_are_too_short_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_put_twice_is_there_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_a_file_says_of_itself_does_not_replace_what_its_keeper_said, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(
 			many_of_one_millisecond_have_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(hostile_texts_stay_texts, set_up, tear_down),
