@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import mw
+from mwampdp import Client
 from mwlua import D_DISCARD
 from mwmail import eicar_mail, mail
 from test_ampdp import Asked
@@ -291,6 +292,37 @@ def test_two_fronts_share_a_folder(kept):
             assert c.mail("sender@example.com", ["a@example.org"], eicar_mail(message_id=f"<{i}@example.com>")).code == 250
     assert len(kept.entries(6)) == 6
     assert "0 missing, 0 unknown" in kept.tool("verify")
+
+
+def test_two_fronts_that_share_a_folder_do_not_both_release_a_mail(kept):
+    kept.start(quarantine__release_rescan=False)
+    second = kept.suite.folder / "run/second.sock"
+    kept.suite.start("smtp-front", "2", {"inet_socket_port": ["127.0.0.1:0"], "unix_socketname": [str(second)]})
+    kept.put("s/spam-sAbCdEfGhIj9.gz", "sAbCdEfGhIj9")
+    kept.put("t/spam-tAbCdEfGhIj9.gz", "tAbCdEfGhIj9")
+
+    def ask_second(mail_id):
+        with Client(second, 60 * mw.SLOW) as c:
+            return c.ask(("request", "release"), ("mail_id", mail_id))
+    kept.sink.signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(2) as several:
+        first = several.submit(kept.ask, mail_id="sAbCdEfGhIj9")
+        mw.until("the first to be under way", lambda: kept.suite.front.log_lines("release"))
+        assert "at this moment" in ask_second("sAbCdEfGhIj9").text
+        other = several.submit(ask_second, "tAbCdEfGhIj9")
+        mw.until("another mail to be under way", lambda: kept.suite.service("smtp-front", "2").log_lines("release"))
+        kept.sink.signal(signal.SIGCONT)
+        assert codes(first.result()) == [250] and codes(other.result()) == [250]
+    mw.until("the second to know", lambda: "already released" in ask_second("sAbCdEfGhIj9").text)
+    assert kept.sink.count() == 2
+    # A lock is no more than its owner's life.
+    kept.sink.signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as several:
+        several.submit(kept.ask, mail_id="tAbCdEfGhIj9", again="yes")
+        mw.until("the first to be under way again", lambda: len(kept.suite.front.log_lines("release")) == 2)
+        kept.suite.front.kill()
+        kept.sink.signal(signal.SIGCONT)
+    assert "already released" in ask_second("tAbCdEfGhIj9").text
 
 
 def test_a_release_is_scanned_with_the_signatures_of_today(kept):

@@ -184,6 +184,7 @@ void clerk_released(struct clerk *c, const struct txn *t)
 		mw_strlcpy(j->mail_id, t->parent_mail_id, sizeof(j->mail_id));
 		mw_strlcpy(j->who, t->released_by, sizeof(j->who));
 		mw_text_add(&j->texts, t->rcpts[i].addr);
+		clerk_claim_writing(c, j->mail_id);
 		add_entry(c, j);
 	}
 }
@@ -342,6 +343,16 @@ static void wait_to_retry(struct clerk *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Whoever asks next reads them. */
+static void end_claims(struct clerk *c, const struct clerk_jobs *batch)
+{
+	const struct clerk_job *j;
+
+	TAILQ_FOREACH(j, batch, queue)
+	if (j->kind == CLERK_RELEASED)
+		clerk_claim_written(c, j->mail_id);
+}
+
 static void write_entries(struct books *b, struct clerk_jobs *batch, size_t count)
 {
 	struct clerk *c = b->clerk;
@@ -365,6 +376,7 @@ static void write_entries(struct books *b, struct clerk_jobs *batch, size_t coun
 	atomic_fetch_add(done ? &c->indexed : &c->dropped, count);
 	if (!done)
 		clerk_scan_soon(c);
+	end_claims(c, batch);
 	free_all(batch);
 }
 
@@ -597,6 +609,7 @@ void clerk_destroy(struct clerk **c_p)
 		ask_free(j->ask);
 	}
 	free_all(&c->entries);
+	clerk_unclaim_all(c);
 	uv_close((uv_handle_t *)c->wake, wake_closed);
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->work);
