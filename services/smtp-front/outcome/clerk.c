@@ -357,14 +357,13 @@ static void write_entries(struct books *b, struct clerk_jobs *batch, size_t coun
 {
 	struct clerk *c = b->clerk;
 	struct mw_err err = { "" };
-	bool done = false;
+	bool done = false, folder = true;
 
-	for (int i = 0; i < RETRIES_MAX && !done; i++) {
-		bool folder = has_folder(b), open;
+	for (int i = 0; i < RETRIES_MAX && !done && (folder = has_folder(b)); i++) {
+		bool open;
 
-		if (folder)
-			write_audit(b, batch);
-		open = folder && open_books(b);
+		write_audit(b, batch);
+		open = open_books(b);
 		done = open && write_batch(b, batch, &err) == MW_OK;
 		if (!done && open)
 			mw_log(MW_WARN, "quarantine_index", "why=%s", mw_quote(err.text));
@@ -373,8 +372,11 @@ static void write_entries(struct books *b, struct clerk_jobs *batch, size_t coun
 		if (!done && !(open && mw_qindex_is_broken(b->index)))
 			wait_to_retry(c);
 	}
-	atomic_fetch_add(done ? &c->indexed : &c->dropped, count);
-	if (!done)
+	/* Without a folder there are no books: rows say themselves who has got them, and the log.
+	 */
+	if (folder)
+		atomic_fetch_add(done ? &c->indexed : &c->dropped, count);
+	if (folder && !done)
 		clerk_scan_soon(c);
 	end_claims(c, batch);
 	free_all(batch);
