@@ -396,6 +396,18 @@ def test_retention_and_quota_take_the_oldest(kept):
     assert "expire" in (kept.root / "audit.log").read_text()
 
 
+def test_what_the_archive_has_of_a_virus_is_kept_as_long_as_the_archive(kept):
+    kept.start(archive_quarantine_method="local:archive-%m.gz", quarantine__retention={"CC_VIRUS": 7})
+    kept.keep()
+
+    def categories():
+        return {(r["file"].rpartition("/")[2].partition("-")[0], r["category"], r["content_type"]) for r in kept.entries(2)}
+    as_kept = categories()
+    assert as_kept == {("virus", "virus", "Virus"), ("archive", "clean", "Clean")}
+    (kept.root / "index.sqlite").unlink()
+    assert categories() == as_kept, "and so says an index that is made anew"
+
+
 def test_expire_by_hand(kept):
     kept.start(services=(), quarantine__scan_interval=DAY)
     old = kept.put("s/spam-sAbCdEfGhIj9.gz", "sAbCdEfGhIj9", age_s=50 * DAY)

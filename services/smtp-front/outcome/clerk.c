@@ -123,6 +123,17 @@ static const struct txn_rcpt *whose(const struct txn *t)
 	return best;
 }
 
+/* An archive has copies of all mail, and all for as long: they are clean, whatever the mail was, as
+ * archive-* files are when the index is made anew. */
+static unsigned ccat_of(const struct txn *t, const struct txn_rcpt *r)
+{
+	if (t->copies[t->copy_at].archive)
+		return MW_CCAT(MW_CC_CLEAN, 0);
+	if (r == NULL)
+		return 0;
+	return r->ccat_blocking != 0 ? r->ccat_blocking : r->ccats[0];
+}
+
 void clerk_kept(struct clerk *c, const struct txn *t, const char *path)
 {
 	struct clerk_job *j = c != NULL ? calloc(1, sizeof(*j)) : NULL;
@@ -157,12 +168,11 @@ void clerk_kept(struct clerk *c, const struct txn *t, const char *path)
 		.released_by = "",
 		.quar_type = t->copies[t->copy_at].type,
 		.time_ms = t->time_ms,
-		.ccat = r == NULL		? 0
-			: r->ccat_blocking != 0 ? r->ccat_blocking
-						: r->ccats[0],
+		.ccat = ccat_of(t, r),
 		.has_score = r != NULL && r->has_score,
 		.score_milli = r != NULL ? r->score_milli : 0 };
-	j->e.class = t->poison ? MW_QCLASS_POISON : j->e.ccat / 10;
+	j->e.class =
+		t->poison && !t->copies[t->copy_at].archive ? MW_QCLASS_POISON : j->e.ccat / 10;
 	add_entry(c, j);
 }
 
