@@ -13,6 +13,7 @@
 #define LINE_MAX_OCTETS 4096 /* one write of so much is not torn by another's */
 #define FIELDS 6
 #define AUDIT_LOCK ".audit.lock"
+#define HEAD_OCTETS 64 /* of the first line: no two files begin alike, whatever their inodes */
 
 static void add_field(struct mw_text *out, const char *value)
 {
@@ -46,6 +47,32 @@ static void give_to_owner(const char *dir, int fd)
 		return;
 }
 
+/*
+ * Whole, or not there at all: half a line would be glued to the next one, and both be lost. What a
+ * crash has left of one is ended here.
+ */
+static bool append(int fd, const struct mw_text *line)
+{
+	struct mw_text whole = { 0 };
+	struct stat st;
+	char last = '\n';
+	ssize_t n = -1;
+
+	if (fstat(fd, &st) != 0 || (st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) != 1))
+		return false;
+	if (last != '\n')
+		mw_text_add(&whole, "\n");
+	mw_text_add_octets(&whole, line->p, line->n);
+	if (!whole.failed)
+		n = write(fd, whole.p, whole.n);
+	if (n > 0 && (size_t)n < whole.n) {
+		errno = ftruncate(fd, st.st_size) == 0 ? ENOSPC : errno;
+		n = -1;
+	}
+	mw_text_fini(&whole);
+	return n > 0 && fdatasync(fd) == 0;
+}
+
 enum mw_rc mw_qaudit_write(const char *dir, const struct mw_qaudit *a, struct mw_err *err_r)
 {
 	char path[MW_QINDEX_PATH_MAX + 32], when[32];
@@ -66,12 +93,11 @@ enum mw_rc mw_qaudit_write(const char *dir, const struct mw_qaudit *a, struct mw
 	mw_text_add(&line, "\n");
 	if (lock >= 0) {
 		rotate(dir, path);
-		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+		fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	}
 	if (fd >= 0)
 		give_to_owner(dir, fd);
-	ok = fd >= 0 && !line.failed && write(fd, line.p, line.n) == (ssize_t)line.n &&
-	     fdatasync(fd) == 0;
+	ok = fd >= 0 && !line.failed && append(fd, &line);
 	if (!ok)
 		mw_fail(err_r, MW_ERR_IO, "%.300s: %s", path, strerror(errno));
 	if (fd >= 0)
@@ -134,31 +160,123 @@ static bool parse(char *line, struct mw_qaudit *a_r)
 	return true;
 }
 
-static bool read_one(const char *dir, const char *name,
-	bool (*take)(void *arg, const struct mw_qaudit *a), void *arg)
+/* Up to where it was read: a file by its inode and its first octets. */
+struct place {
+	uint64_t file, at; /* file 0: none */
+};
+
+/* A file that may be read; NULL with MW_OK: there is none. */
+static enum mw_rc open_one(const char *dir, const char *name, FILE **f_r, struct mw_err *err_r)
 {
-	char path[MW_QINDEX_PATH_MAX + 32], line[LINE_MAX_OCTETS + 1];
-	struct mw_qaudit a;
-	bool more = true;
-	FILE *f;
+	char path[MW_QINDEX_PATH_MAX + 32];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "re");
-	while (f != NULL && more && fgets(line, sizeof(line), f) != NULL)
+	*f_r = fopen(path, "re");
+	if (*f_r != NULL || errno == ENOENT)
+		return MW_OK;
+	return mw_fail(err_r, MW_ERR_IO, "%.300s: %s", path, strerror(errno));
+}
+
+/* One that was put in the place of another is another, even when it has got its inode. */
+static uint64_t identity(int fd, const struct stat *st)
+{
+	unsigned char head[HEAD_OCTETS];
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+	uint64_t h = 14695981039346656037u ^ (uint64_t)st->st_ino; /* FNV-1a */
+
+	for (ssize_t i = 0; i < n && (i == 0 || head[i - 1] != '\n'); i++)
+		h = (h ^ head[i]) * 1099511628211u;
+	return h >> 1 | 1; /* of the numbers that the index has room for */
+}
+
+/* Its end, as far as its size tells. */
+static struct place place_of(FILE *f)
+{
+	struct stat st;
+
+	if (f == NULL || fstat(fileno(f), &st) != 0)
+		return (struct place){ 0 };
+	return (struct place){ identity(fileno(f), &st), (uint64_t)st.st_size };
+}
+
+/* Lines that have an end, from *at on; *at becomes the end of the last of them. */
+static enum mw_rc read_one(FILE *f, uint64_t *at,
+	bool (*take)(void *arg, const struct mw_qaudit *a), void *arg, struct mw_err *err_r)
+{
+	char line[LINE_MAX_OCTETS + 1];
+	struct mw_qaudit a;
+	bool more = fseeko(f, (off_t)*at, SEEK_SET) == 0;
+
+	while (more && fgets(line, sizeof(line), f) != NULL) {
+		if (strchr(line, '\n') == NULL)
+			continue; /* torn, or longer than ours are */
 		if (parse(line, &a))
 			more = take(arg, &a);
-	if (f != NULL)
-		fclose(f);
-	return more;
+		*at = (uint64_t)ftello(f);
+	}
+	return ferror(f) ? mw_fail(err_r, MW_ERR_IO, "%s: %s", MW_QAUDIT_FILE, strerror(errno))
+			 : MW_OK;
+}
+
+/* Both files, the older one first. Where nobody else writes meanwhile they are of one moment. */
+struct audit {
+	FILE *old, *now;
+};
+
+static void audit_close(struct audit *a)
+{
+	if (a->old != NULL)
+		fclose(a->old);
+	if (a->now != NULL)
+		fclose(a->now);
+	*a = (struct audit){ 0 };
+}
+
+static enum mw_rc audit_open(struct audit *a_r, const char *dir, struct mw_err *err_r)
+{
+	enum mw_rc rc;
+
+	*a_r = (struct audit){ 0 };
+	rc = open_one(dir, MW_QAUDIT_FILE ".1", &a_r->old, err_r);
+	if (rc == MW_OK)
+		rc = open_one(dir, MW_QAUDIT_FILE, &a_r->now, err_r);
+	if (rc != MW_OK)
+		audit_close(a_r);
+	return rc;
+}
+
+/* From *p on, which becomes the place where it ends: all, when *p is in neither file. */
+static enum mw_rc read_from(struct audit *files, struct place *p,
+	bool (*take)(void *arg, const struct mw_qaudit *a), void *arg, struct mw_err *err_r)
+{
+	struct place old = place_of(files->old), now = place_of(files->now), end = { 0 };
+	enum mw_rc rc = MW_OK;
+	bool in_now = p->file != 0 && p->file == now.file && p->at <= now.at;
+
+	if (files->old != NULL && !in_now) {
+		end = (struct place){ old.file,
+			p->file == old.file && p->at <= old.at ? p->at : 0 };
+		rc = read_one(files->old, &end.at, take, arg, err_r);
+	}
+	if (files->now != NULL && rc == MW_OK) {
+		end = (struct place){ now.file, in_now ? p->at : 0 };
+		rc = read_one(files->now, &end.at, take, arg, err_r);
+	}
+	*p = end;
+	return rc;
 }
 
 enum mw_rc mw_qaudit_read(const char *dir, bool (*take)(void *arg, const struct mw_qaudit *a),
 	void *arg, struct mw_err *err_r)
 {
-	(void)err_r;
-	if (read_one(dir, MW_QAUDIT_FILE ".1", take, arg))
-		read_one(dir, MW_QAUDIT_FILE, take, arg);
-	return MW_OK;
+	struct place all = { 0 };
+	struct audit files;
+	enum mw_rc rc = audit_open(&files, dir, err_r);
+
+	if (rc == MW_OK)
+		rc = read_from(&files, &all, take, arg, err_r);
+	audit_close(&files);
+	return rc;
 }
 
 struct replay {
@@ -176,23 +294,70 @@ static bool on_line(void *arg, const struct mw_qaudit *a)
 	return r->rc == MW_OK;
 }
 
-enum mw_rc mw_qaudit_catch_up(const char *dir, struct mw_qindex *q, struct mw_err *err_r)
+static struct place place_known(struct mw_qindex *q)
+{
+	return (struct place){ mw_qindex_meta(q, "audit_file"), mw_qindex_meta(q, "audit_at") };
+}
+
+static enum mw_rc keep_place(struct mw_qindex *q, const struct place *p, struct mw_err *err_r)
+{
+	enum mw_rc rc = mw_qindex_set_meta(q, "audit_file", p->file, err_r);
+
+	return rc == MW_OK ? mw_qindex_set_meta(q, "audit_at", p->at, err_r) : rc;
+}
+
+/* What was written since, and up to where that is: both or neither. */
+static enum mw_rc replay(struct audit *files, struct mw_qindex *q, struct mw_err *err_r)
 {
 	struct replay r = { q, err_r, MW_OK };
+	enum mw_rc rc = mw_qindex_begin(q, err_r);
+	struct place p;
 
-	if (mw_qindex_meta(q, "replayed") != 0)
-		return MW_OK;
-	r.rc = mw_qindex_begin(q, err_r);
-	if (r.rc != MW_OK)
-		return r.rc;
-	mw_qaudit_read(dir, on_line, &r, err_r);
-	if (r.rc == MW_OK)
-		r.rc = mw_qindex_set_meta(q, "replayed", 1, err_r);
-	if (r.rc == MW_OK)
-		r.rc = mw_qindex_commit(q, err_r);
+	if (rc != MW_OK)
+		return rc;
+	p = place_known(q);
+	rc = read_from(files, &p, on_line, &r, err_r);
+	if (rc == MW_OK)
+		rc = r.rc;
+	if (rc == MW_OK)
+		rc = keep_place(q, &p, err_r);
+	if (rc == MW_OK)
+		rc = mw_qindex_commit(q, err_r);
 	else
 		mw_qindex_rollback(q);
-	return r.rc;
+	return rc;
+}
+
+/* True: nothing was written since. */
+static bool is_known(const struct audit *files, struct mw_qindex *q)
+{
+	struct place end = place_of(files->now != NULL ? files->now : files->old);
+	struct place known = place_known(q);
+
+	return end.file == 0 || (known.file == end.file && known.at == end.at);
+}
+
+enum mw_rc mw_qaudit_catch_up(const char *dir, struct mw_qindex *q, struct mw_err *err_r)
+{
+	struct audit files;
+	enum mw_rc rc = audit_open(&files, dir, err_r);
+	int lock;
+
+	if (rc != MW_OK || is_known(&files, q)) {
+		audit_close(&files);
+		return rc;
+	}
+	audit_close(&files);
+	/* Nobody writes half a line meanwhile, or makes audit.log audit.log.1. */
+	lock = mw_quarantine_lock(dir, AUDIT_LOCK, true);
+	if (lock < 0)
+		return mw_fail(err_r, MW_ERR_IO, "%.300s/" AUDIT_LOCK ": %s", dir, strerror(errno));
+	rc = audit_open(&files, dir, err_r);
+	if (rc == MW_OK)
+		rc = replay(&files, q, err_r);
+	audit_close(&files);
+	close(lock);
+	return rc;
 }
 
 const char *mw_qaudit_user(unsigned uid, char buf[MW_QINDEX_WHO_MAX])

@@ -22,10 +22,13 @@ struct mw_qaudit {
 	uint64_t time_ms; /* whole seconds are kept */
 };
 enum mw_rc mw_qaudit_write(const char *dir, const struct mw_qaudit *a, struct mw_err *err_r);
-/* Every line that can be understood, oldest first. MW_OK also when there is no file. */
+/* Every whole line that can be understood, oldest first. MW_OK also when there is no file. */
 enum mw_rc mw_qaudit_read(const char *dir, bool (*take)(void *arg, const struct mw_qaudit *a),
 	void *arg, struct mw_err *err_r);
-/* An index that was made anew learns of the releases that were before; once. */
+/*
+ * The index learns of the releases that were written since it did so last, whoever wrote them: all
+ * when it was made anew. MW_ERR_IO: they cannot be read, so that nobody knows who has got what.
+ */
 enum mw_rc mw_qaudit_catch_up(const char *dir, struct mw_qindex *q, struct mw_err *err_r);
 /* "root (uid 0)" of a user of this host. Returns buf. */
 const char *mw_qaudit_user(unsigned uid, char buf[MW_QINDEX_WHO_MAX]);

@@ -257,16 +257,25 @@ static void unwrap(struct unwrapping *u, const unsigned char *p, size_t n, struc
 	u->failed = u->failed || mw_batch_feed(&u->batch, mw_octets_of(p, n), out) < 0;
 }
 
+/* What zlib did not like. A disk or a memory that fails says nothing of the file. */
+static enum mw_rc failure(int code, struct mw_err *e)
+{
+	if (code == Z_ERRNO)
+		return mw_fail(e, MW_ERR_IO, "%s", strerror(errno));
+	if (code == Z_MEM_ERROR)
+		return mw_fail(e, MW_ERR_NOMEM, "out of memory");
+	return mw_fail(e, MW_ERR_PROTO, "it does not inflate to its end");
+}
+
 /* zlib reads what is not compressed as it is. */
 static enum mw_rc read_head(int fd, bool whole, unsigned char *head, size_t *n_r,
 	struct unwrapping *u, struct mw_err *e)
 {
-	static const char damaged[] = "it does not inflate to its end";
 	gzFile gz = gzdopen(fd, "rb");
 	unsigned char *rest = whole ? malloc(READ_OCTETS) : NULL;
 	uint64_t total = 0;
 	enum mw_rc rc = MW_OK;
-	int n = 0, code;
+	int n = 0, error = Z_OK, code;
 
 	*n_r = 0;
 	if (gz == NULL || (whole && rest == NULL)) {
@@ -293,15 +302,17 @@ static enum mw_rc read_head(int fd, bool whole, unsigned char *head, size_t *n_r
 		if (u->is_batch)
 			unwrap(u, rest, (size_t)n, &u->rest);
 	}
-	if (n < 0 || total >= WHOLE_OCTETS_MAX)
-		rc = MW_ERR_PROTO;
+	if (n < 0)
+		gzerror(gz, &error);
+	if (error != Z_OK || total >= WHOLE_OCTETS_MAX)
+		rc = failure(error, e);
 	code = gzclose_r(gz);
 	/* Z_BUF_ERROR: the stream ends in the middle, unless it is we who have stopped there. */
-	if (code != Z_OK && (n <= 0 || code != Z_BUF_ERROR))
-		rc = MW_ERR_PROTO;
+	if (rc == MW_OK && code != Z_OK && (n <= 0 || code != Z_BUF_ERROR))
+		rc = failure(code, e);
 	free(rest);
 	if (rc != MW_OK)
-		return mw_fail(e, rc, "%s", damaged);
+		return rc;
 	if (u->failed || (whole && u->is_batch && !u->batch.over))
 		return mw_fail(e, MW_ERR_PROTO, "batch SMTP that is not whole");
 	return MW_OK;

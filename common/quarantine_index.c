@@ -349,6 +349,8 @@ enum mw_rc mw_qindex_refresh(struct mw_qindex *q, bool *new_r, struct mw_err *er
 static const char *const statements[QS_COUNT] = {
 	[QS_FIND_PATH] =
 		"SELECT id, released, released_by FROM copies WHERE folder = ? AND name = ?",
+	[QS_FULLER] = ("SELECT 1 FROM copies WHERE folder = ? AND name = ? AND mail_id = ? AND "
+		       "size = ? AND (secret_id <> '' OR log_id <> '')"),
 	[QS_ADD] = ("INSERT INTO copies(id, folder, name, mail_id, secret_id, log_id, quar_type, "
 		    "ccat, class, score, size, sender, "
 		    "rcpts, subject, released, released_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
@@ -440,8 +442,14 @@ void mw_qindex_rollback(struct mw_qindex *q)
 
 enum mw_rc mw_qindex_commit(struct mw_qindex *q, struct mw_err *err_r)
 {
-	enum mw_rc rc = order(q, "COMMIT", err_r);
+	enum mw_rc rc;
 
+	/* A full disk, among others, rolls back by itself; COMMIT would call that an error of SQL.
+	 */
+	if (q->lite != NULL && sqlite3_get_autocommit(q->lite))
+		rc = mw_fail(err_r, MW_ERR_IO, "%.200s: it was rolled back", q->path);
+	else
+		rc = order(q, "COMMIT", err_r);
 	if (rc != MW_OK)
 		mw_qindex_rollback(q);
 	q->inside = false;

@@ -70,7 +70,11 @@ enum mw_rc mw_qindex_begin(struct mw_qindex *q, struct mw_err *err_r);
 enum mw_rc mw_qindex_commit(struct mw_qindex *q, struct mw_err *err_r);
 void mw_qindex_rollback(struct mw_qindex *q);
 
-/* Add a copy, or write anew what is said of that path; whether it was released stays. */
+/*
+ * Add a copy, or write anew what is said of that path; whether it was released stays. An entry
+ * without secret_id and log_id, as a file's own fields give it, does not replace one of the same
+ * mail_id and size that has them.
+ */
 enum mw_rc mw_qindex_put(struct mw_qindex *q, const struct mw_qentry *e, struct mw_err *err_r);
 /* Take an entry out; MW_OK when there is none, too. */
 enum mw_rc mw_qindex_drop(struct mw_qindex *q, const char *path, struct mw_err *err_r);
@@ -117,6 +121,8 @@ enum mw_rc mw_qindex_set_meta(
 int64_t mw_qindex_folder_mtime(struct mw_qindex *q, const char *folder);
 enum mw_rc mw_qindex_set_folder(
 	struct mw_qindex *q, const char *folder, int64_t mtime_ns, struct mw_err *err_r);
+/* It is there, and was never compared, unless it is known already. */
+enum mw_rc mw_qindex_add_folder(struct mw_qindex *q, const char *folder, struct mw_err *err_r);
 enum mw_rc mw_qindex_drop_folder(struct mw_qindex *q, const char *folder, struct mw_err *err_r);
 /* Those that are known, and the files that are indexed in one: "" is QUARANTINEDIR itself. */
 enum mw_rc mw_qindex_folders(struct mw_qindex *q, bool (*row)(void *arg, const char *folder),

@@ -8,6 +8,7 @@
 
 enum qstmt {
 	QS_FIND_PATH,
+	QS_FULLER,
 	QS_ADD,
 	QS_DROP,
 	QS_RCPT_ADD,

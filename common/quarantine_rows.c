@@ -134,6 +134,32 @@ static enum mw_rc find_path(struct mw_qindex *q, int64_t folder, const char *nam
 	return code == SQLITE_DONE ? MW_OK : mw_qindex_failed(q, code, err_r);
 }
 
+/*
+ * Is the same file indexed already by whoever kept it? A copy's fields know no secret_id and no
+ * log_id, so that a scan which had looked before the row was there would take them away.
+ */
+static enum mw_rc has_fuller(struct mw_qindex *q, const struct mw_qentry *e, int64_t folder,
+	const char *name, bool *is_r, struct mw_err *err_r)
+{
+	sqlite3_stmt *s;
+	int code;
+
+	*is_r = false;
+	if (e->secret_id[0] != '\0' || e->log_id[0] != '\0')
+		return MW_OK;
+	s = mw_qindex_stmt(q, QS_FULLER, err_r);
+	if (s == NULL)
+		return MW_ERR_GONE;
+	sqlite3_bind_int64(s, 1, folder);
+	mw_qindex_bind_text(s, 2, name);
+	mw_qindex_bind_text(s, 3, e->mail_id);
+	sqlite3_bind_int64(s, 4, (int64_t)e->size);
+	code = sqlite3_step(s);
+	*is_r = code == SQLITE_ROW;
+	sqlite3_reset(s);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? MW_OK : mw_qindex_failed(q, code, err_r);
+}
+
 static enum mw_rc drop_id(struct mw_qindex *q, int64_t id, struct mw_err *err_r)
 {
 	sqlite3_stmt *s = mw_qindex_stmt(q, QS_DROP, err_r);
@@ -238,6 +264,7 @@ enum mw_rc mw_qindex_put(struct mw_qindex *q, const struct mw_qentry *given, str
 	const char *name;
 	int64_t parent, id = 0, released = 0;
 	char *released_by = NULL;
+	bool is_fuller;
 	enum mw_rc rc;
 
 	if (!split(e.path, folder, &name) || *name == '\0')
@@ -245,6 +272,9 @@ enum mw_rc mw_qindex_put(struct mw_qindex *q, const struct mw_qentry *given, str
 	parent = folder_id(q, folder, true, err_r);
 	if (parent < 0)
 		return MW_ERR_IO;
+	rc = has_fuller(q, &e, parent, name, &is_fuller, err_r);
+	if (rc != MW_OK || is_fuller)
+		return rc;
 	rc = find_path(q, parent, name, &id, &released, &released_by, err_r);
 	if (rc == MW_OK && id != 0)
 		rc = drop_id(q, id, err_r);
@@ -370,6 +400,11 @@ enum mw_rc mw_qindex_set_folder(
 	mw_qindex_bind_text(s, 1, folder);
 	sqlite3_bind_int64(s, 2, mtime_ns);
 	return mw_qindex_step(q, s, err_r);
+}
+
+enum mw_rc mw_qindex_add_folder(struct mw_qindex *q, const char *folder, struct mw_err *err_r)
+{
+	return folder_id(q, folder, true, err_r) >= 0 ? MW_OK : MW_ERR_IO;
 }
 
 /* One answer row by row; the statement is made for it. */

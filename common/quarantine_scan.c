@@ -37,8 +37,9 @@ struct folder {
 	struct mw_qscan *scan;
 	const char *path;
 	struct files files;
-	struct files gone;	/* entries without a file */
-	bool failed, unsettled; /* a temporary file may have to go later */
+	struct files gone; /* entries without a file */
+	bool failed;
+	bool unsettled; /* it wants another look: a file cannot be read now, or has to go later */
 	unsigned batch;
 };
 
@@ -126,6 +127,12 @@ static void tell(struct mw_qscan *s, const char *what, const char *path, const c
 		s->found(s->arg, what, path, why);
 }
 
+static void tell_unreadable(struct mw_qscan *s, const char *path, const char *why)
+{
+	tell(s, "unreadable", path, why);
+	s->unreadable++;
+}
+
 static bool may_go_on(struct mw_qscan *s)
 {
 	s->stopped = s->stopped || (s->go_on != NULL && !s->go_on(s->arg));
@@ -149,37 +156,61 @@ static enum mw_rc breathe(struct folder *f, struct mw_err *err_r)
 	return rc;
 }
 
+static enum mw_rc take(
+	struct folder *f, const struct file *file, const struct mw_qentry *e, struct mw_err *err_r)
+{
+	struct mw_qscan *s = f->scan;
+	bool known = file->mail_id != NULL;
+
+	if (known && strcmp(file->mail_id, e->mail_id) == 0)
+		return MW_OK;
+	tell(s, known ? "wrong_id" : "unknown", e->path,
+		known ? e->mail_id : "it is not in the index");
+	*(known ? &s->wrong : &s->added) += 1;
+	return s->read_only ? MW_OK : mw_qindex_put(s->index, e, err_r);
+}
+
+/* It is no copy, or none any more. */
+static enum mw_rc pass_over(struct folder *f, const struct file *file, const char *path,
+	int64_t mtime_ns, const char *why, struct mw_err *err_r)
+{
+	struct mw_qscan *s = f->scan;
+	bool stranger = file->mail_id == NULL && strcmp(why, "it is no quarantine copy") == 0;
+
+	tell(s, stranger ? "stranger" : "damaged", path, why);
+	*(stranger ? &s->strangers : &s->damaged) += 1;
+	return file->mail_id != NULL || s->read_only
+		       ? MW_OK
+		       : mw_qindex_set_stranger(s->index, path, file->size, mtime_ns, err_r);
+}
+
 /* A file that is not indexed, or that is to be read whatever the index says. */
 static enum mw_rc look_at(struct folder *f, const struct file *file, struct mw_err *err_r)
 {
-	struct mw_qscan *s = f->scan;
 	char path[2 * MW_QINDEX_PATH_MAX];
 	struct mw_qhead h;
 	struct mw_err why = { "" };
 	enum mw_rc rc;
 
 	join(path, f->path, file->name);
-	rc = mw_qhead_read(&h, s->root, path, s->whole, &why);
-	s->files++;
-	if (rc == MW_OK && (file->mail_id == NULL || strcmp(file->mail_id, h.e.mail_id) != 0)) {
-		tell(s, file->mail_id == NULL ? "unknown" : "wrong_id", path,
-			file->mail_id == NULL ? "it is not in the index" : h.e.mail_id);
-		*(file->mail_id == NULL ? &s->added : &s->wrong) += 1;
-		if (!s->read_only)
-			rc = mw_qindex_put(s->index, &h.e, err_r);
-	} else if (rc == MW_ERR_PROTO &&
-		   (file->mail_id != NULL || strcmp(why.text, "it is no quarantine copy") != 0)) {
-		tell(s, "damaged", path, why.text);
-		s->damaged++;
+	rc = mw_qhead_read(&h, f->scan->root, path, f->scan->whole, &why);
+	f->scan->files++;
+	if (rc == MW_OK) {
+		rc = take(f, file, &h.e, err_r);
 	} else if (rc == MW_ERR_PROTO) {
-		s->strangers++;
-		tell(s, "stranger", path, why.text);
+		rc = pass_over(f, file, path, h.mtime_ns, why.text, err_r);
+	} else if (rc == MW_ERR_IO) {
+		/* For a while: neither the scan's end nor what the file is. */
+		tell_unreadable(f->scan, path, why.text);
+		f->unsettled = true;
+		rc = MW_OK;
+	} else if (rc == MW_ERR_GONE) {
+		rc = MW_OK;
+	} else {
+		mw_fail(err_r, rc, "%s", why.text);
 	}
-	if (rc == MW_ERR_PROTO && file->mail_id == NULL && !s->read_only)
-		rc = mw_qindex_set_stranger(s->index, path, file->size, h.mtime_ns, err_r);
 	mw_qhead_fini(&h);
-	/* It may be gone by now, or unreadable for a while: neither is the scan's end. */
-	return rc == MW_ERR_GONE || rc == MW_ERR_IO || rc == MW_ERR_PROTO ? MW_OK : rc;
+	return rc;
 }
 
 static bool is_known_stranger(struct folder *f, const struct file *file)
@@ -284,19 +315,22 @@ static bool read_folder(struct folder *f, DIR *dir, struct folders *below)
 
 	for (const char *p = f->path; *p != '\0'; p++)
 		depth += *p == '/';
-	for (struct dirent *d; (d = readdir(dir)) != NULL;) {
+	for (struct dirent *d; errno = 0, (d = readdir(dir)) != NULL;) {
 		struct stat st;
 
-		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
-			fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
+		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+			f->unsettled = f->unsettled || errno != ENOENT;
+			continue;
+		}
 		join(path, f->path, d->d_name);
 		if (strlen(path) >= MW_QINDEX_PATH_MAX)
 			continue;
 		if (d->d_name[0] == '.')
 			remove_temporary(f, dirfd(dir), d->d_name, &st);
 		else if (S_ISDIR(st.st_mode) && depth < MW_QFOLDER_DEPTH_MAX)
-			add_folder(below, path);
+			f->unsettled = !add_folder(below, path) || f->unsettled;
 		else if (S_ISREG(st.st_mode) &&
 			 !(*f->path == '\0' &&
 				 strncmp(d->d_name, MW_QINDEX_FILE, strlen(MW_QINDEX_FILE)) == 0) &&
@@ -304,7 +338,23 @@ static bool read_folder(struct folder *f, DIR *dir, struct folders *below)
 			 !add_file(&f->files, d->d_name, (uint64_t)st.st_size, mtime_of(&st)))
 			return false;
 	}
+	f->unsettled = f->unsettled || errno != 0;
 	return true;
+}
+
+/*
+ * With them the index knows the folders below it: they are looked at by the next run, when this one
+ * does not get to them.
+ */
+static enum mw_rc settle(
+	struct folder *f, const struct folders *below, int64_t mtime_ns, struct mw_err *err_r)
+{
+	struct mw_qindex *q = f->scan->index;
+	enum mw_rc rc = MW_OK;
+
+	for (size_t i = 0; i < below->count && rc == MW_OK; i++)
+		rc = mw_qindex_add_folder(q, below->items[i], err_r);
+	return rc == MW_OK ? mw_qindex_set_folder(q, f->path, mtime_ns, err_r) : rc;
 }
 
 static enum mw_rc scan_open_folder(
@@ -321,9 +371,10 @@ static enum mw_rc scan_open_folder(
 	s->folders++;
 	rc = compare(f, err_r);
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (rc == MW_OK && !s->read_only && !f->unsettled &&
-		mtime_ns + SETTLED_NS < (int64_t)now.tv_sec * 1000000000 + now.tv_nsec)
-		rc = mw_qindex_set_folder(s->index, f->path, mtime_ns, err_r);
+	if (mtime_ns + SETTLED_NS >= (int64_t)now.tv_sec * 1000000000 + now.tv_nsec)
+		f->unsettled = true;
+	if (rc == MW_OK && !s->read_only)
+		rc = settle(f, below, f->unsettled ? -1 : mtime_ns, err_r);
 	if (rc == MW_OK && !s->read_only)
 		rc = mw_qindex_commit(s->index, err_r);
 	if (rc != MW_OK && !s->read_only)
@@ -359,6 +410,10 @@ static enum mw_rc scan_folder(
 
 	snprintf(whole, sizeof(whole), "%s%s%s", s->root, *path != '\0' ? "/" : "", path);
 	/* The mtime of before the reading: what comes meanwhile is seen the next time. */
+	if (lstat(whole, &st) != 0 && errno != ENOENT && errno != ENOTDIR) {
+		tell_unreadable(s, path, strerror(errno));
+		return MW_OK;
+	}
 	if (lstat(whole, &st) != 0 || (!S_ISDIR(st.st_mode) && *path != '\0')) {
 		rc = folder_gone(&f, err_r);
 		files_fini(&f.gone);
@@ -372,7 +427,7 @@ static enum mw_rc scan_folder(
 	if (dir == NULL) {
 		if (fd >= 0)
 			close(fd);
-		tell(s, "unreadable", path, strerror(errno));
+		tell_unreadable(s, path, strerror(errno));
 		return MW_OK;
 	}
 	rc = scan_open_folder(&f, dir, below, mtime_ns, err_r);

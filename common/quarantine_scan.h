@@ -46,12 +46,13 @@ struct mw_qscan {
 	bool whole;	/* read every copy to its end */
 	/* Between two folders, and every few files; false: stop here. NULL: never. */
 	bool (*go_on)(void *arg);
-	/* What was found: "missing", "unknown", "damaged", "wrong_id", "stranger". NULL: nobody
-	 * wants to know. */
+	/* What was found: "missing", "unknown", "damaged", "wrong_id", "stranger", "unreadable".
+	 * NULL: nobody wants to know. */
 	void (*found)(void *arg, const char *what, const char *path, const char *why);
 	void *arg;
 	/* what came of it */
 	uint64_t folders, files, added, dropped, wrong, damaged, strangers, temporaries;
+	uint64_t unreadable; /* files and folders; they are looked at again the next time */
 	bool stopped;
 };
 enum mw_rc mw_qscan_run(struct mw_qscan *s, struct mw_err *err_r);

@@ -233,12 +233,16 @@ static int verify(struct qtool *t, struct mw_qindex *q)
 		(unsigned long long)s.dropped, (unsigned long long)s.added,
 		(unsigned long long)s.wrong, (unsigned long long)s.damaged,
 		(unsigned long long)s.strangers, t->repair ? "; the index says so now" : "");
+	if (s.unreadable > 0)
+		printf("%llu could not be read: nobody knows what they are\n",
+			(unsigned long long)s.unreadable);
 	if (t->repair && s.dropped + s.added + s.wrong > 0 &&
 		!audit(t, "repair", NULL, NULL, "the index was made to agree with the files"))
 		return MW_TOOL_FAILED;
 	/* Damage stays: nobody but a person can say what is to become of it. */
-	return s.damaged == 0 && (t->repair || s.dropped + s.added + s.wrong == 0) ? MW_TOOL_OK
-										   : MW_TOOL_FAILED;
+	if (s.damaged + s.unreadable > 0 || (!t->repair && s.dropped + s.added + s.wrong > 0))
+		return MW_TOOL_FAILED;
+	return MW_TOOL_OK;
 }
 
 int qtool_verify(struct qtool *t)

@@ -9,10 +9,12 @@ import re
 import signal
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import mw
+from mwampdp import Client
 from mwlua import D_DISCARD
 from mwmail import eicar_mail, mail
 from test_ampdp import Asked
@@ -249,6 +251,38 @@ def test_a_front_killed_between_a_copy_and_its_entry_loses_nothing(kept):
     assert len(kept.entries(4)) == 4
 
 
+def test_a_release_is_written_down_however_much_waits(kept):
+    kept.start(quarantine__release_rescan=False, quarantine__index_queue=1)
+    kept.keep()
+    mail_id = kept.entries(1)[0]["mail_id"]
+    kept.sink.signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as other:
+        release = other.submit(kept.ask, mail_id=mail_id)
+        mw.until("the release to be under way", lambda: kept.suite.front.log_lines("release"))
+        db = sqlite3.connect(kept.root / "index.sqlite", isolation_level=None)
+        db.execute("BEGIN IMMEDIATE")
+        for _ in range(4):  # one is in hand, one waits
+            kept.keep()
+            time.sleep(0.1)
+        kept.sink.signal(signal.SIGCONT)
+        assert codes(release.result()) == [250, 250]
+    db.execute("ROLLBACK")
+    db.close()
+    mw.until("the audit", lambda: (kept.root / "audit.log").exists() and (kept.root / "audit.log").read_text().count(f" release {mail_id} ") == 2)
+    assert kept.tool("release", mail_id).count("already released") == 2 and kept.sink.count() == 1
+
+
+def test_a_release_that_only_the_audit_knows_is_not_sent_again(kept):
+    kept.start(quarantine__release_rescan=False)
+    kept.keep()
+    mail_id = kept.entries(1)[0]["mail_id"]
+    # A front that was killed between the two.
+    with open(kept.root / "audit.log", "a") as f:
+        f.write("".join(f"2026-01-01T00:00:00Z release {mail_id} - me {rcpt}\n" for rcpt in ("a@example.org", "b@example.org")))
+    assert kept.tool("release", mail_id).count("already released on 2026-01-01") == 2 and kept.sink.count() == 0
+    assert kept.entries(1, "search", "--released")[0]["released_by"] == "me"
+
+
 def test_two_fronts_share_a_folder(kept):
     kept.start()
     kept.suite.start("smtp-front", "2", {"inet_socket_port": ["127.0.0.1:0"], "unix_socketname": []})
@@ -258,6 +292,37 @@ def test_two_fronts_share_a_folder(kept):
             assert c.mail("sender@example.com", ["a@example.org"], eicar_mail(message_id=f"<{i}@example.com>")).code == 250
     assert len(kept.entries(6)) == 6
     assert "0 missing, 0 unknown" in kept.tool("verify")
+
+
+def test_two_fronts_that_share_a_folder_do_not_both_release_a_mail(kept):
+    kept.start(quarantine__release_rescan=False)
+    second = kept.suite.folder / "run/second.sock"
+    kept.suite.start("smtp-front", "2", {"inet_socket_port": ["127.0.0.1:0"], "unix_socketname": [str(second)]})
+    kept.put("s/spam-sAbCdEfGhIj9.gz", "sAbCdEfGhIj9")
+    kept.put("t/spam-tAbCdEfGhIj9.gz", "tAbCdEfGhIj9")
+
+    def ask_second(mail_id):
+        with Client(second, 60 * mw.SLOW) as c:
+            return c.ask(("request", "release"), ("mail_id", mail_id))
+    kept.sink.signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(2) as several:
+        first = several.submit(kept.ask, mail_id="sAbCdEfGhIj9")
+        mw.until("the first to be under way", lambda: kept.suite.front.log_lines("release"))
+        assert "at this moment" in ask_second("sAbCdEfGhIj9").text
+        other = several.submit(ask_second, "tAbCdEfGhIj9")
+        mw.until("another mail to be under way", lambda: kept.suite.service("smtp-front", "2").log_lines("release"))
+        kept.sink.signal(signal.SIGCONT)
+        assert codes(first.result()) == [250] and codes(other.result()) == [250]
+    mw.until("the second to know", lambda: "already released" in ask_second("sAbCdEfGhIj9").text)
+    assert kept.sink.count() == 2
+    # A lock is no more than its owner's life.
+    kept.sink.signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as several:
+        several.submit(kept.ask, mail_id="tAbCdEfGhIj9", again="yes")
+        mw.until("the first to be under way again", lambda: len(kept.suite.front.log_lines("release")) == 2)
+        kept.suite.front.kill()
+        kept.sink.signal(signal.SIGCONT)
+    assert "already released" in ask_second("tAbCdEfGhIj9").text
 
 
 def test_a_release_is_scanned_with_the_signatures_of_today(kept):
@@ -329,6 +394,18 @@ def test_retention_and_quota_take_the_oldest(kept):
     assert left() == wanted
     mw.until("the sweep to be told", lambda: any("over_quota=3" in line for line in kept.suite.front.log_lines("quarantine_sweep")))
     assert "expire" in (kept.root / "audit.log").read_text()
+
+
+def test_what_the_archive_has_of_a_virus_is_kept_as_long_as_the_archive(kept):
+    kept.start(archive_quarantine_method="local:archive-%m.gz", quarantine__retention={"CC_VIRUS": 7})
+    kept.keep()
+
+    def categories():
+        return {(r["file"].rpartition("/")[2].partition("-")[0], r["category"], r["content_type"]) for r in kept.entries(2)}
+    as_kept = categories()
+    assert as_kept == {("virus", "virus", "Virus"), ("archive", "clean", "Clean")}
+    (kept.root / "index.sqlite").unlink()
+    assert categories() == as_kept, "and so says an index that is made anew"
 
 
 def test_expire_by_hand(kept):

@@ -1,7 +1,9 @@
 """Copies as rows of amavisd's tables, in real databases: whole or not at all, and no 2xx without them."""
 import json
 import re
+import sqlite3
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -9,7 +11,7 @@ import mw
 import mwdb
 from mwmail import mail
 from test_ampdp import Asked
-from test_quarantine_methods import LARGE
+from test_quarantine_methods import LARGE, NO_FILES
 
 # amavisd's README.sql-pg and README.sql-mysql, the writing side.
 TABLES = """
@@ -43,7 +45,6 @@ TEXT = {"SQLite": "{}", "MariaDB": "{}", "Postgres": "encode({}, 'escape')"}
 def rows(db, query):
     """Each row as one text, columns parted by tabs."""
     if isinstance(db, mwdb.SQLite):
-        import sqlite3
         connection = sqlite3.connect(db.file, timeout=30)
         got = ["\t".join(str(cell) for cell in row) for row in connection.execute(query)]
         connection.close()
@@ -192,6 +193,34 @@ def test_an_address_longer_than_its_column_is_released_once(store, suite):
         for name in ("audit.log", "index.sqlite"):
             (suite.folder / "quarantine" / name).unlink(missing_ok=True)
     assert suite.sinks[0].index()[-1]["rcpts"] == [long, "b@example.org"] and suite.sinks[0].count() == 1
+
+
+@pytest.mark.parametrize("store", ["SQLite"], indirect=True)
+@pytest.mark.parametrize("folder", [True, False], ids=["with a folder", "without"])
+def test_until_the_rows_say_who_has_got_it_nobody_else_releases_it(store, suite, folder):
+    asked = Asked(suite)
+    asked.bank["auth_required_release"] = False
+    suite.set(quarantine__release_rescan=False, http__listen=f"127.0.0.1:{mw.free_port()}")
+    if not folder:
+        suite.set(QUARANTINEDIR="", **NO_FILES)
+    asked.start(services=())
+    assert send(suite) == 250
+    mail_id, = rows(store, "SELECT mail_id FROM msgs")
+
+    def ask():
+        with asked.client() as c:
+            return c.ask(("request", "release"), ("mail_id", mail_id))
+
+    other = sqlite3.connect(store.file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert [v[:3] for v in ask().all("setreply")] == ["250", "250"]
+    assert "at this moment" in ask().text
+    other.execute("ROLLBACK")
+    other.close()
+    mw.until("the rows to say so", lambda: all("already released" in r for r in ask().all("setreply")))
+    assert suite.sinks[0].count() == 1
+    page = urllib.request.urlopen(f"http://{suite.settings['http.listen']}/metrics", timeout=10).read().decode()
+    assert "mailweir_quarantine_index_dropped_total 0\n" in page, "five tries without a folder"
 
 
 def test_without_a_database_sql_is_refused_at_load(suite):

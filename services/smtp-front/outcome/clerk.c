@@ -1,5 +1,6 @@
 #include "clerk.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 
 #define BATCH_MAX 200 /* entries between two commits */
 #define ASKS_MAX 1000 /* look-ups that wait */
-#define RETRY_MS 1000 /* after the disk or another process stood in the way */
+#define RETRY_S 1     /* after the disk or another process stood in the way */
 #define RETRIES_MAX 5 /* then a batch is left to the housekeeper */
 
 /* ------------------------------------------------------------------ jobs */
@@ -55,7 +56,9 @@ static void add_entry(struct clerk *c, struct clerk_job *j)
 	bool room;
 
 	pthread_mutex_lock(&c->lock);
-	room = c->entry_count < c->entry_limit;
+	/* A release is in no file but the audit's, so that it is never left out. There are few:
+	 * each had to be looked up, behind those that are queued already. */
+	room = j->kind == CLERK_RELEASED || c->entry_count < c->entry_limit;
 	if (room) {
 		/* A release goes before the look-ups that come after it: they have to know of it.
 		 */
@@ -120,6 +123,17 @@ static const struct txn_rcpt *whose(const struct txn *t)
 	return best;
 }
 
+/* An archive has copies of all mail, and all for as long: they are clean, whatever the mail was, as
+ * archive-* files are when the index is made anew. */
+static unsigned ccat_of(const struct txn *t, const struct txn_rcpt *r)
+{
+	if (t->copies[t->copy_at].archive)
+		return MW_CCAT(MW_CC_CLEAN, 0);
+	if (r == NULL)
+		return 0;
+	return r->ccat_blocking != 0 ? r->ccat_blocking : r->ccats[0];
+}
+
 void clerk_kept(struct clerk *c, const struct txn *t, const char *path)
 {
 	struct clerk_job *j = c != NULL ? calloc(1, sizeof(*j)) : NULL;
@@ -154,12 +168,11 @@ void clerk_kept(struct clerk *c, const struct txn *t, const char *path)
 		.released_by = "",
 		.quar_type = t->copies[t->copy_at].type,
 		.time_ms = t->time_ms,
-		.ccat = r == NULL		? 0
-			: r->ccat_blocking != 0 ? r->ccat_blocking
-						: r->ccats[0],
+		.ccat = ccat_of(t, r),
 		.has_score = r != NULL && r->has_score,
 		.score_milli = r != NULL ? r->score_milli : 0 };
-	j->e.class = t->poison ? MW_QCLASS_POISON : j->e.ccat / 10;
+	j->e.class =
+		t->poison && !t->copies[t->copy_at].archive ? MW_QCLASS_POISON : j->e.ccat / 10;
 	add_entry(c, j);
 }
 
@@ -181,6 +194,7 @@ void clerk_released(struct clerk *c, const struct txn *t)
 		mw_strlcpy(j->mail_id, t->parent_mail_id, sizeof(j->mail_id));
 		mw_strlcpy(j->who, t->released_by, sizeof(j->who));
 		mw_text_add(&j->texts, t->rcpts[i].addr);
+		clerk_claim_writing(c, j->mail_id);
 		add_entry(c, j);
 	}
 }
@@ -193,13 +207,10 @@ struct books {
 	char dir[CLERK_DIR_MAX];
 };
 
-/* Open, of the folder of now, and whole; false: not to be had, and that is said. */
-static bool open_books(struct books *b)
+/* The folder of now. False: there is none, nothing is kept in files. */
+static bool has_folder(struct books *b)
 {
 	char dir[CLERK_DIR_MAX];
-	struct mw_err err;
-	bool is_new = false;
-	enum mw_rc rc;
 
 	pthread_mutex_lock(&b->clerk->lock);
 	mw_strlcpy(dir, b->clerk->dir, sizeof(dir));
@@ -207,16 +218,24 @@ static bool open_books(struct books *b)
 	if (strcmp(dir, b->dir) != 0)
 		mw_qindex_close(&b->index);
 	mw_strlcpy(b->dir, dir, sizeof(b->dir));
-	if (*dir == '\0')
-		return false; /* nothing is kept in files */
+	return *dir != '\0';
+}
+
+/* Open, and as whole as audit.log is; false: not to be had, and that is said. */
+static bool open_books(struct books *b)
+{
+	struct mw_err err;
+	bool is_new = false;
+	enum mw_rc rc;
+
 	if (b->index == NULL) {
 		is_new = true; /* nobody knows how much it lacks */
-		rc = mw_qindex_open(&b->index, dir, MW_QINDEX_WRITE, &err);
+		rc = mw_qindex_open(&b->index, b->dir, MW_QINDEX_WRITE, &err);
 	} else {
 		rc = mw_qindex_refresh(b->index, &is_new, &err);
 	}
 	if (rc == MW_OK)
-		rc = mw_qaudit_catch_up(dir, b->index, &err);
+		rc = mw_qaudit_catch_up(b->dir, b->index, &err);
 	if (rc != MW_OK) {
 		mw_log(MW_WARN, "quarantine_index", "why=%s", mw_quote(err.text));
 		mw_qindex_close(&b->index);
@@ -259,20 +278,39 @@ static enum mw_rc write_kept(struct books *b, struct clerk_job *j, struct mw_err
 	return put_decoded(b, j, err);
 }
 
+/* Releases that audit.log has are read from there whenever the books are opened. */
+static enum mw_rc write_one(struct books *b, struct clerk_job *j, struct mw_err *err)
+{
+	if (j->kind == CLERK_KEPT)
+		return write_kept(b, j, err);
+	return j->audited ? MW_OK
+			  : mw_qindex_released(
+				    b->index, j->mail_id, j->texts.p, j->who, j->e.time_ms, err);
+}
+
+static bool is_written(const struct clerk_jobs *batch)
+{
+	const struct clerk_job *j;
+
+	TAILQ_FOREACH(j, batch, queue)
+	if (!j->audited)
+		return false;
+	return true;
+}
+
 static enum mw_rc write_batch(struct books *b, struct clerk_jobs *batch, struct mw_err *err)
 {
-	enum mw_rc rc = mw_qindex_begin(b->index, err);
 	struct clerk_job *j;
+	enum mw_rc rc;
 
+	if (is_written(batch))
+		return MW_OK;
+	rc = mw_qindex_begin(b->index, err);
 	TAILQ_FOREACH(j, batch, queue)
 	{
 		if (rc != MW_OK)
 			break;
-		if (j->kind == CLERK_KEPT)
-			rc = write_kept(b, j, err);
-		else
-			rc = mw_qindex_released(
-				b->index, j->mail_id, j->texts.p, j->who, j->e.time_ms, err);
+		rc = write_one(b, j, err);
 	}
 	if (rc == MW_OK)
 		rc = mw_qindex_commit(b->index, err);
@@ -281,10 +319,10 @@ static enum mw_rc write_batch(struct books *b, struct clerk_jobs *batch, struct 
 	return rc;
 }
 
-/* The truth of releases is the file: once, before the index that is made of it. */
+/* The truth of releases is the file, each once; the index is made of it. */
 static void write_audit(struct books *b, const struct clerk_jobs *batch)
 {
-	const struct clerk_job *j;
+	struct clerk_job *j;
 	struct mw_err err;
 
 	TAILQ_FOREACH(j, batch, queue)
@@ -292,53 +330,65 @@ static void write_audit(struct books *b, const struct clerk_jobs *batch)
 		const struct mw_qaudit a = { "release", j->mail_id, NULL, j->who, j->texts.p,
 			j->e.time_ms };
 
-		if (j->kind == CLERK_RELEASED && mw_qaudit_write(b->dir, &a, &err) != MW_OK)
+		if (j->kind != CLERK_RELEASED || j->audited)
+			continue;
+		j->audited = mw_qaudit_write(b->dir, &a, &err) == MW_OK;
+		if (!j->audited)
 			mw_log(MW_ERROR, "quarantine_audit", "mail_id=%s who=%s why=%s",
 				mw_quote(j->mail_id), mw_quote(j->who), mw_quote(err.text));
 	}
 }
 
-static void wait_ms(struct clerk *c, pthread_cond_t *cond, uint64_t ms)
+/* New work does not end it: under load the tries would be over in no time. */
+static void wait_to_retry(struct clerk *c)
 {
 	struct timespec until;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
+	until.tv_sec += RETRY_S;
 	pthread_mutex_lock(&c->lock);
-	if (!atomic_load(&c->stopping))
-		pthread_cond_timedwait(cond, &c->lock, &until);
+	while (!atomic_load(&c->stopping) &&
+		pthread_cond_timedwait(&c->pause, &c->lock, &until) != ETIMEDOUT)
+		;
 	pthread_mutex_unlock(&c->lock);
+}
+
+/* Whoever asks next reads them. */
+static void end_claims(struct clerk *c, const struct clerk_jobs *batch)
+{
+	const struct clerk_job *j;
+
+	TAILQ_FOREACH(j, batch, queue)
+	if (j->kind == CLERK_RELEASED)
+		clerk_claim_written(c, j->mail_id);
 }
 
 static void write_entries(struct books *b, struct clerk_jobs *batch, size_t count)
 {
 	struct clerk *c = b->clerk;
 	struct mw_err err = { "" };
-	bool audited = false, done = false;
+	bool done = false, folder = true;
 
-	for (int i = 0; i < RETRIES_MAX && !done; i++) {
-		bool open = open_books(b);
+	for (int i = 0; i < RETRIES_MAX && !done && (folder = has_folder(b)); i++) {
+		bool open;
 
-		if (!audited && b->dir[0] != '\0') {
-			write_audit(b, batch);
-			audited = true;
-		}
+		write_audit(b, batch);
+		open = open_books(b);
 		done = open && write_batch(b, batch, &err) == MW_OK;
 		if (!done && open)
 			mw_log(MW_WARN, "quarantine_index", "why=%s", mw_quote(err.text));
 		if (!done && atomic_load(&c->stopping))
 			break;
 		if (!done && !(open && mw_qindex_is_broken(b->index)))
-			wait_ms(c, &c->work, RETRY_MS);
+			wait_to_retry(c);
 	}
-	atomic_fetch_add(done ? &c->indexed : &c->dropped, count);
-	if (!done)
+	/* Without a folder there are no books: rows say themselves who has got them, and the log.
+	 */
+	if (folder)
+		atomic_fetch_add(done ? &c->indexed : &c->dropped, count);
+	if (folder && !done)
 		clerk_scan_soon(c);
+	end_claims(c, batch);
 	free_all(batch);
 }
 
@@ -378,9 +428,9 @@ static bool next_work(
 static void answer(struct books *b, struct clerk_job *j)
 {
 	struct clerk *c = b->clerk;
-	bool open = open_books(b);
+	bool folder = has_folder(b), open = folder && open_books(b);
 
-	if (b->dir[0] != '\0')
+	if (folder)
 		clerk_look_up(b->dir, open ? b->index : NULL, j->mail_id, &j->ask->found);
 	pthread_mutex_lock(&c->lock);
 	TAILQ_INSERT_TAIL(&c->answered, j, queue);
@@ -468,28 +518,6 @@ static void on_answered(uv_async_t *wake)
 	}
 }
 
-bool clerk_claim(struct clerk *c, const char *mail_id)
-{
-	char *room = NULL;
-
-	for (size_t i = 0; c != NULL && i < CLERK_CLAIMS_MAX; i++) {
-		if (strcmp(c->claims[i], mail_id) == 0)
-			return false;
-		if (c->claims[i][0] == '\0' && room == NULL)
-			room = c->claims[i];
-	}
-	if (room != NULL)
-		mw_strlcpy(room, mail_id, sizeof(c->claims[0]));
-	return room != NULL;
-}
-
-void clerk_unclaim(struct clerk *c, const char *mail_id)
-{
-	for (size_t i = 0; c != NULL && i < CLERK_CLAIMS_MAX; i++)
-		if (strcmp(c->claims[i], mail_id) == 0)
-			c->claims[i][0] = '\0';
-}
-
 /* ------------------------------------------------------------------ life */
 
 enum mw_rc clerk_configure(struct clerk *c, const struct mw_conf *conf, struct mw_err *err_r)
@@ -548,6 +576,7 @@ enum mw_rc clerk_new(
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&c->work, &attr);
 	pthread_cond_init(&c->rest, &attr);
+	pthread_cond_init(&c->pause, &attr);
 	pthread_condattr_destroy(&attr);
 	TAILQ_INIT(&c->entries);
 	TAILQ_INIT(&c->asks);
@@ -581,6 +610,7 @@ void clerk_destroy(struct clerk **c_p)
 	atomic_store(&c->stopping, true);
 	pthread_cond_broadcast(&c->work);
 	pthread_cond_broadcast(&c->rest);
+	pthread_cond_broadcast(&c->pause);
 	pthread_mutex_unlock(&c->lock);
 	if (c->has_clerk)
 		pthread_join(c->clerk, NULL);
@@ -591,10 +621,12 @@ void clerk_destroy(struct clerk **c_p)
 		ask_free(j->ask);
 	}
 	free_all(&c->entries);
+	clerk_unclaim_all(c);
 	uv_close((uv_handle_t *)c->wake, wake_closed);
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->work);
 	pthread_cond_destroy(&c->rest);
+	pthread_cond_destroy(&c->pause);
 	free(c);
 }
 

@@ -54,7 +54,10 @@ struct clerk_ask *clerk_find(struct clerk *c, const char *mail_id,
 void clerk_forget(struct clerk_ask **ask_p);
 void clerk_found_fini(struct clerk_found *f);
 
-/* One release of a mail at a time. False: it is being released, or too many are. */
+/*
+ * One release of a mail at a time, of all fronts that share a QUARANTINEDIR. False: it is being
+ * released, or too many are, or nobody knows.
+ */
 bool clerk_claim(struct clerk *c, const char *mail_id);
 void clerk_unclaim(struct clerk *c, const char *mail_id);
 

@@ -20,6 +20,7 @@ struct clerk_job {
 	struct mw_qentry e;
 	struct mw_text texts;
 	char mail_id[65], who[MW_QINDEX_WHO_MAX];
+	bool audited;
 	struct clerk_ask *ask;
 };
 TAILQ_HEAD(clerk_jobs, clerk_job);
@@ -32,11 +33,19 @@ struct clerk_ask {
 	void *arg;
 };
 
+struct clerk_claim {
+	char mail_id[65]; /* "": free */
+	int lock;	  /* -1: no folder to share */
+	bool claimed;
+	unsigned writing; /* jobs that say who has got it */
+};
+
 struct clerk {
 	struct mw_loop *loop;
 	uv_async_t *wake;
 	pthread_mutex_t lock;
 	pthread_cond_t work, rest; /* of the clerk; of the housekeeper */
+	pthread_cond_t pause;	   /* the clerk's before it tries again: only the end ends it */
 	pthread_t clerk, housekeeper;
 	bool has_clerk, has_housekeeper;
 	atomic_bool stopping;
@@ -48,14 +57,18 @@ struct clerk {
 	unsigned per_second;
 	uint64_t interval_ms;
 	bool scan_soon; /* entries were dropped, or the index is new */
-	/* of the loop */
-	char claims[CLERK_CLAIMS_MAX][65];
+	struct clerk_claim claims[CLERK_CLAIMS_MAX];
 	/* counted by whoever does it */
 	atomic_ullong indexed, dropped, expired, octets, scans;
 };
 
 void *housekeeper_main(void *arg);
 void clerk_scan_soon(struct clerk *c);
+/* Of the clerk's threads, when they are over. */
+void clerk_unclaim_all(struct clerk *c);
+/* From the queueing of a job CLERK_RELEASED until it is written. */
+void clerk_claim_writing(struct clerk *c, const char *mail_id);
+void clerk_claim_written(struct clerk *c, const char *mail_id);
 /* Low priority of this thread for processor and disk, where the system has it. */
 void clerk_step_back(void);
 

@@ -81,14 +81,15 @@ static enum mw_rc scan(struct work *w, struct mw_err *err)
 	};
 	enum mw_rc rc = mw_qscan_run(&s, err);
 
-	if (s.added + s.dropped + s.damaged + s.strangers + s.temporaries > 0)
+	if (s.added + s.dropped + s.damaged + s.strangers + s.temporaries + s.unreadable > 0)
 		mw_log(MW_INFO, "quarantine_scan",
 			"folders=%llu files=%llu added=%llu dropped=%llu damaged=%llu "
-			"strangers=%llu unfinished=%llu ms=%llu",
+			"strangers=%llu unfinished=%llu unreadable=%llu ms=%llu",
 			(unsigned long long)s.folders, (unsigned long long)s.files,
 			(unsigned long long)s.added, (unsigned long long)s.dropped,
 			(unsigned long long)s.damaged, (unsigned long long)s.strangers,
-			(unsigned long long)s.temporaries, (unsigned long long)(mw_mono_ms() - t));
+			(unsigned long long)s.temporaries, (unsigned long long)s.unreadable,
+			(unsigned long long)(mw_mono_ms() - t));
 	atomic_fetch_add(&w->clerk->scans, rc == MW_OK && !s.stopped);
 	return rc;
 }

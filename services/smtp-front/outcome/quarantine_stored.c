@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "clerk.h"
 #include "intake/mail_fill.h"
 #include "log.h"
 #include "policy/db_store.h"
@@ -29,6 +30,8 @@ struct stored_job {
 	struct mw_qquery query;
 	struct mw_text texts; /* of the query; of a release: recipients, NUL-terminated each */
 	struct stored_got got;
+	struct front *front;
+	bool claimed; /* of a release: it has the claim of the mail until it is over */
 };
 
 const char *stored_address(struct smtp_arena *a, const char *address)
@@ -461,6 +464,8 @@ static void over(void *arg, enum mw_rc rc, struct db_records *const *answers, co
 	}
 	if (j->done != NULL)
 		j->done(j->arg, &j->got);
+	if (j->claimed)
+		clerk_unclaim(j->front->clerk, j->mail_id);
 }
 
 static struct stored_job *job_new(struct front *f, enum stored_deed deed, const char *mail_id,
@@ -471,6 +476,7 @@ static struct stored_job *job_new(struct front *f, enum stored_deed deed, const 
 	if (j == NULL)
 		return NULL;
 	j->work = (struct db_work){ run, destroy };
+	j->front = f;
 	j->bodies = &f->bodies;
 	j->deed = deed;
 	j->partition = partition;
@@ -577,7 +583,9 @@ void stored_released(struct txn *t)
 		return;
 	}
 	if (j != NULL && ok) {
+		j->claimed = t->claimed;
 		j = start(t->front, j);
+		t->claimed = t->claimed && j == NULL;
 	} else if (j != NULL) {
 		destroy(&j->work);
 		j = NULL;

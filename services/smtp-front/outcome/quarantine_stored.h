@@ -58,7 +58,10 @@ struct stored_job *stored_drop(struct front *f, const char *mail_id, int64_t par
 /* Nobody waits: done() is not called. Sets *job_p to NULL. */
 void stored_forget(struct stored_job **job_p);
 
-/* t, a release of a mail that is rows, is over: msgrcpt says who has got it. Nobody waits. */
+/*
+ * t, a release of a mail that is rows, is over: msgrcpt says who has got it. Nobody waits, but for
+ * whoever would release it next: t's claim lasts until then.
+ */
 void stored_released(struct txn *t);
 
 #endif

@@ -190,6 +190,17 @@ static void files_are_read_as_far_as_asked(void **state)
 	assert_int_equal(read_one("fifo.gz", false), MW_ERR_PROTO);
 }
 
+static void a_disk_that_fails_is_no_damage_of_the_file(void **state)
+{
+	struct mw_err err;
+	struct mw_qhead h;
+
+	(void)state;
+	/* A regular file whose first octet gives EIO. */
+	assert_int_equal(mw_qhead_read(&h, "/proc/self", "mem", false, &err), MW_ERR_IO);
+	mw_qhead_fini(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +210,7 @@ int main(void)
 		cmocka_unit_test(ids_that_lead_elsewhere_are_refused),
 		cmocka_unit_test(every_cut_copy_is_read_or_refused),
 		cmocka_unit_test(files_are_read_as_far_as_asked),
+		cmocka_unit_test(a_disk_that_fails_is_no_damage_of_the_file),
 	};
 	char command[128];
 	int failed;

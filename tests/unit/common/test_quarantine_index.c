@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -188,6 +190,51 @@ static void what_is_put_twice_is_there_once(void **state)
 	mw_qindex_close(&q);
 }
 
+static bool on_secret(void *arg, const struct mw_qentry *e)
+{
+	struct mw_text *t = arg;
+
+	mw_text_addf(t, "%s %s %s %u", e->secret_id, e->log_id, e->mail_id, e->class);
+	return true;
+}
+
+static void the_one_row_is(struct mw_qindex *q, const char *expected)
+{
+	struct mw_text t = { 0 };
+
+	assert_int_equal(mw_qindex_search(q, QUERY(ALL), on_secret, &t, &err), MW_OK);
+	assert_string_equal(t.p, expected);
+	mw_text_fini(&t);
+}
+
+static void what_a_file_says_of_itself_does_not_replace_what_its_keeper_said(void **state)
+{
+	struct mw_qindex *q = open_index();
+	struct mw_qentry kept = entry("x/spam-xa.gz", "xa", NOW), read = kept;
+
+	(void)state;
+	kept.secret_id = "secret";
+	kept.log_id = "log";
+	kept.class = MW_CC_VIRUS;
+	read.time_ms = NOW + 3000;
+	put(q, &read);
+	put(q, &kept);
+	the_one_row_is(q, "secret log xa 9");
+	put(q, &read);
+	the_one_row_is(q, "secret log xa 9");
+	/* Other files of that name. */
+	read.size++;
+	put(q, &read);
+	the_one_row_is(q, "  xa 6");
+	put(q, &kept);
+	read.mail_id = "xb";
+	read.size = kept.size;
+	put(q, &read);
+	the_one_row_is(q, "  xb 6");
+	assert_int_equal(mw_qindex_check(q, &err), MW_OK);
+	mw_qindex_close(&q);
+}
+
 static void many_of_one_millisecond_have_room(void **state)
 {
 	struct mw_qindex *q = open_index();
@@ -334,6 +381,20 @@ static void what_was_rolled_back_is_not_there(void **state)
 	mw_qindex_close(&q);
 }
 
+/* SQLite has done so by itself, as on a full disk. */
+static void a_commit_of_what_is_rolled_back_fails_and_breaks_nothing(void **state)
+{
+	struct mw_qindex *q = open_index();
+	struct mw_qentry e = entry("x/spam-xa.gz", "xa", NOW);
+
+	(void)state;
+	assert_int_equal(mw_qindex_commit(q, &err), MW_ERR_IO);
+	assert_false(mw_qindex_is_broken(q));
+	put(q, &e);
+	assert_int_equal(entries(q), 1);
+	mw_qindex_close(&q);
+}
+
 /* ------------------------------------------------------------------ the audit */
 
 static bool on_line(void *arg, const struct mw_qaudit *a)
@@ -406,6 +467,98 @@ static void what_root_makes_belongs_to_whose_folder_it_is(void **state)
 	assert_int_equal(chown(dir, 0, 0), 0);
 }
 
+/* "release" of id to a recipient, who is his own text. */
+static enum mw_rc write_release(const char *rcpt)
+{
+	return mw_qaudit_write(
+		dir, &(struct mw_qaudit){ "release", "id", NULL, "me", rcpt, NOW }, &err);
+}
+
+static bool knows_after_a_look(struct mw_qindex *q, const char *rcpt)
+{
+	char by[MW_QINDEX_WHO_MAX];
+
+	assert_int_equal(mw_qaudit_catch_up(dir, q, &err), MW_OK);
+	return mw_qindex_was_released(q, "id", rcpt, by) != 0;
+}
+
+static const char *audit_file(const char *suffix)
+{
+	static char path[2][80];
+	static unsigned next;
+
+	next = !next;
+	snprintf(path[next], sizeof(path[0]), "%s/" MW_QAUDIT_FILE "%s", dir, suffix);
+	return path[next];
+}
+
+static void an_index_learns_of_every_release_that_the_audit_has(void **state)
+{
+	struct mw_qindex *q = open_index();
+
+	(void)state;
+	assert_false(knows_after_a_look(q, "a@x"));
+	assert_int_equal(write_release("a@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "a@x"));
+	/* Whoever wrote it was killed before it told the index. */
+	assert_int_equal(write_release("b@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "b@x"));
+	/* The same, and then the file was moved out of the way. */
+	assert_int_equal(write_release("c@x"), MW_OK);
+	assert_int_equal(rename(audit_file(""), audit_file(".1")), 0);
+	assert_true(knows_after_a_look(q, "c@x"));
+	assert_int_equal(write_release("d@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "d@x"));
+	/* Another file of the same name. */
+	assert_int_equal(unlink(audit_file("")), 0);
+	assert_int_equal(unlink(audit_file(".1")), 0);
+	assert_int_equal(write_release("e@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "e@x"));
+	mw_qindex_close(&q);
+}
+
+static void an_audit_that_cannot_be_read_is_not_an_empty_one(void **state)
+{
+	struct mw_qindex *q = open_index();
+
+	(void)state;
+	assert_int_equal(mkdir(audit_file(""), 0700), 0);
+	assert_int_equal(mw_qaudit_catch_up(dir, q, &err), MW_ERR_IO);
+	assert_int_equal(rmdir(audit_file("")), 0);
+	assert_int_equal(mw_qaudit_catch_up(dir, q, &err), MW_OK);
+	mw_qindex_close(&q);
+}
+
+static void half_a_line_does_not_cost_the_next_one(void **state)
+{
+	struct mw_qindex *q = open_index();
+	struct rlimit all, little;
+	struct stat st;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(write_release("a@x"), MW_OK);
+	/* A disk that has room for half a line. */
+	assert_int_equal(stat(audit_file(""), &st), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+	little = (struct rlimit){ (rlim_t)st.st_size + 30, all.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_int_equal(write_release("b@x"), MW_ERR_IO);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+	assert_false(knows_after_a_look(q, "b@x"));
+	assert_int_equal(write_release("c@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "c@x"));
+	/* A power cut in the middle of one. */
+	f = fopen(audit_file(""), "a");
+	fputs("2026-01-01T00:00:00Z release id - me d@xampl", f);
+	fclose(f);
+	assert_false(knows_after_a_look(q, "d@xampl"));
+	assert_int_equal(write_release("e@x"), MW_OK);
+	assert_true(knows_after_a_look(q, "e@x"));
+	mw_qindex_close(&q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +567,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			parts_that_are_too_short_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_put_twice_is_there_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_a_file_says_of_itself_does_not_replace_what_its_keeper_said, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(
 			many_of_one_millisecond_have_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(hostile_texts_stay_texts, set_up, tear_down),
@@ -426,9 +582,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_was_rolled_back_is_not_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
+			a_commit_of_what_is_rolled_back_fails_and_breaks_nothing, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
 			deeds_are_read_as_they_were_written, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_root_makes_belongs_to_whose_folder_it_is, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_index_learns_of_every_release_that_the_audit_has, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_audit_that_cannot_be_read_is_not_an_empty_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			half_a_line_does_not_cost_the_next_one, set_up, tear_down),
 	};
 	int failed;
 
