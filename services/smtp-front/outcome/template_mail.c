@@ -386,7 +386,9 @@ void give_resent(struct template_call *c, int which)
 	if (f == NULL)
 		return;
 	if (which == RESENT_MESSAGE_ID) {
-		template_say(c, unfolded(c, f));
+		/* As Message-ID: without blanks, short. */
+		if (facts_message_ids(mw_field_value(&txn(c)->header, f), found, 1) == 1)
+			template_say(c, found[0]);
 		return;
 	}
 	say_addresses(c, (struct mw_list){ facts_addresses(mw_field_value(&txn(c)->header, f),

@@ -245,12 +245,80 @@ static void a_sender_reads_of_recipients_as_he_knows_them(void **state)
 	end_txn(m);
 }
 
+/* What a stranger chooses to write in front of our own keys is one word. */
+static void no_value_forges_a_key(void **state)
+{
+	static const char forged[] = ", mail_id: AAAAAAAAAAAA, Hits: -9.9, size: 1, 5 ms";
+	struct made *m = a_mail("");
+	char mail[1024], sender[128], part[128], virus[128];
+	struct txn_rcpt *r;
+
+	(void)state;
+	smtp_body_unref(&m->txn.body);
+	mw_header_fini(&m->txn.header);
+	snprintf(mail, sizeof(mail),
+		"Message-ID: <1%s@b>\r\nResent-Message-ID: <a@b>%s\r\nUser-Agent: a%s\r\n\r\n",
+		forged, forged, forged);
+	make_body(m, mail, strlen(mail));
+	assert_int_equal(txn_read(&m->txn), MW_OK);
+	snprintf(sender, sizeof(sender), "\"x> -> <y@z>%s\"@example.com", forged);
+	snprintf(part, sizeof(part), "a) {RelayedInbound}%s.exe", forged);
+	snprintf(virus, sizeof(virus), "a)%s", forged);
+	m->txn.sender = sender;
+	m->txn.xforward.helo = sender;
+	for (unsigned major = MW_CC_BANNED; major <= MW_CC_VIRUS; major++) {
+		r = a_rcpt(m, sender, MW_CCAT(major, 0));
+		r->banned = true;
+		r->banned_part = part;
+		make_virus(m, virus);
+		for (int i = 0; i < 2; i++) {
+			const char *line =
+				expanded(m, i == 0 ? log_short_text : log_verbose_text, NULL);
+
+			assert_null(strstr(line, ", mail_id: A"));
+			assert_non_null(strstr(line, ", Resent-Message-ID: <a@b>, mail_id: abc"));
+		}
+		assert_null(strstr(expanded(m, log_recip_text, r), ", Hits: -9.9"));
+	}
+	end_txn(m);
+}
+
+static void a_long_identifier_is_left_out_of_the_line(void **state)
+{
+	struct made *m = a_mail("");
+	struct mw_text mail = { 0 };
+	const char *line;
+
+	(void)state;
+	smtp_body_unref(&m->txn.body);
+	mw_header_fini(&m->txn.header);
+	mw_text_add(&mail, "Resent-Message-ID: <");
+	for (int i = 0; i < 40; i++)
+		mw_text_addf(&mail, "%0500d\r\n ", i);
+	mw_text_add(&mail, "@b>\r\nUser-Agent: ");
+	for (int i = 0; i < 40; i++)
+		mw_text_addf(&mail, "%0500d\r\n ", i);
+	mw_text_add(&mail, "x\r\n\r\n");
+	make_body(m, mail.p, mail.n);
+	mw_text_fini(&mail);
+	assert_int_equal(txn_read(&m->txn), MW_OK);
+	a_rcpt(m, "bob@example.org", MW_CCAT(MW_CC_CLEAN, 0));
+	line = expanded(m, log_verbose_text, NULL);
+	assert_null(strstr(line, "Resent-Message-ID"));
+	assert_non_null(strstr(line, ", mail_id: abcdefghijkl"));
+	assert_non_null(strstr(line, "queued_as: 4QbW2"));
+	assert_true(strlen(line) < 2000);
+	end_txn(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_short_line_is_amavisds),
 		cmocka_unit_test(names_of_banned_parts_are_for_people),
 		cmocka_unit_test(a_sender_reads_of_recipients_as_he_knows_them),
+		cmocka_unit_test(no_value_forges_a_key),
+		cmocka_unit_test(a_long_identifier_is_left_out_of_the_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
