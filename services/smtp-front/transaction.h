@@ -5,6 +5,7 @@
 #ifndef SMTP_TRANSACTION_H
 #define SMTP_TRANSACTION_H
 
+#include "digest.h"
 #include "front.h"
 #include "header.h"
 #include "intake/facts.h"
@@ -326,6 +327,8 @@ struct txn {
 	/* octets */
 	struct smtp_body *body;
 	bool dots;
+	unsigned char body_digest[MW_MD5_OCTETS]; /* for %b; made when a text asks first */
+	bool has_body_digest;
 	struct mw_header header;
 	struct facts facts;
 	/* checks */

@@ -311,6 +311,39 @@ static void a_long_identifier_is_left_out_of_the_line(void **state)
 	end_txn(m);
 }
 
+/* echo "a" | md5sum and so on; a run of lines longer than what is hashed at once. */
+static void the_digest_is_of_lines_that_end_with_lf(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned times;
+		const char *digest;
+	} rows[] = {
+		{ "a\r\n", 1, "60b725f10c9c85c70d97880dfe8191b3" },
+		{ "a\rb\nc\r", 1, "09cf3516139155ef1a8effc6cf4a65a4" },
+		{ "0123456789\r\n", 10000, "ba19dd99f607e37c4d51332d7e36fed1" },
+		{ "\r\n", 40000, "3bc20c47625b9ec5b83ef34990c7916e" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		struct made *m = make_txn("");
+		struct mw_text mail = { 0 };
+
+		mw_text_add(&mail, "A: b\r\n\r\n");
+		for (unsigned k = 0; k < rows[i].times; k++)
+			mw_text_add(&mail, rows[i].line);
+		make_body(m, mail.p, mail.n);
+		assert_string_equal(expanded(m, "%b", NULL), rows[i].digest);
+		/* Once for each mail, however often a text asks for it. */
+		m->txn.header.body = 0;
+		assert_string_equal(expanded(m, "%b", NULL), rows[i].digest);
+		assert_string_equal(expanded(m, "[:hexenc|[:body_digest]]", NULL), rows[i].digest);
+		mw_text_fini(&mail);
+		end_txn(m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +352,7 @@ int main(void)
 		cmocka_unit_test(a_sender_reads_of_recipients_as_he_knows_them),
 		cmocka_unit_test(no_value_forges_a_key),
 		cmocka_unit_test(a_long_identifier_is_left_out_of_the_line),
+		cmocka_unit_test(the_digest_is_of_lines_that_end_with_lf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
