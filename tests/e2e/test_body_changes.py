@@ -266,3 +266,17 @@ def test_when_it_is_refused_the_client_keeps_the_mail(behind, suite, reply):
     assert lmtp(suite, mail()) == [451 if reply[0:1] == b"5" else r for r in lmtp(suite, mail())]
     assert send(suite, (A,), mail()).code // 100 == 4
     assert hop.mails == []
+
+
+@pytest.mark.parametrize("bank", [{}, {"addr_extension_maps_by_ccat": {"CC_CATCHALL": ["x"]}}], ids=["same cluster", "own cluster"])
+def test_the_client_hears_nothing_of_it(behind, suite, bank):
+    start(behind, suite, {"always_bcc": "all@archive.example", **bank},
+        rcpt=lambda _c, line: b"452 4.2.2 <all@archive.example> mailbox full\r\n" if "archive" in line else b"250 2.1.5 Ok\r\n")
+    reply = send(suite, (A, B), mail())
+    assert reply.code == 451 and reply.text.endswith(", not delivered for now")
+    with suite.smtp() as c:
+        c.hello(verb="LHLO")
+        c.cmd("MAIL FROM:<x@example.com>"), c.cmd(f"RCPT TO:<{A}>"), c.cmd("DATA")
+        c.write(stuffed(mail()))
+        assert c.reply().text.endswith(", not delivered for now")
+    assert "mailbox full" in suite.front.log()
