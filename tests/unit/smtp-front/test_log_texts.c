@@ -245,6 +245,29 @@ static void a_sender_reads_of_recipients_as_he_knows_them(void **state)
 	end_txn(m);
 }
 
+static void a_recipient_reads_of_its_own_copy_and_of_no_address(void **state)
+{
+	static const struct next_hops hops = { 0 };
+	static struct txn_copy copies[] = { { .name = "ann@example.org", .route = &hops },
+		{ .name = "p/virus-abcdefghijkl" },
+		{ .name = "all@archive.example", .archive = true } };
+	struct made *m = a_mail("");
+
+	(void)state;
+	m->txn.quarantined = true;
+	m->txn.copies = copies;
+	m->txn.copy_count = 3;
+	for (int i = 0; i < 4; i++)
+		a_rcpt(m, "bob@example.org", MW_CCAT(MW_CC_VIRUS, 0))->copy = i - 1;
+	assert_string_equal(expanded(m, "%q", NULL),
+		"ann@example.org, p/virus-abcdefghijkl, all@archive.example");
+	assert_string_equal(expanded(m, "%#q %q", &m->txn.rcpts[0]), "0 ");
+	assert_string_equal(expanded(m, "%#q %q", &m->txn.rcpts[1]), "1 abcdefghijkl");
+	assert_string_equal(expanded(m, "%#q %q", &m->txn.rcpts[2]), "1 p/virus-abcdefghijkl");
+	assert_string_equal(expanded(m, "%#q %q", &m->txn.rcpts[3]), "0 ");
+	end_txn(m);
+}
+
 /* What a stranger chooses to write in front of our own keys is one word. */
 static void no_value_forges_a_key(void **state)
 {
@@ -350,6 +373,7 @@ int main(void)
 		cmocka_unit_test(the_short_line_is_amavisds),
 		cmocka_unit_test(names_of_banned_parts_are_for_people),
 		cmocka_unit_test(a_sender_reads_of_recipients_as_he_knows_them),
+		cmocka_unit_test(a_recipient_reads_of_its_own_copy_and_of_no_address),
 		cmocka_unit_test(no_value_forges_a_key),
 		cmocka_unit_test(a_long_identifier_is_left_out_of_the_line),
 		cmocka_unit_test(the_digest_is_of_lines_that_end_with_lf),
