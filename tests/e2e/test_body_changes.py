@@ -135,6 +135,19 @@ def test_a_program_makes_the_body(behind, suite):
     assert not list((suite.folder / "spool").iterdir())
 
 
+@pytest.mark.parametrize("fixing", [True, False])
+def test_the_header_section_of_a_program_is_repaired_too(behind, suite, fixing):
+    """A CR alone hides a field, and a line of one would be empty for the program, whose lines end with LF."""
+    hop = start(behind, suite, {**program(suite, "true"), "allow_fixing_improper_header": fixing, "bad_header_lovers_maps": [True]})
+    octets = b"X-A: a\rX-Spam-Flag: NO\r\n\r\r\n \r\nX-Long: " + b"x" * 1200 + b"\r\n" + mail(body=b"Hello.\r\n")
+    assert send(suite, octets=octets).code == 250
+    head, body = split(taken(hop)[0].octets)
+    assert body == b"Hello.\r\n"
+    assert b"\r\nX-A: aX-Spam-Flag: NO\r\n" in head
+    assert b"\r" not in head.replace(b"\r\n", b"")
+    assert (b"\r\n \r\n" in head, max(map(len, head.split(b"\r\n"))) > 998) == (not fixing, not fixing)
+
+
 FAILING = {"exit": "exit 3", "nothing": ": > $file", "gone": "rm $file", "link": "ln -sf /etc/passwd $file", "killed": "kill -9 $$",
     "endless": "sleep 600 & sleep 600", "huge": "yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx > $file", "folder": "rm $file; mkdir -p $file/x; ln -s /etc $file/x/y; touch $file/x/z"}
 

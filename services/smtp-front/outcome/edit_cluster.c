@@ -8,10 +8,11 @@ struct edit_source {
 	struct edit_source *next;
 	const struct body_form *form; /* NULL: as received */
 	struct body_view view;
-	struct mw_octets section; /* the header section, as it came or repaired */
+	struct mw_octets section; /* the header section, as it is or repaired */
 	const struct mw_header *h;
-	size_t subjects;  /* fields of that name that would be changed */
-	bool spam_fields; /* it has some that go for those who want that */
+	struct mw_header repaired; /* what h is then */
+	size_t subjects;	   /* fields of that name that would be changed */
+	bool spam_fields;	   /* it has some that go for those who want that */
 };
 
 /* ------------------------------------------------------------------ pieces */
@@ -132,22 +133,22 @@ struct putting {
 	struct edit_source *sources;   /* one for each form that is met */
 	const struct txn_rcpt *before; /* the recipient put last, and where */
 	struct txn_cluster *c;
-	struct mw_header repaired; /* of the original's section */
 };
 
-/* The original's header section in its repaired form, where it needs one. */
-static enum mw_rc repair(struct txn *t, struct putting *p, struct edit_source *s)
+/* The header section in its repaired form, where it needs one: a program may leave it as it came.
+ */
+static enum mw_rc repair(struct txn *t, struct edit_source *s)
 {
 	enum mw_rc rc;
 
 	/* Who delivers by himself edits by the names and places of the original's. */
-	if (s->h != &t->header || t->client_delivers)
+	if (t->client_delivers)
 		return MW_OK;
 	rc = edit_repair(t, &s->section);
-	if (rc != MW_OK || s->section.p == t->header.section.p)
+	if (rc != MW_OK || s->section.p == s->h->section.p)
 		return rc;
-	s->h = &p->repaired;
-	return mw_header_index(&p->repaired, s->section);
+	s->h = &s->repaired;
+	return mw_header_index(&s->repaired, s->section);
 }
 
 static void look_at_fields(const struct txn *t, struct edit_source *s)
@@ -183,11 +184,11 @@ static struct edit_source *source_of(struct txn *t, struct putting *p, const str
 	s->view = body_view_of(t, form);
 	s->h = s->view.header;
 	s->section = s->h->section;
-	if (repair(t, p, s) != MW_OK)
-		return NULL;
-	look_at_fields(t, s);
 	s->next = p->sources;
 	p->sources = s;
+	if (repair(t, s) != MW_OK)
+		return NULL;
+	look_at_fields(t, s);
 	return s;
 }
 
@@ -257,7 +258,8 @@ enum mw_rc edit_clusters(struct txn *t)
 		for (size_t i = 0; i < t->rcpt_count && rc == MW_OK; i++)
 			if (t->rcpts[i].code == 0 && t->rcpts[i].added == added) /* not blocked */
 				rc = put_rcpt(t, i, &p);
-	mw_header_fini(&p.repaired);
+	for (struct edit_source *s = p.sources; s != NULL; s = s->next)
+		mw_header_fini(&s->repaired);
 	return rc;
 }
 
