@@ -390,9 +390,11 @@ void txn_run(struct txn *t);
 /*
  * The same for a mail that was checked and kept before: its octets from an offset on, fields on top
  * (in the arena), go that way without further checks, and no record is
- * written.
+ * written. as_itself: they are the mail that its reader sees, and not a part of another: without
+ * what it claims in our name.
  */
-void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from);
+void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from,
+	bool as_itself);
 /* All recipients of such a mail have a reply already: nothing is sent. */
 void txn_release_nothing(struct txn *t);
 /*

@@ -276,16 +276,21 @@ void txn_release_nothing(struct txn *t)
 	txn_reply(t);
 }
 
-void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from)
+void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from,
+	bool as_itself)
 {
+	enum mw_rc rc;
+
 	t->released = true;
 	t->route = route;
 	t->dots = true;
 	t->dot_us = t->checks_us = t->sending_us = mw_mono_us();
 	t->deadline_ms = mw_mono_ms() + t->policy->child_timeout_ms;
 	t->phase = TXN_DELIVER;
-	if (edit_nothing(t, fields, from) != MW_OK) {
-		txn_defer(t, "out of memory");
+	rc = as_itself ? edit_claims(t, fields, from) : edit_nothing(t, fields, from);
+	if (rc != MW_OK) {
+		txn_defer(
+			t, rc == MW_ERR_LIMIT ? "header section over its limits" : "out of memory");
 		return;
 	}
 	txn_deliver(t);

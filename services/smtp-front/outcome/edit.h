@@ -17,6 +17,10 @@ enum mw_rc edit_clusters(struct txn *t);
 /* One cluster of all recipients: the mail's octets from an offset on, as they are, fields on top.
  */
 enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from);
+/* The same of a mail that leaves the quarantine as itself: claims that others trust when they are
+ * ours go here, too, as they would have gone when it came. MW_OK, MW_ERR_LIMIT (of a header
+ * section) or MW_ERR_NOMEM. */
+enum mw_rc edit_claims(struct txn *t, const char *fields, size_t from);
 
 /* The fields that we may add (edit_fields.c's rules), top-down; a name may come several times. */
 enum edit_field {

@@ -2,6 +2,7 @@
  * the place of the old one. */
 #include "body_plan.h"
 #include "edit_priv.h"
+#include "policy/rcpt_policy.h"
 
 /* What all clusters of one form of the mail are made from. */
 struct edit_source {
@@ -263,28 +264,27 @@ enum mw_rc edit_clusters(struct txn *t)
 	return rc;
 }
 
-enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from)
+/* ------------------------------------------------------------------ one for all */
+
+/* A cluster of all recipients that have no reply yet, its pieces still to be filled in: so many at
+ * most. NULL: no memory. */
+static struct txn_cluster *one_cluster(struct txn *t, const char *fields, size_t pieces)
 {
-	struct mw_octets message = smtp_body_octets(t->body);
 	struct txn_cluster *c = smtp_arena_array(&t->arena, 1, sizeof(*c));
 
 	if (c == NULL)
-		return MW_ERR_NOMEM;
+		return NULL;
 	c->fields = fields;
 	c->tag = "";
 	c->route = t->route;
-	c->pieces = smtp_arena_array(
-		&t->arena, 4, sizeof(*c->pieces)); /* signature, fields, octets, tail */
+	/* and signature, fields, tail */
+	c->pieces = smtp_arena_array(&t->arena, 3 + pieces, sizeof(*c->pieces));
 	c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
 	c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
 	if (c->pieces == NULL || c->rcpts == NULL || c->rcpt_index == NULL)
-		return MW_ERR_NOMEM;
+		return NULL;
 	c->piece_count = 1;
 	c->pieces[c->piece_count++] = mw_octets_of_text(fields);
-	if (message.n > from)
-		c->pieces[c->piece_count++] = mw_octets_of(message.p + from, message.n - from);
-	if (t->tail != NULL && *t->tail != '\0')
-		c->pieces[c->piece_count++] = mw_octets_of_text(t->tail);
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		if (t->rcpts[i].code != 0)
 			continue; /* it has got it before */
@@ -294,6 +294,67 @@ enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from)
 	}
 	t->clusters = c;
 	t->cluster_count = c->rcpt_count > 0;
+	return c;
+}
+
+static void add_tail(const struct txn *t, struct txn_cluster *c)
+{
+	if (t->tail != NULL && *t->tail != '\0')
+		c->pieces[c->piece_count++] = mw_octets_of_text(t->tail);
+}
+
+enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from)
+{
+	struct mw_octets message = smtp_body_octets(t->body);
+	struct txn_cluster *c = one_cluster(t, fields, 1);
+
+	if (c == NULL)
+		return MW_ERR_NOMEM;
+	add_piece(c, message.p + from, message.p + message.n);
+	add_tail(t, c);
+	return MW_OK;
+}
+
+/* Nothing was decided about the recipients of such a mail: what settings say of them. */
+static bool spam_fields_go(struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		struct txn_rcpt r = { .addr = t->rcpts[i].addr };
+
+		rcpt_policy_resolve(t, &r, NULL);
+		if (r.spam_fields_go)
+			return true;
+	}
+	return false;
+}
+
+enum mw_rc edit_claims(struct txn *t, const char *fields, size_t from)
+{
+	struct mw_octets all = smtp_body_octets(t->body),
+			 message = mw_octets_of(all.p + from, all.n - from);
+	const unsigned char *at = message.p;
+	bool spam_goes = spam_fields_go(t);
+	struct mw_header h = { 0 };
+	struct txn_cluster *c;
+	enum mw_rc rc = mw_header_index(&h, message);
+	size_t going = 0;
+
+	for (size_t i = 0; i < h.count && rc == MW_OK; i++)
+		going += edit_removes_of(t, &h, spam_goes, &h.fields[i]);
+	c = rc == MW_OK ? one_cluster(t, fields, going + 1) : NULL;
+	if (c == NULL) {
+		mw_header_fini(&h);
+		return rc != MW_OK ? rc : MW_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < h.count && going > 0; i++) {
+		if (!edit_removes_of(t, &h, spam_goes, &h.fields[i]))
+			continue;
+		add_piece(c, at, h.section.p + h.fields[i].at);
+		at = h.section.p + h.fields[i].end;
+	}
+	add_piece(c, at, message.p + message.n);
+	add_tail(t, c);
+	mw_header_fini(&h);
 	return MW_OK;
 }
 
