@@ -189,28 +189,35 @@ static void plan_rcpts(struct plan *p)
 
 /* ------------------------------------------------------------------ all */
 
-/* It looks like a notice of ours: by the null sender, by whom it says that it is from, and by what
- * it says of itself. Anybody can write that. */
+static bool is_author(const struct txn *t, const char *mailbox)
+{
+	const char *at = strrchr(mailbox, '<');
+	struct mw_octets said = t->facts.author.items[0];
+	size_t n;
+
+	at = at != NULL ? at + 1 : mailbox;
+	n = strcspn(at, ">");
+	return said.n == n && strncasecmp((const char *)said.p, at, n) == 0;
+}
+
+/* It looks like a notice of ours: by its sender (null, or what mailfrom_notify_* says of that
+ * author), by whom it says that it is from, and by what it says of itself. Anybody can write that.
+ */
 static bool is_notice(const struct txn *t)
 {
 	const struct mw_field *automatic = mw_header_last(&t->header, MW_H_AUTO_SUBMITTED);
+	const struct policy_notices *own = &t->policy->notices;
 	struct mw_octets value;
 
-	if (*t->sender != '\0' || automatic == NULL || t->facts.author.count != 1)
+	if (automatic == NULL || t->facts.author.count != 1)
 		return false;
 	value = mw_field_value(&t->header, automatic);
 	if (!mw_octets_ieq(value, "auto-generated") && !mw_octets_ieq(value, "auto-replied"))
 		return false;
-	for (int i = 0; i < NOTICE_AUTHORS; i++) {
-		const char *from = t->policy->notices.hdrfrom[i], *at = strrchr(from, '<');
-		size_t n;
-
-		at = at != NULL ? at + 1 : from;
-		n = strcspn(at, ">");
-		if (t->facts.author.items[0].n == n &&
-			strncasecmp((const char *)t->facts.author.items[0].p, at, n) == 0)
+	for (int i = 0; i < NOTICE_AUTHORS; i++)
+		if ((*t->sender == '\0' || strcasecmp(t->sender, own->mailfrom[i]) == 0) &&
+			is_author(t, own->hdrfrom[i]))
 			return true;
-	}
 	return false;
 }
 
