@@ -363,6 +363,7 @@ struct txn {
 	const struct next_hop *hops; /* policy's, or the arena's where * was filled in */
 	struct delivery_run *run;
 	struct notify *telling;	 /* of others, of the sender */
+	bool tells_new_virus;	 /* others: somebody wants to hear of those */
 	struct txn_copy *copies; /* those of the archive stand last */
 	size_t copy_count, copy_at;
 	bool quarantined; /* all of them are kept, and one from somebody */

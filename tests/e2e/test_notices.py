@@ -212,6 +212,16 @@ ADMIN = {**BASE, "virus_admin_maps": ["va@example.org"], "newvirus_admin_maps": 
          "warnvirusrecip_maps": [{A: True}], "final_virus_destiny": D_DISCARD}
 
 
+def test_a_new_virus_is_told_of_when_its_notice_was_refused_for_now(behind, suite):
+    later = [b"450 4.2.2 later\r\n"]
+    hop = behind({**ADMIN, "virus_admin_maps": [], "warnvirusrecip_maps": []}, services=("scanner",),
+        rcpt=lambda _c, line: later.pop() if "new@" in line and later else b"250 2.1.5 Ok\r\n")
+    assert send(suite, octets=eicar_mail()).code == 451 and not hop.mails
+    for _ in range(2):
+        assert send(suite, octets=eicar_mail()).code == 250
+    assert [m.rcpts for m in hop.mails] == [["new@example.org"]]
+
+
 def test_administrators_and_recipients_are_told(behind, suite):
     hop = behind(ADMIN, services=("scanner", "logger"))
     virus = eicar_mail(subject="=?utf-8?Q?a=0D=0ABcc:_evil=40example.com=0D=0A=0D=0Abody?=", sender="\u00e4 <x@example.com>")

@@ -279,6 +279,8 @@ static void send_next(struct notify *n)
 	bool made;
 
 	if (n->at == n->count) {
+		if (n->reported == NULL)
+			notify_plan_told(n->t);
 		end(n, NULL);
 		return;
 	}

@@ -78,27 +78,36 @@ static uint64_t hash_of(struct mw_octets name)
 	return h;
 }
 
-/* Of the last NOTIFY_VIRUSES_MAX; the one that has been there longest makes room. */
-static bool is_new(struct front *f, struct mw_octets name)
+static bool is_new(const struct front *f, uint64_t name)
 {
-	uint64_t h = hash_of(name);
-
 	for (size_t i = 0; i < f->viruses.count; i++)
-		if (f->viruses.seen[i] == h)
+		if (f->viruses.seen[i] == name)
 			return false;
-	f->viruses.seen[f->viruses.next] = h;
-	f->viruses.next = (f->viruses.next + 1) % NOTIFY_VIRUSES_MAX;
-	f->viruses.count += f->viruses.count < NOTIFY_VIRUSES_MAX;
 	return true;
 }
 
 static bool any_new_virus(const struct txn *t)
 {
-	bool any = false;
-
 	for (size_t i = 0; i < t->found.virus_count; i++)
-		any = is_new(t->front, t->found.viruses[i].name) || any;
-	return any;
+		if (is_new(t->front, hash_of(t->found.viruses[i].name)))
+			return true;
+	return false;
+}
+
+/* Of the last NOTIFY_VIRUSES_MAX; the one that has been there longest makes room. */
+void notify_plan_told(struct txn *t)
+{
+	struct front *f = t->front;
+
+	for (size_t i = 0; i < t->found.virus_count && t->tells_new_virus; i++) {
+		uint64_t name = hash_of(t->found.viruses[i].name);
+
+		if (!is_new(f, name))
+			continue;
+		f->viruses.seen[f->viruses.next] = name;
+		f->viruses.next = (f->viruses.next + 1) % NOTIFY_VIRUSES_MAX;
+		f->viruses.count += f->viruses.count < NOTIFY_VIRUSES_MAX;
+	}
 }
 
 /* ------------------------------------------------------------------ administrators */
@@ -161,8 +170,12 @@ static void plan_admins(struct plan *p)
 			continue;
 		if (asks && !(major == MW_CC_SPAM && reaches_admin_cutoff(r)))
 			add_admin(p, r, rcpt_text(t, r, TEXT_ADMIN));
-		if (asks_new && major == MW_CC_VIRUS)
-			add_admin(p, r, rcpt_text_for(t, r, TEXT_NEWVIRUS_ADMIN, CCAT_VIRUS));
+		if (asks_new && major == MW_CC_VIRUS) {
+			const char *to = rcpt_text_for(t, r, TEXT_NEWVIRUS_ADMIN, CCAT_VIRUS);
+
+			t->tells_new_virus = t->tells_new_virus || (to != NULL && *to != '\0');
+			add_admin(p, r, to);
+		}
 	}
 }
 

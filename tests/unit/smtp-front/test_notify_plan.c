@@ -92,11 +92,33 @@ static void what_looks_like_one_and_is_infected_is_told_of_but_not_for_ever(void
 	end_txn(m);
 }
 
+/* A notice that is refused for now defers the mail, and the virus is told of when it comes again.
+ */
+static void a_virus_is_new_until_it_was_told_of(void **state)
+{
+	struct made *m = make_txn("newvirus_admin_maps = { 'new@example.org' }\n");
+
+	(void)state;
+	make_check(m, JOB_SCAN, MW_DONE);
+	make_rcpt(m, "a@example.org");
+	make_virus(m, "Eicar");
+	assert_int_equal(notices_of(m), 1);
+	assert_int_equal(notices_of(m), 1);
+	notify_plan_told(&m->txn);
+	assert_int_equal(notices_of(m), 0);
+	make_virus(m, "Another");
+	assert_int_equal(notices_of(m), 1);
+	notify_plan_told(&m->txn);
+	assert_int_equal(notices_of(m), 0);
+	end_txn(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_notice_that_comes_by_again_makes_none),
 		cmocka_unit_test(one_with_a_sender_of_ours_makes_none_neither),
+		cmocka_unit_test(a_virus_is_new_until_it_was_told_of),
 		cmocka_unit_test(what_looks_like_one_and_is_infected_is_told_of_but_not_for_ever),
 	};
 
