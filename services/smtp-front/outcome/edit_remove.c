@@ -62,11 +62,18 @@ static bool hook_removes(const struct txn *t, struct mw_octets name)
 	return false;
 }
 
+/* What settings and hooks want to go, whatever its value. */
+static bool is_unwanted(const struct txn *t, struct mw_octets name)
+{
+	return (t->hooked != NULL && hook_removes(t, name)) ||
+	       (t->policy->x_scanned_goes && mw_octets_ieq(name, t->policy->x_header_tag));
+}
+
 /*
  * A line that is no field to us (octets CR, a fold in front of the colon) may be one to somebody
  * who joins lines first, or drops what he does not like. False: it has no such name.
  */
-#define HIDDEN_NAME_MAX 64
+#define HIDDEN_NAME_MAX 128 /* no name that goes is longer */
 
 static bool hidden_name(
 	const struct mw_header *h, const struct mw_field *f, char name[], size_t *n_r)
@@ -91,7 +98,8 @@ static bool is_result(unsigned id)
 	return id == MW_H_AUTHENTICATION_RESULTS || id == MW_H_MIME_AMBIGUITY_RESULTS;
 }
 
-static bool hides_a_claim(const struct mw_header *h, bool spam_goes, const struct mw_field *f)
+static bool hides_a_claim(
+	const struct txn *t, const struct mw_header *h, bool spam_goes, const struct mw_field *f)
 {
 	char name[HIDDEN_NAME_MAX];
 	enum mw_field_id id;
@@ -103,7 +111,7 @@ static bool hides_a_claim(const struct mw_header *h, bool spam_goes, const struc
 		return false;
 	id = mw_field_id_of(mw_octets_of(name, n));
 	return (id == MW_H_X_SPAM && spam_goes) || id == MW_H_X_AMAVIS ||
-	       id == MW_H_X_QUARANTINE_ID || is_result(id);
+	       id == MW_H_X_QUARANTINE_ID || is_result(id) || is_unwanted(t, mw_octets_of(name, n));
 }
 
 bool edit_removes_of(
@@ -112,8 +120,8 @@ bool edit_removes_of(
 	struct mw_octets name = mw_field_name(h, f);
 
 	if (f->name_len == 0)
-		return hides_a_claim(h, spam_goes, f);
-	if (t->hooked != NULL && hook_removes(t, name))
+		return hides_a_claim(t, h, spam_goes, f);
+	if (is_unwanted(t, name))
 		return true;
 	switch (f->id) {
 	case MW_H_X_SPAM:
@@ -125,7 +133,7 @@ bool edit_removes_of(
 	case MW_H_MIME_AMBIGUITY_RESULTS:
 		return is_ours(t, mw_field_value(h, f));
 	default:
-		return t->policy->x_scanned_goes && mw_octets_ieq(name, t->policy->x_header_tag);
+		return false;
 	}
 }
 

@@ -137,6 +137,34 @@ static void marks_that_others_made_go_wherever_they_stand(void **state)
 		original_becomes(rows[i].fields, rows[i].left);
 }
 
+/* With a fold in front of the colon, or octets CR, they are fields to others. */
+static void what_settings_and_hooks_take_away_hides_in_no_spelling(void **state)
+{
+	static const char *const spellings[] = { "X-Virus-Scanned: clean\r\n",
+		"X-Virus-Scanned\r\n : clean\r\n", "X-Virus-\r\n Scanned: clean\r\n",
+		"X-Vi\rrus-Scanned: clean\r\n", "X-To-Go: x\r\n", "x-to-go\r\n : x\r\n",
+		"X-To\r-Go: x\r\n" };
+	struct txn_hooked hooked = {
+		.removed_count = 1, .removed = (const char *[]){ "X-To-Go" }, .fields = ""
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * MW_COUNT(spellings); i++) {
+		bool goes = i % 2 == 0;
+		struct made *m = make_txn(goes ? "remove_existing_x_scanned_headers = true\n"
+						 "allow_fixing_improper_header = false\n"
+					       : "allow_fixing_improper_header = false\n");
+		char whole[256];
+
+		make_rcpt(m, "a@example.org");
+		snprintf(whole, sizeof(whole), F "%s" S BODY, spellings[i / 2]);
+		make_body(m, whole, strlen(whole));
+		m->txn.hooked = goes ? &hooked : NULL;
+		assert_string_equal(joined(m, one_cluster(m), 2), goes ? F S BODY : whole);
+		end_txn(m);
+	}
+}
+
 static void a_mail_of_any_octets_leaves_with_them(void **state)
 {
 	static const char *const mails[] = { "", "\r\n", "a", "From: a@x", "From: a@x\r\n",
@@ -516,6 +544,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(authentication_results_in_our_name_go),
 		cmocka_unit_test(marks_that_others_made_go_wherever_they_stand),
+		cmocka_unit_test(what_settings_and_hooks_take_away_hides_in_no_spelling),
 		cmocka_unit_test(a_mail_of_any_octets_leaves_with_them),
 		cmocka_unit_test(a_fold_on_top_goes_on_with_no_field_that_others_trust),
 		cmocka_unit_test(the_header_to_sign_is_what_leaves_above_the_body),
