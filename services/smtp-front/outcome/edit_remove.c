@@ -22,19 +22,23 @@ static bool is_our_id(const struct txn *t, struct mw_octets id)
 }
 
 /* RFC 8601 section 2.2 lets the id be a quoted string; behind its opening quote. What never ends
- * may mean us as well. */
+ * may mean us as well. Behind a / it may be as long as it likes. */
 static bool is_our_name_quoted(
 	const struct txn *t, const unsigned char *p, const unsigned char *end)
 {
 	char id[sizeof(t->policy->authserv_id)];
+	bool instance = false, too_long = false;
 	size_t n = 0;
 
-	for (; p < end && *p != '"' && n < sizeof(id); p++) {
+	for (; p < end && *p != '"'; p++) {
 		if (*p == '\\' && p + 1 < end)
 			p++;
-		id[n++] = (char)*p;
+		instance = instance || *p == '/';
+		too_long = too_long || (!instance && n == sizeof(id));
+		if (!instance && !too_long)
+			id[n++] = (char)*p;
 	}
-	return p == end || (n < sizeof(id) && is_our_id(t, mw_octets_of(id, n)));
+	return p == end || (!too_long && is_our_id(t, mw_octets_of(id, n)));
 }
 
 /* The authserv-id is ours: a claim in our name that we did not make (RFC 8601 section 5). */

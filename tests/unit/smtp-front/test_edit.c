@@ -54,6 +54,10 @@ static void original_becomes(const char *fields, const char *left)
 #define F "From: a@x\r\n"
 #define S "Subject: y\r\n"
 
+#define LONG_8 "AAAAAAAA"
+#define LONG_64 LONG_8 LONG_8 LONG_8 LONG_8 LONG_8 LONG_8 LONG_8 LONG_8
+#define LONG LONG_64 LONG_64 LONG_64 LONG_64 LONG_64
+
 static void authentication_results_in_our_name_go(void **state)
 {
 	static const char *const ours[] = {
@@ -70,6 +74,10 @@ static void authentication_results_in_our_name_go(void **state)
 		"Authentication-Results: mx.example.org\r\n",
 		"Authentication-Results: \"mx.example.org\"; dkim=pass\r\n",
 		"Authentication-Results: \"MX.exam\\ple.org\" 1; dkim=pass\r\n",
+		"Authentication-Results: \"mx.example.org/" LONG "\"; dkim=pass\r\n",
+		"Authentication-Results: \"mx.example.org\\/" LONG "\"; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org/" LONG "; dkim=pass\r\n",
+		"Authentication-Results: \"" LONG "\r\n",
 		"MIME-Ambiguity-Results: mx.example.org; duplicate_field\r\n",
 		"mime-ambiguity-results:\r\n MX.example.org\r\n",
 		/* not to be read: nobody else's either */
@@ -85,6 +93,7 @@ static void authentication_results_in_our_name_go(void **state)
 		"Authentication-Results: xmx.example.org; dkim=pass\r\n",
 		"Authentication-Results: \"other\"; x=\"mx.example.org\"\r\n",
 		"Authentication-Results: \"\"; dkim=pass\r\n",
+		"Authentication-Results: \"" LONG "/mx.example.org\"; dkim=pass\r\n",
 		"ARC-Authentication-Results: i=1; mx.example.org; dkim=pass\r\n",
 		"X-Authentication-Results: mx.example.org; dkim=pass\r\n",
 		"MIME-Ambiguity-Results: other.example.org; duplicate_field\r\n",
