@@ -1,6 +1,6 @@
 /* What of the original's header section does not go on: claims that others trust when they are
  * ours. */
-#include <ctype.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "edit_priv.h"
@@ -148,13 +148,25 @@ bool edit_removes(const struct txn *t, const struct txn_rcpt *r, const struct mw
 
 /* ------------------------------------------------------------------ by name and index */
 
-static uint32_t name_hash(struct mw_octets name)
-{
-	uint32_t h = 2166136261u;
+/* A field that goes, or one of a name of which some stay: then all count. */
+struct named {
+	struct mw_octets name;
+	size_t at; /* among the mail's fields */
+	unsigned index;
+	bool gone;
+};
 
-	for (size_t i = 0; i < name.n; i++)
-		h = (h ^ (unsigned)tolower(name.p[i])) * 16777619u;
-	return h;
+/* By name, and those of one name as they stand. The sender chooses names: sorted they cost the same
+ * whatever they are, where a hash could be made to collide. */
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = *(struct named *const *)a, *y = *(struct named *const *)b;
+	int less;
+
+	if (x->name.n != y->name.n)
+		return x->name.n < y->name.n ? -1 : 1;
+	less = strncasecmp((const char *)x->name.p, (const char *)y->name.p, x->name.n);
+	return less != 0 ? less : (x->at > y->at) - (x->at < y->at);
 }
 
 static bool same_name(struct mw_octets a, struct mw_octets b)
@@ -162,20 +174,21 @@ static bool same_name(struct mw_octets a, struct mw_octets b)
 	return a.n == b.n && strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0;
 }
 
-/* How often each name was seen: a hash, as a mail may bring thousands of names. */
-struct name_count {
-	struct mw_octets name;
-	unsigned seen;
-};
-
-static unsigned count_name(struct name_count *table, size_t size, struct mw_octets name)
+/* False: no memory. */
+static bool number_names(struct txn *t, struct named *all, size_t count)
 {
-	size_t i = name_hash(name) & (size - 1);
+	struct named **sorted = smtp_arena_array(&t->arena, count + 1, sizeof(struct named *));
 
-	while (table[i].seen > 0 && !same_name(table[i].name, name))
-		i = (i + 1) & (size - 1);
-	table[i].name = name;
-	return ++table[i].seen;
+	if (sorted == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &all[i];
+	qsort(sorted, count, sizeof(struct named *), by_name);
+	for (size_t i = 0; i < count; i++)
+		sorted[i]->index = i > 0 && same_name(sorted[i - 1]->name, sorted[i]->name)
+					   ? sorted[i - 1]->index + 1
+					   : 1;
+	return true;
 }
 
 static bool goes(const struct txn *t, const struct txn_cluster *c, const struct mw_field *f)
@@ -211,36 +224,44 @@ static enum mw_rc change_subjects(
 	return rc;
 }
 
+/* Those whose places are wanted; NULL: no memory. */
+static struct named *names_of(
+	struct txn *t, const struct txn_cluster *c, size_t *count_r, size_t *going_r)
+{
+	const struct mw_header *h = &t->header;
+	size_t count = 0;
+	struct named *all;
+
+	*count_r = *going_r = 0;
+	for (size_t i = 0; i < h->count; i++)
+		count += is_result(h->fields[i].id) || goes(t, c, &h->fields[i]);
+	all = smtp_arena_array(&t->arena, count + 1, sizeof(*all));
+	for (size_t i = 0; i < h->count && all != NULL && *count_r < count; i++) {
+		const struct mw_field *f = &h->fields[i];
+		bool gone = goes(t, c, f);
+
+		if (!gone && !is_result(f->id))
+			continue;
+		*going_r += gone;
+		all[(*count_r)++] = (struct named){ mw_field_name(h, f), i, 0, gone };
+	}
+	return all != NULL && number_names(t, all, count) ? all : NULL;
+}
+
 enum mw_rc edit_changes(
 	struct txn *t, const struct txn_cluster *c, struct edit_change **list_r, size_t *count_r)
 {
-	size_t going = 0, size = 1, at, changed = 0;
-	struct name_count *table;
-	struct edit_change *list;
+	size_t count, going, at, changed = 0;
+	struct named *all = names_of(t, c, &count, &going);
+	struct edit_change *list =
+		smtp_arena_array(&t->arena, going + EDIT_SUBJECTS_MAX, sizeof(*list));
 
-	for (size_t i = 0; i < t->header.count; i++)
-		going += goes(t, c, &t->header.fields[i]);
-	/* Names that go, and the two of results: never full. */
-	while (size < 2 * going + 4)
-		size *= 2;
-	list = smtp_arena_array(&t->arena, going + EDIT_SUBJECTS_MAX, sizeof(*list));
-	table = smtp_arena_array(&t->arena, size, sizeof(*table));
-	if (list == NULL || table == NULL || change_subjects(t, c, list, &changed) != MW_OK)
+	if (all == NULL || list == NULL || change_subjects(t, c, list, &changed) != MW_OK)
 		return MW_ERR_NOMEM;
 	at = changed + going;
-	for (size_t i = 0; i < t->header.count && going > 0; i++) {
-		const struct mw_field *f = &t->header.fields[i];
-		bool gone = goes(t, c, f);
-
-		/* Of a name of which some stay (Authentication-Results) all count. */
-		if (gone || is_result(f->id)) {
-			struct mw_octets name = mw_field_name(&t->header, f);
-			unsigned index = count_name(table, size, name);
-
-			if (gone)
-				list[--at] = (struct edit_change){ name, index, { NULL, 0 } };
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		if (all[i].gone)
+			list[--at] = (struct edit_change){ all[i].name, all[i].index, { NULL, 0 } };
 	*list_r = list;
 	*count_r = changed + going;
 	return MW_OK;
