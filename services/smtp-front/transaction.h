@@ -271,7 +271,7 @@ struct txn_cluster {
 	struct smtp_body *header_owner;
 	struct delivery_rcpt *rcpts;
 	size_t *rcpt_index;
-	size_t rcpt_count;
+	size_t rcpt_count, rcpt_cap;
 	struct delivery_mail mail;
 };
 

@@ -219,6 +219,31 @@ static bool is_key_of(const struct txn_cluster *c, const struct txn_cluster *key
 	       strcmp(key->tag, c->tag) == 0;
 }
 
+/* Room for one more: twice as much whenever it is full, for a mail may have as many clusters as
+ * recipients. False: no memory. */
+static bool rcpt_room(struct txn *t, struct txn_cluster *c)
+{
+	size_t cap = c->rcpt_cap > 0 ? 2 * c->rcpt_cap : 1;
+	struct delivery_rcpt *rcpts;
+	size_t *index;
+
+	if (c->rcpt_count < c->rcpt_cap)
+		return true;
+	cap = cap < t->rcpt_count ? cap : t->rcpt_count;
+	rcpts = smtp_arena_array(&t->arena, cap, sizeof(*rcpts));
+	index = smtp_arena_array(&t->arena, cap, sizeof(*index));
+	if (rcpts == NULL || index == NULL)
+		return false;
+	if (c->rcpt_count > 0) {
+		memcpy(rcpts, c->rcpts, c->rcpt_count * sizeof(*rcpts));
+		memcpy(index, c->rcpt_index, c->rcpt_count * sizeof(*index));
+	}
+	c->rcpts = rcpts;
+	c->rcpt_index = index;
+	c->rcpt_cap = cap;
+	return true;
+}
+
 static enum mw_rc put_rcpt(struct txn *t, size_t i, struct putting *p)
 {
 	struct txn_rcpt *r = &t->rcpts[i];
@@ -232,12 +257,8 @@ static enum mw_rc put_rcpt(struct txn *t, size_t i, struct putting *p)
 	p->c = c;
 	r->cluster = (int)(c - t->clusters);
 	r->tagged = r->tagged || is_tagged(r, c->tag);
-	if (c->rcpts == NULL) {
-		c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
-		c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
-		if (c->rcpts == NULL || c->rcpt_index == NULL || fill_pieces(t, c, s) != MW_OK)
-			return MW_ERR_NOMEM;
-	}
+	if ((c->pieces == NULL && fill_pieces(t, c, s) != MW_OK) || !rcpt_room(t, c))
+		return MW_ERR_NOMEM;
 	c->rcpt_index[c->rcpt_count] = i;
 	c->rcpts[c->rcpt_count].params = r->params;
 	c->rcpts[c->rcpt_count++].addr = r->deliver_to != NULL ? r->deliver_to : r->addr;

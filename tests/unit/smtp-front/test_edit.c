@@ -311,6 +311,41 @@ static void a_blocked_recipient_is_in_no_cluster(void **state)
 	end_txn(m);
 }
 
+/* Each with edits of its own, or all with the same. */
+static void memory_grows_with_recipients_and_not_with_their_square(void **state)
+{
+	enum { MANY = 1000 };
+
+	(void)state;
+	for (int alike = 0; alike < 2; alike++) {
+		struct made *m = make_txn("sa_tag_level_deflt = -1000\n");
+		char addr[MANY][32];
+		size_t before;
+
+		for (int i = 0; i < MANY; i++) {
+			snprintf(addr[i], sizeof(addr[i]), "a%d@example.org", i);
+			make_rcpt(m, addr[i]);
+		}
+		make_body(m, F BODY, strlen(F BODY));
+		m->txn.found.has_spam = true;
+		decide(&m->txn);
+		for (int i = 0; i < MANY && alike == 0; i++)
+			m->txn.rcpts[i].score_milli = i;
+		before = m->txn.arena.octets;
+		assert_int_equal(edit_clusters(&m->txn), MW_OK);
+		assert_int_equal(m->txn.cluster_count, alike ? 1 : MANY);
+		assert_true(m->txn.arena.octets - before < MANY * 4096);
+		for (int i = 0; i < MANY; i++) {
+			const struct txn_cluster *c = &m->txn.clusters[alike ? 0 : i];
+			size_t at = alike ? (size_t)i : 0;
+
+			assert_int_equal(c->rcpt_index[at], i);
+			assert_ptr_equal(c->rcpts[at].addr, addr[i]);
+		}
+		end_txn(m);
+	}
+}
+
 static void what_did_not_run_is_marked_and_never_called_scanned(void **state)
 {
 	struct made *m = make_txn("virus_scanners_failure_is_fatal = false\n");
@@ -612,6 +647,7 @@ int main(void)
 		cmocka_unit_test(the_header_to_sign_is_what_leaves_above_the_body),
 		cmocka_unit_test(recipients_with_equal_edits_share_a_delivery),
 		cmocka_unit_test(a_blocked_recipient_is_in_no_cluster),
+		cmocka_unit_test(memory_grows_with_recipients_and_not_with_their_square),
 		cmocka_unit_test(what_did_not_run_is_marked_and_never_called_scanned),
 		cmocka_unit_test(hostile_texts_break_out_of_no_field),
 		cmocka_unit_test(the_spam_status_tells_every_test_and_folds),
