@@ -5,6 +5,7 @@
 #ifndef SMTP_TRANSACTION_H
 #define SMTP_TRANSACTION_H
 
+#include "digest.h"
 #include "front.h"
 #include "header.h"
 #include "intake/facts.h"
@@ -270,7 +271,7 @@ struct txn_cluster {
 	struct smtp_body *header_owner;
 	struct delivery_rcpt *rcpts;
 	size_t *rcpt_index;
-	size_t rcpt_count;
+	size_t rcpt_count, rcpt_cap;
 	struct delivery_mail mail;
 };
 
@@ -326,6 +327,8 @@ struct txn {
 	/* octets */
 	struct smtp_body *body;
 	bool dots;
+	unsigned char body_digest[MW_MD5_OCTETS]; /* for %b; made when a text asks first */
+	bool has_body_digest;
 	struct mw_header header;
 	struct facts facts;
 	/* checks */
@@ -360,6 +363,7 @@ struct txn {
 	const struct next_hop *hops; /* policy's, or the arena's where * was filled in */
 	struct delivery_run *run;
 	struct notify *telling;	 /* of others, of the sender */
+	bool tells_new_virus;	 /* others: somebody wants to hear of those */
 	struct txn_copy *copies; /* those of the archive stand last */
 	size_t copy_count, copy_at;
 	bool quarantined; /* all of them are kept, and one from somebody */
@@ -387,9 +391,11 @@ void txn_run(struct txn *t);
 /*
  * The same for a mail that was checked and kept before: its octets from an offset on, fields on top
  * (in the arena), go that way without further checks, and no record is
- * written.
+ * written. as_itself: they are the mail that its reader sees, and not a part of another: without
+ * what it claims in our name.
  */
-void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from);
+void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from,
+	bool as_itself);
 /* All recipients of such a mail have a reply already: nothing is sent. */
 void txn_release_nothing(struct txn *t);
 /*

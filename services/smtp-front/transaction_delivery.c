@@ -4,6 +4,7 @@
 #include "outcome/decide.h"
 #include "outcome/edit.h"
 #include "outcome/notify.h"
+#include "outcome/reply.h"
 #include "transaction_priv.h"
 
 static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery_rcpt *d)
@@ -23,6 +24,9 @@ static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery
 	/* Held back: what policy has for refusals (D_DISCARD) is for those who were refused. */
 	if (!r->delivered && !d->held_back)
 		decide_hop_refusal(t, r);
+	/* Nor hear that there are others than those it gave. */
+	if (d->waits && t->added_count > 0 && !r->added)
+		r->reply = reply_later(t);
 	/* The client cannot be told of a recipient that it does not know, and a 2xx means that all
 	 * have the mail. */
 	if (!r->delivered && r->added && r->code / 100 == 5 && (t->per_rcpt || !d->held_back)) {
@@ -61,12 +65,15 @@ static bool must_not_go_on(const struct txn *t)
 
 static void skip_rest(struct txn *t)
 {
+	const char *reply = t->added_count > 0
+				    ? reply_later(t)
+				    : "450 4.5.0 not sent: another recipient was refused for now";
+
 	for (size_t i = 0; i < t->rcpt_count; i++)
 		if (t->rcpts[i].code == 0) {
-			t->rcpts[i].code = 450;
+			t->rcpts[i].code = (unsigned)strtoul(reply, NULL, 10);
 			t->rcpts[i].action = MW_ACT_TEMPFAIL;
-			t->rcpts[i].reply =
-				"450 4.5.0 not sent: another recipient was refused for now";
+			t->rcpts[i].reply = reply;
 		}
 }
 
@@ -269,16 +276,21 @@ void txn_release_nothing(struct txn *t)
 	txn_reply(t);
 }
 
-void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from)
+void txn_forward(struct txn *t, const struct next_hops *route, const char *fields, size_t from,
+	bool as_itself)
 {
+	enum mw_rc rc;
+
 	t->released = true;
 	t->route = route;
 	t->dots = true;
 	t->dot_us = t->checks_us = t->sending_us = mw_mono_us();
 	t->deadline_ms = mw_mono_ms() + t->policy->child_timeout_ms;
 	t->phase = TXN_DELIVER;
-	if (edit_nothing(t, fields, from) != MW_OK) {
-		txn_defer(t, "out of memory");
+	rc = as_itself ? edit_claims(t, fields, from) : edit_nothing(t, fields, from);
+	if (rc != MW_OK) {
+		txn_defer(
+			t, rc == MW_ERR_LIMIT ? "header section over its limits" : "out of memory");
 		return;
 	}
 	txn_deliver(t);

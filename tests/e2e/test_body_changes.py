@@ -135,6 +135,19 @@ def test_a_program_makes_the_body(behind, suite):
     assert not list((suite.folder / "spool").iterdir())
 
 
+@pytest.mark.parametrize("fixing", [True, False])
+def test_the_header_section_of_a_program_is_repaired_too(behind, suite, fixing):
+    """A CR alone hides a field, and a line of one would be empty for the program, whose lines end with LF."""
+    hop = start(behind, suite, {**program(suite, "true"), "allow_fixing_improper_header": fixing, "bad_header_lovers_maps": [True]})
+    octets = b"X-A: a\rX-Spam-Flag: NO\r\n\r\r\n \r\nX-Long: " + b"x" * 1200 + b"\r\n" + mail(body=b"Hello.\r\n")
+    assert send(suite, octets=octets).code == 250
+    head, body = split(taken(hop)[0].octets)
+    assert body == b"Hello.\r\n"
+    assert b"\r\nX-A: aX-Spam-Flag: NO\r\n" in head
+    assert b"\r" not in head.replace(b"\r\n", b"")
+    assert (b"\r\n \r\n" in head, max(map(len, head.split(b"\r\n"))) > 998) == (not fixing, not fixing)
+
+
 FAILING = {"exit": "exit 3", "nothing": ": > $file", "gone": "rm $file", "link": "ln -sf /etc/passwd $file", "killed": "kill -9 $$",
     "endless": "sleep 600 & sleep 600", "huge": "yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx > $file", "folder": "rm $file; mkdir -p $file/x; ln -s /etc $file/x/y; touch $file/x/z"}
 
@@ -266,3 +279,17 @@ def test_when_it_is_refused_the_client_keeps_the_mail(behind, suite, reply):
     assert lmtp(suite, mail()) == [451 if reply[0:1] == b"5" else r for r in lmtp(suite, mail())]
     assert send(suite, (A,), mail()).code // 100 == 4
     assert hop.mails == []
+
+
+@pytest.mark.parametrize("bank", [{}, {"addr_extension_maps_by_ccat": {"CC_CATCHALL": ["x"]}}], ids=["same cluster", "own cluster"])
+def test_the_client_hears_nothing_of_it(behind, suite, bank):
+    start(behind, suite, {"always_bcc": "all@archive.example", **bank},
+        rcpt=lambda _c, line: b"452 4.2.2 <all@archive.example> mailbox full\r\n" if "archive" in line else b"250 2.1.5 Ok\r\n")
+    reply = send(suite, (A, B), mail())
+    assert reply.code == 451 and reply.text.endswith(", not delivered for now")
+    with suite.smtp() as c:
+        c.hello(verb="LHLO")
+        c.cmd("MAIL FROM:<x@example.com>"), c.cmd(f"RCPT TO:<{A}>"), c.cmd("DATA")
+        c.write(stuffed(mail()))
+        assert c.reply().text.endswith(", not delivered for now")
+    assert "mailbox full" in suite.front.log()

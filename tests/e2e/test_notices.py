@@ -155,6 +155,17 @@ def test_spam_does_not_go_back_whole_to_whom_it_names_as_its_sender(behind, suit
     assert gtube().encode() not in hop.mails[0].octets and len(hop.mails) == 1
 
 
+def test_spam_does_not_go_back_whole_for_a_recipient_who_bypasses_the_check(behind, suite):
+    """A takes spam, and the next hop refuses B, for whom nothing was looked for."""
+    spamd = suite.spamd()
+    hop = behind({**BASE, "scanner.spamd": spamd.address, "spam_lovers_maps": [[A]], "bypass_spam_checks_maps": [[B]],
+                  "spam_quarantine_method": ""}, services=("scanner",), **NOBODY)
+    assert send(suite, octets=mail(body=gtube().encode() + b"\r\n"), mail_args=" RET=FULL").code == 250
+    _, status, original, _ = report_of(the_one(hop, SENDER).octets)
+    assert status[1]["Final-Recipient"] == f"rfc822; {B}" and original.get_content_type() == "text/rfc822-headers"
+    assert gtube().encode() not in the_one(hop, SENDER).octets
+
+
 def test_a_next_hop_without_8bitmime_gets_the_header_section_alone(behind, suite):
     plain = tuple(o for o in OFFERED if o != "8BITMIME")
     hop = behind(BASE, offered=plain, **NOBODY)
@@ -199,6 +210,16 @@ def test_what_the_next_hop_hears_of_notifications(behind, suite, settings, passe
 
 ADMIN = {**BASE, "virus_admin_maps": ["va@example.org"], "newvirus_admin_maps": ["new@example.org"],
          "warnvirusrecip_maps": [{A: True}], "final_virus_destiny": D_DISCARD}
+
+
+def test_a_new_virus_is_told_of_when_its_notice_was_refused_for_now(behind, suite):
+    later = [b"450 4.2.2 later\r\n"]
+    hop = behind({**ADMIN, "virus_admin_maps": [], "warnvirusrecip_maps": []}, services=("scanner",),
+        rcpt=lambda _c, line: later.pop() if "new@" in line and later else b"250 2.1.5 Ok\r\n")
+    assert send(suite, octets=eicar_mail()).code == 451 and not hop.mails
+    for _ in range(2):
+        assert send(suite, octets=eicar_mail()).code == 250
+    assert [m.rcpts for m in hop.mails] == [["new@example.org"]]
 
 
 def test_administrators_and_recipients_are_told(behind, suite):

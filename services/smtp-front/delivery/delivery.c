@@ -367,7 +367,8 @@ void delivery_run_again(struct delivery_run *run)
 	run->d->stats.conn_reuse_fail++;
 	for (size_t i = 0; i < run->mail->rcpt_count; i++) {
 		run->mail->rcpts[i].code = 0;
-		run->mail->rcpts[i].own_words = run->mail->rcpts[i].held_back = false;
+		run->mail->rcpts[i].own_words = run->mail->rcpts[i].held_back =
+			run->mail->rcpts[i].waits = false;
 	}
 	waiting_append(run->d, run);
 	mw_timer_start(run->d->soon, 0, 0);

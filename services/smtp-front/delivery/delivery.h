@@ -25,6 +25,7 @@ struct delivery_rcpt {
 	 * sends to all again. */
 	bool refusal_stops;
 	bool held_back; /* by such a one: nobody has refused this recipient */
+	bool waits;	/* not sent, for another one was refused for now */
 	bool own_words; /* the next hop spoke of this recipient, or of the mail as a whole */
 	bool dsn_known; /* and knows what RCPT says about notifications: it offers DSN */
 	unsigned code;	/* 0 until told; 250 only after the final dot's 2xx */

@@ -348,6 +348,16 @@ static void hold_back(struct delivery_run *run)
 	client_tell_all(run, 550, "5.5.0", "not sent: another recipient was refused");
 }
 
+/* The same for now. */
+static void keep_waiting(struct delivery_run *run)
+{
+	const struct delivery_mail *m = run->mail;
+
+	for (size_t i = 0; i < m->rcpt_count; i++)
+		m->rcpts[i].waits = m->rcpts[i].code == 0 || m->rcpts[i].code == RCPT_LATER;
+	client_tell_all(run, 450, "4.5.0", "not sent: another recipient was refused for now");
+}
+
 /* RFC 3461 section 5.2.2 has us tell the sender (outcome/notify.c). */
 static void log_dsn(const struct client *c)
 {
@@ -550,8 +560,7 @@ static void after_commands(struct client *c, bool data_accepted)
 		c->accepted == 0) /* DATA was refused: its words are theirs too */
 		client_tell_rest(c, ".5.0");
 	if (stop && c->accepted > 0 && c->tempfailed > 0)
-		client_tell_all(
-			c->run, 450, "4.5.0", "not sent: another recipient was refused for now");
+		keep_waiting(c->run);
 	else if (stop && c->accepted > 0)
 		hold_back(c->run);
 	if (data_accepted) {
@@ -634,8 +643,7 @@ static bool batch_stops(struct client *c)
 	if (somebody_has_it(m))
 		return false;
 	if (m->all_or_nothing && c->reply.code / 100 == 4) {
-		client_tell_all(
-			c->run, 450, "4.5.0", "not sent: another recipient was refused for now");
+		keep_waiting(c->run);
 		return true;
 	}
 	for (size_t i = 0; i < c->active_count; i++)

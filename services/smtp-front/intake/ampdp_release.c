@@ -439,7 +439,7 @@ static void forward(struct ampdp_session *s)
 		is_requeue(s)  ? &s->in.policy->requeue
 		: is_report(s) ? &s->in.policy->notify
 			       : &s->in.policy->release,
-		r->form.fields, r->original);
+		r->form.fields, r->original, format_of(s) == RELEASE_RESEND);
 }
 
 static void refuse_release(struct ampdp_session *s, const char *why)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "body_plan.h"
+#include "edit.h"
 #include "log.h"
 #include "transaction.h"
 
@@ -33,6 +34,8 @@ struct body_job {
 	void (*done)(struct txn *t, struct body_form *f, const char *why);
 	struct body_job *next; /* of those that wait */
 	struct smtp_body *original, *made;
+	char *section;		/* the header section that it is given; NULL: the original's */
+	size_t section_n, rest; /* octets of it; where the original goes on behind it */
 	uint64_t timeout_ms;
 	char dir[300], file[320];
 	char **argv; /* NULL behind the last; each malloc'ed */
@@ -84,7 +87,9 @@ static bool write_lines(int fd, struct mw_octets o)
 static bool write_file(struct body_job *j)
 {
 	int fd = open(j->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	bool ok = fd >= 0 && write_lines(fd, smtp_body_octets(j->original));
+	struct mw_octets o = smtp_body_octets(j->original);
+	bool ok = fd >= 0 && write_lines(fd, mw_octets_of(j->section, j->section_n)) &&
+		  write_lines(fd, mw_octets_of(o.p + j->rest, o.n - j->rest));
 
 	if (!ok)
 		fail_errno(j, "writing the mail's file");
@@ -313,6 +318,7 @@ static void job_destroy(struct body_job *j)
 	for (char **arg = j->argv; arg != NULL && *arg != NULL; arg++)
 		free(*arg);
 	free(j->argv);
+	free(j->section);
 	smtp_body_unref(&j->original);
 	smtp_body_unref(&j->made);
 	free(j);
@@ -429,6 +435,25 @@ static bool set_arguments(struct body_job *j, const struct txn *t, const char *o
 	return ok;
 }
 
+/* The file has LF for CRLF: a line that is one CR would be an empty one, which ends the header
+ * section. False: no memory. */
+static bool set_section(struct body_job *j, struct txn *t)
+{
+	struct mw_octets section = t->header.section;
+
+	if (edit_repair_for_program(t, &section) != MW_OK)
+		return false;
+	if (section.p == t->header.section.p)
+		return true;
+	j->section = malloc(section.n + 1);
+	if (j->section == NULL)
+		return false;
+	memcpy(j->section, section.p, section.n);
+	j->section_n = section.n;
+	j->rest = t->header.section.n;
+	return true;
+}
+
 const char *body_program(struct txn *t, struct body_form *f, const char *option,
 	void (*done_f)(struct txn *t, struct body_form *f, const char *why))
 {
@@ -441,7 +466,7 @@ const char *body_program(struct txn *t, struct body_form *f, const char *option,
 	if (programs->waiting >= BODY_PROGRAMS_WAITING_MAX)
 		return "too many mails wait for it";
 	j = calloc(1, sizeof(*j));
-	if (j == NULL || !set_arguments(j, t, option)) {
+	if (j == NULL || !set_arguments(j, t, option) || !set_section(j, t)) {
 		if (j != NULL)
 			job_destroy(j);
 		return "out of memory";

@@ -43,18 +43,27 @@ static bool is_blank(const unsigned char *p, size_t n)
 	return n == 0;
 }
 
+/* Where the line's CRLF begins; the end where there is none. An LF alone ends no line: what stands
+ * behind it would become a field of the new mail. */
+static const unsigned char *line_end(const unsigned char *p, const unsigned char *end)
+{
+	const unsigned char *crlf = memmem(p, (size_t)(end - p), "\r\n", 2);
+
+	return crlf != NULL ? crlf : end;
+}
+
 /* Line by line: none too long, none of blanks alone, nothing that ends a line where none ends. */
 static void add_field(struct mw_text *out, struct mw_octets field)
 {
-	for (size_t at = 0; at < field.n;) {
-		const unsigned char *p = field.p + at, *lf = memchr(p, '\n', field.n - at);
-		size_t whole = lf != NULL ? (size_t)(lf - p) + 1 : field.n - at, n = whole;
+	const unsigned char *p = field.p, *end = field.p + field.n, *next;
 
-		n -= lf != NULL;
-		n -= n > 0 && p[n - 1] == '\r';
-		if (at == 0 || !is_blank(p, n))
+	for (; p < end; p = next) {
+		const unsigned char *crlf = line_end(p, end);
+		size_t n = (size_t)(crlf - p);
+
+		if (p == field.p || !is_blank(p, n))
 			add_clean(out, p, n);
-		at += whole;
+		next = crlf < end ? crlf + 2 : end;
 	}
 }
 

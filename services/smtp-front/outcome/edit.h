@@ -17,6 +17,10 @@ enum mw_rc edit_clusters(struct txn *t);
 /* One cluster of all recipients: the mail's octets from an offset on, as they are, fields on top.
  */
 enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from);
+/* The same of a mail that leaves the quarantine as itself: claims that others trust when they are
+ * ours go here, too, as they would have gone when it came. MW_OK, MW_ERR_LIMIT (of a header
+ * section) or MW_ERR_NOMEM. */
+enum mw_rc edit_claims(struct txn *t, const char *fields, size_t from);
 
 /* The fields that we may add (edit_fields.c's rules), top-down; a name may come several times. */
 enum edit_field {
@@ -85,6 +89,12 @@ void edit_guard(const struct txn *t, struct mw_text *out);
 /* Our Received field (RFC 5321 section 4.4), and a date as header fields have it. */
 void edit_received(const struct txn *t, struct mw_text *out);
 const char *edit_date(time_t second);
+/*
+ * The header section for a program that takes LF for a line's end: what may be repaired is, and
+ * octets CR that end no line go whatever the settings say, for a line of them would be empty to it.
+ * *section_p: as edit_repair's. MW_OK or MW_ERR_NOMEM.
+ */
+enum mw_rc edit_repair_for_program(struct txn *t, struct mw_octets *section_p);
 /* The final header section of a cluster in one piece, for the sign job. */
 enum mw_rc edit_final_header(struct txn *t, struct txn_cluster *c);
 

@@ -2,16 +2,18 @@
  * the place of the old one. */
 #include "body_plan.h"
 #include "edit_priv.h"
+#include "policy/rcpt_policy.h"
 
 /* What all clusters of one form of the mail are made from. */
 struct edit_source {
 	struct edit_source *next;
 	const struct body_form *form; /* NULL: as received */
 	struct body_view view;
-	struct mw_octets section; /* the header section, as it came or repaired */
+	struct mw_octets section; /* the header section, as it is or repaired */
 	const struct mw_header *h;
-	size_t subjects;  /* fields of that name that would be changed */
-	bool spam_fields; /* it has some that go for those who want that */
+	struct mw_header repaired; /* what h is then */
+	size_t subjects;	   /* fields of that name that would be changed */
+	bool spam_fields;	   /* it has some that go for those who want that */
 };
 
 /* ------------------------------------------------------------------ pieces */
@@ -132,22 +134,22 @@ struct putting {
 	struct edit_source *sources;   /* one for each form that is met */
 	const struct txn_rcpt *before; /* the recipient put last, and where */
 	struct txn_cluster *c;
-	struct mw_header repaired; /* of the original's section */
 };
 
-/* The original's header section in its repaired form, where it needs one. */
-static enum mw_rc repair(struct txn *t, struct putting *p, struct edit_source *s)
+/* The header section in its repaired form, where it needs one: a program may leave it as it came.
+ */
+static enum mw_rc repair(struct txn *t, struct edit_source *s)
 {
 	enum mw_rc rc;
 
 	/* Who delivers by himself edits by the names and places of the original's. */
-	if (s->h != &t->header || t->client_delivers)
+	if (t->client_delivers)
 		return MW_OK;
 	rc = edit_repair(t, &s->section);
-	if (rc != MW_OK || s->section.p == t->header.section.p)
+	if (rc != MW_OK || s->section.p == s->h->section.p)
 		return rc;
-	s->h = &p->repaired;
-	return mw_header_index(&p->repaired, s->section);
+	s->h = &s->repaired;
+	return mw_header_index(&s->repaired, s->section);
 }
 
 static void look_at_fields(const struct txn *t, struct edit_source *s)
@@ -183,11 +185,11 @@ static struct edit_source *source_of(struct txn *t, struct putting *p, const str
 	s->view = body_view_of(t, form);
 	s->h = s->view.header;
 	s->section = s->h->section;
-	if (repair(t, p, s) != MW_OK)
-		return NULL;
-	look_at_fields(t, s);
 	s->next = p->sources;
 	p->sources = s;
+	if (repair(t, s) != MW_OK)
+		return NULL;
+	look_at_fields(t, s);
 	return s;
 }
 
@@ -217,6 +219,31 @@ static bool is_key_of(const struct txn_cluster *c, const struct txn_cluster *key
 	       strcmp(key->tag, c->tag) == 0;
 }
 
+/* Room for one more: twice as much whenever it is full, for a mail may have as many clusters as
+ * recipients. False: no memory. */
+static bool rcpt_room(struct txn *t, struct txn_cluster *c)
+{
+	size_t cap = c->rcpt_cap > 0 ? 2 * c->rcpt_cap : 1;
+	struct delivery_rcpt *rcpts;
+	size_t *index;
+
+	if (c->rcpt_count < c->rcpt_cap)
+		return true;
+	cap = cap < t->rcpt_count ? cap : t->rcpt_count;
+	rcpts = smtp_arena_array(&t->arena, cap, sizeof(*rcpts));
+	index = smtp_arena_array(&t->arena, cap, sizeof(*index));
+	if (rcpts == NULL || index == NULL)
+		return false;
+	if (c->rcpt_count > 0) {
+		memcpy(rcpts, c->rcpts, c->rcpt_count * sizeof(*rcpts));
+		memcpy(index, c->rcpt_index, c->rcpt_count * sizeof(*index));
+	}
+	c->rcpts = rcpts;
+	c->rcpt_index = index;
+	c->rcpt_cap = cap;
+	return true;
+}
+
 static enum mw_rc put_rcpt(struct txn *t, size_t i, struct putting *p)
 {
 	struct txn_rcpt *r = &t->rcpts[i];
@@ -230,12 +257,8 @@ static enum mw_rc put_rcpt(struct txn *t, size_t i, struct putting *p)
 	p->c = c;
 	r->cluster = (int)(c - t->clusters);
 	r->tagged = r->tagged || is_tagged(r, c->tag);
-	if (c->rcpts == NULL) {
-		c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
-		c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
-		if (c->rcpts == NULL || c->rcpt_index == NULL || fill_pieces(t, c, s) != MW_OK)
-			return MW_ERR_NOMEM;
-	}
+	if ((c->pieces == NULL && fill_pieces(t, c, s) != MW_OK) || !rcpt_room(t, c))
+		return MW_ERR_NOMEM;
 	c->rcpt_index[c->rcpt_count] = i;
 	c->rcpts[c->rcpt_count].params = r->params;
 	c->rcpts[c->rcpt_count++].addr = r->deliver_to != NULL ? r->deliver_to : r->addr;
@@ -257,32 +280,32 @@ enum mw_rc edit_clusters(struct txn *t)
 		for (size_t i = 0; i < t->rcpt_count && rc == MW_OK; i++)
 			if (t->rcpts[i].code == 0 && t->rcpts[i].added == added) /* not blocked */
 				rc = put_rcpt(t, i, &p);
-	mw_header_fini(&p.repaired);
+	for (struct edit_source *s = p.sources; s != NULL; s = s->next)
+		mw_header_fini(&s->repaired);
 	return rc;
 }
 
-enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from)
+/* ------------------------------------------------------------------ one for all */
+
+/* A cluster of all recipients that have no reply yet, its pieces still to be filled in: so many at
+ * most. NULL: no memory. */
+static struct txn_cluster *one_cluster(struct txn *t, const char *fields, size_t pieces)
 {
-	struct mw_octets message = smtp_body_octets(t->body);
 	struct txn_cluster *c = smtp_arena_array(&t->arena, 1, sizeof(*c));
 
 	if (c == NULL)
-		return MW_ERR_NOMEM;
+		return NULL;
 	c->fields = fields;
 	c->tag = "";
 	c->route = t->route;
-	c->pieces = smtp_arena_array(
-		&t->arena, 4, sizeof(*c->pieces)); /* signature, fields, octets, tail */
+	/* and signature, fields, tail */
+	c->pieces = smtp_arena_array(&t->arena, 3 + pieces, sizeof(*c->pieces));
 	c->rcpts = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpts));
 	c->rcpt_index = smtp_arena_array(&t->arena, t->rcpt_count, sizeof(*c->rcpt_index));
 	if (c->pieces == NULL || c->rcpts == NULL || c->rcpt_index == NULL)
-		return MW_ERR_NOMEM;
+		return NULL;
 	c->piece_count = 1;
 	c->pieces[c->piece_count++] = mw_octets_of_text(fields);
-	if (message.n > from)
-		c->pieces[c->piece_count++] = mw_octets_of(message.p + from, message.n - from);
-	if (t->tail != NULL && *t->tail != '\0')
-		c->pieces[c->piece_count++] = mw_octets_of_text(t->tail);
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		if (t->rcpts[i].code != 0)
 			continue; /* it has got it before */
@@ -292,6 +315,67 @@ enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from)
 	}
 	t->clusters = c;
 	t->cluster_count = c->rcpt_count > 0;
+	return c;
+}
+
+static void add_tail(const struct txn *t, struct txn_cluster *c)
+{
+	if (t->tail != NULL && *t->tail != '\0')
+		c->pieces[c->piece_count++] = mw_octets_of_text(t->tail);
+}
+
+enum mw_rc edit_nothing(struct txn *t, const char *fields, size_t from)
+{
+	struct mw_octets message = smtp_body_octets(t->body);
+	struct txn_cluster *c = one_cluster(t, fields, 1);
+
+	if (c == NULL)
+		return MW_ERR_NOMEM;
+	add_piece(c, message.p + from, message.p + message.n);
+	add_tail(t, c);
+	return MW_OK;
+}
+
+/* Nothing was decided about the recipients of such a mail: what settings say of them. */
+static bool spam_fields_go(struct txn *t)
+{
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		struct txn_rcpt r = { .addr = t->rcpts[i].addr };
+
+		rcpt_policy_resolve(t, &r, NULL);
+		if (r.spam_fields_go)
+			return true;
+	}
+	return false;
+}
+
+enum mw_rc edit_claims(struct txn *t, const char *fields, size_t from)
+{
+	struct mw_octets all = smtp_body_octets(t->body),
+			 message = mw_octets_of(all.p + from, all.n - from);
+	const unsigned char *at = message.p;
+	bool spam_goes = spam_fields_go(t);
+	struct mw_header h = { 0 };
+	struct txn_cluster *c;
+	enum mw_rc rc = mw_header_index(&h, message);
+	size_t going = 0;
+
+	for (size_t i = 0; i < h.count && rc == MW_OK; i++)
+		going += edit_removes_of(t, &h, spam_goes, &h.fields[i]);
+	c = rc == MW_OK ? one_cluster(t, fields, going + 1) : NULL;
+	if (c == NULL) {
+		mw_header_fini(&h);
+		return rc != MW_OK ? rc : MW_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < h.count && going > 0; i++) {
+		if (!edit_removes_of(t, &h, spam_goes, &h.fields[i]))
+			continue;
+		add_piece(c, at, h.section.p + h.fields[i].at);
+		at = h.section.p + h.fields[i].end;
+	}
+	add_piece(c, at, message.p + message.n);
+	add_tail(t, c);
+	mw_header_fini(&h);
 	return MW_OK;
 }
 

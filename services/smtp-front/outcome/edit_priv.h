@@ -66,9 +66,9 @@ void edit_add_subject(const struct txn *t, const char *tag, const struct mw_head
 /* ------------------------------------------------------------------ edit_repair.c */
 
 /*
- * What is wrong with the header section and may be repaired (allow_fixing_*): *section_r is then a
+ * What is wrong with a header section and may be repaired (allow_fixing_*): *section_p is then a
  * repaired copy, in the arena; else the octets as they are. MW_OK or MW_ERR_NOMEM.
  */
-enum mw_rc edit_repair(struct txn *t, struct mw_octets *section_r);
+enum mw_rc edit_repair(struct txn *t, struct mw_octets *section_p);
 
 #endif

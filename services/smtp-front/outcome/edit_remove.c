@@ -1,6 +1,6 @@
 /* What of the original's header section does not go on: claims that others trust when they are
  * ours. */
-#include <ctype.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "edit_priv.h"
@@ -22,19 +22,23 @@ static bool is_our_id(const struct txn *t, struct mw_octets id)
 }
 
 /* RFC 8601 section 2.2 lets the id be a quoted string; behind its opening quote. What never ends
- * may mean us as well. */
+ * may mean us as well. Behind a / it may be as long as it likes. */
 static bool is_our_name_quoted(
 	const struct txn *t, const unsigned char *p, const unsigned char *end)
 {
 	char id[sizeof(t->policy->authserv_id)];
+	bool instance = false, too_long = false;
 	size_t n = 0;
 
-	for (; p < end && *p != '"' && n < sizeof(id); p++) {
+	for (; p < end && *p != '"'; p++) {
 		if (*p == '\\' && p + 1 < end)
 			p++;
-		id[n++] = (char)*p;
+		instance = instance || *p == '/';
+		too_long = too_long || (!instance && n == sizeof(id));
+		if (!instance && !too_long)
+			id[n++] = (char)*p;
 	}
-	return p == end || (n < sizeof(id) && is_our_id(t, mw_octets_of(id, n)));
+	return p == end || (!too_long && is_our_id(t, mw_octets_of(id, n)));
 }
 
 /* The authserv-id is ours: a claim in our name that we did not make (RFC 8601 section 5). */
@@ -62,11 +66,18 @@ static bool hook_removes(const struct txn *t, struct mw_octets name)
 	return false;
 }
 
+/* What settings and hooks want to go, whatever its value. */
+static bool is_unwanted(const struct txn *t, struct mw_octets name)
+{
+	return (t->hooked != NULL && hook_removes(t, name)) ||
+	       (t->policy->x_scanned_goes && mw_octets_ieq(name, t->policy->x_header_tag));
+}
+
 /*
  * A line that is no field to us (octets CR, a fold in front of the colon) may be one to somebody
  * who joins lines first, or drops what he does not like. False: it has no such name.
  */
-#define HIDDEN_NAME_MAX 64
+#define HIDDEN_NAME_MAX 128 /* no name that goes is longer */
 
 static bool hidden_name(
 	const struct mw_header *h, const struct mw_field *f, char name[], size_t *n_r)
@@ -91,7 +102,8 @@ static bool is_result(unsigned id)
 	return id == MW_H_AUTHENTICATION_RESULTS || id == MW_H_MIME_AMBIGUITY_RESULTS;
 }
 
-static bool hides_a_claim(const struct mw_header *h, bool spam_goes, const struct mw_field *f)
+static bool hides_a_claim(
+	const struct txn *t, const struct mw_header *h, bool spam_goes, const struct mw_field *f)
 {
 	char name[HIDDEN_NAME_MAX];
 	enum mw_field_id id;
@@ -103,7 +115,7 @@ static bool hides_a_claim(const struct mw_header *h, bool spam_goes, const struc
 		return false;
 	id = mw_field_id_of(mw_octets_of(name, n));
 	return (id == MW_H_X_SPAM && spam_goes) || id == MW_H_X_AMAVIS ||
-	       id == MW_H_X_QUARANTINE_ID || is_result(id);
+	       id == MW_H_X_QUARANTINE_ID || is_result(id) || is_unwanted(t, mw_octets_of(name, n));
 }
 
 bool edit_removes_of(
@@ -112,8 +124,8 @@ bool edit_removes_of(
 	struct mw_octets name = mw_field_name(h, f);
 
 	if (f->name_len == 0)
-		return hides_a_claim(h, spam_goes, f);
-	if (t->hooked != NULL && hook_removes(t, name))
+		return hides_a_claim(t, h, spam_goes, f);
+	if (is_unwanted(t, name))
 		return true;
 	switch (f->id) {
 	case MW_H_X_SPAM:
@@ -125,7 +137,7 @@ bool edit_removes_of(
 	case MW_H_MIME_AMBIGUITY_RESULTS:
 		return is_ours(t, mw_field_value(h, f));
 	default:
-		return t->policy->x_scanned_goes && mw_octets_ieq(name, t->policy->x_header_tag);
+		return false;
 	}
 }
 
@@ -136,13 +148,25 @@ bool edit_removes(const struct txn *t, const struct txn_rcpt *r, const struct mw
 
 /* ------------------------------------------------------------------ by name and index */
 
-static uint32_t name_hash(struct mw_octets name)
-{
-	uint32_t h = 2166136261u;
+/* A field that goes, or one of a name of which some stay: then all count. */
+struct named {
+	struct mw_octets name;
+	size_t at; /* among the mail's fields */
+	unsigned index;
+	bool gone;
+};
 
-	for (size_t i = 0; i < name.n; i++)
-		h = (h ^ (unsigned)tolower(name.p[i])) * 16777619u;
-	return h;
+/* By name, and those of one name as they stand. The sender chooses names: sorted they cost the same
+ * whatever they are, where a hash could be made to collide. */
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = *(struct named *const *)a, *y = *(struct named *const *)b;
+	int less;
+
+	if (x->name.n != y->name.n)
+		return x->name.n < y->name.n ? -1 : 1;
+	less = strncasecmp((const char *)x->name.p, (const char *)y->name.p, x->name.n);
+	return less != 0 ? less : (x->at > y->at) - (x->at < y->at);
 }
 
 static bool same_name(struct mw_octets a, struct mw_octets b)
@@ -150,20 +174,21 @@ static bool same_name(struct mw_octets a, struct mw_octets b)
 	return a.n == b.n && strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0;
 }
 
-/* How often each name was seen: a hash, as a mail may bring thousands of names. */
-struct name_count {
-	struct mw_octets name;
-	unsigned seen;
-};
-
-static unsigned count_name(struct name_count *table, size_t size, struct mw_octets name)
+/* False: no memory. */
+static bool number_names(struct txn *t, struct named *all, size_t count)
 {
-	size_t i = name_hash(name) & (size - 1);
+	struct named **sorted = smtp_arena_array(&t->arena, count + 1, sizeof(struct named *));
 
-	while (table[i].seen > 0 && !same_name(table[i].name, name))
-		i = (i + 1) & (size - 1);
-	table[i].name = name;
-	return ++table[i].seen;
+	if (sorted == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &all[i];
+	qsort(sorted, count, sizeof(struct named *), by_name);
+	for (size_t i = 0; i < count; i++)
+		sorted[i]->index = i > 0 && same_name(sorted[i - 1]->name, sorted[i]->name)
+					   ? sorted[i - 1]->index + 1
+					   : 1;
+	return true;
 }
 
 static bool goes(const struct txn *t, const struct txn_cluster *c, const struct mw_field *f)
@@ -199,36 +224,44 @@ static enum mw_rc change_subjects(
 	return rc;
 }
 
+/* Those whose places are wanted; NULL: no memory. */
+static struct named *names_of(
+	struct txn *t, const struct txn_cluster *c, size_t *count_r, size_t *going_r)
+{
+	const struct mw_header *h = &t->header;
+	size_t count = 0;
+	struct named *all;
+
+	*count_r = *going_r = 0;
+	for (size_t i = 0; i < h->count; i++)
+		count += is_result(h->fields[i].id) || goes(t, c, &h->fields[i]);
+	all = smtp_arena_array(&t->arena, count + 1, sizeof(*all));
+	for (size_t i = 0; i < h->count && all != NULL && *count_r < count; i++) {
+		const struct mw_field *f = &h->fields[i];
+		bool gone = goes(t, c, f);
+
+		if (!gone && !is_result(f->id))
+			continue;
+		*going_r += gone;
+		all[(*count_r)++] = (struct named){ mw_field_name(h, f), i, 0, gone };
+	}
+	return all != NULL && number_names(t, all, count) ? all : NULL;
+}
+
 enum mw_rc edit_changes(
 	struct txn *t, const struct txn_cluster *c, struct edit_change **list_r, size_t *count_r)
 {
-	size_t going = 0, size = 1, at, changed = 0;
-	struct name_count *table;
-	struct edit_change *list;
+	size_t count, going, at, changed = 0;
+	struct named *all = names_of(t, c, &count, &going);
+	struct edit_change *list =
+		smtp_arena_array(&t->arena, going + EDIT_SUBJECTS_MAX, sizeof(*list));
 
-	for (size_t i = 0; i < t->header.count; i++)
-		going += goes(t, c, &t->header.fields[i]);
-	/* Names that go, and the two of results: never full. */
-	while (size < 2 * going + 4)
-		size *= 2;
-	list = smtp_arena_array(&t->arena, going + EDIT_SUBJECTS_MAX, sizeof(*list));
-	table = smtp_arena_array(&t->arena, size, sizeof(*table));
-	if (list == NULL || table == NULL || change_subjects(t, c, list, &changed) != MW_OK)
+	if (all == NULL || list == NULL || change_subjects(t, c, list, &changed) != MW_OK)
 		return MW_ERR_NOMEM;
 	at = changed + going;
-	for (size_t i = 0; i < t->header.count && going > 0; i++) {
-		const struct mw_field *f = &t->header.fields[i];
-		bool gone = goes(t, c, f);
-
-		/* Of a name of which some stay (Authentication-Results) all count. */
-		if (gone || is_result(f->id)) {
-			struct mw_octets name = mw_field_name(&t->header, f);
-			unsigned index = count_name(table, size, name);
-
-			if (gone)
-				list[--at] = (struct edit_change){ name, index, { NULL, 0 } };
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		if (all[i].gone)
+			list[--at] = (struct edit_change){ all[i].name, all[i].index, { NULL, 0 } };
 	*list_r = list;
 	*count_r = changed + going;
 	return MW_OK;

@@ -279,6 +279,8 @@ static void send_next(struct notify *n)
 	bool made;
 
 	if (n->at == n->count) {
+		if (n->reported == NULL)
+			notify_plan_told(n->t);
 		end(n, NULL);
 		return;
 	}
@@ -330,14 +332,19 @@ void notify_others(struct txn *t, void (*next)(struct txn *t, const char *failed
 }
 
 /* RFC 3461 section 4.3: who asks for all of it gets it, unless that would do harm. Spam names whom
- * it likes as its sender, and asks on his behalf. */
+ * it likes as its sender, and asks on his behalf. What was found for one recipient is in the mail
+ * also when those that are reported bypass that check. */
 static bool goes_back_whole(const struct txn *t, const bool *reported)
 {
+	unsigned harmful = MW_CCAT(MW_CC_SPAMMY, 0);
+
 	if (t->params.ret != SMTP_RET_FULL ||
 		smtp_body_size(t->body) > t->policy->notices.full_octets)
 		return false;
+	if (t->found.virus_count > 0 || (t->ccat_count > 0 && t->ccats[0] >= harmful))
+		return false;
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (reported[i] && t->rcpts[i].ccats[0] >= MW_CCAT(MW_CC_SPAMMY, 0))
+		if (reported[i] && t->rcpts[i].ccats[0] >= harmful)
 			return false;
 	return true;
 }

@@ -78,27 +78,36 @@ static uint64_t hash_of(struct mw_octets name)
 	return h;
 }
 
-/* Of the last NOTIFY_VIRUSES_MAX; the one that has been there longest makes room. */
-static bool is_new(struct front *f, struct mw_octets name)
+static bool is_new(const struct front *f, uint64_t name)
 {
-	uint64_t h = hash_of(name);
-
 	for (size_t i = 0; i < f->viruses.count; i++)
-		if (f->viruses.seen[i] == h)
+		if (f->viruses.seen[i] == name)
 			return false;
-	f->viruses.seen[f->viruses.next] = h;
-	f->viruses.next = (f->viruses.next + 1) % NOTIFY_VIRUSES_MAX;
-	f->viruses.count += f->viruses.count < NOTIFY_VIRUSES_MAX;
 	return true;
 }
 
 static bool any_new_virus(const struct txn *t)
 {
-	bool any = false;
-
 	for (size_t i = 0; i < t->found.virus_count; i++)
-		any = is_new(t->front, t->found.viruses[i].name) || any;
-	return any;
+		if (is_new(t->front, hash_of(t->found.viruses[i].name)))
+			return true;
+	return false;
+}
+
+/* Of the last NOTIFY_VIRUSES_MAX; the one that has been there longest makes room. */
+void notify_plan_told(struct txn *t)
+{
+	struct front *f = t->front;
+
+	for (size_t i = 0; i < t->found.virus_count && t->tells_new_virus; i++) {
+		uint64_t name = hash_of(t->found.viruses[i].name);
+
+		if (!is_new(f, name))
+			continue;
+		f->viruses.seen[f->viruses.next] = name;
+		f->viruses.next = (f->viruses.next + 1) % NOTIFY_VIRUSES_MAX;
+		f->viruses.count += f->viruses.count < NOTIFY_VIRUSES_MAX;
+	}
 }
 
 /* ------------------------------------------------------------------ administrators */
@@ -161,8 +170,12 @@ static void plan_admins(struct plan *p)
 			continue;
 		if (asks && !(major == MW_CC_SPAM && reaches_admin_cutoff(r)))
 			add_admin(p, r, rcpt_text(t, r, TEXT_ADMIN));
-		if (asks_new && major == MW_CC_VIRUS)
-			add_admin(p, r, rcpt_text_for(t, r, TEXT_NEWVIRUS_ADMIN, CCAT_VIRUS));
+		if (asks_new && major == MW_CC_VIRUS) {
+			const char *to = rcpt_text_for(t, r, TEXT_NEWVIRUS_ADMIN, CCAT_VIRUS);
+
+			t->tells_new_virus = t->tells_new_virus || (to != NULL && *to != '\0');
+			add_admin(p, r, to);
+		}
 	}
 }
 
@@ -189,28 +202,35 @@ static void plan_rcpts(struct plan *p)
 
 /* ------------------------------------------------------------------ all */
 
-/* It looks like a notice of ours: by the null sender, by whom it says that it is from, and by what
- * it says of itself. Anybody can write that. */
+static bool is_author(const struct txn *t, const char *mailbox)
+{
+	const char *at = strrchr(mailbox, '<');
+	struct mw_octets said = t->facts.author.items[0];
+	size_t n;
+
+	at = at != NULL ? at + 1 : mailbox;
+	n = strcspn(at, ">");
+	return said.n == n && strncasecmp((const char *)said.p, at, n) == 0;
+}
+
+/* It looks like a notice of ours: by its sender (null, or what mailfrom_notify_* says of that
+ * author), by whom it says that it is from, and by what it says of itself. Anybody can write that.
+ */
 static bool is_notice(const struct txn *t)
 {
 	const struct mw_field *automatic = mw_header_last(&t->header, MW_H_AUTO_SUBMITTED);
+	const struct policy_notices *own = &t->policy->notices;
 	struct mw_octets value;
 
-	if (*t->sender != '\0' || automatic == NULL || t->facts.author.count != 1)
+	if (automatic == NULL || t->facts.author.count != 1)
 		return false;
 	value = mw_field_value(&t->header, automatic);
 	if (!mw_octets_ieq(value, "auto-generated") && !mw_octets_ieq(value, "auto-replied"))
 		return false;
-	for (int i = 0; i < NOTICE_AUTHORS; i++) {
-		const char *from = t->policy->notices.hdrfrom[i], *at = strrchr(from, '<');
-		size_t n;
-
-		at = at != NULL ? at + 1 : from;
-		n = strcspn(at, ">");
-		if (t->facts.author.items[0].n == n &&
-			strncasecmp((const char *)t->facts.author.items[0].p, at, n) == 0)
+	for (int i = 0; i < NOTICE_AUTHORS; i++)
+		if ((*t->sender == '\0' || strcasecmp(t->sender, own->mailfrom[i]) == 0) &&
+			is_author(t, own->hdrfrom[i]))
 			return true;
-	}
 	return false;
 }
 

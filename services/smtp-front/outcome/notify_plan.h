@@ -21,6 +21,8 @@ struct notify_plan {
 
 /* All notices but the sender's, in t's arena. False: no memory. */
 bool notify_plan_others(struct txn *t, struct notify_plan **plans_r, size_t *count_r);
+/* They are sent: a virus among them is new no more. Before that the mail may come again. */
+void notify_plan_told(struct txn *t);
 /*
  * The sender's, of those recipients that *reported_r is true of; it sets r->dsn of those of whom he
  * is not told although a notification was due. None: nothing is to be told. False: no memory.

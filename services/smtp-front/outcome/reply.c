@@ -102,6 +102,14 @@ bool reply_needs_dsn(const struct txn *t, const struct txn_rcpt *r)
 	return r->action == MW_ACT_BOUNCE || n.delivered > 0 || n.bounced > 0;
 }
 
+const char *reply_later(struct txn *t)
+{
+	const char *text =
+		smtp_arena_printf(&t->arena, "451 4.5.0 id=%s, not delivered for now", t->log_id);
+
+	return text != NULL ? text : "451 4.5.0 not delivered for now";
+}
+
 /* ------------------------------------------------------------------ one reply for all */
 
 static void say(struct txn *t, unsigned code, const char *text)
@@ -110,16 +118,23 @@ static void say(struct txn *t, unsigned code, const char *text)
 	t->reply = text != NULL ? text : "451 4.3.0 out of memory";
 }
 
+/* The client knows nothing of recipients that policy has added: their addresses and their hops'
+ * words are not for it. Who delivers by itself is told of them. */
+static bool is_hidden(const struct txn *t, const struct txn_rcpt *r)
+{
+	return r->added && !t->client_delivers;
+}
+
 static const struct txn_rcpt *first_with(const struct txn *t, unsigned class, bool next_hop_only)
 {
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].code / 100 == class &&
+		if (t->rcpts[i].code / 100 == class && !is_hidden(t, &t->rcpts[i]) &&
 			(!next_hop_only || t->rcpts[i].from_next_hop))
 			return &t->rcpts[i];
 	return NULL;
 }
 
-/* The next hop's words before our own. */
+/* The next hop's words before our own. NULL: only who is hidden has such a code. */
 static const struct txn_rcpt *best_with(const struct txn *t, unsigned class)
 {
 	const struct txn_rcpt *r = first_with(t, class, true);
@@ -130,9 +145,24 @@ static const struct txn_rcpt *best_with(const struct txn *t, unsigned class)
 static const struct txn_rcpt *first_delivered(const struct txn *t)
 {
 	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].delivered)
+		if (t->rcpts[i].delivered && !is_hidden(t, &t->rcpts[i]))
 			return &t->rcpts[i];
 	return NULL;
+}
+
+/* How many recipients the client knows of, and how many of them have the mail. */
+static size_t known_to_client(const struct txn *t, size_t *delivered_r)
+{
+	size_t count = 0;
+
+	*delivered_r = 0;
+	for (size_t i = 0; i < t->rcpt_count; i++) {
+		if (is_hidden(t, &t->rcpts[i]))
+			continue;
+		count++;
+		*delivered_r += t->rcpts[i].code / 100 == 2 && t->rcpts[i].delivered;
+	}
+	return count;
 }
 
 static void say_nobody(struct txn *t, const struct count *n)
@@ -154,24 +184,30 @@ static void say_theirs(struct txn *t, const struct count *n)
 				   : n->refused > 0 ? best_with(t, 5)
 						    : &t->rcpts[0];
 
-	say(t, r->code, r->reply);
+	if (r != NULL)
+		say(t, r->code, r->reply);
+	else
+		say(t, 451, reply_later(t));
 }
 
 static void say_untold(struct txn *t, const struct count *n)
 {
 	const struct txn_rcpt *r =
 		t->client_delivers && n->delivered > 0 ? first_unkept(t) : best_with(t, 5);
+	size_t delivered, count = known_to_client(t, &delivered);
 
-	if (n->delivered == 0)
+	if (r == NULL)
+		say(t, 451, reply_later(t));
+	else if (delivered == 0)
 		say(t, r->code, r->reply);
 	else if (t->client_delivers)
 		say(t, r->code,
 			smtp_arena_printf(&t->arena, "%s (for %zu of %zu recipients)", r->reply,
-				n->refused, t->rcpt_count));
+				n->refused, count));
 	else
 		say(t, r->code,
 			smtp_arena_printf(&t->arena, "%s (delivered to %zu of %zu recipients)",
-				r->reply, n->delivered, t->rcpt_count));
+				r->reply, delivered, count));
 }
 
 /* ", but 1 REJECT, and 2 DISCARD": what became of those who have not got it. */
@@ -180,12 +216,14 @@ static void add_others(const struct txn *t, struct mw_text *out)
 	enum { REJECTED, BOUNCED, SUPPRESSED, DISCARDED, FATES };
 	static const char *const words[FATES] = { "REJECT", "BOUNCE", "DISCARD(bounce.suppressed)",
 		"DISCARD" };
-	size_t counts[FATES] = { 0 };
+	size_t counts[FATES] = { 0 }, delivered, count = known_to_client(t, &delivered);
 	const char *between = "but ";
 
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		const struct txn_rcpt *r = &t->rcpts[i];
 
+		if (is_hidden(t, r))
+			continue;
 		if (r->code / 100 == 5)
 			counts[r->action != MW_ACT_BOUNCE  ? REJECTED
 				: r->dsn == DSN_SUPPRESSED ? SUPPRESSED
@@ -194,7 +232,7 @@ static void add_others(const struct txn *t, struct mw_text *out)
 			counts[DISCARDED] += !r->delivered;
 	}
 	for (int f = 0; f < FATES; f++)
-		if (counts[f] == t->rcpt_count) {
+		if (counts[f] > 0 && counts[f] == count) {
 			mw_text_addf(out, ", %s", words[f]);
 		} else if (counts[f] > 0) {
 			mw_text_addf(out, ", %s%zu %s", between, counts[f], words[f]);
@@ -208,12 +246,13 @@ static void say_passed(struct txn *t, const struct count *n)
 	struct mw_text text = { 0 };
 	unsigned code = 250;
 
+	(void)n;
 	if (passed != NULL && !t->client_delivers) {
 		code = passed->code;
 		mw_text_add(&text, passed->reply);
 	} else {
 		mw_text_addf(&text, "250 2.5.0 Ok, id=%s%s", t->log_id,
-			n->delivered > 0 ? ", continue delivery" : "");
+			passed != NULL ? ", continue delivery" : "");
 	}
 	add_others(t, &text);
 	say(t, code, text.failed ? NULL : smtp_arena_copy(&t->arena, text.p, text.n));
@@ -286,10 +325,13 @@ static void wait_for_added(struct txn *t)
 			continue;
 		r->code = 451;
 		r->action = MW_ACT_TEMPFAIL;
-		r->reply = smtp_arena_printf(&t->arena,
-			"451 4.5.0 id=%s, a recipient that policy added has not got it: %s",
-			t->log_id, missing->reply != NULL ? missing->reply : "-");
+		r->reply = reply_later(t);
 	}
+	/* What its next hop said of it is for the administrator alone. */
+	if (missing != NULL)
+		txn_log(t, MW_INFO, "added_not_delivered", "log_id=%s mail_id=%s rcpt=%s reply=%s",
+			t->log_id, t->mail_id, mw_quote(missing->addr),
+			mw_quote(missing->reply != NULL ? missing->reply : "-"));
 }
 
 void outcome_reply(struct txn *t)

@@ -20,5 +20,8 @@ void outcome_reply(struct txn *t);
  * DSN_NONE the reply is a 5xx as if there were no notifications.
  */
 bool reply_needs_dsn(const struct txn *t, const struct txn_rcpt *r);
+/* What the client hears when it is for a recipient that it does not know that others have to wait.
+ */
+const char *reply_later(struct txn *t);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <openssl/evp.h>
 
+#include "digest.h"
 #include "quarantine_priv.h"
 #include "template_give.h"
 
@@ -105,38 +106,61 @@ void give_size(struct template_call *c, int arg)
 	template_sayf(c, "%zu", t->body != NULL ? smtp_body_size(t->body) : 0);
 }
 
-/* MD5 of the body, its lines ending with LF as amavisd keeps them: a name for it, no protection. */
+/* Lines end with LF there, as amavisd keeps them. Runs of lines, for a body may be one line end
+ * after the other. */
+static bool hash_lines(EVP_MD_CTX *ctx, const unsigned char *p, const unsigned char *end)
+{
+	unsigned char run[16 * 1024];
+	size_t n = 0;
+	bool ok = true;
+
+	while (p < end && ok) {
+		size_t left = (size_t)(end - p), room = sizeof(run) - n;
+		size_t most = left < room ? left : room;
+		const unsigned char *cr = memchr(p, '\r', most);
+		size_t take = cr != NULL ? (size_t)(cr - p) : most;
+
+		memcpy(run + n, p, take);
+		n += take;
+		p += take;
+		if (cr != NULL && (p + 1 == end || p[1] != '\n'))
+			run[n++] = '\r'; /* ends no line: it stays */
+		p += cr != NULL;
+		if (n == sizeof(run)) {
+			ok = EVP_DigestUpdate(ctx, run, n) == 1;
+			n = 0;
+		}
+	}
+	return ok && EVP_DigestUpdate(ctx, run, n) == 1;
+}
+
+/* MD5 of the body: a name for it, no protection. */
+static bool make_body_digest(struct txn *t)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	struct mw_octets m = smtp_body_octets(t->body);
+	bool ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_md5(), NULL) == 1 &&
+		  hash_lines(ctx, m.p + t->header.body, m.p + m.n) &&
+		  EVP_DigestFinal_ex(ctx, t->body_digest, NULL) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	return ok;
+}
+
+/* Once for each mail: a text may ask for it for each of a thousand recipients. */
 void give_body_digest(struct template_call *c, int raw)
 {
-	const struct txn *t = txn(c);
-	EVP_MD_CTX *ctx = t->body != NULL ? EVP_MD_CTX_new() : NULL;
-	struct mw_octets m;
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-	char hex[2 * EVP_MAX_MD_SIZE + 1];
+	struct txn *t = c->scope->txn;
+	char hex[2 * MW_MD5_OCTETS + 1];
 
-	if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_md5(), NULL) != 1) {
-		EVP_MD_CTX_free(ctx);
+	if (t->body == NULL)
 		return;
-	}
-	m = smtp_body_octets(t->body);
-	for (size_t at = t->header.body; at < m.n;) {
-		const unsigned char *lf = memchr(m.p + at, '\n', m.n - at);
-		size_t end = lf != NULL ? (size_t)(lf - m.p) : m.n;
-		bool crlf = lf != NULL && end > at && lf[-1] == '\r';
-
-		EVP_DigestUpdate(ctx, m.p + at, end - at - crlf);
-		if (lf != NULL)
-			EVP_DigestUpdate(ctx, "\n", 1);
-		at = end + 1;
-	}
-	if (EVP_DigestFinal_ex(ctx, digest, &n) != 1)
-		n = 0;
-	EVP_MD_CTX_free(ctx);
-	for (unsigned i = 0; i < n; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-	if (n > 0)
-		template_say(c, raw ? give_copy(c, digest, n) : give_copy(c, hex, 2 * n));
+	t->has_body_digest = t->has_body_digest || make_body_digest(t);
+	if (!t->has_body_digest)
+		return;
+	mw_hex(t->body_digest, MW_MD5_OCTETS, hex);
+	template_say(c, raw ? give_copy(c, t->body_digest, MW_MD5_OCTETS)
+			    : give_copy(c, hex, 2 * MW_MD5_OCTETS));
 }
 
 void give_elapsed(struct template_call *c, int arg)
@@ -386,7 +410,9 @@ void give_resent(struct template_call *c, int which)
 	if (f == NULL)
 		return;
 	if (which == RESENT_MESSAGE_ID) {
-		template_say(c, unfolded(c, f));
+		/* As Message-ID: without blanks, short. */
+		if (facts_message_ids(mw_field_value(&txn(c)->header, f), found, 1) == 1)
+			template_say(c, found[0]);
 		return;
 	}
 	say_addresses(c, (struct mw_list){ facts_addresses(mw_field_value(&txn(c)->header, f),

@@ -74,12 +74,29 @@ void give_actions(struct template_call *c, int arg)
 		template_say(c, give_copy(c, text, mw_record_actions(c->scope->record, ',', text)));
 }
 
+/* A recipient may read it: its own copy, and not the addresses that it was mailed to, which may be
+ * another recipient's. */
+static void give_own_copy(struct template_call *c)
+{
+	const struct txn *t = txn(c);
+	int at = c->scope->rcpt->copy;
+	bool kept = t->quarantined && at >= 0 && (size_t)at < t->copy_count;
+	const struct txn_copy *copy = kept ? &t->copies[at] : NULL;
+
+	if (copy != NULL && !copy->archive && copy->name != NULL)
+		template_item(c, mw_octets_of_text(copy->route != NULL ? t->mail_id : copy->name));
+}
+
 void give_quarantined(struct template_call *c, int arg)
 {
 	const struct txn *t = txn(c);
 
 	(void)arg;
 	template_list(c);
+	if (c->scope->rcpt != NULL) {
+		give_own_copy(c);
+		return;
+	}
 	for (size_t i = 0; i < t->copy_count && t->quarantined; i++)
 		template_item(c, mw_octets_of_text(t->copies[i].name));
 }

@@ -224,6 +224,30 @@ static void what_a_kept_field_hides_is_made_harmless(void **state)
 	end_txn(m);
 }
 
+/* bare_newline = "pass": neither a field of the new mail's nor thousands. */
+static void a_bare_newline_ends_no_line_of_a_kept_field(void **state)
+{
+	struct made *m = make_txn("defang_all = true\n");
+	struct mw_text octets = { 0 };
+	const char *s;
+
+	(void)state;
+	mw_text_add(&octets, "Subject: x\nContent-Type: multipart/mixed; boundary=b\r\n \n\r\n");
+	mw_text_add(&octets, "Comments: ");
+	for (int i = 0; i < 5000; i++)
+		mw_text_add(&octets, "\nA:");
+	mw_text_add(&octets, "\r\n\r\n");
+	make_rcpt(m, "a@example.org");
+	make_body(m, octets.p, octets.n);
+	plan(m);
+	s = joined(m, &m->txn.rcpts[0].form->view);
+	assert_ptr_equal(
+		s, strstr(s, "Subject: x?Content-Type: multipart/mixed; boundary=b\r\n ?\r\n"
+			     "Comments: ?A:?A:"));
+	mw_text_fini(&octets);
+	end_txn(m);
+}
+
 static void a_line_of_the_warning_has_a_hundred_characters(void **state)
 {
 	struct mw_text out = { 0 };
@@ -295,6 +319,7 @@ int main(void)
 		cmocka_unit_test(disclaimers_are_for_our_users_words),
 		cmocka_unit_test(the_original_is_attached_as_it_came),
 		cmocka_unit_test(what_a_kept_field_hides_is_made_harmless),
+		cmocka_unit_test(a_bare_newline_ends_no_line_of_a_kept_field),
 		cmocka_unit_test(a_line_of_the_warning_has_a_hundred_characters),
 		cmocka_unit_test(same_warnings_share_a_form),
 		cmocka_unit_test(a_program_that_is_not_set_changes_nothing),

@@ -54,6 +54,10 @@ static void original_becomes(const char *fields, const char *left)
 #define F "From: a@x\r\n"
 #define S "Subject: y\r\n"
 
+#define LONG_8 "AAAAAAAA"
+#define LONG_64 LONG_8 LONG_8 LONG_8 LONG_8 LONG_8 LONG_8 LONG_8 LONG_8
+#define LONG LONG_64 LONG_64 LONG_64 LONG_64 LONG_64
+
 static void authentication_results_in_our_name_go(void **state)
 {
 	static const char *const ours[] = {
@@ -70,6 +74,10 @@ static void authentication_results_in_our_name_go(void **state)
 		"Authentication-Results: mx.example.org\r\n",
 		"Authentication-Results: \"mx.example.org\"; dkim=pass\r\n",
 		"Authentication-Results: \"MX.exam\\ple.org\" 1; dkim=pass\r\n",
+		"Authentication-Results: \"mx.example.org/" LONG "\"; dkim=pass\r\n",
+		"Authentication-Results: \"mx.example.org\\/" LONG "\"; dkim=pass\r\n",
+		"Authentication-Results: mx.example.org/" LONG "; dkim=pass\r\n",
+		"Authentication-Results: \"" LONG "\r\n",
 		"MIME-Ambiguity-Results: mx.example.org; duplicate_field\r\n",
 		"mime-ambiguity-results:\r\n MX.example.org\r\n",
 		/* not to be read: nobody else's either */
@@ -85,6 +93,7 @@ static void authentication_results_in_our_name_go(void **state)
 		"Authentication-Results: xmx.example.org; dkim=pass\r\n",
 		"Authentication-Results: \"other\"; x=\"mx.example.org\"\r\n",
 		"Authentication-Results: \"\"; dkim=pass\r\n",
+		"Authentication-Results: \"" LONG "/mx.example.org\"; dkim=pass\r\n",
 		"ARC-Authentication-Results: i=1; mx.example.org; dkim=pass\r\n",
 		"X-Authentication-Results: mx.example.org; dkim=pass\r\n",
 		"MIME-Ambiguity-Results: other.example.org; duplicate_field\r\n",
@@ -135,6 +144,34 @@ static void marks_that_others_made_go_wherever_they_stand(void **state)
 	(void)state;
 	for (size_t i = 0; i < MW_COUNT(rows); i++)
 		original_becomes(rows[i].fields, rows[i].left);
+}
+
+/* With a fold in front of the colon, or octets CR, they are fields to others. */
+static void what_settings_and_hooks_take_away_hides_in_no_spelling(void **state)
+{
+	static const char *const spellings[] = { "X-Virus-Scanned: clean\r\n",
+		"X-Virus-Scanned\r\n : clean\r\n", "X-Virus-\r\n Scanned: clean\r\n",
+		"X-Vi\rrus-Scanned: clean\r\n", "X-To-Go: x\r\n", "x-to-go\r\n : x\r\n",
+		"X-To\r-Go: x\r\n" };
+	struct txn_hooked hooked = {
+		.removed_count = 1, .removed = (const char *[]){ "X-To-Go" }, .fields = ""
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * MW_COUNT(spellings); i++) {
+		bool goes = i % 2 == 0;
+		struct made *m = make_txn(goes ? "remove_existing_x_scanned_headers = true\n"
+						 "allow_fixing_improper_header = false\n"
+					       : "allow_fixing_improper_header = false\n");
+		char whole[256];
+
+		make_rcpt(m, "a@example.org");
+		snprintf(whole, sizeof(whole), F "%s" S BODY, spellings[i / 2]);
+		make_body(m, whole, strlen(whole));
+		m->txn.hooked = goes ? &hooked : NULL;
+		assert_string_equal(joined(m, one_cluster(m), 2), goes ? F S BODY : whole);
+		end_txn(m);
+	}
 }
 
 static void a_mail_of_any_octets_leaves_with_them(void **state)
@@ -272,6 +309,41 @@ static void a_blocked_recipient_is_in_no_cluster(void **state)
 	assert_int_equal(m->txn.rcpts[0].cluster, -1);
 	assert_string_equal(m->txn.clusters[0].rcpts[0].addr, "b@example.org");
 	end_txn(m);
+}
+
+/* Each with edits of its own, or all with the same. */
+static void memory_grows_with_recipients_and_not_with_their_square(void **state)
+{
+	enum { MANY = 1000 };
+
+	(void)state;
+	for (int alike = 0; alike < 2; alike++) {
+		struct made *m = make_txn("sa_tag_level_deflt = -1000\n");
+		char addr[MANY][32];
+		size_t before;
+
+		for (int i = 0; i < MANY; i++) {
+			snprintf(addr[i], sizeof(addr[i]), "a%d@example.org", i);
+			make_rcpt(m, addr[i]);
+		}
+		make_body(m, F BODY, strlen(F BODY));
+		m->txn.found.has_spam = true;
+		decide(&m->txn);
+		for (int i = 0; i < MANY && alike == 0; i++)
+			m->txn.rcpts[i].score_milli = i;
+		before = m->txn.arena.octets;
+		assert_int_equal(edit_clusters(&m->txn), MW_OK);
+		assert_int_equal(m->txn.cluster_count, alike ? 1 : MANY);
+		assert_true(m->txn.arena.octets - before < MANY * 4096);
+		for (int i = 0; i < MANY; i++) {
+			const struct txn_cluster *c = &m->txn.clusters[alike ? 0 : i];
+			size_t at = alike ? (size_t)i : 0;
+
+			assert_int_equal(c->rcpt_index[at], i);
+			assert_ptr_equal(c->rcpts[at].addr, addr[i]);
+		}
+		end_txn(m);
+	}
 }
 
 static void what_did_not_run_is_marked_and_never_called_scanned(void **state)
@@ -473,6 +545,59 @@ static void a_thousand_names_that_go_keep_their_places(void **state)
 	end_txn(m);
 }
 
+static uint32_t old_hash(const char *name)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	return h;
+}
+
+/* The least of three tries for 4,000 names that go whose FNV-1a has none of these bits. */
+static uint64_t us_for_names(uint32_t bits)
+{
+	const struct txn_cluster c = { .tag = "", .spam_fields_go = true };
+	struct mw_text mail = { 0 };
+	struct edit_change *list;
+	struct made *m = make_txn("");
+	uint64_t least = UINT64_MAX;
+	size_t count, made = 0;
+	char name[32];
+
+	for (unsigned i = 0; made < 4000; i++) {
+		snprintf(name, sizeof(name), "x-amavis-%u", i);
+		if ((old_hash(name) & bits) != 0)
+			continue;
+		mw_text_addf(&mail, "%s: x\r\n", name);
+		made++;
+	}
+	make_rcpt(m, "a@example.org");
+	make_body(m, mail.p, mail.n);
+	for (int i = 0; i < 3; i++) {
+		uint64_t start = mw_mono_us(), took;
+
+		assert_int_equal(edit_changes(&m->txn, &c, &list, &count), MW_OK);
+		took = mw_mono_us() - start;
+		least = took < least ? took : least;
+		assert_int_equal(count, 4000);
+	}
+	mw_text_fini(&mail);
+	end_txn(m);
+	return least;
+}
+
+/* Names can be chosen so that they are one run in a hash that anybody knows. */
+static void names_that_collide_cost_no_more_than_others(void **state)
+{
+	uint64_t others = us_for_names(0), colliding = us_for_names(0xfff);
+
+	(void)state;
+	if (colliding > 5 * others + 100)
+		fail_msg("%llu us, others %llu us", (unsigned long long)colliding,
+			(unsigned long long)others);
+}
+
 static void who_delivers_by_himself_gets_no_received_field(void **state)
 {
 	struct made *m = make_txn("");
@@ -516,17 +641,20 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(authentication_results_in_our_name_go),
 		cmocka_unit_test(marks_that_others_made_go_wherever_they_stand),
+		cmocka_unit_test(what_settings_and_hooks_take_away_hides_in_no_spelling),
 		cmocka_unit_test(a_mail_of_any_octets_leaves_with_them),
 		cmocka_unit_test(a_fold_on_top_goes_on_with_no_field_that_others_trust),
 		cmocka_unit_test(the_header_to_sign_is_what_leaves_above_the_body),
 		cmocka_unit_test(recipients_with_equal_edits_share_a_delivery),
 		cmocka_unit_test(a_blocked_recipient_is_in_no_cluster),
+		cmocka_unit_test(memory_grows_with_recipients_and_not_with_their_square),
 		cmocka_unit_test(what_did_not_run_is_marked_and_never_called_scanned),
 		cmocka_unit_test(hostile_texts_break_out_of_no_field),
 		cmocka_unit_test(the_spam_status_tells_every_test_and_folds),
 		cmocka_unit_test(the_level_bar_ends_at_64),
 		cmocka_unit_test(what_goes_is_named_by_its_place_among_its_like_the_last_first),
 		cmocka_unit_test(a_thousand_names_that_go_keep_their_places),
+		cmocka_unit_test(names_that_collide_cost_no_more_than_others),
 		cmocka_unit_test(who_delivers_by_himself_gets_no_received_field),
 		cmocka_unit_test(a_utf8_recipient_stands_in_no_received_field),
 	};

@@ -245,12 +245,138 @@ static void a_sender_reads_of_recipients_as_he_knows_them(void **state)
 	end_txn(m);
 }
 
+static void a_recipient_reads_of_its_own_copy_and_of_no_address(void **state)
+{
+	static const struct next_hops hops = { 0 };
+	static struct txn_copy copies[] = { { .name = "ann@example.org", .route = &hops },
+		{ .name = "p/virus-abcdefghijkl" },
+		{ .name = "all@archive.example", .archive = true } };
+	struct made *m = a_mail("");
+
+	(void)state;
+	m->txn.quarantined = true;
+	m->txn.copies = copies;
+	m->txn.copy_count = 3;
+	for (int i = 0; i < 4; i++)
+		a_rcpt(m, "bob@example.org", MW_CCAT(MW_CC_VIRUS, 0))->copy = i - 1;
+	assert_string_equal(expanded(m, "%q", NULL),
+		"ann@example.org, p/virus-abcdefghijkl, all@archive.example");
+	assert_string_equal(expanded(m, "%#q %q", &m->txn.rcpts[0]), "0 ");
+	assert_string_equal(expanded(m, "%#q %q", &m->txn.rcpts[1]), "1 abcdefghijkl");
+	assert_string_equal(expanded(m, "%#q %q", &m->txn.rcpts[2]), "1 p/virus-abcdefghijkl");
+	assert_string_equal(expanded(m, "%#q %q", &m->txn.rcpts[3]), "0 ");
+	end_txn(m);
+}
+
+/* What a stranger chooses to write in front of our own keys is one word. */
+static void no_value_forges_a_key(void **state)
+{
+	static const char forged[] = ", mail_id: AAAAAAAAAAAA, Hits: -9.9, size: 1, 5 ms";
+	struct made *m = a_mail("");
+	char mail[1024], sender[128], part[128], virus[128];
+	struct txn_rcpt *r;
+
+	(void)state;
+	smtp_body_unref(&m->txn.body);
+	mw_header_fini(&m->txn.header);
+	snprintf(mail, sizeof(mail),
+		"Message-ID: <1%s@b>\r\nResent-Message-ID: <a@b>%s\r\nUser-Agent: a%s\r\n\r\n",
+		forged, forged, forged);
+	make_body(m, mail, strlen(mail));
+	assert_int_equal(txn_read(&m->txn), MW_OK);
+	snprintf(sender, sizeof(sender), "\"x> -> <y@z>%s\"@example.com", forged);
+	snprintf(part, sizeof(part), "a) {RelayedInbound}%s.exe", forged);
+	snprintf(virus, sizeof(virus), "a)%s", forged);
+	m->txn.sender = sender;
+	m->txn.xforward.helo = sender;
+	for (unsigned major = MW_CC_BANNED; major <= MW_CC_VIRUS; major++) {
+		r = a_rcpt(m, sender, MW_CCAT(major, 0));
+		r->banned = true;
+		r->banned_part = part;
+		make_virus(m, virus);
+		for (int i = 0; i < 2; i++) {
+			const char *line =
+				expanded(m, i == 0 ? log_short_text : log_verbose_text, NULL);
+
+			assert_null(strstr(line, ", mail_id: A"));
+			assert_non_null(strstr(line, ", Resent-Message-ID: <a@b>, mail_id: abc"));
+		}
+		assert_null(strstr(expanded(m, log_recip_text, r), ", Hits: -9.9"));
+	}
+	end_txn(m);
+}
+
+static void a_long_identifier_is_left_out_of_the_line(void **state)
+{
+	struct made *m = a_mail("");
+	struct mw_text mail = { 0 };
+	const char *line;
+
+	(void)state;
+	smtp_body_unref(&m->txn.body);
+	mw_header_fini(&m->txn.header);
+	mw_text_add(&mail, "Resent-Message-ID: <");
+	for (int i = 0; i < 40; i++)
+		mw_text_addf(&mail, "%0500d\r\n ", i);
+	mw_text_add(&mail, "@b>\r\nUser-Agent: ");
+	for (int i = 0; i < 40; i++)
+		mw_text_addf(&mail, "%0500d\r\n ", i);
+	mw_text_add(&mail, "x\r\n\r\n");
+	make_body(m, mail.p, mail.n);
+	mw_text_fini(&mail);
+	assert_int_equal(txn_read(&m->txn), MW_OK);
+	a_rcpt(m, "bob@example.org", MW_CCAT(MW_CC_CLEAN, 0));
+	line = expanded(m, log_verbose_text, NULL);
+	assert_null(strstr(line, "Resent-Message-ID"));
+	assert_non_null(strstr(line, ", mail_id: abcdefghijkl"));
+	assert_non_null(strstr(line, "queued_as: 4QbW2"));
+	assert_true(strlen(line) < 2000);
+	end_txn(m);
+}
+
+/* echo "a" | md5sum and so on; a run of lines longer than what is hashed at once. */
+static void the_digest_is_of_lines_that_end_with_lf(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned times;
+		const char *digest;
+	} rows[] = {
+		{ "a\r\n", 1, "60b725f10c9c85c70d97880dfe8191b3" },
+		{ "a\rb\nc\r", 1, "09cf3516139155ef1a8effc6cf4a65a4" },
+		{ "0123456789\r\n", 10000, "ba19dd99f607e37c4d51332d7e36fed1" },
+		{ "\r\n", 40000, "3bc20c47625b9ec5b83ef34990c7916e" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MW_COUNT(rows); i++) {
+		struct made *m = make_txn("");
+		struct mw_text mail = { 0 };
+
+		mw_text_add(&mail, "A: b\r\n\r\n");
+		for (unsigned k = 0; k < rows[i].times; k++)
+			mw_text_add(&mail, rows[i].line);
+		make_body(m, mail.p, mail.n);
+		assert_string_equal(expanded(m, "%b", NULL), rows[i].digest);
+		/* Once for each mail, however often a text asks for it. */
+		m->txn.header.body = 0;
+		assert_string_equal(expanded(m, "%b", NULL), rows[i].digest);
+		assert_string_equal(expanded(m, "[:hexenc|[:body_digest]]", NULL), rows[i].digest);
+		mw_text_fini(&mail);
+		end_txn(m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_short_line_is_amavisds),
 		cmocka_unit_test(names_of_banned_parts_are_for_people),
 		cmocka_unit_test(a_sender_reads_of_recipients_as_he_knows_them),
+		cmocka_unit_test(a_recipient_reads_of_its_own_copy_and_of_no_address),
+		cmocka_unit_test(no_value_forges_a_key),
+		cmocka_unit_test(a_long_identifier_is_left_out_of_the_line),
+		cmocka_unit_test(the_digest_is_of_lines_that_end_with_lf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

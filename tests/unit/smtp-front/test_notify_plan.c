@@ -10,9 +10,9 @@
 	"bad_header_admin_maps = { 'admin@example.org' }\n"
 #define ALIKE "From: \"x\" <postmaster@mx.example.org>\r\nAuto-Submitted: auto-generated\r\n\r\n"
 
-static struct made *notice_alike(void)
+static struct made *notice_alike(const char *settings)
 {
-	struct made *m = make_txn(SETTINGS);
+	struct made *m = make_txn(settings);
 	static const struct mw_octets author[] = { { (const unsigned char *)"postmaster@mx."
 									    "example.org",
 		25 } };
@@ -37,7 +37,7 @@ static size_t notices_of(struct made *m)
 
 static void a_notice_that_comes_by_again_makes_none(void **state)
 {
-	struct made *m = notice_alike();
+	struct made *m = notice_alike(SETTINGS);
 
 	(void)state;
 	m->txn.badh.count = 1;
@@ -49,9 +49,35 @@ static void a_notice_that_comes_by_again_makes_none(void **state)
 	end_txn(m);
 }
 
+/* Settings name another envelope sender than the null one. */
+static void one_with_a_sender_of_ours_makes_none_neither(void **state)
+{
+	struct made *m =
+		notice_alike(SETTINGS "mailfrom_notify_admin = 'virusalert@example.org'\n"
+				      "hdrfrom_notify_recip = 'Filter <filter@example.org>'\n");
+
+	(void)state;
+	m->txn.badh.count = 1;
+	m->txn.badh.minors = MW_BIT(7);
+	m->txn.badh.texts = (const char *[]){ "x" };
+	m->txn.sender = "VirusAlert@example.org";
+	assert_int_equal(notices_of(m), 0);
+	m->txn.sender = "";
+	assert_int_equal(notices_of(m), 0);
+	/* Another author's sender, and nobody's. */
+	m->txn.facts.author.items =
+		(const struct mw_octets[]){ mw_octets_of_text("filter@example.org") };
+	assert_int_equal(notices_of(m), 0);
+	m->txn.sender = "virusalert@example.org";
+	assert_int_equal(notices_of(m), 1);
+	m->txn.sender = "x@example.com";
+	assert_int_equal(notices_of(m), 1);
+	end_txn(m);
+}
+
 static void what_looks_like_one_and_is_infected_is_told_of_but_not_for_ever(void **state)
 {
-	struct made *m = notice_alike();
+	struct made *m = notice_alike(SETTINGS);
 
 	(void)state;
 	make_virus(m, "Eicar");
@@ -66,10 +92,33 @@ static void what_looks_like_one_and_is_infected_is_told_of_but_not_for_ever(void
 	end_txn(m);
 }
 
+/* A notice that is refused for now defers the mail, and the virus is told of when it comes again.
+ */
+static void a_virus_is_new_until_it_was_told_of(void **state)
+{
+	struct made *m = make_txn("newvirus_admin_maps = { 'new@example.org' }\n");
+
+	(void)state;
+	make_check(m, JOB_SCAN, MW_DONE);
+	make_rcpt(m, "a@example.org");
+	make_virus(m, "Eicar");
+	assert_int_equal(notices_of(m), 1);
+	assert_int_equal(notices_of(m), 1);
+	notify_plan_told(&m->txn);
+	assert_int_equal(notices_of(m), 0);
+	make_virus(m, "Another");
+	assert_int_equal(notices_of(m), 1);
+	notify_plan_told(&m->txn);
+	assert_int_equal(notices_of(m), 0);
+	end_txn(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_notice_that_comes_by_again_makes_none),
+		cmocka_unit_test(one_with_a_sender_of_ours_makes_none_neither),
+		cmocka_unit_test(a_virus_is_new_until_it_was_told_of),
 		cmocka_unit_test(what_looks_like_one_and_is_infected_is_told_of_but_not_for_ever),
 	};
 

@@ -263,6 +263,48 @@ static void who_the_client_cannot_tell_is_told_by_a_notification(void **state)
 	end_txn(m);
 }
 
+/* The last recipient is one that policy has added. */
+static void nobody_hears_of_a_recipient_that_policy_has_added(void **state)
+{
+	enum { GOT, THROWN, REFUSED, HOP_REFUSED, LATER, HOP_LATER, BOUNCED = 7, UNTOLD = 21 };
+	static const char later[] = "451 4.5.0 id=00001-01, not delivered for now",
+			  got[] = "250 2.0.0 from MTA(smtp:[x]:25): 250 queued",
+			  reject[] = "554 5.7.0 Reject, id=1 - spam",
+			  own[] = "450 4.7.0 Temporary failure, id=1";
+	static const struct {
+		size_t count, which[3];
+		const char *reply, *told;
+	} rows[] = {
+		{ 2, { GOT, GOT }, got, got },
+		{ 2, { GOT, HOP_LATER }, later, later },
+		{ 2, { LATER, HOP_LATER }, own, own },
+		{ 2, { THROWN, HOP_LATER }, later, later },
+		{ 2, { REFUSED, HOP_LATER }, later, later },
+		{ 2, { THROWN, GOT }, "250 2.5.0 Ok, id=00001-01, DISCARD",
+			"250 2.7.0 Ok, discarded, id=1 - spam" },
+		{ 2, { REFUSED, GOT }, reject, reject },
+		{ 2, { REFUSED, HOP_REFUSED }, reject, reject },
+		{ 3, { REFUSED, GOT, GOT },
+			"554 5.7.0 Reject, id=1 - spam (delivered to 1 of 2 recipients)", reject },
+	};
+	struct made *m = make_txn("");
+
+	(void)state;
+	for (size_t i = 0; i < 2 * MW_COUNT(rows); i++) {
+		const char *said;
+
+		m->txn.per_rcpt = i % 2 == 1;
+		m->txn.added_count = 1;
+		set_ends(m, rows[i / 2].which, rows[i / 2].count);
+		m->txn.rcpts[rows[i / 2].count - 1].added = true;
+		outcome_reply(&m->txn);
+		said = m->txn.per_rcpt ? m->txn.rcpts[0].told : m->txn.reply;
+		if (strcmp(said, m->txn.per_rcpt ? rows[i / 2].told : rows[i / 2].reply) != 0)
+			fail_msg("row %zu, per_rcpt=%d: %s", i / 2, m->txn.per_rcpt, said);
+	}
+	end_txn(m);
+}
+
 static void each_recipient_of_lmtp_hears_of_its_notification(void **state)
 {
 	enum { GOT, THROWN, REFUSED, LATER = 4, BOUNCE = 6, BOUNCED, SUPPRESSED, OPEN = 10 };
@@ -351,6 +393,7 @@ int main(void)
 		cmocka_unit_test(no_combination_says_2xx_for_a_mail_nobody_has),
 		cmocka_unit_test(the_first_rule_that_applies_makes_the_reply),
 		cmocka_unit_test(who_the_client_cannot_tell_is_told_by_a_notification),
+		cmocka_unit_test(nobody_hears_of_a_recipient_that_policy_has_added),
 		cmocka_unit_test(each_recipient_of_lmtp_hears_of_its_notification),
 		cmocka_unit_test(a_client_that_delivers_is_told_of_all_or_of_what_is_kept),
 	};
