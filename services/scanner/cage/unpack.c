@@ -403,8 +403,7 @@ static enum container_end walk(struct reading *r)
 			return end;
 		/* libarchive 3.6 crashes on its way from a damaged member of a cabinet to the next
 		 * one. */
-		if (end == CONTAINER_BROKEN &&
-			r->kind->format == archive_read_support_format_cab)
+		if (end == CONTAINER_BROKEN && r->kind->format == archive_read_support_format_cab)
 			return end;
 	}
 }
@@ -566,8 +565,8 @@ static enum container_end open_rar_rest(
  * that are short may all be there, and readers of the one do not ask for the other. *failed_r: one
  * was none, after all.
  */
-static enum container_end open_fronts(const struct container_job *job, struct rar_given *given,
-	unsigned *gave_r, bool *failed_r)
+static enum container_end open_fronts(
+	const struct container_job *job, struct rar_given *given, unsigned *gave_r, bool *failed_r)
 {
 	enum container_end end = CONTAINER_WHOLE, one;
 	bool gave;
