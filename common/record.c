@@ -265,6 +265,7 @@ const char *mw_own_name(enum mw_own own)
 struct cut {
 	size_t text, item, list, rows; /* rows: of recipients all are always told */
 	size_t inner;		       /* items of a list, rows of a table that stands in a row */
+	size_t most; /* octets in the packet: beyond that nothing is added, it is no good anyway */
 };
 static const struct cut cuts[] = {
 	{ MW_RECORD_TEXT_MAX, MW_RECORD_ITEM_MAX, MW_RECORD_LIST_MAX, MW_RECORD_LIST_MAX,
@@ -284,7 +285,7 @@ static void put_list(struct mw_pack *b, const struct mw_list *list, const struct
 	size_t n = list->count < cut->list ? list->count : cut->list;
 
 	mw_pack_array(b, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && b->n <= cut->most; i++)
 		put_octets(b, list->items[i], cut->item);
 }
 
@@ -295,7 +296,8 @@ static void put_rows(
 	struct mw_pack *b, const struct field *f, const char *base, const struct cut *cut)
 {
 	size_t n = *(const size_t *)(const void *)(base + f->count_at);
-	const struct cut inside = { cut->item, cut->item, cut->inner, cut->inner, cut->inner };
+	const struct cut inside = { cut->item, cut->item, cut->inner, cut->inner, cut->inner,
+		cut->most };
 	const char *rows;
 
 	memcpy(&rows, base + f->at, sizeof(rows));
@@ -304,7 +306,7 @@ static void put_rows(
 	if (n > MW_RECORD_LIST_MAX)
 		n = MW_RECORD_LIST_MAX;
 	mw_pack_array(b, n);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && b->n <= cut->most; i++) {
 		mw_pack_array(b, f->row->field_count);
 		put_fields(b, f->row, rows + i * f->row->size, &inside, cut->item);
 	}
@@ -358,10 +360,13 @@ void mw_record_encode(struct mw_pack *b, const struct mw_record *r)
 	size_t start = b->n;
 
 	for (size_t i = 0; i < MW_COUNT(cuts) && !b->failed; i++) {
+		struct cut cut = cuts[i];
+
+		cut.most = start + MW_RECORD_FRAME_MAX;
 		b->n = start;
 		mw_pack_array(b, record_row.field_count + 1);
 		mw_pack_uint(b, MW_RECORD_VERSION);
-		put_fields(b, &record_row, (const char *)r, &cuts[i], cuts[i].text);
+		put_fields(b, &record_row, (const char *)r, &cut, cut.text);
 		if (b->n - start <= MW_RECORD_FRAME_MAX)
 			break; /* the last cut always fits (test_record) */
 	}

@@ -9,6 +9,8 @@ import tarfile
 import zipfile
 import zlib
 
+import mw
+
 HEAD = b"From: a@example.org\r\nTo: b@example.net\r\nSubject: bomb\r\nMIME-Version: 1.0\r\n"
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -332,7 +334,8 @@ BOMBS = {
     "lzma with a dictionary of 4 GiB": (lambda: attached(lzma_with_a_dictionary_of_4_gib(), "x.lzma"), None),
     "7z of an exbibyte": (lambda: attached(seven_zip_of_an_exbibyte(), "x.7z"), None),
     "7z of a pipe of 16 GiB": (lambda: attached(seven_zip_of_zeros(16 * GIB, 0o010644), "x.7z"), MUCH),
-    "7z of a link of 16 GiB": (lambda: attached(seven_zip_of_zeros(16 * GIB, 0o120777), "x.7z"), MUCH | {"time"}),
+    # libarchive makes the memory for it larger again and again, of which a sanitiser makes a copy each time.
+    "7z of a link of 16 GiB": (lambda: attached(seven_zip_of_zeros(16 * (GIB if mw.SLOW <= 1 else MIB), 0o120777), "x.7z"), MUCH | {"time"}),
     "gzip whose name has no end": (lambda: attached(b"\x1f\x8b\x08\x08" + bytes(6) + b"x" * (8 * MIB), "x.gz"), None),
     "7z with a head of an exbibyte": (lambda: attached(seven_zip(b"", 0, 1 << 60) + bytes(1000), "x.7z"), None),
     "rar of an exbibyte": (lambda: attached(rar5_of_an_exbibyte(), "x.rar"), None),
