@@ -335,7 +335,7 @@ BOMBS = {
     "7z of an exbibyte": (lambda: attached(seven_zip_of_an_exbibyte(), "x.7z"), None),
     "7z of a pipe of 16 GiB": (lambda: attached(seven_zip_of_zeros(16 * GIB, 0o010644), "x.7z"), MUCH),
     # libarchive makes the memory for it larger again and again, of which a sanitiser makes a copy each time.
-    "7z of a link of 16 GiB": (lambda: attached(seven_zip_of_zeros(16 * (GIB if mw.SLOW <= 1 else MIB), 0o120777), "x.7z"), MUCH | {"time"}),
+    "7z of a link of 16 GiB": (lambda: attached(seven_zip_of_zeros(16 * (GIB if mw.SLOW <= 1 else MIB), 0o120777), "x.7z"), MUCH | {"time", "engine"}),
     "gzip whose name has no end": (lambda: attached(b"\x1f\x8b\x08\x08" + bytes(6) + b"x" * (8 * MIB), "x.gz"), None),
     "7z with a head of an exbibyte": (lambda: attached(seven_zip(b"", 0, 1 << 60) + bytes(1000), "x.7z"), None),
     "rar of an exbibyte": (lambda: attached(rar5_of_an_exbibyte(), "x.rar"), None),
