@@ -16,6 +16,8 @@
 #define LASTING_MS 5000	     /* a holder that lived so long is started again at once */
 #define ORPHAN_MS 2000	     /* a cage's socket is closed and its holder says nothing */
 #define HOLDER_GRACE_MS 3000 /* a holder that does not do what it is told is killed */
+#define LOADS_ENDED_MAX 6    /* each doubles the time until the next one */
+#define AGAIN_MAX_MS 3600000 /* but it is no longer than that */
 #define OUTSIDE_KILLS_MAX 2  /* SIGKILLs from outside before a mail is suspected */
 #define SIGKILL_NUMBER 9
 
@@ -314,6 +316,7 @@ static void make_current(struct pool *p, struct keeper *k)
 	p->current = k;
 	p->coming = NULL;
 	p->coming_since_ms = 0;
+	p->loads_ended = 0;
 	p->engine = p->coming_engine;
 	p->down_since_ms = 0;
 	p->ops->changed(p->arg, &p->engine);
@@ -405,8 +408,10 @@ static void free_cages_of(struct pool *p, const struct keeper *k)
  * or by us for being late. */
 static void load_again(struct pool *p)
 {
-	uint64_t delay = p->settings.check_interval_ms;
+	uint64_t delay = p->settings.check_interval_ms << p->loads_ended;
 
+	p->loads_ended += p->loads_ended < LOADS_ENDED_MAX;
+	delay = delay < AGAIN_MAX_MS ? delay : AGAIN_MAX_MS;
 	mw_log(MW_ERROR, "engine_not_loaded",
 		"again_ms=%llu text=\"the signatures before it stay at work\"",
 		(unsigned long long)delay);
@@ -487,6 +492,9 @@ static void look_at_signatures(struct pool *p, uint64_t now)
 			mw_log(MW_INFO, "signatures_changed", "folder=%s",
 				mw_quote(p->settings.cage.database));
 			p->reload_wanted = true;
+			p->loads_ended = 0;
+			if (p->current != NULL)
+				p->restart_at_ms = now; /* the others had to wait, not these */
 		}
 	}
 }

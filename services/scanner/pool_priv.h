@@ -48,6 +48,7 @@ struct pool {
 	bool looking;
 	uint64_t down_since_ms, restart_at_ms;
 	unsigned quick_ends;
+	unsigned loads_ended; /* in a row, of newer signatures */
 	struct signatures signatures;
 	uint64_t look_at_ms;
 	bool reload_wanted;

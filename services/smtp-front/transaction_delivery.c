@@ -25,8 +25,10 @@ static void take_result(struct txn *t, struct txn_rcpt *r, const struct delivery
 	if (!r->delivered && !d->held_back)
 		decide_hop_refusal(t, r);
 	/* Nor hear that there are others than those it gave. */
-	if (d->waits && t->added_count > 0 && !r->added)
+	if (d->waits && t->added_count > 0 && !r->added) {
+		r->code = 451;
 		r->reply = reply_later(t);
+	}
 	/* The client cannot be told of a recipient that it does not know, and a 2xx means that all
 	 * have the mail. */
 	if (!r->delivered && r->added && r->code / 100 == 5 && (t->per_rcpt || !d->held_back)) {

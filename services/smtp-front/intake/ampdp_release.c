@@ -90,7 +90,8 @@ static bool claim(struct ampdp_session *s, const char *mail_id)
 
 static void refuse_claimed(struct ampdp_session *s)
 {
-	refuse(s, "it is being released at this moment");
+	refuse(s, "it is being released at this moment (or that cannot be known, which the log "
+		  "says)");
 }
 
 /* ------------------------------------------------------------------ where it is kept */

@@ -204,6 +204,7 @@ void clerk_released(struct clerk *c, const struct txn *t)
 struct books {
 	struct clerk *clerk;
 	struct mw_qindex *index;
+	bool knows_releases; /* those that audit.log has */
 	char dir[CLERK_DIR_MAX];
 };
 
@@ -221,7 +222,7 @@ static bool has_folder(struct books *b)
 	return *dir != '\0';
 }
 
-/* Open, and as whole as audit.log is; false: not to be had, and that is said. */
+/* Open, and as whole as audit.log is (knows_releases); false: not to be had, and that is said. */
 static bool open_books(struct books *b)
 {
 	struct mw_err err;
@@ -234,13 +235,14 @@ static bool open_books(struct books *b)
 	} else {
 		rc = mw_qindex_refresh(b->index, &is_new, &err);
 	}
-	if (rc == MW_OK)
-		rc = mw_qaudit_catch_up(b->dir, b->index, &err);
 	if (rc != MW_OK) {
 		mw_log(MW_WARN, "quarantine_index", "why=%s", mw_quote(err.text));
 		mw_qindex_close(&b->index);
 		return false;
 	}
+	b->knows_releases = mw_qaudit_catch_up(b->dir, b->index, &err) == MW_OK;
+	if (!b->knows_releases)
+		mw_log(MW_WARN, "quarantine_audit", "why=%s", mw_quote(err.text));
 	if (is_new)
 		clerk_scan_soon(b->clerk);
 	return true;
@@ -428,7 +430,7 @@ static bool next_work(
 static void answer(struct books *b, struct clerk_job *j)
 {
 	struct clerk *c = b->clerk;
-	bool folder = has_folder(b), open = folder && open_books(b);
+	bool folder = has_folder(b), open = folder && open_books(b) && b->knows_releases;
 
 	if (folder)
 		clerk_look_up(b->dir, open ? b->index : NULL, j->mail_id, &j->ask->found);

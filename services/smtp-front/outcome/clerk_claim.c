@@ -33,9 +33,16 @@ static bool is_nothing_to_share(int error)
 	return error == ENOENT || error == ENOTDIR || error == EROFS;
 }
 
+/* Or there are no locks, as on some file systems of the network. */
+static bool is_without_locks(int error)
+{
+	return error == ENOLCK || error == EINVAL || error == EOPNOTSUPP || error == ENOSYS;
+}
+
 /*
- * Never waits: it is the loop's. Its own open file for each claim, because the locks of one would
- * not exclude each other. False: another front has it, or nobody knows.
+ * Waits for nobody: it is the loop's. Its own open file for each claim, because the locks of one
+ * would not exclude each other. False: another front has it, or nobody knows. Where there can be no
+ * lock, now or ever, this front's own table has to do.
  */
 static bool lock(const struct clerk *c, const char *mail_id, int *fd_r)
 {
@@ -43,6 +50,8 @@ static bool lock(const struct clerk *c, const char *mail_id, int *fd_r)
 	struct flock octet = {
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = octet_of(mail_id), .l_len = 1
 	};
+
+	bool alone;
 
 	*fd_r = -1;
 	if (c->dir[0] == '\0')
@@ -53,12 +62,16 @@ static bool lock(const struct clerk *c, const char *mail_id, int *fd_r)
 		return true;
 	if (*fd_r >= 0 && fcntl(*fd_r, F_OFD_SETLK, &octet) == 0)
 		return true;
+	alone = *fd_r < 0 ? errno == EACCES || errno == EPERM : is_without_locks(errno);
 	if (*fd_r < 0 || (errno != EAGAIN && errno != EACCES))
-		mw_log(MW_WARN, "quarantine_release_lock", "file=%s why=%s", mw_quote(path),
-			mw_quote(strerror(errno)));
+		mw_log(MW_WARN, "quarantine_release_lock", "file=%s why=%s%s", mw_quote(path),
+			mw_quote(strerror(errno)),
+			alone ? " effect=\"another front may release the same mail meanwhile\""
+			      : "");
 	if (*fd_r >= 0)
 		close(*fd_r);
-	return false;
+	*fd_r = -1;
+	return alone;
 }
 
 static struct clerk_claim *find(struct clerk *c, const char *mail_id)

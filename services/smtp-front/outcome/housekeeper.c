@@ -140,7 +140,10 @@ static enum mw_rc open_index(struct work *w, struct mw_err *err)
 	rc = w->index == NULL ? mw_qindex_open(&w->index, w->dir, MW_QINDEX_WRITE, err)
 			      : mw_qindex_refresh(w->index, &is_new, err);
 	w->soon = w->soon || is_new;
-	return rc == MW_OK ? mw_qaudit_catch_up(w->dir, w->index, err) : rc;
+	/* Who was given what is for releases to know; copies go when their time has come. */
+	if (rc == MW_OK && mw_qaudit_catch_up(w->dir, w->index, err) != MW_OK)
+		mw_log(MW_WARN, "quarantine_audit", "why=%s", mw_quote(err->text));
+	return rc;
 }
 
 /* Another process may have done it a moment ago. */

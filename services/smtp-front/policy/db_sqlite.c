@@ -123,6 +123,8 @@ static enum mw_rc open_file(struct lite_conn *c, struct mw_err *err_r)
 		sqlite3_limit(c->lite, SQLITE_LIMIT_LENGTH, DB_RECORDS_OCTETS_MAX);
 		/* EXTRA: the folder is synced, too, once the journal is gone from it; else the
 		 * journal may be there again after a power cut, and undo what was told kept. */
+		if (c->conf->writes)
+			sqlite3_busy_handler(c->lite, on_busy, c); /* it must not be left out */
 		code = sqlite3_exec(c->lite,
 			c->conf->writes ? "PRAGMA synchronous=EXTRA" : "PRAGMA query_only=1", NULL,
 			NULL, NULL);
@@ -131,7 +133,7 @@ static enum mw_rc open_file(struct lite_conn *c, struct mw_err *err_r)
 		if (code == SQLITE_OK)
 			code = sqlite3_exec(
 				c->lite, "SELECT count(*) FROM sqlite_master", NULL, NULL, NULL);
-		if (code == SQLITE_BUSY)
+		if (code == SQLITE_BUSY && !c->conf->writes)
 			code = SQLITE_OK;
 		sqlite3_busy_handler(c->lite, on_busy, c);
 	}
