@@ -7,7 +7,7 @@
 
 #define SECTOR ((size_t)2048)
 #define FIRST_SECTOR 16
-#define DESCRIPTORS_MAX 64
+#define DESCRIPTORS_MAX 84 /* sectors in which Linux looks for them */
 #define TREES_MAX 8
 #define UNIT ((size_t)512) /* the smallest block: no two folders begin in one */
 #define FOLDERS_MAX 10000
@@ -30,6 +30,7 @@ struct tree {
 
 struct folder {
 	struct mw_octets records;
+	size_t known; /* octets from the place where it begins that are walked, or will be */
 	char path[CONTAINER_NAME_MAX];
 };
 
@@ -51,8 +52,8 @@ struct disc {
 	size_t folder_count, folder_cap;
 	struct file *files;
 	size_t file_count, file_cap;
-	unsigned char *walked; /* a bit for each unit: a folder that begins there was walked */
-	size_t left;	       /* octets of folders that this tree may have: as many as the disc */
+	uint32_t *walked; /* for each unit: the folder that begins there, from 1; 0: none yet */
+	size_t left;	  /* octets of folders that this tree may have: as many as the disc */
 	bool broken, ambiguous;
 };
 
@@ -112,7 +113,7 @@ static void take_field(struct rock *rock, struct mw_octets field)
 }
 
 /* The fields of an area, and of those that it goes on in. */
-static void read_rock(const struct disc *d, struct mw_octets area, struct rock *rock)
+static void read_rock(struct disc *d, struct mw_octets area, struct rock *rock)
 {
 	*rock = (struct rock){ .n = 0 };
 	for (unsigned i = 0; i < CONTINUED_MAX && area.n >= 4; i++) {
@@ -131,6 +132,7 @@ static void read_rock(const struct disc *d, struct mw_octets area, struct rock *
 		}
 		area = more;
 	}
+	d->ambiguous = d->ambiguous || area.n >= 4; /* others may read on */
 }
 
 static struct mw_octets rock_area(const struct disc *d, const struct record *r)
@@ -192,27 +194,62 @@ static bool room(void **list_p, size_t count, size_t *cap_p, size_t each)
 	return true;
 }
 
-static bool add_folder(struct disc *d, size_t place, size_t size, const char *path)
+static bool push_folder(struct disc *d, size_t place, size_t size, const char *path)
 {
 	void *list = d->folders;
-	size_t unit = place / UNIT;
 	struct folder *f;
 
-	if (place >= d->o.n || d->folder_count == FOLDERS_MAX) {
+	if (d->folder_count == FOLDERS_MAX) {
 		d->broken = true;
 		return true;
 	}
-	if ((d->walked[unit / 8] & 1u << unit % 8) != 0)
-		return true; /* no folder has two places; this is how some go round and round */
-	d->walked[unit / 8] |= (unsigned char)(1u << unit % 8);
 	if (!room(&list, d->folder_count, &d->folder_cap, sizeof(*d->folders)))
 		return false;
 	d->folders = list;
 	f = &d->folders[d->folder_count++];
 	f->records = doc_range(d->o, place, size);
+	f->known = size;
 	d->broken = d->broken || f->records.n < size;
 	mw_strlcpy(f->path, path, sizeof(f->path));
 	return true;
+}
+
+/* False: no memory. */
+static bool add_folder(struct disc *d, size_t place, size_t size, const char *path)
+{
+	size_t unit = place / UNIT;
+	struct folder *f;
+
+	if (place >= d->o.n) {
+		d->broken = true;
+		return true;
+	}
+	if (d->walked[unit] == 0) {
+		d->walked[unit] = (uint32_t)(d->folder_count + (d->folder_count < FOLDERS_MAX));
+		return push_folder(d, place, size, path);
+	}
+	/* No folder has two places; this is how some go round and round. But it may be said to be
+	 * longer, and readers differ in whom they believe. */
+	f = &d->folders[d->walked[unit] - 1];
+	if (size <= f->known)
+		return true;
+	d->ambiguous = true;
+	place += f->known;
+	size -= f->known;
+	f->known += size;
+	return push_folder(d, place, size, path);
+}
+
+/* Readers that know of attributes in front of a folder begin behind them. */
+static bool add_folder_of(
+	struct disc *d, size_t place, size_t size, unsigned extended, const char *path)
+{
+	if (extended > 0) {
+		d->ambiguous = true;
+		if (!add_folder(d, place + extended * d->trees[d->tree].block, size, path))
+			return false;
+	}
+	return add_folder(d, place, size, path);
 }
 
 static bool add_file(struct disc *d, const struct file *f)
@@ -288,7 +325,18 @@ static enum container_end take_folder(struct disc *d, const char *parent, const 
 	end = tell_folder(d, path, own);
 	if (end != CONTAINER_WHOLE)
 		return end;
-	return add_folder(d, r->place, r->size, path) ? end : CONTAINER_NO_MEMORY;
+	return add_folder_of(d, r->place, r->size, doc_u8(r->o, 1), path) ? end
+									  : CONTAINER_NO_MEMORY;
+}
+
+/* Its first record: some readers believe what that says of the folder's place and size. */
+static bool itself(struct disc *d, const struct folder *folder, const struct record *r)
+{
+	size_t place = (size_t)(folder->records.p - d->o.p);
+
+	if (r->place != place)
+		d->ambiguous = true;
+	return add_folder_of(d, r->place, r->size, doc_u8(r->o, 1), folder->path);
 }
 
 static enum container_end walk_folder(struct disc *d, unsigned number)
@@ -308,6 +356,8 @@ static enum container_end walk_folder(struct disc *d, unsigned number)
 	while (end == CONTAINER_WHOLE && next_record(d, folder.records, &at, &r)) {
 		if (count++ % RECORDS_A_LOOK == 0 && !budget_time(d->job->budget))
 			return CONTAINER_CUT;
+		if (count == 1 && r.name.n == 1 && r.name.p[0] == 0 && !itself(d, &folder, &r))
+			return CONTAINER_NO_MEMORY;
 		if (is_self_or_parent(&r))
 			continue;
 		if ((r.flags & IS_FOLDER) != 0)
@@ -336,12 +386,15 @@ static enum container_end walk_table(struct disc *d)
 	struct mw_octets table = doc_range(
 		d->o, (size_t)doc_u32(t->descriptor, 140) * t->block, doc_u32(t->descriptor, 132));
 	size_t from = d->folder_count;
+	unsigned count = 0;
 
 	while (at + 8 <= table.n && table.p[at] != 0) {
 		size_t place = (size_t)doc_u32(table, at + 2) * t->block, n = table.p[at];
 		struct record r = { .name = doc_range(table, at + 8, n) };
 		char name[CONTAINER_NAME_MAX];
 
+		if (count++ % RECORDS_A_LOOK == 0 && !budget_time(d->job->budget))
+			return CONTAINER_CUT;
 		own_name(d, &r, name);
 		/* what does not begin with itself is no folder */
 		if (doc_u8(d->o, place) >= RECORD_LEAST && doc_u8(d->o, place + 32) == 1 &&
@@ -374,10 +427,10 @@ static enum container_end walk_tree(struct disc *d)
 	size_t from = d->folder_count;
 	enum container_end end;
 
-	memset(d->walked, 0, d->o.n / UNIT / 8 + 1);
+	memset(d->walked, 0, (d->o.n / UNIT + 1) * sizeof(*d->walked));
 	d->left = d->o.n;
 	d->trees[d->tree].skip = skipped(d, place);
-	if (!add_folder(d, place, doc_u32(root, 10), ""))
+	if (!add_folder_of(d, place, doc_u32(root, 10), doc_u8(root, 1), ""))
 		return CONTAINER_NO_MEMORY;
 	end = walk_folders(d, from);
 	return end == CONTAINER_WHOLE ? walk_table(d) : end;
@@ -481,7 +534,8 @@ static enum container_end give_group(struct disc *d, const struct file *from, si
 		if (!budget_time(d->job->budget))
 			return CONTAINER_CUT;
 		while (i < count && (call_file(d, &from[i], &c, &m) || i == first))
-			i++;
+			if (++i % RECORDS_A_LOOK == 0 && !budget_time(d->job->budget))
+				return CONTAINER_CUT;
 		d->broken = d->broken || m.broken;
 		end = give_called(d, &m, &c);
 	}
@@ -540,13 +594,23 @@ static bool is_wide(struct mw_octets descriptor)
 	       memchr("@CE", escape[2], 3) != NULL;
 }
 
+/* Sectors among them that are none are passed over by some, and are the end to others. */
 static void find_trees(struct disc *d)
 {
+	bool odd = false;
+
 	for (unsigned i = 0; i < DESCRIPTORS_MAX; i++) {
 		struct mw_octets v = doc_range(d->o, (FIRST_SECTOR + i) * SECTOR, SECTOR);
 		size_t block = doc_u16(v, 128);
 
-		if (v.n < SECTOR || memcmp(v.p + 1, "CD001", 5) != 0 || v.p[0] == LAST)
+		if (v.n < SECTOR)
+			return;
+		if (memcmp(v.p + 1, "CD001", 5) != 0) {
+			odd = true;
+			continue;
+		}
+		d->ambiguous = d->ambiguous || odd;
+		if (v.p[0] == LAST)
 			return;
 		if (v.p[0] != PRIMARY && v.p[0] != SUPPLEMENTARY)
 			continue;
@@ -564,7 +628,7 @@ enum container_end disc_open(const struct container_job *job)
 	enum container_end end = CONTAINER_WHOLE;
 
 	find_trees(&d);
-	d.walked = malloc(d.o.n / UNIT / 8 + 1);
+	d.walked = calloc(d.o.n / UNIT + 1, sizeof(*d.walked));
 	if (d.walked == NULL)
 		end = CONTAINER_NO_MEMORY;
 	for (; end == CONTAINER_WHOLE && d.tree < d.tree_count; d.tree++)

@@ -12,6 +12,7 @@ enum {
 	ADLER_PLAIN = 0x1,
 	ADLER_PACKED = 0x2,
 	EXTRA_FIELD = 0x40,
+	MULTIPART = 0x400,
 	CRC_PLAIN = 0x100,
 	CRC_PACKED = 0x200,
 	HAS_FILTER = 0x800
@@ -50,7 +51,7 @@ static struct mw_octets take_octets(struct reader *r, size_t n)
 }
 
 /* Behind the magic number. False: no header that can be read on from. */
-static bool head(struct reader *r, uint32_t *flags_r, struct mw_octets *name_r)
+static bool head(struct reader *r, uint32_t *flags_r, bool *changed_r, struct mw_octets *name_r)
 {
 	uint32_t version = take(r, 2);
 
@@ -61,8 +62,10 @@ static bool head(struct reader *r, uint32_t *flags_r, struct mw_octets *name_r)
 	if (version >= VERSION_WITH_LEVEL)
 		take(r, 1); /* level */
 	*flags_r = take(r, 4);
+	/* A filter, or a file in several: what comes out is not what was packed. */
+	*changed_r = (*flags_r & MULTIPART) != 0;
 	if ((*flags_r & HAS_FILTER) != 0)
-		take(r, 4);
+		*changed_r = take(r, 4) != 0 || *changed_r;
 	take_octets(r, version >= VERSION_WITH_LEVEL ? 12 : 8); /* mode, times */
 	*name_r = take_octets(r, take(r, 1));
 	take(r, 4); /* checksum */
@@ -114,10 +117,10 @@ static enum container_end one_file(
 	struct container_member m = { .name = name };
 	enum container_end end = CONTAINER_WHOLE;
 	struct mw_octets declared;
-	bool last = false;
+	bool last = false, changed;
 	uint32_t flags;
 
-	if (!head(r, &flags, &declared))
+	if (!head(r, &flags, &changed, &declared))
 		return CONTAINER_BROKEN;
 	if (!budget_file(job->budget))
 		return CONTAINER_CUT;
@@ -131,6 +134,8 @@ static enum container_end one_file(
 		end = block(r, flags, job->budget, g, &last);
 	if (end == CONTAINER_NO_MEMORY)
 		return end;
+	if (end == CONTAINER_WHOLE && changed)
+		end = CONTAINER_BROKEN;
 	m.octets = mw_octets_of(g->n > from ? g->p + from : NULL, g->n - from);
 	m.broken = end == CONTAINER_BROKEN;
 	return job->got(job->arg, &m) ? end : CONTAINER_CUT;

@@ -18,7 +18,6 @@
  */
 #define WITHIN ((size_t)8 << 20)
 #define EVERYTHING SIZE_MAX	  /* of all kinds, and wherever it stands */
-#define FOUND_MAX 8		  /* archives given out of one file that is none itself */
 #define INSIDE_MAX 1024		  /* that are looked at in one that is */
 #define COMPARED_MOST (64u << 20) /* octets, beside twice those of the archive: some 20 ms */
 #define PAIR_COSTS 64		  /* octets, for every two that are compared */
@@ -403,21 +402,28 @@ static enum container_end open_behind(const struct container_job *job)
 	size_t at, behind = 0, left = BLOCKS_MOST;
 	const struct hidden *kind;
 	struct search s;
+	unsigned count = 0;
 
 	search_begin(&s, o, 1, WITHIN);
-	for (unsigned i = 0; i < FOUND_MAX && search_next(&s, &at, &kind);) {
+	while (search_next(&s, &at, &kind)) {
 		struct container_member m = { .name = "", .octets = doc_from(o, at) };
+		size_t n;
 
 		if (at < behind)
 			continue;
+		if (count++ == INSIDE_MAX) {
+			is_ambiguous(job); /* nobody keeps so many; there may be more */
+			return CONTAINER_BROKEN;
+		}
+		n = kind->extent(m.octets, &left).n;
 		if (kind->in_programs)
-			m.octets.n = kind->extent(m.octets, &left).n;
+			m.octets.n = n;
 		if (!budget_time(job->budget) || doc_give(job, &m) != CONTAINER_WHOLE)
 			return CONTAINER_CUT;
-		if (!kind->in_programs) /* the archive's own reader looks at its tail */
+		/* The archive's own reader looks at its tail, but for what only programs have. */
+		if (!kind->in_programs && !is_program(o))
 			break;
-		behind = at + m.octets.n;
-		i++;
+		behind = at + n;
 	}
 	return CONTAINER_WHOLE;
 }

@@ -62,13 +62,28 @@ static bool is_odd_cab(struct mw_octets o)
 	return kind == NULL || strcmp(unpack_kind_name(kind), "cab") != 0;
 }
 
-static bool knows(struct mw_octets o)
+/* Words that a text may begin with: in all of these octets that no text has follow soon. */
+#define HEAD 512
+static bool is_text(struct mw_octets o)
+{
+	for (size_t i = 0; i < o.n && i < HEAD; i++)
+		if (o.p[i] < 0x20 && (o.p[i] < '\t' || o.p[i] > '\r'))
+			return false;
+	return true;
+}
+
+static bool has_magic(struct mw_octets o)
 {
 	for (size_t i = 0; i < MW_COUNT(magics); i++)
 		if (o.n > magics[i].at + magics[i].n &&
 			memcmp(o.p + magics[i].at, magics[i].octets, magics[i].n) == 0)
-			return true;
-	return has_footer(o) || doc_is_disk(o) || is_odd_cab(o);
+			return magics[i].octets[0] == '#' || !is_text(o);
+	return false;
+}
+
+static bool knows(struct mw_octets o)
+{
+	return has_magic(o) || has_footer(o) || doc_is_disk(o) || is_odd_cab(o);
 }
 
 static enum container_end open_none(const struct container_job *job)

@@ -44,7 +44,10 @@ static const struct unpack_kind kinds[] = {
 	{ "rar5", MAGIC(0, "Rar!\x1a\x07\x01\0"), archive_read_support_format_rar5 },
 	{ "rar", MAGIC(0, "Rar!\x1a\x07\0"), archive_read_support_format_rar },
 	TAR,
-	{ "cpio", MAGIC(0, "0707"), archive_read_support_format_cpio },
+	{ "cpio", MAGIC(0, "070701"), archive_read_support_format_cpio },
+	{ "cpio", MAGIC(0, "070702"), archive_read_support_format_cpio },
+	{ "cpio", MAGIC(0, "070707"), archive_read_support_format_cpio },
+	{ "cpio", MAGIC(0, "070727"), archive_read_support_format_cpio }, /* afio's */
 	{ "cpio", MAGIC(0, "\xc7\x71"), archive_read_support_format_cpio },
 	{ "cpio", MAGIC(0, "\x71\xc7"), archive_read_support_format_cpio },
 	{ "ar", MAGIC(0, "!<arch>\n"), archive_read_support_format_ar },
@@ -98,9 +101,14 @@ const char *unpack_kind_name(const struct unpack_kind *kind)
 	return kind->name;
 }
 
-bool unpack_gives_tail(const struct unpack_kind *kind)
+bool unpack_is_sure(const struct unpack_kind *kind, struct mw_octets octets)
 {
-	return kind->end != end_unknown;
+	return kind->own != open_lzma || is_surely_lzma(octets);
+}
+
+bool unpack_gives_tail(const struct unpack_kind *kind, struct mw_octets octets)
+{
+	return kind->end != end_unknown && unpack_is_sure(kind, octets);
 }
 
 static bool is_compressed_file(const struct unpack_kind *kind)

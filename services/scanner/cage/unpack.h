@@ -16,7 +16,10 @@ const struct unpack_kind *unpack_kind_of(struct mw_octets octets);
 const char *unpack_kind_name(const struct unpack_kind *kind);
 
 /* True when what stands behind such an archive is given out as one more member. */
-bool unpack_gives_tail(const struct unpack_kind *kind);
+bool unpack_gives_tail(const struct unpack_kind *kind, struct mw_octets octets);
+
+/* False: octets of another kind may begin so. */
+bool unpack_is_sure(const struct unpack_kind *kind, struct mw_octets octets);
 
 /* Give every member of an archive of that kind out. */
 enum container_end unpack(const struct unpack_kind *kind, const struct container_job *job);

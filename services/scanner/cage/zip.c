@@ -88,7 +88,7 @@ static bool keeps_its_files(struct mw_octets o)
 {
 	const struct unpack_kind *kind = unpack_kind_of(o);
 
-	return (kind != NULL && unpack_gives_tail(kind)) || container_cfb.knows(o);
+	return (kind != NULL && unpack_gives_tail(kind, o)) || container_cfb.knows(o);
 }
 
 static bool leads_to_directory(struct mw_octets o, size_t at)
@@ -332,7 +332,10 @@ static enum container_end give_unlisted(struct plan *p, size_t from, size_t to)
 /* Octets that are an archive of another kind, or hold one, as 7-Zip would find it. */
 static bool is_other_archive(struct mw_octets o)
 {
-	return o.n >= GAP_LEAST && (unpack_kind_of(o) != NULL || container_sfx.knows(o));
+	const struct unpack_kind *kind = unpack_kind_of(o);
+
+	return o.n >= GAP_LEAST &&
+	       ((kind != NULL && unpack_is_sure(kind, o)) || container_sfx.knows(o));
 }
 
 /* What no member takes is a descriptor or padding, unless it is such an archive. */

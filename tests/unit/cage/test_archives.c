@@ -4,6 +4,8 @@
 #include "ends.h"
 #include "sfx.h"
 #include "zip.h"
+#include "unopened.h"
+#include "unpack.h"
 
 #include <lzo/lzo1x.h>
 
@@ -378,11 +380,13 @@ static void archives_without_a_reader_are_broken(void **state)
 	struct seen s = { 0 };
 
 	(void)state;
-	assert_int_equal(
-		open_all(mw_octets_of_text("1234567**ACE** and so on"), &b, &s), CONTAINER_BROKEN);
+	assert_false(container_unopened.knows(mw_octets_of_text("StuffIt, the program for Macs")));
+	assert_false(container_libarchive.knows(mw_octets_of_text("0707-123456 is my number")));
+	assert_int_equal(open_all(mw_octets_of_text("1234567**ACE** \1 and so on"), &b, &s),
+		CONTAINER_BROKEN);
 	assert_int_equal(s.count, 0);
 	assert_int_equal(
-		open_all(mw_octets_of_text("vhdxfile and so on"), &b, &s), CONTAINER_BROKEN);
+		open_all(mw_octets_of_text("vhdxfile \1 and so on"), &b, &s), CONTAINER_BROKEN);
 	memcpy(image + sizeof(image) - 512, "conectix", 8);
 	assert_int_equal(open_all(mw_octets_of(image, sizeof(image)), &b, &s), CONTAINER_BROKEN);
 	image[sizeof(image) - 512] = 'x';

@@ -495,7 +495,7 @@ static void zips_in_another_archive_are_not_ambiguous(void **state)
 	for (unsigned inside = 0; inside < 2; inside++) {
 		b.n = 0;
 		if (inside != 0)
-			put_text(&b, "0707"); /* cpio's; the reader of that one calls it broken */
+			put_text(&b, "070707"); /* cpio's; the reader of that one calls it broken */
 		for (unsigned i = 0; i < 2; i++) {
 			struct told t = stored(i == 0 ? "a" : "b", "hello", 0);
 			size_t from = b.n, directory;
