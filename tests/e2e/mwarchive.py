@@ -496,6 +496,37 @@ def disc(contents, first, joliet=None, by_table=None, sectors=0):
         b"".join(o.ljust((len(o) // 2048 + 1) * 2048, b"\0") for o in contents))
 
 
+def patched(o, at, octets):
+    return o[:at] + octets + o[at + len(octets):]
+
+
+def hidden_disc(name, octets):
+    """A text in the root folder, in sector 21; the other file is told of in sector 22, to which no descriptor leads."""
+    o = disc([README, octets], [(b"A.TXT;1", 0, 27, b"")], [(name.upper().encode() + b";1", 1, len(octets), b"")])
+    return patched(o, 17 * 2048, o[18 * 2048:19 * 2048])
+
+
+def long_folder_disc(name, octets):
+    """The folder says itself that it is longer than its parent says."""
+    return patched(hidden_disc(name, octets), 21 * 2048 + 10, both(4096))
+
+
+def moved_folder_disc(name, octets):
+    """The folder says itself that it is elsewhere."""
+    return patched(hidden_disc(name, octets), 21 * 2048 + 2, both(22))
+
+
+def attributes_disc(name, octets):
+    """A sector of attributes stands in front of the folder, to readers that know of them."""
+    return patched(hidden_disc(name, octets), 16 * 2048 + 156 + 1, b"\1")
+
+
+def gap_disc(name, octets):
+    """Between two descriptors stands what is none."""
+    o = disc([README, octets], [(b"A.TXT;1", 0, 27, b"")], [(wide_name(name), 1, len(octets), b"")])
+    return patched(o, 17 * 2048, b"nothing".ljust(2048, b"\0") + o[17 * 2048:18 * 2048])
+
+
 def table(root, by_table=None):
     """A path table: the root, and what else there is."""
     more = b"\3\0" + struct.pack("<IH", 23, 1) + b"SUB\0" if by_table is not None else b""

@@ -250,6 +250,9 @@ DISCS = {
     "iso that says to be short": (lambda n, o: ar.disc([o], [(upper(n), 0, len(o), b"")], sectors=24), False),
     "iso, in the path table alone": (lambda n, o: ar.disc([ar.README, o], [(b"A.TXT;1", 0, 27, b"")], by_table=[(upper(n), 1, len(o), b"")]), True),
 }
+for case_name, wrap_ in (("iso, in a folder that is longer", ar.long_folder_disc), ("iso, in a folder that is elsewhere", ar.moved_folder_disc),
+        ("iso, in a folder behind attributes", ar.attributes_disc), ("iso, behind a gap between descriptors", ar.gap_disc)):
+    DISCS[case_name] = wrap_, True
 for case_name, (wrap_, odd_) in DISCS.items():
     box(case_name, "archive", wrap_, "a.iso", odd=odd_)
 box("iso behind a gzip file", "archive", ar.iso_behind_gzip, "a.iso", odd=True)
